@@ -1,0 +1,1 @@
+"""A Klaviyo account in your own warehouse, every table a Dagster asset."""

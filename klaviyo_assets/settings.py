@@ -1,0 +1,84 @@
+"""Every user setting, validated once.
+
+A setting comes from the environment (`KLAVIYO_SCHEMA`), else from the file that `KLAVIYO_SETTINGS` names, else it has
+its default.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+
+class Settings(BaseSettings):
+    """The settings of one Klaviyo account. Durations are seconds, or ISO 8601 text such as `PT1H`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="KLAVIYO_", extra="forbid", frozen=True, populate_by_name=True, env_ignore_empty=True
+    )
+
+    name: str = Field("klaviyo", pattern=r"^[a-z][a-z0-9_]*$", description="Prefix of asset keys and jobs.")
+    destination_schema: str = Field(
+        "klaviyo",
+        validation_alias="KLAVIYO_SCHEMA",
+        min_length=1,
+        description="Schema of the tables in the warehouse; called `schema` in a settings file.",
+    )
+    duckdb_path: str = Field("data/klaviyo.duckdb", description="The DuckDB file, or `md:name` for MotherDuck.")
+    api_url: str = Field("https://a.klaviyo.com/api", description="Base URL of the API.")
+    api_key_variable: str = Field(
+        "KLAVIYO_API_KEY", description="Name of the environment variable that holds the private API key."
+    )
+    sync_interval: dt.timedelta = Field(dt.timedelta(hours=1), description="How often event and person are synced.")
+    overlap: dt.timedelta = Field(
+        dt.timedelta(hours=3),
+        ge=dt.timedelta(0),
+        description="How far before its watermark each sync starts to read: Klaviyo shows events late.",
+    )
+    delete_guard: float = Field(
+        0.5, ge=0, le=1, description="Share of a table's live rows that one read may flag as deleted."
+    )
+    missing_scope: Literal["skip", "fail"] = Field(
+        "skip", description="What happens to a table whose scope the API key lacks."
+    )
+    max_concurrency: int = Field(8, ge=1, le=64, description="Most requests at a time, over all tables.")
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**_public_names(values))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Python first, then the environment, then the settings file (JSON is YAML too)."""
+        file = os.environ.get("KLAVIYO_SETTINGS")
+        if not file:
+            return init_settings, env_settings
+        if not Path(file).is_file():
+            raise FileNotFoundError(f"KLAVIYO_SETTINGS names {file}, which does not exist.")
+        return init_settings, env_settings, _SettingsFile(settings_cls, yaml_file=file)
+
+
+class _SettingsFile(YamlConfigSettingsSource):
+    def __call__(self) -> dict[str, Any]:
+        return _public_names(super().__call__())
+
+
+def _public_names(values: dict[str, Any]) -> dict[str, Any]:
+    """Users write `schema`, which can't be a field: pydantic has a method of that name."""
+    return {"KLAVIYO_SCHEMA" if name == "schema" else name: value for name, value in values.items()}

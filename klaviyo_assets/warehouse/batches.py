@@ -1,0 +1,295 @@
+"""From columns of JSON values to typed Arrow batches.
+
+A declared column always gets its declared type. An appearing column gets the narrowest type that holds all its
+values in the batch; the warehouse widens its own column where batches differ. Types only ever widen:
+
+    boolean ─────────────────┐
+    bigint ──► double ───────┼──► text
+    timestamp ───────────────┤
+    json (objects, lists) ───┘
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from klaviyo_assets.warehouse.columns import Columns
+from klaviyo_assets.warehouse.schema import TableSpec, Type
+
+EXACT_IN_DOUBLE = 2**53
+"""Integers up to this size survive the way through a double."""
+
+BATCH_ROWS = 20_000
+
+ARROW_TYPES: dict[Type, pa.DataType] = {
+    Type.BOOLEAN: pa.bool_(),
+    Type.BIGINT: pa.int64(),
+    Type.DOUBLE: pa.float64(),
+    Type.DATE: pa.date32(),
+    Type.TIMESTAMP: pa.timestamp("us"),
+    Type.TEXT: pa.string(),
+    Type.JSON: pa.string(),
+}
+
+_UTC = pa.timestamp("us", "UTC")
+_ZONED_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)")
+_YEARS_THAT_FIT = range(1, 10_000)
+_TYPE_KEY = b"type"
+
+
+def widen(left: Type, right: Type) -> Type:
+    """Return the narrowest type that holds the values of both.
+
+    Whether the integers of a bigint column fit a double exactly depends on the values: who widens checks.
+    """
+    if left == right:
+        return left
+    if {left, right} == {Type.BIGINT, Type.DOUBLE}:
+        return Type.DOUBLE
+    return Type.TEXT
+
+
+def column_type(field: pa.Field) -> Type:
+    """Return the type that `typed_batch` wrote into the metadata of an Arrow field."""
+    return Type((field.metadata or {})[_TYPE_KEY].decode())
+
+
+def typed_batches(
+    columns: Iterable[Columns],
+    spec: TableSpec,
+    *,
+    rows: int = BATCH_ROWS,
+    on_lost: Callable[[str, int], None] | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Join small `columns` to batches of about `rows` rows and give them types.
+
+    on_lost: called with a declared column's name and the number of its values that its type can't hold and that
+        became NULL.
+    """
+    waiting: list[Columns] = []
+    count = 0
+    for part in columns:
+        if part.rows:
+            waiting.append(part)
+            count += part.rows
+        if count >= rows:
+            yield typed_batch(_join(waiting), spec, on_lost=on_lost)
+            waiting, count = [], 0
+    if waiting:
+        yield typed_batch(_join(waiting), spec, on_lost=on_lost)
+
+
+def typed_batch(
+    columns: Columns, spec: TableSpec, *, on_lost: Callable[[str, int], None] | None = None
+) -> pa.RecordBatch:
+    """Give the columns of one batch their types.
+
+    Columns that appear and hold nothing but null are left out: they have no type yet.
+    """
+    arrays: list[pa.Array] = []
+    fields: list[pa.Field] = []
+
+    def add(name: str, kind: Type, array: pa.Array) -> None:
+        arrays.append(array)
+        fields.append(pa.field(name, ARROW_TYPES[kind], metadata={_TYPE_KEY: kind.value.encode()}))
+
+    for name, values in columns.declared.items():
+        kind = spec.types[name]
+        array, lost = _declared(values, kind)
+        if lost and on_lost:
+            on_lost(name, lost)
+        add(name, kind, array)
+    for name, slices in columns.dynamic.items():
+        found = _appearing(slices)
+        if found:
+            add(name, *found)
+    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def _join(parts: Sequence[Columns]) -> Columns:
+    if len(parts) == 1:
+        return parts[0]
+    joined = Columns(sum(part.rows for part in parts))
+    for target, sources in (
+        (joined.declared, [part.declared for part in parts]),
+        (joined.dynamic, [part.dynamic for part in parts]),
+    ):
+        names = dict.fromkeys(name for source in sources for name in source)
+        for name in names:
+            values: list[Any] = []
+            for part, source in zip(parts, sources, strict=True):
+                values.extend(source.get(name) or [None] * part.rows)
+            target[name] = values
+    return joined
+
+
+# Declared columns
+
+
+def _declared(values: list[Any], kind: Type) -> tuple[pa.Array, int]:
+    """Convert to a declared type; values that can't be are NULL and counted."""
+    if kind is Type.TIMESTAMP:
+        array = _fast_timestamps(values)
+        if array is not None:
+            return array, 0
+    elif kind is Type.TEXT:
+        try:
+            return pa.array(values, pa.string()), 0
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            pass
+    convert = _CONVERTERS[kind]
+    converted = [None if value is None else convert(value) for value in values]
+    lost = sum(1 for new, old in zip(converted, values, strict=True) if new is None and old not in (None, ""))
+    return pa.array(converted, ARROW_TYPES[kind]), lost
+
+
+def _fast_timestamps(values: list[Any]) -> pa.Array | None:
+    try:
+        return pa.array(values, pa.string()).cast(_UTC).cast(ARROW_TYPES[Type.TIMESTAMP])
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return None
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, msgspec.Raw):
+        return _text_of_json(bytes(value))
+    return msgspec.json.encode(value).decode()
+
+
+def _json(value: Any) -> str:
+    return bytes(value).decode() if isinstance(value, msgspec.Raw) else msgspec.json.encode(value).decode()
+
+
+def _boolean(value: Any) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "false": False}.get(str(value).strip().lower())
+
+
+def _integer(value: Any) -> int | None:
+    try:
+        number = int(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return number if -(2**63) <= number < 2**63 else None
+
+
+def _double(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _timestamp(value: Any) -> dt.datetime | None:
+    """Read ISO text (any precision, `T` or a space, no zone means UTC), a datetime or epoch seconds."""
+    try:
+        if isinstance(value, bool):
+            return None
+        if isinstance(value, (int, float)):
+            moment = dt.datetime.fromtimestamp(value, dt.UTC)
+        elif isinstance(value, dt.datetime):
+            moment = value
+        else:
+            moment = dt.datetime.fromisoformat(str(value).strip())
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(dt.UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return moment
+
+
+def _date(value: Any) -> dt.date | None:
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        return value
+    moment = _timestamp(value)
+    return moment.date() if moment else None
+
+
+_CONVERTERS: dict[Type, Callable[[Any], Any]] = {
+    Type.BOOLEAN: _boolean,
+    Type.BIGINT: _integer,
+    Type.DOUBLE: _double,
+    Type.DATE: _date,
+    Type.TIMESTAMP: _timestamp,
+    Type.TEXT: _text,
+    Type.JSON: _json,
+}
+
+
+# Columns that appear
+
+_BOOLEAN, _STRING, _NESTED, _NULL, _NUMBER = range(5)
+_KINDS = {ord(char): _NUMBER for char in "-0123456789"} | {
+    ord("t"): _BOOLEAN,
+    ord("f"): _BOOLEAN,
+    ord('"'): _STRING,
+    ord("{"): _NESTED,
+    ord("["): _NESTED,
+    ord("n"): _NULL,
+}
+_booleans = msgspec.json.Decoder(list[bool | None])
+_strings = msgspec.json.Decoder(list[str | None])
+_numbers = msgspec.json.Decoder(list[int | float | None])
+
+
+def _appearing(slices: Sequence[msgspec.Raw | bytes | None]) -> tuple[Type, pa.Array] | None:
+    """Find the narrowest type that holds every value, and convert; None if there is no value at all."""
+    texts = [b"null" if item is None else bytes(item) for item in slices]
+    kinds = {_KINDS[text[0]] for text in texts} - {_NULL}
+    if not kinds:
+        return None
+    if len(kinds) == 1:
+        (kind,) = kinds
+        if kind == _NESTED:
+            values = [None if text == b"null" else text.decode() for text in texts]
+            return Type.JSON, pa.array(values, pa.string())
+        joined = b"[" + b",".join(texts) + b"]"
+        if kind == _BOOLEAN:
+            return Type.BOOLEAN, pa.array(_booleans.decode(joined), pa.bool_())
+        if kind == _STRING:
+            return _strings_or_times(_strings.decode(joined))
+        numeric = _numeric(joined)
+        if numeric:
+            return numeric
+    return Type.TEXT, pa.array([_text_of_json(text) for text in texts], pa.string())
+
+
+def _strings_or_times(values: list[str | None]) -> tuple[Type, pa.Array]:
+    texts = (value for value in values if value is not None)
+    if all(_ZONED_TIME.fullmatch(text) and int(text[:4]) in _YEARS_THAT_FIT for text in texts):
+        times = _fast_timestamps(values)
+        if times is not None:
+            return Type.TIMESTAMP, times
+    return Type.TEXT, pa.array(values, pa.string())
+
+
+def _numeric(joined: bytes) -> tuple[Type, pa.Array] | None:
+    """Bigint or double if that keeps every number exactly as far as JSON numbers are exact, else None."""
+    try:
+        numbers = _numbers.decode(joined)
+    except msgspec.DecodeError:
+        return None  # a number beyond the largest double
+    integers = [number for number in numbers if isinstance(number, int)]
+    largest = max((abs(number) for number in integers), default=0)
+    if len(integers) + numbers.count(None) == len(numbers):
+        return (Type.BIGINT, pa.array(numbers, pa.int64())) if largest < 2**63 else None
+    if largest > EXACT_IN_DOUBLE or any(isinstance(n, float) and not math.isfinite(n) for n in numbers):
+        return None
+    return Type.DOUBLE, pa.array(numbers, pa.float64())
+
+
+def _text_of_json(text: bytes) -> str | None:
+    if text[:1] == b'"':
+        return msgspec.json.decode(text, type=str)
+    return None if text == b"null" else text.decode()

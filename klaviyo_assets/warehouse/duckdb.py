@@ -1,0 +1,256 @@
+"""The DuckDB warehouse."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from dagster_duckdb import DuckDBResource
+from pydantic import Field
+
+from klaviyo_assets.warehouse.errors import SnapshotMissing, WarehouseLocked
+from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope, SyncState
+from klaviyo_assets.warehouse.loading import LoadResult, Transaction
+from klaviyo_assets.warehouse.schema import DELETED, TableSpec
+from klaviyo_assets.warehouse.spool import Spool
+from klaviyo_assets.warehouse.sql import quote
+
+SNAPSHOT = "snapshot"
+"""Scope of the state of a table's staging copy."""
+
+_log = logging.getLogger(__name__)
+_HOLDER = re.compile(r"Conflicting lock is held in (.+?)(?:\. |$)")
+
+
+class DuckDBWarehouse(DuckDBResource):
+    """A DuckDB file (or MotherDuck) that holds the tables of one Klaviyo account.
+
+    Usable wherever a `DuckDBResource` is. The file is open only while rows are loaded or read: between the loads of
+    a long run anybody else may read it.
+    """
+
+    schema_name: str = Field(default="klaviyo", description="Schema of the destination tables.")
+    lock_timeout: float = Field(
+        default=120.0, description="Seconds to wait for another process that holds the database file."
+    )
+
+    @property
+    def staging_schema(self) -> str:
+        """Schema of the snapshots."""
+        return f"{self.schema_name}_staging"
+
+    # Writing
+
+    def load(
+        self,
+        spec: TableSpec,
+        spool: Spool,
+        *,
+        synced_at: dt.datetime,
+        scope: Scope | None = None,
+        guard: float | None = None,
+        states: Sequence[SyncState] = (),
+    ) -> LoadResult:
+        """Upsert a spool's rows by primary key and store the states, in one transaction."""
+        with self._transaction(self.schema_name, synced_at) as transaction:
+            transaction.ensure(spec)
+            added, widened = transaction.fit(spec, spool)
+            result = transaction.upsert(spec, spool, scope=scope, guard=guard)
+            for state in states:
+                transaction.write_state(state)
+        return replace(result, columns_added=tuple(added), columns_widened=tuple(widened))
+
+    def store_snapshot(self, spec: TableSpec, spool: Spool, *, synced_at: dt.datetime, state: SyncState) -> LoadResult:
+        """Replace the staging copy of a table by a spool's rows, in one transaction."""
+        with self._transaction(self.staging_schema, synced_at) as transaction:
+            transaction.sql(f"CREATE SCHEMA IF NOT EXISTS {quote(self.staging_schema)}")
+            transaction.sql(f"DROP TABLE IF EXISTS {transaction.table(spec.name)}")
+            transaction.ensure(spec)
+            added, _ = transaction.fit(spec, spool)
+            result = transaction.upsert(spec, spool)
+            destination = replace(transaction, schema=self.schema_name)
+            destination.ensure_state()
+            destination.write_state(replace(state, rows=result.rows))
+        return replace(result, columns_added=tuple(added))
+
+    def publish(
+        self, publication: Publication, *, synced_at: dt.datetime, guard: float, run_id: str | None = None
+    ) -> LoadResult:
+        """Publish a table's staging copy into the destination and flag what vanished, in one transaction.
+
+        Raises SnapshotMissing, or SuspiciousSnapshot if more than the share `guard` of the live rows would be
+        flagged and the publication does not accept that.
+        """
+        spec = publication.spec
+        with self._transaction(self.schema_name, synced_at) as transaction:
+            snapshot = transaction.read_state(spec.name, SNAPSHOT)
+            if not snapshot or not snapshot.complete:
+                raise SnapshotMissing(
+                    f"There is no complete snapshot of {spec.name} yet: materialize klaviyo_staging/{spec.name}."
+                )
+            transaction.ensure(spec)
+            result = transaction.upsert(
+                spec,
+                quote(self.staging_schema, spec.name),
+                scope=WHOLE_TABLE,
+                guard=None if publication.accept_shrink else guard,
+            )
+            corrected = sum(
+                transaction.correct(dependent, lookup)
+                for dependent in publication.dependents
+                for lookup in dependent.lookups
+                if lookup.table == spec.name
+            )
+            transaction.write_state(
+                SyncState(spec.name, "", snapshot.synced_through, complete=True, rows=result.rows, run_id=run_id)
+            )
+        return replace(result, corrected=corrected)
+
+    # Reading
+
+    def state(self, table: str, scope: str = "") -> SyncState | None:
+        """Return how far a scope of a table is synced, or None if it never was."""
+        if not self._exists():
+            return None
+        with self.connect() as connection:
+            return Transaction(connection, self.schema_name, dt.datetime.now()).read_state(table, scope)
+
+    def query(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run a query and fetch its rows."""
+        with self.connect() as connection:
+            return connection.execute(statement, parameters).fetchall()
+
+    def mapping(self, table: str, key: str, value: str) -> dict[str, str]:
+        """Return two columns of a destination table as a dictionary; empty if the table does not exist."""
+        if not self._exists():
+            return {}
+        with self.connect() as connection:
+            transaction = Transaction(connection, self.schema_name, dt.datetime.now())
+            if not {key, value} <= transaction.column_types(table).keys():
+                return {}
+            statement = f"SELECT {quote(key)}, {quote(value)} FROM {transaction.table(table)}"
+            return dict(transaction.sql(f"{statement} WHERE {quote(value)} IS NOT NULL"))
+
+    def live_rows(self, spec: TableSpec) -> int:
+        """Return the number of rows of a destination table that are not deleted."""
+        if not self._exists():
+            return 0
+        with self.connect() as connection:
+            transaction = Transaction(connection, self.schema_name, dt.datetime.now())
+            if not transaction.column_types(spec.name):
+                return 0
+            table = transaction.table(spec.name)
+            count: int = transaction.value(
+                f"SELECT count(*) FROM {table} WHERE NOT coalesce({quote(DELETED.name)}, false)"
+            )
+            return count
+
+    def vanishing_rows(self, spec: TableSpec) -> int:
+        """Return the number of live destination rows that the staging copy of the table lacks."""
+        with self.connect() as connection:
+            transaction = Transaction(connection, self.schema_name, dt.datetime.now())
+            if not transaction.column_types(spec.name):
+                return 0
+            keys = ", ".join(quote(name) for name in spec.primary_key)
+            count: int = transaction.value(
+                f"SELECT count(*) FROM {transaction.table(spec.name)} AS old "
+                f"ANTI JOIN {quote(self.staging_schema, spec.name)} AS new USING ({keys}) "
+                f"WHERE NOT coalesce(old.{quote(DELETED.name)}, false)"
+            )
+            return count
+
+    def read(
+        self,
+        table: str,
+        *,
+        snapshot: bool = False,
+        column: str | None = None,
+        window: tuple[dt.datetime, dt.datetime] | None = None,
+    ) -> pa.Table:
+        """Read a table (deleted rows included) as Arrow.
+
+        snapshot: read the staging copy. window: only rows whose `column` lies in [start, end), UTC.
+        """
+        relation = quote(self.staging_schema if snapshot else self.schema_name, table)
+        statement = f"SELECT * FROM {relation}"
+        parameters: list[dt.datetime] = []
+        if column and window:
+            statement += f" WHERE {quote(column)} >= ? AND {quote(column)} < ?"
+            parameters = [moment.astimezone(dt.UTC).replace(tzinfo=None) for moment in window]
+        with self.connect() as connection:
+            return connection.sql(statement, params=parameters).to_arrow_table()
+
+    # Connections
+
+    def _exists(self) -> bool:
+        return ":" in self.database or Path(self.database).exists()
+
+    @contextmanager
+    def _transaction(self, schema: str, synced_at: dt.datetime) -> Iterator[Transaction]:
+        with self.connect() as connection:
+            connection.execute("BEGIN TRANSACTION").fetchall()
+            moment = synced_at.astimezone(dt.UTC).replace(tzinfo=None)
+            transaction = Transaction(connection, schema, moment)
+            try:
+                if schema == self.schema_name:
+                    transaction.ensure_state()
+                yield transaction
+                connection.execute("COMMIT").fetchall()
+            except BaseException:
+                connection.execute("ROLLBACK").fetchall()
+                raise
+
+    @contextmanager
+    def connect(
+        self, *, sleep: Callable[[float], None] = time.sleep, clock: Callable[[], float] = time.monotonic
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the database, waiting for a process that holds the file; close it at the end.
+
+        Raises WarehouseLocked, which names that process, after `lock_timeout` seconds.
+        """
+        if ":" not in self.database:
+            Path(self.database).parent.mkdir(parents=True, exist_ok=True)
+        connection = self._open(clock() + self.lock_timeout, sleep, clock)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the database as `DuckDBResource` does, but wait for its lock and always close it."""
+        with self.connect() as connection:
+            yield connection
+
+    def _open(
+        self, deadline: float, sleep: Callable[[float], None], clock: Callable[[], float]
+    ) -> duckdb.DuckDBPyConnection:
+        pause = 0.05
+        waiting = False
+        while True:
+            try:
+                return duckdb.connect(self.database, config=self.connection_config or {})
+            except duckdb.IOException as error:
+                if "lock" not in str(error).lower():
+                    raise
+                holder = _HOLDER.search(str(error))
+                who = holder.group(1) if holder else "another process"
+                if clock() >= deadline:
+                    raise WarehouseLocked(
+                        f"{self.database} has been held by {who} for {self.lock_timeout:g} s. Close it there, or raise "
+                        "`lock_timeout`. Readers should open the file read-only and only while they read."
+                    ) from None
+                if not waiting:
+                    _log.info("Waiting for %s, which holds %s.", who, self.database)
+                    waiting = True
+                sleep(pause)
+                pause = min(pause * 1.5, 2.0)

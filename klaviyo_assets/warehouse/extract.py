@@ -1,0 +1,104 @@
+"""What an asset hands to the IO manager."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pyarrow as pa
+
+from klaviyo_assets.warehouse.schema import TableSpec
+from klaviyo_assets.warehouse.spool import Spool
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The rows that a complete read covers.
+
+    Either the rows whose `column` lies in [start, end), or those whose `column` is one of `values`, or, without
+    a column, the whole table. Only what lies in the scope of a complete read can be inferred to be deleted.
+    """
+
+    column: str | None = None
+    start: dt.datetime | None = None
+    end: dt.datetime | None = None
+    values: tuple[str, ...] | None = None
+
+
+WHOLE_TABLE = Scope()
+
+
+@dataclass(frozen=True)
+class SyncState:
+    """How far a scope of a table is synced; a row of `_sync_state`.
+
+    scope: "" for the table as a whole, else a part of it (`snapshot`).
+    synced_from, synced_through: UTC; everything from the one (None: from the beginning) until before the other has
+        been read. The latter is the watermark.
+    complete: whether the scope was read completely, from its beginning to its end.
+    extends: this is only worth storing if it touches what is stored already.
+    """
+
+    table: str
+    scope: str = ""
+    synced_from: dt.datetime | None = None
+    synced_through: dt.datetime | None = None
+    complete: bool = False
+    rows: int | None = None
+    run_id: str | None = None
+    synced_at: dt.datetime | None = None
+    extends: bool = False
+
+    def after(self, before: SyncState | None) -> SyncState | None:
+        """Return what is known once this is added to what was known before; None: nothing new.
+
+        The watermark never moves backwards, nor across a gap that nobody has read.
+        """
+        if before is None or before.synced_through is None:
+            return None if self.extends else self
+        if self.synced_through is None:
+            return None
+        if self.synced_from and self.synced_from > before.synced_through:
+            return None
+        if before.synced_from and self.synced_through < before.synced_from:
+            return None
+        starts = (self.synced_from, before.synced_from)
+        return replace(
+            self,
+            synced_from=None if None in starts else min(start for start in starts if start),
+            synced_through=max(self.synced_through, before.synced_through),
+        )
+
+
+@dataclass
+class Extract:
+    """Rows on their way into one table: an iterator of typed Arrow batches, or a spool that holds them already.
+
+    snapshot: the rows are the whole table and replace its staging copy; otherwise they are upserted by key.
+    scope: what was read completely, if anything: rows in it that did not come are flagged as deleted.
+    states: written in the transaction of the rows.
+    metadata: called after the last batch, for the asset's metadata.
+    """
+
+    spec: TableSpec
+    batches: Iterable[pa.RecordBatch] = ()
+    spool: Spool | None = None
+    snapshot: bool = False
+    scope: Scope | None = None
+    states: tuple[SyncState, ...] = ()
+    metadata: Callable[[], Mapping[str, Any]] = field(default=dict)
+
+
+@dataclass(frozen=True)
+class Publication:
+    """Asks for the staging copy of a table to be published into the destination, deletes included.
+
+    accept_shrink: publish even if the guard against a bad snapshot would stop it.
+    dependents: tables whose lookups go through this one.
+    """
+
+    spec: TableSpec
+    accept_shrink: bool = False
+    dependents: tuple[TableSpec, ...] = ()

@@ -1,0 +1,117 @@
+"""The IO manager: takes what an asset returns to the warehouse, and reads it back for downstream assets."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import pyarrow as pa
+from pydantic import Field
+
+from klaviyo_assets.warehouse.duckdb import SNAPSHOT, DuckDBWarehouse
+from klaviyo_assets.warehouse.extract import Extract, Publication, SyncState
+from klaviyo_assets.warehouse.loading import LoadResult
+from klaviyo_assets.warehouse.spool import Spool, temporary_spool
+
+PARTITION_EXPR = "partition_expr"
+"""Metadata key of the column whose UTC day is a row's partition; the name is that of Dagster's own IO managers."""
+
+STAGING = "_staging"
+"""Ending of the key prefix of snapshots, and of their schema."""
+
+
+class WarehouseIOManager(dg.ConfigurableIOManager):
+    """Loads an `Extract`, publishes a `Publication`, and gives downstream assets the rows.
+
+    A downstream asset gets what its parameter's annotation asks for: `pandas.DataFrame` (also without annotation) or
+    `pyarrow.Table`. Of a partitioned table it gets the rows of its own partitions.
+    """
+
+    warehouse: dg.ResourceDependency[DuckDBWarehouse]
+    delete_guard: float = Field(
+        default=0.5, description="Share of a table's live rows that one snapshot may flag as deleted."
+    )
+
+    def handle_output(self, context: dg.OutputContext, obj: Extract | Publication) -> None:
+        """Write to the warehouse in one transaction and describe it in the asset's metadata."""
+        if obj is None:
+            return
+        began = time.monotonic()
+        synced_at = _run_start(context)
+        if isinstance(obj, Publication):
+            result = self.warehouse.publish(obj, synced_at=synced_at, guard=self.delete_guard, run_id=context.run_id)
+            extra: Mapping[str, Any] = {}
+        elif obj.spool is not None:
+            result = self._load(obj, obj.spool, synced_at, context.run_id)
+            extra = obj.metadata()
+        else:
+            with temporary_spool() as spool:
+                spool.write_all(obj.batches)
+                result = self._load(obj, spool, synced_at, context.run_id)
+                extra = {"spool_bytes": spool.bytes, **obj.metadata()}
+        context.add_output_metadata({**_metadata(result), **extra, "seconds": round(time.monotonic() - began, 3)})
+
+    def _load(self, extract: Extract, spool: Spool, synced_at: dt.datetime, run_id: str) -> LoadResult:
+        if extract.snapshot:
+            state = SyncState(extract.spec.name, SNAPSHOT, synced_through=synced_at, complete=True, run_id=run_id)
+            return self.warehouse.store_snapshot(extract.spec, spool, synced_at=synced_at, state=state)
+        return self.warehouse.load(
+            extract.spec,
+            spool,
+            synced_at=synced_at,
+            scope=extract.scope,
+            guard=self.delete_guard,
+            states=extract.states,
+        )
+
+    def load_input(self, context: dg.InputContext) -> Any:
+        """Read an upstream table, or the part of it that the downstream partitions need."""
+        prefix, table = context.asset_key.path[-2:]
+        upstream = context.upstream_output
+        window = context.asset_partitions_time_window if context.has_asset_partitions else None
+        rows = self.warehouse.read(
+            table,
+            snapshot=prefix.endswith(STAGING),
+            column=(upstream.definition_metadata if upstream else {}).get(PARTITION_EXPR),
+            window=(window.start, window.end) if window else None,
+        )
+        wanted = context.dagster_type.typing_type
+        if wanted is pa.Table:
+            return rows
+        if wanted in (pd.DataFrame, Any, None) or context.dagster_type.kind.name == "ANY":
+            return rows.to_pandas()
+        raise dg.DagsterInvariantViolationError(
+            f"{context.asset_key.to_user_string()} can be read as pandas.DataFrame or pyarrow.Table, not as {wanted}."
+        )
+
+
+def _run_start(context: dg.OutputContext) -> dt.datetime:
+    """Return the start of the run, so that all rows of a run carry one time; now, if there is no record of it."""
+    instance = context.step_context.instance
+    stats = instance.get_run_stats(context.run_id)
+    start = stats.start_time or stats.launch_time
+    return dt.datetime.fromtimestamp(start, dt.UTC) if start else dt.datetime.now(dt.UTC)
+
+
+def _metadata(result: LoadResult) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "dagster/row_count": result.row_count,
+        "rows_read": result.rows,
+        "rows_inserted": result.inserted,
+        "rows_updated": result.updated,
+        "rows_deleted": result.deleted,
+        "columns_added": len(result.columns_added),
+    }
+    if result.columns_added:
+        described["new_columns"] = dg.MetadataValue.json(sorted(result.columns_added))
+    if result.columns_widened:
+        described["widened_columns"] = dg.MetadataValue.json(sorted(result.columns_widened))
+    if result.older:
+        described["rows_older_than_table"] = result.older
+    if result.corrected:
+        described["rows_corrected"] = result.corrected
+    return described

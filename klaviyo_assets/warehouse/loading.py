@@ -1,0 +1,363 @@
+"""The steps of a load, all inside one open DuckDB transaction.
+
+Tables are made with explicit DDL only: DuckDB 2.0.0 gives wrong results after `CREATE TABLE AS` and a large insert in
+the same transaction. Rows are matched by delete and insert, not by MERGE, which took minutes for scattered rows.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+
+from klaviyo_assets.warehouse.batches import EXACT_IN_DOUBLE, widen
+from klaviyo_assets.warehouse.errors import SuspiciousSnapshot, WarehouseError
+from klaviyo_assets.warehouse.extract import Scope, SyncState
+from klaviyo_assets.warehouse.schema import DELETED, SYNCED, SYSTEM_COLUMNS, Lookup, TableSpec, Type
+from klaviyo_assets.warehouse.spool import Spool
+from klaviyo_assets.warehouse.sql import TYPE_NAMES, columns, convert, literal, quote, same_key, type_of
+
+STATE_TABLE = "_sync_state"
+_STATE_COLUMNS = {
+    "table": Type.TEXT,
+    "scope": Type.TEXT,
+    "synced_from": Type.TIMESTAMP,
+    "synced_through": Type.TIMESTAMP,
+    "complete": Type.BOOLEAN,
+    "rows": Type.BIGINT,
+    "run_id": Type.TEXT,
+    "synced_at": Type.TIMESTAMP,
+}
+_STAGE = "_stage"
+_ORDER = "_order"
+_NOT_DELETED = f"NOT coalesce({quote(DELETED.name)}, false)"
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """What a load did.
+
+    rows: rows that came, duplicates removed. row_count: rows in the table afterwards, deleted ones included.
+    older: rows that were not written because the table holds a newer version of them.
+    """
+
+    rows: int
+    inserted: int
+    updated: int
+    deleted: int = 0
+    older: int = 0
+    corrected: int = 0
+    row_count: int = 0
+    columns_added: tuple[str, ...] = ()
+    columns_widened: tuple[str, ...] = ()
+
+
+@dataclass
+class Transaction:
+    """An open transaction on one schema; the caller commits or rolls back.
+
+    synced_at: start of the run in UTC, written to `_fivetran_synced` of every row that is touched.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    schema: str
+    synced_at: dt.datetime
+    _seen: dict[str, dict[str, Type]] = field(default_factory=dict)
+
+    def sql(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement and fetch everything: an unfetched result blocks the connection in DuckDB 2."""
+        return self.connection.execute(statement, parameters).fetchall()
+
+    def value(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
+        """Return the first column of the first row."""
+        return self.sql(statement, parameters)[0][0]
+
+    def table(self, name: str) -> str:
+        """Return the quoted name of a table of this schema."""
+        return quote(self.schema, name)
+
+    # Tables and columns
+
+    def column_types(self, table: str) -> dict[str, Type]:
+        """Column -> type of an existing table, in order; empty if there is no such table."""
+        found = self.sql(
+            "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = current_database() "
+            "AND lower(schema_name) = lower(?) AND lower(table_name) = lower(?) ORDER BY column_index",
+            [self.schema, table],
+        )
+        return {name.lower(): type_of(data_type) for name, data_type in found}
+
+    def create(self, name: str, types: dict[str, Type]) -> None:
+        """Create a table if it is not there."""
+        ddl = ", ".join(f"{quote(column)} {TYPE_NAMES[kind]}" for column, kind in types.items())
+        self.sql(f"CREATE TABLE IF NOT EXISTS {self.table(name)} ({ddl})")
+
+    def ensure(self, spec: TableSpec) -> None:
+        """Create the schema and the table, or add the declared columns that an existing table lacks."""
+        self.sql(f"CREATE SCHEMA IF NOT EXISTS {quote(self.schema)}")
+        declared = spec.types | {column.name: column.type for column in SYSTEM_COLUMNS}
+        self.create(spec.name, declared)
+        existing = self.column_types(spec.name)
+        for name, kind in declared.items():
+            if name not in existing:
+                self._add_column(spec.name, name, kind)
+
+    def _add_column(self, table: str, name: str, kind: Type) -> None:
+        self.sql(f"ALTER TABLE {self.table(table)} ADD COLUMN {quote(name)} {TYPE_NAMES[kind]}")
+
+    def fit(self, spec: TableSpec, spool: Spool) -> tuple[list[str], list[str]]:
+        """Add the spool's new columns to the table and widen those that are too narrow; return both."""
+        existing = self.column_types(spec.name)
+        incoming: dict[str, set[Type]] = {}
+        for file in spool.files:
+            for name, kind in file.types.items():
+                incoming.setdefault(name, set()).add(kind)
+        added, widened = [], []
+        for name, kinds in incoming.items():
+            target = self._common_type(spec.name, name, existing.get(name), kinds, spool)
+            if name not in existing:
+                self._add_column(spec.name, name, target)
+                added.append(name)
+            elif target != existing[name]:
+                using = convert(quote(name), existing[name], target)
+                self.sql(
+                    f"ALTER TABLE {self.table(spec.name)} ALTER COLUMN {quote(name)} "
+                    f"SET DATA TYPE {TYPE_NAMES[target]} USING {using}"
+                )
+                widened.append(name)
+        return added, widened
+
+    def _common_type(
+        self, table: str, name: str, existing: Type | None, incoming: Iterable[Type], spool: Spool
+    ) -> Type:
+        kinds = {*incoming, *([existing] if existing else [])}
+        target = kinds.pop()
+        for kind in kinds:
+            target = widen(target, kind)
+        if target is Type.DOUBLE and len(kinds):
+            sources = [_parquet(file.path) for file in spool.files if file.types.get(name) is Type.BIGINT]
+            if existing is Type.BIGINT:
+                sources.append(self.table(table))
+            inexact = f"{quote(name)} NOT BETWEEN -{EXACT_IN_DOUBLE} AND {EXACT_IN_DOUBLE}"
+            if any(self.value(f"SELECT count(*) FROM {source} WHERE {inexact}") for source in sources):
+                return Type.TEXT
+        return target
+
+    # Upsert
+
+    def upsert(
+        self,
+        spec: TableSpec,
+        source: Spool | str,
+        *,
+        scope: Scope | None = None,
+        guard: float | None = None,
+    ) -> LoadResult:
+        """Write rows by primary key, flag what vanished from `scope`; the table exists and fits.
+
+        source: a spool, or the quoted name of a relation with the table's columns.
+        guard: share of the scope's live rows that may vanish; more raises SuspiciousSnapshot. None: any.
+        """
+        types = self.column_types(spec.name)
+        staged = self._stage(spec, source, types)
+        self._deduplicate(spec)
+        self._check_keys(spec)
+        rows = self.value(f"SELECT count(*) FROM {_STAGE}")
+        deleted = self._flag_vanished(spec, scope, guard) if scope else 0
+        older = self._leave_newer(spec)
+        self._keep_other_columns(spec, types, staged)
+        table = self.table(spec.name)
+        match = same_key(spec.name, _STAGE, spec.primary_key)
+        updated = self.value(f"DELETE FROM {table} USING {_STAGE} WHERE {match}") if rows else 0
+        names = [name for name in types if name in staged or name not in self._owned(spec, types)]
+        names = [name for name in names if name not in (SYNCED.name, DELETED.name)]
+        written = self.value(
+            f"INSERT INTO {table} ({columns([*names, SYNCED.name, DELETED.name])}) "
+            f"SELECT {columns(names)}, ?, false FROM {_STAGE} ORDER BY {_ORDER}",
+            [self.synced_at],
+        )
+        self.sql(f"DROP TABLE {_STAGE}")
+        return LoadResult(
+            rows=rows, inserted=written - updated, updated=updated, deleted=deleted, older=older,
+            row_count=self.value(f"SELECT count(*) FROM {table}"),
+        )  # fmt: skip
+
+    def _owned(self, spec: TableSpec, types: dict[str, Type]) -> set[str]:
+        """Columns that a row fills by being there: appearing ones are NULL where the row has none."""
+        return {name for name in types if spec.dynamic and name.startswith(spec.dynamic)} - set(spec.types)
+
+    def _stage(self, spec: TableSpec, source: Spool | str, types: dict[str, Type]) -> set[str]:
+        """Fill the stage, converting to the table's types; return the columns that came."""
+        ddl = ", ".join(f"{quote(name)} {TYPE_NAMES[kind]}" for name, kind in types.items())
+        self.sql(f"CREATE TEMP TABLE {_STAGE} ({ddl}, {_ORDER} BIGINT)")
+        if isinstance(source, str):
+            names = [name for name in types if name not in (SYNCED.name, DELETED.name)]
+            names = [name for name in names if name in spec.types]
+            self.sql(f"INSERT INTO {_STAGE} ({columns(names)}, {_ORDER}) SELECT {columns(names)}, rowid FROM {source}")
+            return set(names)
+        staged: set[str] = set()
+        for number, file in enumerate(source.files):
+            values = ", ".join(convert(quote(name), kind, types[name]) for name, kind in file.types.items())
+            self.sql(
+                f"INSERT INTO {_STAGE} ({columns(file.types)}, {_ORDER}) "
+                f"SELECT {values}, {number << 32} + file_row_number FROM {_parquet(file.path)}"
+            )
+            staged |= set(file.types)
+        return staged
+
+    def _deduplicate(self, spec: TableSpec) -> None:
+        """Keep one row per key: the newest version, the last to come among equals."""
+        key = columns(spec.primary_key)
+        total, distinct = self.sql(f"SELECT count(*), count(DISTINCT ({key})) FROM {_STAGE}")[0]
+        if total > distinct:
+            newest = f"{quote(spec.version)} DESC NULLS LAST, {_ORDER} DESC" if spec.version else f"{_ORDER} DESC"
+            self.sql(
+                f"DELETE FROM {_STAGE} WHERE {_ORDER} IN (SELECT {_ORDER} FROM (SELECT {_ORDER}, "
+                f"row_number() OVER (PARTITION BY {key} ORDER BY {newest}) AS n FROM {_STAGE}) WHERE n > 1)"
+            )
+
+    def _check_keys(self, spec: TableSpec) -> None:
+        null = " OR ".join(f"{quote(name)} IS NULL" for name in spec.primary_key)
+        count = self.value(f"SELECT count(*) FROM {_STAGE} WHERE {null}")
+        if count:
+            raise WarehouseError(f"{count} rows for {spec.name} have no {' and '.join(spec.primary_key)}.")
+
+    def _leave_newer(self, spec: TableSpec) -> int:
+        """Drop staged rows of which the table holds a newer version: another run was faster."""
+        if not spec.version:
+            return 0
+        version = quote(spec.version)
+        older: int = self.value(
+            f"DELETE FROM {_STAGE} USING {self.table(spec.name)} AS old "
+            f"WHERE {same_key('old', _STAGE, spec.primary_key)} AND old.{version} > {_STAGE}.{version} "
+            f"AND NOT coalesce(old.{quote(DELETED.name)}, false)"
+        )
+        return older
+
+    def _keep_other_columns(self, spec: TableSpec, types: dict[str, Type], staged: set[str]) -> None:
+        """Carry over the columns that this load does not speak of: they are another load's, or the user's."""
+        others = [name for name in types if name not in staged and name not in self._owned(spec, types)]
+        others = [name for name in others if name not in (SYNCED.name, DELETED.name)]
+        if others and self.value(f"SELECT count(*) FROM {_STAGE}"):
+            assignments = ", ".join(f"{quote(name)} = old.{quote(name)}" for name in others)
+            self.sql(
+                f"UPDATE {_STAGE} SET {assignments} FROM {self.table(spec.name)} AS old "
+                f"WHERE {same_key('old', _STAGE, spec.primary_key)}"
+            )
+
+    # Deletes
+
+    def _flag_vanished(self, spec: TableSpec, scope: Scope, guard: float | None) -> int:
+        condition, parameters = _inside(scope)
+        table = self.table(spec.name)
+        live = f"{condition} AND {_NOT_DELETED}"
+        vanished = (
+            f"{live} AND NOT EXISTS (SELECT 1 FROM {_STAGE} WHERE {same_key(spec.name, _STAGE, spec.primary_key)})"
+        )
+        if guard is not None:
+            before = self.value(f"SELECT count(*) FROM {table} WHERE {live}", parameters)
+            going = self.value(f"SELECT count(*) FROM {table} WHERE {vanished}", parameters)
+            check_shrink(spec, before=before, going=going, guard=guard)
+        deleted: int = self.value(
+            f"UPDATE {table} SET {quote(DELETED.name)} = true, {quote(SYNCED.name)} = ? WHERE {vanished}",
+            [self.synced_at, *parameters],
+        )
+        return deleted
+
+    # Lookups
+
+    def correct(self, dependent: TableSpec, lookup: Lookup) -> int:
+        """Update the rows of `dependent` whose looked-up column differs from the table it repeats."""
+        if not self.column_types(dependent.name) or not self.column_types(lookup.table):
+            return 0
+        corrected: int = self.value(
+            f"UPDATE {self.table(dependent.name)} AS own SET {quote(lookup.column)} = other.{quote(lookup.value)}, "
+            f"{quote(SYNCED.name)} = ? FROM {self.table(lookup.table)} AS other "
+            f"WHERE own.{quote(lookup.on)} = other.{quote(lookup.key)} AND other.{quote(lookup.value)} IS NOT NULL "
+            f"AND own.{quote(lookup.column)} IS DISTINCT FROM other.{quote(lookup.value)}",
+            [self.synced_at],
+        )
+        return corrected
+
+    # State
+
+    def write_state(self, state: SyncState) -> None:
+        """Store a state, added to what was known before."""
+        known = state.after(self.read_state(state.table, state.scope))
+        if known is None:
+            return
+        table = self.table(STATE_TABLE)
+        self.sql(f'DELETE FROM {table} WHERE "table" = ? AND scope = ?', [state.table, state.scope])
+        self.sql(
+            f"INSERT INTO {table} ({columns(_STATE_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [known.table, known.scope, _naive(known.synced_from), _naive(known.synced_through), known.complete,
+             known.rows, known.run_id, self.synced_at],
+        )  # fmt: skip
+
+    def read_state(self, table: str, scope: str = "") -> SyncState | None:
+        """Return what is known of a scope, with aware UTC times."""
+        if not self.column_types(STATE_TABLE):
+            return None
+        found = self.sql(
+            f'SELECT {columns(_STATE_COLUMNS)} FROM {self.table(STATE_TABLE)} WHERE "table" = ? AND scope = ?',
+            [table, scope],
+        )
+        if not found:
+            return None
+        name, part, since, through, complete, rows, run_id, synced_at = found[0]
+        return SyncState(name, part, _aware(since), _aware(through), complete, rows, run_id, _aware(synced_at))
+
+    def ensure_state(self) -> None:
+        """Create `_sync_state` if it is not there."""
+        self.sql(f"CREATE SCHEMA IF NOT EXISTS {quote(self.schema)}")
+        self.create(STATE_TABLE, _STATE_COLUMNS)
+
+
+FEW_ROWS = 10
+"""A child table (a key of foreign keys) may lose up to this many rows without anybody asking why."""
+
+
+def check_shrink(spec: TableSpec, *, before: int, going: int, guard: float) -> None:
+    """Raise SuspiciousSnapshot if too many live rows would be flagged as deleted.
+
+    before: live rows now. going: those of them that a complete read did not return.
+    guard: share of `before` that may go. Rows of child tables (their key contains a foreign key) come and go with
+        settings of their parents, so a few of them may always go.
+    """
+    is_child = bool({key.column for key in spec.foreign_keys} & set(spec.primary_key))
+    if not going or going <= guard * before or (is_child and going <= FEW_ROWS):
+        return
+    raise SuspiciousSnapshot(
+        f"{going:,} of the {before:,} live rows of {spec.name} did not come with a complete read, more than the share "
+        f"of {guard:.0%} that `delete_guard` allows. Nothing was written. If they are really gone, materialize "
+        f"{spec.name} alone with `accept_shrink: true` in its run config."
+    )
+
+
+def _inside(scope: Scope) -> tuple[str, list[Any]]:
+    if scope.column is None:
+        return "true", []
+    column = quote(scope.column)
+    if scope.values is not None:
+        return f"list_contains(?, {column})", [list(scope.values)]
+    conditions, parameters = ["true"], []
+    for operator, bound in ((">=", scope.start), ("<", scope.end)):
+        if bound is not None:
+            conditions.append(f"{column} {operator} ?")
+            parameters.append(_naive(bound))
+    return " AND ".join(conditions), parameters
+
+
+def _parquet(path: Any) -> str:
+    return f"read_parquet({literal(str(path))}, file_row_number = true)"
+
+
+def _naive(moment: dt.datetime | None) -> dt.datetime | None:
+    return moment.astimezone(dt.UTC).replace(tzinfo=None) if moment and moment.tzinfo else moment
+
+
+def _aware(moment: dt.datetime | None) -> dt.datetime | None:
+    return moment.replace(tzinfo=dt.UTC) if moment else None

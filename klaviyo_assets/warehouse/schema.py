@@ -1,0 +1,99 @@
+"""What a destination table looks like: its columns, their types and its key.
+
+Nothing here knows where the rows come from or which database they go to.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from functools import cached_property
+
+
+class Type(enum.StrEnum):
+    """The column types that every supported warehouse has.
+
+    TIMESTAMP is an instant, stored in UTC without a zone. JSON is JSON text.
+    """
+
+    BOOLEAN = "boolean"
+    BIGINT = "bigint"
+    DOUBLE = "double"
+    DATE = "date"
+    TIMESTAMP = "timestamp"
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a destination table."""
+
+    name: str
+    type: Type
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    """`column` holds values of `table`.`references`; documented, not enforced."""
+
+    column: str
+    table: str
+    references: str = "id"
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """`column` repeats `table`.`value` of the row whose `table`.`key` equals `on`.
+
+    A load fills the column from what was known then; publishing `table` later corrects the rows that differ.
+    """
+
+    column: str
+    on: str
+    table: str
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSpec:
+    """A destination table.
+
+    name: the table's name, without a schema.
+    columns: the declared columns, without the system columns.
+    primary_key: names of declared columns.
+    version: a declared column that grows with every change of a row: an older row never replaces a newer one.
+    partitioned_by: the TIMESTAMP column whose UTC day is the row's partition, or None.
+    dynamic: prefix of the columns that appear by themselves (`property_`), or None.
+    lookups: columns that repeat another table's column.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...]
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    description: str = ""
+    version: str | None = None
+    partitioned_by: str | None = None
+    dynamic: str | None = None
+    lookups: tuple[Lookup, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [column.name for column in self.columns]
+        if len(set(names)) != len(names):
+            raise ValueError(f"{self.name}: a column is declared twice")
+        missing = set(self.primary_key) - set(names)
+        if missing or not self.primary_key:
+            raise ValueError(f"{self.name}: the primary key needs declared columns, not {missing or 'nothing'}")
+
+    @cached_property
+    def types(self) -> dict[str, Type]:
+        """Column name -> type of the declared columns."""
+        return {column.name: column.type for column in self.columns}
+
+
+SYNCED = Column("_fivetran_synced", Type.TIMESTAMP, "Start of the run that last wrote the row (UTC).")
+DELETED = Column("_fivetran_deleted", Type.BOOLEAN, "True once the row no longer exists in the source.")
+SYSTEM_COLUMNS = (SYNCED, DELETED)

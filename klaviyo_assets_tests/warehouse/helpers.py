@@ -1,0 +1,56 @@
+"""Loads small tables without Klaviyo or Dagster."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from klaviyo_assets.warehouse.batches import typed_batches
+from klaviyo_assets.warehouse.columns import Columns
+from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.loading import LoadResult
+from klaviyo_assets.warehouse.schema import Column, TableSpec, Type
+from klaviyo_assets.warehouse.spool import temporary_spool
+
+NOON = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
+
+EVENT = TableSpec(
+    name="event",
+    columns=(Column("id", Type.TEXT), Column("datetime", Type.TIMESTAMP), Column("note", Type.TEXT)),
+    primary_key=("id",),
+    dynamic="property_",
+)
+
+
+def warehouse_at(folder: Path, **options: Any) -> DuckDBWarehouse:
+    return DuckDBWarehouse(database=str(folder / "warehouse.duckdb"), **options)
+
+
+def event_columns(rows: Sequence[Mapping[str, Any]]) -> Columns:
+    """Rows with declared columns by name and everything else as a property."""
+    declared = {name: [row.get(name) for row in rows] for name in EVENT.types if any(name in row for row in rows)}
+    names = dict.fromkeys(name for row in rows for name in row if name not in EVENT.types)
+    dynamic = {
+        f"property_{name}": [json.dumps(row[name]).encode() if name in row else None for row in rows] for name in names
+    }
+    return Columns(len(rows), declared, dynamic)
+
+
+def load(
+    warehouse: DuckDBWarehouse, *batches: Sequence[Mapping[str, Any]], spec: TableSpec = EVENT, **options: Any
+) -> LoadResult:
+    """Load each batch as a spool file of its own, in one transaction."""
+    with temporary_spool() as spool:
+        for rows in batches:
+            spool.write_all(typed_batches([event_columns(rows)], spec))
+        return warehouse.load(spec, spool, **{"synced_at": NOON, **options})
+
+
+def rows(warehouse: DuckDBWarehouse, table: str = "klaviyo.event", order: str = "id") -> list[dict[str, Any]]:
+    with warehouse.connect() as connection:
+        result = connection.execute(f"SELECT * FROM {table} ORDER BY {order}")
+        names = [column[0] for column in result.description]
+        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

@@ -1,0 +1,289 @@
+"""Loads into DuckDB: upserts, columns that appear and widen, deletes, state, all or nothing."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from klaviyo_assets.warehouse.batches import typed_batches
+from klaviyo_assets.warehouse.errors import SnapshotMissing, SuspiciousSnapshot, WarehouseError, WarehouseLocked
+from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope, SyncState
+from klaviyo_assets.warehouse.schema import Column, ForeignKey, Lookup, TableSpec, Type
+from klaviyo_assets.warehouse.spool import temporary_spool
+from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, event_columns, load, rows, warehouse_at
+
+DAY = dt.timedelta(days=1)
+
+
+def test_a_load_inserts_and_updates_by_key(tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path)
+    load(warehouse, [{"id": "1", "note": "a", "x": 1}, {"id": "2", "note": "b", "x": 2}])
+    result = load(warehouse, [{"id": "2", "note": "B"}, {"id": "3", "note": "c"}], synced_at=NOON + DAY)
+    assert (result.inserted, result.updated, result.row_count) == (1, 1, 3)
+    first, second, third = rows(warehouse)
+    assert (first["note"], first["property_x"], first["_fivetran_synced"].day) == ("a", 1, 1)
+    assert (second["note"], second["property_x"], second["_fivetran_synced"].day) == ("B", None, 2)
+    assert (third["_fivetran_deleted"], third["_fivetran_synced"]) == (False, dt.datetime(2026, 5, 2, 12))
+
+
+def test_of_two_copies_the_last_is_kept_and_of_two_versions_the_newest(tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path)
+    load(warehouse, [{"id": "1", "note": "first"}, {"id": "1", "note": "second"}], [{"id": "1", "note": "third"}])
+    assert [row["note"] for row in rows(warehouse)] == ["third"]
+
+    versioned = replace(EVENT, version="datetime")
+    newest = {"id": "1", "note": "newest", "datetime": "2026-05-03T00:00:00Z"}
+    older = {"id": "1", "note": "older", "datetime": "2026-05-02T00:00:00Z"}
+    load(warehouse, [newest], [older], spec=versioned)
+    assert [row["note"] for row in rows(warehouse)] == ["newest"]
+    assert load(warehouse, [older], spec=versioned).older == 1
+    assert [row["note"] for row in rows(warehouse)] == ["newest"]
+
+
+def test_columns_that_a_load_does_not_speak_of_keep_their_values(tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path)
+    load(warehouse, [{"id": "1", "note": "mine", "datetime": "2026-05-03 01:02:03+02:00", "x": 1}])
+    warehouse.query("ALTER TABLE klaviyo.event ADD COLUMN owner VARCHAR DEFAULT 'user'")
+    load(warehouse, [{"id": "1", "datetime": "2026-05-04T00:00:00.5Z"}])
+    (row,) = rows(warehouse)
+    assert (row["note"], row["owner"], row["property_x"]) == ("mine", "user", None)
+    assert row["datetime"] == dt.datetime(2026, 5, 4, 0, 0, 0, 500_000)
+
+
+def test_a_failed_load_changes_nothing(tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path)
+    load(warehouse, [{"id": "1", "x": 1}], states=[SyncState("event", synced_through=NOON)])
+    before = rows(warehouse)
+    with pytest.raises(WarehouseError, match="have no id"):
+        load(
+            warehouse,
+            [{"id": "1", "x": "text", "y": 1}, {"note": "without a key"}],
+            states=[SyncState("event", synced_through=NOON + DAY)],
+        )
+    assert rows(warehouse) == before
+    state = warehouse.state("event")
+    assert state is not None and state.synced_through == NOON
+
+
+# Columns that appear
+
+NAMES = st.sampled_from(["a", "b", '"); drop table event; --', "😀", "x" * 300, "select"])
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from([1e-7, -0.0, 2**53 + 1, 1e300, "2026-01-02T03:04:05Z", "2026-01-02 03:04:05.120+00:00", "", "1"])
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text("ab", max_size=2), children, max_size=3),
+    max_leaves=4,
+)
+
+
+def came_back(sent: Any, found: Any) -> bool:
+    """Whether a property has kept its value, in the type of its column or as text."""
+    if sent is None or found is None:
+        return sent is None and found is None
+    if isinstance(sent, str):
+        if isinstance(found, dt.datetime):
+            return found.replace(tzinfo=dt.UTC) == dt.datetime.fromisoformat(sent)
+        return sent == found or dt.datetime.fromisoformat(sent) == dt.datetime.fromisoformat(found)
+    if isinstance(sent, (bool, list, dict)):
+        return sent is found or json.loads(found) == sent
+    return sent == found or type(sent)(json.loads(found)) == sent
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.lists(st.dictionaries(NAMES, VALUES, max_size=4), min_size=1, max_size=4), min_size=1, max_size=4))
+def test_every_value_of_every_property_comes_back(loads: list[list[dict[str, Any]]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        warehouse = warehouse_at(Path(folder))
+        sent: list[dict[str, Any]] = []
+        for batch in loads:
+            numbered = [{**row, "id": f"{len(sent) + n:04d}"} for n, row in enumerate(batch)]
+            load(warehouse, numbered)
+            sent += numbered
+        found = rows(warehouse)
+    assert [row["id"] for row in found] == [row["id"] for row in sent]
+    for row, back in zip(sent, found, strict=True):
+        for name, value in row.items():
+            if name != "id":
+                assert came_back(value, back.get(f"property_{name}")), (name, value, back)
+
+
+def test_types_start_narrow_and_widen_without_loss(tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path)
+    load(warehouse, [{"id": "1", "n": 1, "big": 2**53 + 1, "t": "2026-01-02T03:04:05Z", "o": {"a": 1}, "f": True}])
+    assert {name: kind for name, kind in column_types(warehouse).items() if name.startswith("property_")} == {
+        "property_n": "BIGINT",
+        "property_big": "BIGINT",
+        "property_t": "TIMESTAMP",
+        "property_o": "JSON",
+        "property_f": "BOOLEAN",
+    }
+    result = load(warehouse, [{"id": "2", "n": 1.5, "big": 1.5, "t": "soon", "o": "text", "f": 0}])
+    assert set(result.columns_widened) == {"property_n", "property_big", "property_t", "property_o", "property_f"}
+    types = column_types(warehouse)
+    assert types["property_n"] == "DOUBLE"
+    assert {types[f"property_{name}"] for name in ("big", "t", "o", "f")} == {"VARCHAR"}
+    first, second = rows(warehouse)
+    assert (first["property_n"], first["property_big"], first["property_f"]) == (1.0, "9007199254740993", "true")
+    assert (first["property_t"], first["property_o"]) == ("2026-01-02T03:04:05+00:00", '{"a": 1}')
+    assert (second["property_t"], second["property_o"], second["property_f"]) == ("soon", "text", "0")
+    load(warehouse, [{"id": "3", "n": "three"}])
+    assert [row["property_n"] for row in rows(warehouse)] == ["1", "1.5", "three"]
+
+
+def column_types(warehouse: Any) -> dict[str, str]:
+    return {row[0]: row[1] for row in warehouse.query("DESCRIBE klaviyo.event")}
+
+
+def test_two_loads_above_a_row_group(tmp_path: Path) -> None:
+    """DuckDB 2.0.0 inserts duplicates after `CREATE TABLE AS` and 122,880 rows in one transaction."""
+    warehouse = warehouse_at(tmp_path)
+    size = 150_000
+    for shift in (0, 50_000):
+        load(warehouse, [{"id": str(n), "note": str(shift), "x": n} for n in range(shift, shift + size)])
+    (counts,) = warehouse.query(
+        "SELECT count(*), count(DISTINCT id), min(property_x), max(property_x), sum(property_x), "
+        "count(*) FILTER (note = '0') FROM klaviyo.event"
+    )
+    total = 200_000
+    assert counts == (total, total, 0, total - 1, total * (total - 1) // 2, 50_000)
+
+
+# Deletes
+
+
+def test_what_a_complete_read_of_a_scope_does_not_return_is_flagged(tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path)
+    load(warehouse, [{"id": str(n), "datetime": f"2026-05-0{n}T00:00:00Z"} for n in range(1, 6)])
+    scope = Scope("datetime", dt.datetime(2026, 5, 2, tzinfo=dt.UTC), dt.datetime(2026, 5, 4, tzinfo=dt.UTC))
+    result = load(warehouse, [{"id": "2", "datetime": "2026-05-02T00:00:00Z"}], scope=scope, synced_at=NOON + DAY)
+    assert result.deleted == 1
+    flagged = {row["id"]: row["_fivetran_synced"].day for row in rows(warehouse) if row["_fivetran_deleted"]}
+    assert flagged == {"3": 2}
+    assert load(warehouse, [{"id": "3", "datetime": "2026-05-03T00:00:00Z"}]).updated == 1
+    assert not any(row["_fivetran_deleted"] for row in rows(warehouse))
+    assert load(warehouse, [{"id": "1"}], scope=Scope("id", values=("1", "4"))).deleted == 1
+
+
+def test_the_guard_stops_a_load_that_would_delete_too_much(tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path)
+    load(warehouse, [{"id": str(n)} for n in range(20)])
+    with pytest.raises(SuspiciousSnapshot, match=r"15 of the 20 live rows.*delete_guard.*accept_shrink"):
+        load(warehouse, [{"id": str(n)} for n in range(5)], scope=WHOLE_TABLE, guard=0.5)
+    with pytest.raises(SuspiciousSnapshot):
+        load(warehouse, scope=WHOLE_TABLE, guard=0.5)
+    assert not any(row["_fivetran_deleted"] for row in rows(warehouse))
+    assert load(warehouse, [{"id": str(n)} for n in range(10)], scope=WHOLE_TABLE, guard=0.5).deleted == 10
+
+
+def test_children_may_lose_a_few_rows_whatever_their_share(tmp_path: Path) -> None:
+    tags = replace(EVENT, primary_key=("id", "note"), foreign_keys=(ForeignKey("id", "parent"),))
+    warehouse = warehouse_at(tmp_path)
+    load(warehouse, [{"id": "1", "note": "a"}], spec=tags)
+    assert load(warehouse, spec=tags, scope=WHOLE_TABLE, guard=0.5).deleted == 1
+
+
+# Snapshots
+
+METRIC = TableSpec(
+    name="metric",
+    columns=(Column("id", Type.TEXT), Column("note", Type.TEXT)),
+    primary_key=("id",),
+)
+
+
+def snapshot(warehouse: Any, rows_: list[dict[str, Any]], synced_at: dt.datetime = NOON) -> None:
+    with temporary_spool() as spool:
+        spool.write_all(typed_batches([event_columns(rows_)], METRIC))
+        state = SyncState("metric", "snapshot", synced_through=synced_at, complete=True)
+        warehouse.store_snapshot(METRIC, spool, synced_at=synced_at, state=state)
+
+
+def test_publishing_a_snapshot_upserts_flags_and_corrects_lookups(tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path)
+    event = replace(EVENT, lookups=(Lookup("note", "property_metric", "metric", "id", "note"),))
+    publication = Publication(METRIC, dependents=(event,))
+    with pytest.raises(SnapshotMissing, match="klaviyo_staging/metric"):
+        warehouse.publish(publication, synced_at=NOON, guard=0.5)
+    load(warehouse, [{"id": "e1", "note": "Old name", "metric": "m1"}, {"id": "e2", "note": "Other", "metric": "m2"}])
+    snapshot(warehouse, [{"id": "m1", "note": "Old name"}, {"id": "m2", "note": "Other"}])
+    assert rows(warehouse, "klaviyo_staging.metric") and warehouse.live_rows(METRIC) == 0
+    assert warehouse.publish(publication, synced_at=NOON, guard=0.5).corrected == 0
+
+    snapshot(warehouse, [{"id": "m1", "note": "New name"}], NOON + DAY)
+    assert warehouse.vanishing_rows(METRIC) == 1
+    result = warehouse.publish(publication, synced_at=NOON + DAY, guard=0.5)
+    assert (result.updated, result.deleted, result.corrected) == (1, 1, 1)
+    assert [(row["note"], row["_fivetran_deleted"]) for row in rows(warehouse, "klaviyo.metric")] == [
+        ("New name", False),
+        ("Other", True),
+    ]
+    assert [(row["note"], row["_fivetran_synced"].day) for row in rows(warehouse)] == [("New name", 2), ("Other", 1)]
+
+    snapshot(warehouse, [], NOON + 2 * DAY)
+    with pytest.raises(SuspiciousSnapshot):
+        warehouse.publish(publication, synced_at=NOON + 2 * DAY, guard=0.5)
+    accepted = replace(publication, accept_shrink=True)
+    assert warehouse.publish(accepted, synced_at=NOON + 2 * DAY, guard=0.5).deleted == 1
+
+
+# State
+
+
+def test_the_watermark_moves_forward_and_never_over_a_gap() -> None:
+    hours = [NOON + dt.timedelta(hours=n) for n in range(8)]
+    known = SyncState("event", synced_from=hours[2], synced_through=hours[4])
+
+    def after(start: int, end: int, **options: Any) -> tuple[dt.datetime | None, dt.datetime | None] | None:
+        new = SyncState("event", synced_from=hours[start], synced_through=hours[end], **options).after(known)
+        return (new.synced_from, new.synced_through) if new else None
+
+    assert after(3, 6) == (hours[2], hours[6])
+    assert after(0, 2) == (hours[0], hours[4])
+    assert after(3, 3) == (hours[2], hours[4])
+    assert after(5, 6) is None
+    assert after(0, 1) is None
+    assert SyncState("event", synced_from=hours[0], synced_through=hours[1], extends=True).after(None) is None
+
+
+# Locks
+
+
+def test_a_locked_file_is_waited_for_and_its_holder_named(tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path, lock_timeout=30.0)
+    load(warehouse, [{"id": "1"}])
+    script = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script, warehouse.database], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None and holder.stdin is not None
+    assert holder.stdout.readline() == "held\n"
+    time = [0.0]
+
+    def advance(seconds: float) -> None:
+        time[0] += seconds
+
+    with (
+        pytest.raises(WarehouseLocked, match=rf"PID {holder.pid}.*30 s.*lock_timeout"),
+        warehouse.connect(sleep=advance, clock=lambda: time[0]),
+    ):
+        pass
+
+    def let_go(_: float) -> None:
+        holder.communicate("")
+
+    with warehouse.connect(sleep=let_go) as connection:
+        assert connection.execute("SELECT count(*) FROM klaviyo.event").fetchall() == [(1,)]
