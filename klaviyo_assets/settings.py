@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     api_key_variable: str = Field(
         "KLAVIYO_API_KEY", description="Name of the environment variable that holds the private API key."
     )
+    history_start: dt.date = Field(
+        dt.date(2012, 1, 1), description="The first day of EVENT and PERSON; Klaviyo was founded in 2012."
+    )
     sync_interval: dt.timedelta = Field(dt.timedelta(hours=1), description="How often event and person are synced.")
     overlap: dt.timedelta = Field(
         dt.timedelta(hours=3),
@@ -50,6 +53,9 @@ class Settings(BaseSettings):
     )
     missing_scope: Literal["skip", "fail"] = Field(
         "skip", description="What happens to a table whose scope the API key lacks."
+    )
+    owners: tuple[str, ...] = Field(
+        (), description="Owners of the assets in Dagster: e-mail addresses, or `team:data`."
     )
     max_concurrency: int = Field(8, ge=1, le=64, description="Most requests at a time, over all tables.")
 

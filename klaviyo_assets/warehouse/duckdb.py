@@ -22,7 +22,7 @@ from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope, Sy
 from klaviyo_assets.warehouse.loading import LoadResult, Transaction
 from klaviyo_assets.warehouse.schema import DELETED, TableSpec
 from klaviyo_assets.warehouse.spool import Spool
-from klaviyo_assets.warehouse.sql import quote
+from klaviyo_assets.warehouse.sql import quote, same_key
 
 SNAPSHOT = "snapshot"
 """Scope of the state of a table's staging copy."""
@@ -119,54 +119,34 @@ class DuckDBWarehouse(DuckDBResource):
 
     def state(self, table: str, scope: str = "") -> SyncState | None:
         """Return how far a scope of a table is synced, or None if it never was."""
-        if not self._exists():
-            return None
-        with self.connect() as connection:
-            return Transaction(connection, self.schema_name, dt.datetime.now()).read_state(table, scope)
+        with self._reading() as transaction:
+            return transaction.read_state(table, scope) if transaction else None
 
     def query(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a query and fetch its rows."""
         with self.connect() as connection:
             return connection.execute(statement, parameters).fetchall()
 
-    def mapping(self, table: str, key: str, value: str) -> dict[str, str]:
-        """Return two columns of a destination table as a dictionary; empty if the table does not exist."""
-        if not self._exists():
-            return {}
-        with self.connect() as connection:
-            transaction = Transaction(connection, self.schema_name, dt.datetime.now())
-            if not {key, value} <= transaction.column_types(table).keys():
-                return {}
-            statement = f"SELECT {quote(key)}, {quote(value)} FROM {transaction.table(table)}"
-            return dict(transaction.sql(f"{statement} WHERE {quote(value)} IS NOT NULL"))
+    def rows(self, table: str, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+        """Return some columns of a destination table; no rows if the table or one of the columns does not exist."""
+        with self._reading() as transaction:
+            if not transaction or not set(columns) <= transaction.column_types(table).keys():
+                return []
+            chosen = ", ".join(quote(name) for name in columns)
+            return transaction.sql(f"SELECT {chosen} FROM {transaction.table(table)}")
 
-    def live_rows(self, spec: TableSpec) -> int:
-        """Return the number of rows of a destination table that are not deleted."""
-        if not self._exists():
-            return 0
-        with self.connect() as connection:
-            transaction = Transaction(connection, self.schema_name, dt.datetime.now())
-            if not transaction.column_types(spec.name):
-                return 0
-            table = transaction.table(spec.name)
-            count: int = transaction.value(
-                f"SELECT count(*) FROM {table} WHERE NOT coalesce({quote(DELETED.name)}, false)"
+    def shrinkage(self, spec: TableSpec) -> tuple[int, int]:
+        """Return the number of live rows of a table, and how many of them its staging copy lacks."""
+        with self._reading() as transaction:
+            if not transaction or not transaction.column_types(spec.name):
+                return 0, 0
+            live = f"{transaction.table(spec.name)} WHERE NOT coalesce({quote(DELETED.name)}, false)"
+            lacking = (
+                f"SELECT count(*) FROM (SELECT * FROM {live}) AS live "
+                f"ANTI JOIN {quote(self.staging_schema, spec.name)} AS staged "
+                f"ON {same_key('live', 'staged', spec.primary_key)}"
             )
-            return count
-
-    def vanishing_rows(self, spec: TableSpec) -> int:
-        """Return the number of live destination rows that the staging copy of the table lacks."""
-        with self.connect() as connection:
-            transaction = Transaction(connection, self.schema_name, dt.datetime.now())
-            if not transaction.column_types(spec.name):
-                return 0
-            keys = ", ".join(quote(name) for name in spec.primary_key)
-            count: int = transaction.value(
-                f"SELECT count(*) FROM {transaction.table(spec.name)} AS old "
-                f"ANTI JOIN {quote(self.staging_schema, spec.name)} AS new USING ({keys}) "
-                f"WHERE NOT coalesce(old.{quote(DELETED.name)}, false)"
-            )
-            return count
+            return transaction.value(f"SELECT count(*) FROM {live}"), transaction.value(lacking)
 
     def read(
         self,
@@ -193,6 +173,15 @@ class DuckDBWarehouse(DuckDBResource):
 
     def _exists(self) -> bool:
         return ":" in self.database or Path(self.database).exists()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Transaction | None]:
+        """Give a connection to read with, None if there is no database yet."""
+        if not self._exists():
+            yield None
+            return
+        with self.connect() as connection:
+            yield Transaction(connection, self.schema_name, dt.datetime.min)
 
     @contextmanager
     def _transaction(self, schema: str, synced_at: dt.datetime) -> Iterator[Transaction]:

@@ -1,7 +1,5 @@
 """The IO manager: takes what an asset returns to the warehouse, and reads it back for downstream assets."""
 
-from __future__ import annotations
-
 import datetime as dt
 import time
 from collections.abc import Mapping
@@ -12,8 +10,8 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import Field
 
-from klaviyo_assets.warehouse.duckdb import SNAPSHOT, DuckDBWarehouse
-from klaviyo_assets.warehouse.extract import Extract, Publication, SyncState
+from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.extract import Extract, Publication
 from klaviyo_assets.warehouse.loading import LoadResult
 from klaviyo_assets.warehouse.spool import Spool, temporary_spool
 
@@ -46,18 +44,18 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
             result = self.warehouse.publish(obj, synced_at=synced_at, guard=self.delete_guard, run_id=context.run_id)
             extra: Mapping[str, Any] = {}
         elif obj.spool is not None:
-            result = self._load(obj, obj.spool, synced_at, context.run_id)
+            result = self._load(obj, obj.spool, synced_at)
             extra = obj.metadata()
         else:
             with temporary_spool() as spool:
                 spool.write_all(obj.batches)
-                result = self._load(obj, spool, synced_at, context.run_id)
+                result = self._load(obj, spool, synced_at)
                 extra = {"spool_bytes": spool.bytes, **obj.metadata()}
         context.add_output_metadata({**_metadata(result), **extra, "seconds": round(time.monotonic() - began, 3)})
 
-    def _load(self, extract: Extract, spool: Spool, synced_at: dt.datetime, run_id: str) -> LoadResult:
+    def _load(self, extract: Extract, spool: Spool, synced_at: dt.datetime) -> LoadResult:
         if extract.snapshot:
-            state = SyncState(extract.spec.name, SNAPSHOT, synced_through=synced_at, complete=True, run_id=run_id)
+            (state,) = extract.states
             return self.warehouse.store_snapshot(extract.spec, spool, synced_at=synced_at, state=state)
         return self.warehouse.load(
             extract.spec,

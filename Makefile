@@ -1,0 +1,49 @@
+# Everything runs in a virtual environment of its own, made on first use: with uv if it is there, else venv and pip.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+.DEFAULT_GOAL := help
+.PHONY: help install demo dev test lint format lock screenshot clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(READY): pyproject.toml setup.cfg requirements.lock
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv venv --quiet --allow-existing --python '>=3.11' $(VENV) && \
+	  uv pip install --quiet --python $(BIN)/python -r requirements.lock && \
+	  uv pip install --quiet --python $(BIN)/python --no-deps -e .; \
+	else \
+	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")' && \
+	  $(PYTHON) -m venv $(VENV) && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .; \
+	fi
+	@touch $@
+
+install: $(READY) ## Make the virtual environment
+
+demo: $(READY) ## Sync a simulated Klaviyo account into DuckDB and print what landed
+	@$(BIN)/klaviyo-assets demo
+
+dev: $(READY) ## Open the Dagster UI (on the sandbox account, unless KLAVIYO_API_KEY is set)
+	@$(BIN)/klaviyo-assets dev
+
+test: $(READY) ## Run the tests
+	@$(BIN)/python -m pytest
+
+lint: $(READY) ## Check style and types
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+format: $(READY) ## Format the code
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
+
+lock: ## Lock the versions that are tested (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --no-emit-find-links --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+
+screenshot: $(READY) ## Take the README's picture of the asset graph (needs Chromium)
+	@$(BIN)/python docs/screenshot.py
+
+clean: ## Remove the virtual environment and everything that was made
+	rm -rf $(VENV) data .dagster_home .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info

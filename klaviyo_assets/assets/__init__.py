@@ -1,0 +1,1 @@
+"""The assets: they join the API, the tables and the warehouse."""

@@ -1,0 +1,155 @@
+"""Tables that are imported as a whole: a snapshot, a check on it, and the table that it is published to."""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+
+import dagster as dg
+from pydantic import Field
+
+from klaviyo_assets.api import MissingScope
+from klaviyo_assets.assets.reads import READS, Read
+from klaviyo_assets.assets.specs import asset_out, snapshot_key, snapshot_spec, table_spec
+from klaviyo_assets.resources import KlaviyoAccount
+from klaviyo_assets.settings import Settings
+from klaviyo_assets.tables.catalogue import TABLES
+from klaviyo_assets.tables.documents import Rows
+from klaviyo_assets.tables.table import Table
+from klaviyo_assets.warehouse.batches import BATCH_ROWS, typed_batch
+from klaviyo_assets.warehouse.columns import Columns
+from klaviyo_assets.warehouse.duckdb import SNAPSHOT, DuckDBWarehouse
+from klaviyo_assets.warehouse.errors import SuspiciousSnapshot
+from klaviyo_assets.warehouse.extract import Extract, Publication, SyncState
+from klaviyo_assets.warehouse.io_manager import STAGING
+from klaviyo_assets.warehouse.loading import check_shrink
+from klaviyo_assets.warehouse.spool import Spool, temporary_spool
+
+
+class SnapshotConfig(dg.Config):
+    """What a run may decide about a snapshot."""
+
+    only_due: bool = Field(
+        default=False, description="Leave out tables whose last snapshot is younger than their cadence."
+    )
+
+
+class PublishConfig(dg.Config):
+    """What a run may decide about publishing a table."""
+
+    accept_shrink: bool = Field(
+        default=False,
+        description="Publish although more rows would be flagged as deleted than `delete_guard` allows.",
+    )
+
+
+def build_snapshots(
+    settings: Settings,
+) -> tuple[list[dg.AssetsDefinition], list[dg.AssetsDefinition], list[dg.AssetChecksDefinition]]:
+    """Return the snapshots (one multi-asset a family), the tables that they are published to, and the checks."""
+    tables = [table for table in TABLES if table.family in READS]
+    families = {
+        family: [table for table in tables if table.family == family]
+        for family in dict.fromkeys(t.family for t in tables)
+    }
+    return (
+        [_snapshot(settings, family, members, READS[family]) for family, members in families.items()],
+        [_published(settings, table) for table in tables],
+        [_check(settings, table) for table in tables],
+    )
+
+
+def _snapshot(settings: Settings, family: str, tables: Sequence[Table], read: Read) -> dg.AssetsDefinition:
+    @dg.multi_asset(
+        name=f"{settings.name}{STAGING}__{family}",
+        outs={
+            table.name: asset_out(settings, snapshot_spec(settings, table), Extract, is_required=False)
+            for table in tables
+        },
+        can_subset=True,
+        required_resource_keys={settings.name},
+    )
+    def snapshot(context: dg.AssetExecutionContext, config: SnapshotConfig) -> Iterator[dg.Output[Extract]]:
+        account: KlaviyoAccount = getattr(context.resources, settings.name)
+        chosen = [table for table in tables if table.name in context.op_execution_context.selected_output_names]
+        use = account.usage()
+        now = account.client.now()
+        if config.only_due and not any(_is_due(settings, account.warehouse, table, now) for table in chosen):
+            context.log.info(f"The {family} are not due yet.")
+            return
+        with ExitStack() as stack:
+            spools = {table.name: stack.enter_context(temporary_spool()) for table in chosen}
+            try:
+                _spool(chosen, spools, read(account))
+            except MissingScope as error:
+                if settings.missing_scope == "fail":
+                    raise
+                context.log.warning(f"The {family} were skipped: {error}")
+                return
+            used = use()
+            for table in chosen:
+                state = SyncState(table.name, SNAPSHOT, synced_through=now, complete=True, run_id=context.run_id)
+                extract = Extract(
+                    table, spool=spools[table.name], snapshot=True, states=(state,), metadata=lambda: used
+                )
+                yield dg.Output(extract, output_name=table.name)
+
+    return snapshot
+
+
+def _is_due(settings: Settings, warehouse: DuckDBWarehouse, table: Table, now: dt.datetime) -> bool:
+    state = warehouse.state(table.name, SNAPSHOT)
+    if table.cadence is None or state is None or state.synced_through is None:
+        return True
+    return now >= state.synced_through + table.cadence - settings.sync_interval / 2
+
+
+def _spool(tables: Sequence[Table], spools: dict[str, Spool], pages: Iterator[Rows]) -> None:
+    waiting: Rows = {table.name: [] for table in tables}
+
+    def write(table: Table) -> None:
+        if waiting[table.name]:
+            spools[table.name].write(typed_batch(Columns.of_rows(waiting[table.name], table.types), table))
+            waiting[table.name] = []
+
+    for rows in pages:
+        for table in tables:
+            waiting[table.name] += rows.get(table.name, [])
+            if len(waiting[table.name]) >= BATCH_ROWS:
+                write(table)
+    for table in tables:
+        write(table)
+
+
+def _published(settings: Settings, table: Table) -> dg.AssetsDefinition:
+    dependents = tuple(other for other in TABLES if any(lookup.table == table.name for lookup in other.lookups))
+
+    @dg.multi_asset(
+        name=f"{settings.name}__{table.name}",
+        outs={table.name: asset_out(settings, table_spec(settings, table, group="tables"), Publication)},
+        deps=[snapshot_key(settings, table.name)],
+    )
+    def published(config: PublishConfig) -> Publication:
+        return Publication(table, accept_shrink=config.accept_shrink, dependents=dependents)
+
+    return published
+
+
+def _check(settings: Settings, table: Table) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=snapshot_key(settings, table.name),
+        name="not_suspiciously_small",
+        description="An empty or badly shrunk snapshot is not published: it would flag live rows as deleted.",
+        blocking=True,
+        required_resource_keys={settings.name},
+    )
+    def not_suspiciously_small(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        account: KlaviyoAccount = getattr(context.resources, settings.name)
+        before, going = account.warehouse.shrinkage(table)
+        metadata = {"live_rows": before, "rows_that_would_be_deleted": going}
+        try:
+            check_shrink(table, before=before, going=going, guard=settings.delete_guard)
+        except SuspiciousSnapshot as error:
+            return dg.AssetCheckResult(passed=False, description=str(error), metadata=metadata)
+        return dg.AssetCheckResult(passed=True, metadata=metadata)
+
+    return not_suspiciously_small

@@ -1,0 +1,115 @@
+"""What every asset says about itself: key, group, columns, kinds, freshness."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import dagster as dg
+
+from klaviyo_assets.settings import Settings
+from klaviyo_assets.tables.table import Table
+from klaviyo_assets.warehouse.io_manager import PARTITION_EXPR, STAGING
+from klaviyo_assets.warehouse.schema import SYSTEM_COLUMNS
+
+SNAPSHOT_FRESH_FOR = dt.timedelta(hours=24)
+
+
+def table_key(settings: Settings, table: str) -> dg.AssetKey:
+    """Return the key of a destination table's asset."""
+    return dg.AssetKey([settings.name, table])
+
+
+def snapshot_key(settings: Settings, table: str) -> dg.AssetKey:
+    """Return the key of the asset that is a table's staging copy."""
+    return dg.AssetKey([settings.name + STAGING, table])
+
+
+def table_spec(settings: Settings, table: Table, *, group: str) -> dg.AssetSpec:
+    """Describe a destination table."""
+    return _spec(
+        settings,
+        table,
+        key=table_key(settings, table.name),
+        schema=settings.destination_schema,
+        group=group,
+        description=table.description,
+    )
+
+
+def snapshot_spec(settings: Settings, table: Table) -> dg.AssetSpec:
+    """Describe a table's staging copy."""
+    return _spec(
+        settings,
+        table,
+        key=snapshot_key(settings, table.name),
+        schema=settings.destination_schema + STAGING,
+        group="snapshots",
+        description=f"A complete import of {table.name.upper()}, before it is published.\n\n{table.description}",
+    )
+
+
+def _spec(
+    settings: Settings,
+    table: Table,
+    *,
+    key: dg.AssetKey,
+    schema: str,
+    group: str,
+    description: str,
+) -> dg.AssetSpec:
+    metadata: dict[str, Any] = {
+        "dagster/column_schema": column_schema(table),
+        "dagster/table_name": f"{schema}.{table.name}",
+        "primary_key": ", ".join(table.primary_key),
+    }
+    if table.partitioned_by:
+        metadata[PARTITION_EXPR] = table.partitioned_by
+    return dg.AssetSpec(
+        key,
+        group_name=group if settings.name == "klaviyo" else f"{settings.name}_{group}",
+        description=description,
+        kinds={"klaviyo", "duckdb"},
+        owners=list(settings.owners),
+        metadata=metadata,
+        freshness_policy=freshness(settings, table),
+    )
+
+
+def asset_out(settings: Settings, spec: dg.AssetSpec, type_: type, **options: Any) -> dg.AssetOut:
+    """Make an asset's output: written by the account's IO manager."""
+    return dg.AssetOut.from_spec(spec, dagster_type=type_, io_manager_key=io_manager_key(settings), **options)
+
+
+def io_manager_key(settings: Settings) -> str:
+    """Return the resource key of the account's IO manager."""
+    return f"{settings.name}_io_manager"
+
+
+def column_schema(table: Table) -> dg.TableSchema:
+    """Describe a table's columns for the UI; columns that appear by themselves are named after a load."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                column.name,
+                column.type.value,
+                column.description,
+                dg.TableColumnConstraints(
+                    nullable=column.name not in table.primary_key,
+                    unique=table.primary_key == (column.name,),
+                    other=[f"references {key.table}.{key.references}" for key in table.foreign_keys
+                           if key.column == column.name],
+                ),
+            )
+            for column in (*table.columns, *SYSTEM_COLUMNS)
+        ]
+    )  # fmt: skip
+
+
+def freshness(settings: Settings, table: Table) -> dg.FreshnessPolicy:
+    """Event and person are stale after two sync intervals (a warning after one), snapshots after a day."""
+    if table.partitioned_by:
+        return dg.FreshnessPolicy.time_window(
+            fail_window=2 * settings.sync_interval, warn_window=settings.sync_interval
+        )
+    return dg.FreshnessPolicy.time_window(fail_window=max(SNAPSHOT_FRESH_FOR, settings.sync_interval))

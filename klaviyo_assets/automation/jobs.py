@@ -1,0 +1,52 @@
+"""The jobs. Event and person take their range from Dagster's own range tags, or from one partition key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from klaviyo_assets.settings import Settings
+
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+"""Run tags with the first and the last partition key of a range; both count."""
+
+
+def build_jobs(
+    settings: Settings,
+    *,
+    incremental: Sequence[dg.AssetsDefinition],
+    snapshots: Sequence[dg.AssetsDefinition],
+    published: Sequence[dg.AssetsDefinition],
+) -> list[dg.UnresolvedAssetJobDefinition]:
+    """Return `klaviyo_sync`, `klaviyo_backfill` and `klaviyo_full_refresh`."""
+    return [
+        dg.define_asset_job(
+            f"{settings.name}_sync",
+            _all(*incremental, *snapshots, *published),
+            description="Event and person from their watermarks to now, and every table that is due. Needs the range "
+            "tags (or a partition key); days before the watermark are read only if they never were.",
+            config={"ops": {**_configured(incremental, reread=False), **_configured(snapshots, only_due=True)}},
+        ),
+        dg.define_asset_job(
+            f"{settings.name}_backfill",
+            _all(*incremental),
+            description="Event and person of the days in the range tags, each day read completely.",
+        ),
+        dg.define_asset_job(
+            f"{settings.name}_full_refresh",
+            _all(*snapshots, *published),
+            description="Every table that is imported as a whole, now. Takes no partition.",
+        ),
+    ]
+
+
+def _all(*assets: dg.AssetsDefinition) -> dg.AssetSelection:
+    keys = dg.AssetSelection.assets(*assets)
+    return keys | dg.AssetSelection.checks_for_assets(*assets)
+
+
+def _configured(assets: Sequence[dg.AssetsDefinition], **config: Any) -> dict[str, Any]:
+    return {asset.op.name: {"config": config} for asset in assets}

@@ -1,0 +1,101 @@
+"""The command line: `klaviyo-assets demo | dev | sandbox`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+def _account_options(events: int, profiles: int, days: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Options that describe a simulated account."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in (
+            click.option("--seed", default=1, show_default=True, help="The same seed makes the same account."),
+            click.option("--days", default=days, show_default=True, help="Days that the events are spread over."),
+            click.option("--profiles", default=profiles, show_default=True, help="Number of profiles."),
+            click.option("--events", default=events, show_default=True, help="Number of events."),
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="klaviyo-assets")
+def main() -> None:
+    """Sync a Klaviyo account into your own warehouse, every table a Dagster asset."""
+
+
+@main.command()
+@_account_options(events=50_000, profiles=5_000, days=60)
+@click.option(
+    "--database",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("data/demo.duckdb"),
+    show_default=True,
+    help="DuckDB file to write; a file that is there is replaced.",
+)
+def demo(events: int, profiles: int, days: int, seed: int, database: Path) -> None:
+    """Sync a simulated Klaviyo account into DuckDB with real Dagster runs, and print what landed."""
+    from klaviyo_assets.demo import run_demo
+
+    run_demo(events=events, profiles=profiles, days=days, seed=seed, database=database)
+
+
+@main.command()
+@_account_options(events=50_000, profiles=5_000, days=60)
+@click.option("--port", default=0, show_default="a free one", help="Port to listen on, on 127.0.0.1.")
+@click.option("--rate-limits/--no-rate-limits", default=True, show_default=True, help="Refuse as Klaviyo does (429).")
+@click.option("--latency", default=0.0, show_default=True, help="Seconds that every answer takes.")
+def sandbox(events: int, profiles: int, days: int, seed: int, port: int, rate_limits: bool, latency: float) -> None:
+    """Serve a simulated Klaviyo account on this machine until interrupted."""
+    from klaviyo_assets.sandbox.generate import generate_account
+    from klaviyo_assets.sandbox.server import serve
+
+    account = generate_account(events=events, profiles=profiles, days=days, seed=seed)
+    serve(account, port=port, rate_limits="real" if rate_limits else "off", latency=latency)
+
+
+@main.command()
+@_account_options(events=50_000, profiles=5_000, days=60)
+@click.option("--port", default=3000, show_default=True, help="Port of the UI, on 127.0.0.1.")
+def dev(events: int, profiles: int, days: int, seed: int, port: int) -> None:
+    """Open the Dagster UI: on your account if KLAVIYO_API_KEY is set (also in .env), else on a simulated one."""
+    from klaviyo_assets.demo import dagster_home, sandbox_environment, sandbox_process
+
+    with ExitStack() as stack:
+        stack.enter_context(dagster_home())
+        if "KLAVIYO_API_KEY" in os.environ or _in_dotenv("KLAVIYO_API_KEY"):
+            click.echo("Using the Klaviyo account of KLAVIYO_API_KEY.")
+        else:
+            url = stack.enter_context(sandbox_process(events=events, profiles=profiles, days=days, seed=seed))
+            stack.enter_context(sandbox_environment(url, Path("data/demo.duckdb")))
+            click.echo("KLAVIYO_API_KEY is not set: this runs on the simulated account of the sandbox.")
+        click.echo(f"The UI will be at http://127.0.0.1:{port}")
+        command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", "-p", str(port)]
+        process = subprocess.Popen(command)  # noqa: S603
+        signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
+        try:
+            sys.exit(process.wait())
+        except KeyboardInterrupt:
+            process.wait()
+
+
+def _in_dotenv(name: str) -> bool:
+    """Whether the .env file that Dagster will load sets a variable."""
+    file = Path(".env")
+    return file.is_file() and any(line.strip().startswith(f"{name}=") for line in file.read_text().splitlines())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""The one entry point: everything that Dagster loads."""
+
+from __future__ import annotations
+
+import warnings
+
+import dagster as dg
+
+# BackfillPolicy is a beta argument of Dagster: one warning per asset, with nothing for a user to do.
+warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
+
+from klaviyo_assets.assets.events_and_profiles import build_incremental  # noqa: E402
+from klaviyo_assets.assets.snapshots import build_snapshots  # noqa: E402
+from klaviyo_assets.assets.specs import io_manager_key  # noqa: E402
+from klaviyo_assets.automation.jobs import build_jobs  # noqa: E402
+from klaviyo_assets.resources import KlaviyoAccount  # noqa: E402
+from klaviyo_assets.settings import Settings  # noqa: E402
+from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse  # noqa: E402
+from klaviyo_assets.warehouse.io_manager import WarehouseIOManager  # noqa: E402
+
+
+def build_definitions(
+    settings: Settings | None = None, *, executor: dg.ExecutorDefinition = dg.in_process_executor
+) -> dg.Definitions:
+    """Return the assets, checks, jobs and resources of one Klaviyo account.
+
+    settings: default: from the environment and the settings file.
+    executor: of every job that does not choose its own. In one process, because steps are short, a process costs
+        seconds to start, and the account's rate limits are shared.
+    """
+    settings = settings or Settings()
+    warehouse = DuckDBWarehouse(database=settings.duckdb_path, schema_name=settings.destination_schema)
+    incremental = build_incremental(settings)
+    snapshots, published, checks = build_snapshots(settings)
+    return dg.Definitions(
+        assets=[*incremental, *snapshots, *published],
+        asset_checks=checks,
+        jobs=build_jobs(settings, incremental=incremental, snapshots=snapshots, published=published),
+        resources={
+            settings.name: KlaviyoAccount(
+                warehouse=warehouse,
+                api_key_variable=settings.api_key_variable,
+                api_url=settings.api_url,
+                max_concurrency=settings.max_concurrency,
+            ),
+            f"{settings.name}_warehouse": warehouse,
+            io_manager_key(settings): WarehouseIOManager(warehouse=warehouse, delete_guard=settings.delete_guard),
+        },
+        executor=executor,
+    )
+
+
+defs = build_definitions()

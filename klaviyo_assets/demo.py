@@ -1,0 +1,167 @@
+"""The demo: a simulated Klaviyo account, synced by real Dagster runs, twice, with changes in between."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import dagster as dg
+
+from klaviyo_assets.assets.progress import Report, listening
+from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
+from klaviyo_assets.sandbox import SANDBOX_KEY
+from klaviyo_assets.sandbox.control import SandboxControl
+from klaviyo_assets.warehouse.io_manager import STAGING
+
+
+@contextmanager
+def sandbox_process(*, events: int, profiles: int, days: int, seed: int, port: int = 0) -> Iterator[str]:
+    """Start a sandbox in a process of its own; give its base URL and stop it at the end.
+
+    Raises click.ClickException if it does not start.
+    """
+    options = {"events": events, "profiles": profiles, "days": days, "seed": seed, "port": port}
+    command = [sys.executable, "-m", "klaviyo_assets.cli", "sandbox"]
+    command += [f"--{name}={value}" for name, value in options.items()]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    try:
+        assert process.stdout is not None  # noqa: S101
+        url = next((line.split()[-1] for line in process.stdout if "http://" in line), None)
+        if url is None:
+            raise click.ClickException("The sandbox did not start.")
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def sandbox_environment(url: str, database: Path) -> Iterator[None]:
+    """Point the settings at a sandbox."""
+    with _environment(KLAVIYO_API_KEY=SANDBOX_KEY, KLAVIYO_API_URL=url, KLAVIYO_DUCKDB_PATH=str(database.absolute())):
+        yield
+
+
+@contextmanager
+def dagster_home() -> Iterator[None]:
+    """Keep the history of runs in `.dagster_home`, unless the user has a DAGSTER_HOME."""
+    home = Path(os.environ.get("DAGSTER_HOME") or ".dagster_home").absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "dagster.yaml").touch()
+    with _environment(DAGSTER_HOME=str(home)):
+        yield
+
+
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def run_demo(*, events: int, profiles: int, days: int, seed: int, database: Path) -> None:
+    """Sync a fresh simulated account into `database`, change it, sync again, and print what landed.
+
+    Raises click.ClickException if a run fails.
+    """
+    from klaviyo_assets.definitions import build_definitions
+
+    click.echo(f"A simulated Klaviyo account: {events:,} events of {days} days, {profiles:,} profiles.\n")
+    for file in database.parent.glob(f"{database.name}*"):
+        file.unlink()
+    with (
+        dagster_home(),
+        sandbox_process(events=events, profiles=profiles, days=days, seed=seed) as url,
+        sandbox_environment(url, database),
+        dg.DagsterInstance.get() as instance,
+    ):
+        definitions = build_definitions()
+        today = dt.datetime.now(dt.UTC).date()
+        first = {RANGE_START: (today - dt.timedelta(days=days)).isoformat(), RANGE_END: today.isoformat()}
+        sync(instance, definitions, "klaviyo_sync", first)
+        control = SandboxControl(url)
+        for campaign in control.ids("campaign")[:2]:
+            control.delete("campaign", campaign)
+        click.echo("\nNow two campaigns are deleted in Klaviyo. Importing again:\n")
+        sync(instance, definitions, "klaviyo_full_refresh")
+    click.echo(
+        f"\nThe tables are in {database}, schema klaviyo: query them with DuckDB, or see the assets with `make dev`."
+    )
+
+
+def sync(
+    instance: dg.DagsterInstance, definitions: dg.Definitions, job_name: str, tags: Mapping[str, str] | None = None
+) -> None:
+    """Run a job as a real Dagster run and print a table of what it did; raises click.ClickException if it fails."""
+    job = definitions.resolve_job_def(job_name)
+    quiet = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
+    with _progress_bars():
+        result = job.execute_in_process(
+            instance=instance,
+            tags=dict(tags or {}),
+            run_config={**(job.run_config or {}), **quiet},
+            raise_on_error=False,
+        )
+    if not result.success:
+        raise click.ClickException(f"{job_name} failed; the reason is above.")
+    _print_table(materializations(result))
+
+
+def materializations(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
+    """Return asset key -> metadata values of what a run materialized, in order; one entry for all partitions."""
+    found: dict[str, dict[str, Any]] = {}
+    for event in result.get_asset_materialization_events():
+        materialization = event.step_materialization_data.materialization
+        found[materialization.asset_key.to_user_string()] = {
+            name: value.value for name, value in materialization.metadata.items()
+        }
+    return found
+
+
+def _print_table(assets: Mapping[str, Mapping[str, Any]]) -> None:
+    published = {key: values for key, values in assets.items() if STAGING not in key}
+    width = max(len(key) for key in published)
+    click.echo(
+        f"{'asset':<{width}}  {'rows':>9}  {'new':>9}  {'updated':>9}  {'new columns':>11}  {'deleted':>7}  {'seconds':>7}"
+    )
+    for key, values in published.items():
+        click.echo(
+            f"{key:<{width}}  {values['dagster/row_count']:>9,}  {values['rows_inserted']:>9,}  "
+            f"{values['rows_updated']:>9,}  {values['columns_added']:>11,}  {values['rows_deleted']:>7,}  "
+            f"{values['seconds']:>7.1f}"
+        )
+
+
+@contextmanager
+def _progress_bars() -> Iterator[None]:
+    """Draw a bar for each read that reports progress."""
+    with ExitStack() as stack:
+        bars: dict[str, Any] = {}
+
+        def show(report: Report) -> None:
+            if report.label not in bars:
+                bars[report.label] = stack.enter_context(
+                    click.progressbar(length=1000, label=f"{report.label:<8}", show_eta=True, width=30)
+                )
+            bar = bars[report.label]
+            bar.label = f"{report.label:<8} {report.rows:>9,} rows"
+            bar.update(round(report.share * 1000) - bar.pos)
+            if report.share >= 1:
+                bar.render_finish()
+
+        with listening(show):
+            yield

@@ -1,0 +1,66 @@
+"""The Klaviyo account and its warehouse as a Dagster resource."""
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+from pydantic import Field, PrivateAttr
+
+from klaviyo_assets.api import KlaviyoClient
+from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+
+
+class KlaviyoAccount(dg.ConfigurableResource):
+    """One Klaviyo account and the warehouse it goes to; all assets of a run share its connections and rate limits.
+
+    The key is read from the environment when a run needs it, so that it is in no run's config.
+    """
+
+    warehouse: dg.ResourceDependency[DuckDBWarehouse]
+    api_key_variable: str = Field(
+        default="KLAVIYO_API_KEY", description="Name of the environment variable that holds the private API key."
+    )
+    api_url: str = Field(default="https://a.klaviyo.com/api", description="Base URL of the API.")
+    max_concurrency: int = Field(default=8, description="Most requests at a time, over all tables.")
+
+    _client: KlaviyoClient | None = PrivateAttr(default=None)
+
+    @property
+    def client(self) -> KlaviyoClient:
+        """The API client; raises dagster.Failure if there is no API key."""
+        if self._client is None:
+            key = os.environ.get(self.api_key_variable)
+            if not key:
+                raise dg.Failure(
+                    f"There is no Klaviyo API key. Set the environment variable {self.api_key_variable} to a private "
+                    "API key (in Klaviyo: Settings > API keys > Create Private API Key, read-only access), in .env for "
+                    "example. To try without a Klaviyo account: `make demo`.",
+                    allow_retries=False,
+                )
+            self._client = KlaviyoClient(key, base_url=self.api_url, max_concurrency=self.max_concurrency)
+        return self._client
+
+    def usage(self) -> Callable[[], dict[str, Any]]:
+        """Return a function that says what has been used of the API since now, as asset metadata."""
+        began, before = time.monotonic(), self.client.stats.snapshot()
+
+        def used() -> dict[str, Any]:
+            use = self.client.stats.snapshot() - before
+            return {
+                "requests": use.requests,
+                "retries": use.retries,
+                "requests_throttled": use.throttled,
+                "seconds_waited_for_rate_limits": round(use.seconds_waited, 3),
+                "bytes_received": use.bytes,
+                "seconds_reading": round(time.monotonic() - began, 3),
+            }
+
+        return used
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None

@@ -1,0 +1,86 @@
+"""Which range a run reads, for every kind of partition range and state."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from klaviyo_assets.assets.ranges import MARGIN, plan
+from klaviyo_assets.warehouse.extract import SyncState
+
+DAY = dt.timedelta(days=1)
+TODAY = dt.datetime(2026, 5, 10, tzinfo=dt.UTC)
+NOW = TODAY + dt.timedelta(hours=14, seconds=0.5)
+THROUGH = TODAY + dt.timedelta(hours=13, minutes=59)
+OVERLAP = dt.timedelta(hours=3)
+
+
+def read(days: tuple[int, int], known: tuple[dt.datetime, dt.datetime] | None = None, **options: Any) -> Any:
+    """Plan a range of days, first and last counted from today; `known` is (synced_from, synced_through)."""
+    partitions = (TODAY + days[0] * DAY, TODAY + (days[1] + 1) * DAY)
+    state = SyncState("event", synced_from=known[0], synced_through=known[1]) if known else None
+    return plan("event", partitions, state, **{"now": NOW, "overlap": OVERLAP, "reread": True, **options})
+
+
+def test_past_days_are_read_from_beginning_to_end() -> None:
+    chosen = read((-5, -2))
+    assert (chosen.start, chosen.end) == (TODAY - 5 * DAY, TODAY - DAY)
+    assert chosen.state.extends
+
+
+def test_the_first_sync_reads_its_whole_range_and_beyond_now() -> None:
+    chosen = read((-5, 0), reread=False)
+    assert (chosen.start, chosen.end) == (TODAY - 5 * DAY, None)
+    assert (chosen.state.synced_from, chosen.state.synced_through) == (TODAY - 5 * DAY, THROUGH)
+
+
+@pytest.mark.parametrize("reread", [True, False])
+def test_today_continues_from_the_watermark_also_after_days_of_downtime(reread: bool) -> None:
+    since = TODAY - 90 * DAY
+    assert read((0, 0), (since, TODAY + DAY / 2), reread=reread).start == TODAY + DAY / 2 - OVERLAP
+    assert read((0, 0), (since, TODAY - 4 * DAY), reread=reread).start == TODAY - 4 * DAY - OVERLAP
+
+
+def test_past_days_up_to_now_are_read_again_unless_only_the_rest_is_wanted() -> None:
+    known = (TODAY - 90 * DAY, TODAY + DAY / 2)
+    assert read((-9, 0), known).start == TODAY - 9 * DAY
+    assert read((-9, 0), known, reread=False).start == TODAY + DAY / 2 - OVERLAP
+
+
+def test_days_that_were_never_read_are_read_even_by_a_sync() -> None:
+    assert read((-9, 0), (TODAY - 2 * DAY, TODAY + DAY / 2), reread=False).start == TODAY - 9 * DAY
+
+
+def test_just_after_midnight_the_watermark_stays_behind_the_clock() -> None:
+    chosen = read((0, 0), now=TODAY + dt.timedelta(seconds=20))
+    assert chosen.end is None
+    assert chosen.state.synced_through == TODAY - dt.timedelta(seconds=40)
+
+
+@given(
+    first=st.integers(-30, 0),
+    length=st.integers(0, 30),
+    known=st.none() | st.tuples(st.integers(-2000, 0), st.integers(0, 2000)),
+    reread=st.booleans(),
+)
+def test_no_state_claims_what_was_not_read(
+    first: int, length: int, known: tuple[int, int] | None, reread: bool
+) -> None:
+    """What is known afterwards lies within what was known before and what this run reads."""
+    last = min(first + length, 0)
+    hours = dt.timedelta(hours=1)
+    before = (NOW + (known[0] - known[1]) * hours, NOW + known[0] * hours) if known else None
+    chosen = read((first, last), before, reread=reread)
+    after = chosen.state.after(SyncState("event", synced_from=before[0], synced_through=before[1]) if before else None)
+    if after is None:
+        return
+    assert after.synced_from is not None and after.synced_through is not None
+    assert after.synced_through <= NOW - MARGIN or (before and after.synced_through == before[1])
+    start = min([chosen.start, *([before[0]] if before else [])])
+    assert after.synced_from >= start
+    if before and chosen.start > before[1]:
+        assert (after.synced_from, after.synced_through) == before
