@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -59,11 +60,18 @@ def demo(events: int, profiles: int, days: int, seed: int, database: Path) -> No
 @click.option("--latency", default=0.0, show_default=True, help="Seconds that every answer takes.")
 def sandbox(events: int, profiles: int, days: int, seed: int, port: int, rate_limits: bool, latency: float) -> None:
     """Serve a simulated Klaviyo account on this machine until interrupted."""
+    from klaviyo_assets.demo import SANDBOX_KEY
     from klaviyo_assets.sandbox.generate import generate_account
-    from klaviyo_assets.sandbox.server import serve
+    from klaviyo_assets.sandbox.server import Sandbox
 
     account = generate_account(events=events, profiles=profiles, days=days, seed=seed)
-    serve(account, port=port, rate_limits="real" if rate_limits else "off", latency=latency)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with Sandbox(account, port, rate_limits="real" if rate_limits else "off", latency=latency) as served:
+        click.echo(f"API key {SANDBOX_KEY}, KLAVIYO_API_URL {served.url}")
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            click.echo("Stopped.")
 
 
 @main.command()

@@ -16,9 +16,14 @@ import dagster as dg
 
 from klaviyo_assets.assets.progress import Report, listening
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
-from klaviyo_assets.sandbox import SANDBOX_KEY
 from klaviyo_assets.sandbox.control import SandboxControl
+from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.io_manager import STAGING
+
+SANDBOX_KEY = "pk_sandbox"
+"""The API key of every simulated account."""
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
 
 
 @contextmanager
@@ -93,9 +98,9 @@ def run_demo(*, events: int, profiles: int, days: int, seed: int, database: Path
         today = dt.datetime.now(dt.UTC).date()
         first = {RANGE_START: (today - dt.timedelta(days=days)).isoformat(), RANGE_END: today.isoformat()}
         sync(instance, definitions, "klaviyo_sync", first)
-        control = SandboxControl(url)
-        for campaign in control.ids("campaign")[:2]:
-            control.delete("campaign", campaign)
+        warehouse = DuckDBWarehouse(database=str(database))
+        for (campaign,) in sorted(warehouse.rows("campaign", ["id"]))[:2]:
+            SandboxControl(url).tell("delete", type="campaign", id=campaign)
         click.echo("\nNow two campaigns are deleted in Klaviyo. Importing again:\n")
         sync(instance, definitions, "klaviyo_full_refresh")
     click.echo(
@@ -108,12 +113,11 @@ def sync(
 ) -> None:
     """Run a job as a real Dagster run and print a table of what it did; raises click.ClickException if it fails."""
     job = definitions.resolve_job_def(job_name)
-    quiet = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
     with _progress_bars():
         result = job.execute_in_process(
             instance=instance,
             tags=dict(tags or {}),
-            run_config={**(job.run_config or {}), **quiet},
+            run_config=_QUIET,
             raise_on_error=False,
         )
     if not result.success:
@@ -135,15 +139,17 @@ def materializations(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, A
 def _print_table(assets: Mapping[str, Mapping[str, Any]]) -> None:
     published = {key: values for key, values in assets.items() if STAGING not in key}
     width = max(len(key) for key in published)
-    click.echo(
-        f"{'asset':<{width}}  {'rows':>9}  {'new':>9}  {'updated':>9}  {'new columns':>11}  {'deleted':>7}  {'seconds':>7}"
-    )
+    columns = {
+        "rows": "dagster/row_count",
+        "new": "rows_inserted",
+        "updated": "rows_updated",
+        "new columns": "columns_added",
+        "deleted": "rows_deleted",
+    }
+    click.echo("  ".join([f"{'asset':<{width}}", *(f"{title:>11}" for title in columns), f"{'seconds':>8}"]))
     for key, values in published.items():
-        click.echo(
-            f"{key:<{width}}  {values['dagster/row_count']:>9,}  {values['rows_inserted']:>9,}  "
-            f"{values['rows_updated']:>9,}  {values['columns_added']:>11,}  {values['rows_deleted']:>7,}  "
-            f"{values['seconds']:>7.1f}"
-        )
+        counts = [f"{values[name]:>11,}" for name in columns.values()]
+        click.echo("  ".join([f"{key:<{width}}", *counts, f"{values['seconds']:>8.2f}"]))
 
 
 @contextmanager

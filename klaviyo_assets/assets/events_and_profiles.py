@@ -10,7 +10,7 @@ from pydantic import Field
 from klaviyo_assets.api import Page, attribute_times, between, read_windows, strictly_between
 from klaviyo_assets.assets.progress import Progress
 from klaviyo_assets.assets.ranges import ReadRange, plan
-from klaviyo_assets.assets.specs import asset_out, table_spec
+from klaviyo_assets.assets.specs import asset_out, is_incremental, table_spec
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables import events, metrics, profiles
@@ -23,10 +23,10 @@ from klaviyo_assets.warehouse.extract import Extract
 class ReadConfig(dg.Config):
     """What a run may decide about event and person."""
 
-    reread: bool = Field(
-        default=True,
-        description="Read the past days of the range again even if they were read before. Without it the range "
-        "continues from the watermark.",
+    reread: bool | None = Field(
+        default=None,
+        description="Read the past days of the range again even if they were read before, instead of continuing from "
+        "the watermark. Default: yes, except in syncs.",
     )
 
 
@@ -68,7 +68,7 @@ def _incremental(
             account.warehouse.state(table.name),
             now=account.client.now(),
             overlap=settings.overlap,
-            reread=config.reread,
+            reread=not is_incremental(context, None if config.reread is None else not config.reread),
             run_id=context.run_id,
         )
         context.log.info(f"Reading {table.name} from {chosen.start} {f'to {chosen.end}' if chosen.end else 'on'}.")

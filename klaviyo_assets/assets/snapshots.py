@@ -9,7 +9,7 @@ from pydantic import Field
 
 from klaviyo_assets.api import MissingScope
 from klaviyo_assets.assets.reads import READS, Read
-from klaviyo_assets.assets.specs import asset_out, snapshot_key, snapshot_spec, table_spec
+from klaviyo_assets.assets.specs import asset_out, is_incremental, snapshot_key, snapshot_spec, table_spec
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.catalogue import TABLES
@@ -28,8 +28,9 @@ from klaviyo_assets.warehouse.spool import Spool, temporary_spool
 class SnapshotConfig(dg.Config):
     """What a run may decide about a snapshot."""
 
-    only_due: bool = Field(
-        default=False, description="Leave out tables whose last snapshot is younger than their cadence."
+    only_due: bool | None = Field(
+        default=None,
+        description="Leave out tables whose last snapshot is younger than their cadence. Default: only in syncs.",
     )
 
 
@@ -73,7 +74,9 @@ def _snapshot(settings: Settings, family: str, tables: Sequence[Table], read: Re
         chosen = [table for table in tables if table.name in context.op_execution_context.selected_output_names]
         use = account.usage()
         now = account.client.now()
-        if config.only_due and not any(_is_due(settings, account.warehouse, table, now) for table in chosen):
+        if is_incremental(context, config.only_due) and not any(
+            _is_due(settings, account.warehouse, table, now) for table in chosen
+        ):
             context.log.info(f"The {family} are not due yet.")
             return
         with ExitStack() as stack:

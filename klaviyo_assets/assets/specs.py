@@ -12,6 +12,10 @@ from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.io_manager import PARTITION_EXPR, STAGING
 from klaviyo_assets.warehouse.schema import SYSTEM_COLUMNS
 
+INCREMENTAL = "klaviyo_assets/incremental"
+"""Tag of runs that read only what is new and what is due. (A tag, because Dagster drops the config of a job with
+partitions when it is launched for a range.)"""
+
 SNAPSHOT_FRESH_FOR = dt.timedelta(hours=24)
 
 
@@ -113,3 +117,8 @@ def freshness(settings: Settings, table: Table) -> dg.FreshnessPolicy:
             fail_window=2 * settings.sync_interval, warn_window=settings.sync_interval
         )
     return dg.FreshnessPolicy.time_window(fail_window=max(SNAPSHOT_FRESH_FOR, settings.sync_interval))
+
+
+def is_incremental(context: dg.AssetExecutionContext, chosen: bool | None) -> bool:
+    """Return what the run's config says, else what the run's job is for."""
+    return context.run.tags.get(INCREMENTAL) == "true" if chosen is None else chosen

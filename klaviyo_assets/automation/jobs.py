@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import dagster as dg
 
+from klaviyo_assets.assets.specs import INCREMENTAL
 from klaviyo_assets.settings import Settings
 
 RANGE_START = "dagster/asset_partition_range_start"
@@ -28,7 +28,7 @@ def build_jobs(
             _all(*incremental, *snapshots, *published),
             description="Event and person from their watermarks to now, and every table that is due. Needs the range "
             "tags (or a partition key); days before the watermark are read only if they never were.",
-            config={"ops": {**_configured(incremental, reread=False), **_configured(snapshots, only_due=True)}},
+            tags={INCREMENTAL: "true"},
         ),
         dg.define_asset_job(
             f"{settings.name}_backfill",
@@ -46,7 +46,3 @@ def build_jobs(
 def _all(*assets: dg.AssetsDefinition) -> dg.AssetSelection:
     keys = dg.AssetSelection.assets(*assets)
     return keys | dg.AssetSelection.checks_for_assets(*assets)
-
-
-def _configured(assets: Sequence[dg.AssetsDefinition], **config: Any) -> dict[str, Any]:
-    return {asset.op.name: {"config": config} for asset in assets}
