@@ -1,0 +1,271 @@
+"""EVENT, from `GET /events?include=attributions`: raw pages to columns.
+
+The only table with a row per message and click, so the way from bytes to columns builds no Python object for a
+property: its value stays a slice of the page.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Raw, Struct
+
+from klaviyo_assets.tables.documents import decoded, identifier, instant
+from klaviyo_assets.tables.naming import column_names, with_hash
+from klaviyo_assets.tables.raw import NOTHING, number_of, text_of
+from klaviyo_assets.tables.table import Table, double, json, references, text, timestamp
+from klaviyo_assets.warehouse.columns import Columns
+from klaviyo_assets.warehouse.schema import Lookup
+
+PREFIX = "property_"
+VALUE = "property_value"
+VALUE_TEXT = "property_value_text"
+ATTRIBUTION = "property_attribution"
+
+EVENT = Table(
+    name="event",
+    family="events",
+    description="Everything that happened: messages received, opened and clicked, orders, custom events.",
+    columns=(
+        text("id", "The event's id."),
+        text("campaign_id", "The campaign whose message this event is about; empty for a conversion."),
+        text("flow_id", "The flow whose message this event is about; empty for a conversion."),
+        text("flow_message_id", "The flow message this event is about."),
+        text("metric_id", "The metric: what kind of event it is."),
+        text("person_id", "The profile; empty if it was deleted."),
+        text("_variation", "The variation of an A/B test that the message belongs to."),
+        timestamp("datetime", "When it happened."),
+        timestamp("timestamp", "When it happened; the same instant as datetime."),
+        text("type", "Name of the metric."),
+        text("uuid", "A second id, made from the time of the event."),
+        double(VALUE, f"The event's value, such as the total of an order. Not a number: see {VALUE_TEXT}."),
+        json(ATTRIBUTION, "The message that gets the credit for this conversion, as the API gives it."),
+    ),
+    primary_key=("id",),
+    foreign_keys=references(
+        campaign_id="campaign",
+        flow_id="flow",
+        flow_message_id="flow_message",
+        metric_id="metric",
+        person_id="person",
+    ),
+    partitioned_by="datetime",
+    dynamic=PREFIX,
+    lookups=(
+        Lookup("type", on="metric_id", table="metric", key="id", value="name"),
+        Lookup("campaign_id", on="campaign_id", table="campaign_message", key="id", value="campaign_id"),
+    ),
+)
+
+TABLES = (EVENT,)
+
+
+@dataclass(frozen=True)
+class EventContext:
+    """What the rows of EVENT take from other tables.
+
+    metric_names: metric id -> name.
+    campaign_of_message: campaign message id -> campaign id.
+    """
+
+    metric_names: Mapping[str, str]
+    campaign_of_message: Mapping[str, str]
+
+
+class _Reference(Struct):
+    id: str | None = None
+
+
+class _ToOne(Struct):
+    data: _Reference | None = None
+
+
+class _ToMany(Struct):
+    data: list[_Reference] | None = None
+
+
+class _Relationships(Struct):
+    profile: _ToOne | None = None
+    metric: _ToOne | None = None
+    attributions: _ToMany | None = None
+
+
+class _Attributes(Struct):
+    timestamp: Any = None
+    datetime: Any = None
+    uuid: Any = None
+    event_properties: dict[str, Raw] | None = None
+
+
+class _Event(Struct):
+    id: str
+    attributes: _Attributes
+    relationships: _Relationships | None = None
+
+
+class _Relationship(Struct, omit_defaults=True):
+    data: Raw = Raw()
+
+
+class _Included(Struct):
+    type: str
+    id: str
+    relationships: dict[str, _Relationship | None] | None = None
+
+
+class _Page(Struct):
+    data: list[_Event]
+    included: list[_Included] | None = None
+
+
+class _Moment(Struct):
+    timestamp: int | float | None = None
+    datetime: str | None = None
+
+
+class _Timed(Struct):
+    id: str
+    attributes: _Moment
+
+
+class _Times(Struct):
+    data: list[_Timed]
+
+
+_page = msgspec.json.Decoder(_Page)
+_times = msgspec.json.Decoder(_Times)
+
+
+def times(content: bytes) -> list[int]:
+    """Return the epoch second of each event on a page, in the order of the page.
+
+    Raises ValueError if an event has no time.
+    """
+    return [_second(event) for event in decoded(_times, content).data]
+
+
+def columns(content: bytes, context: EventContext) -> Columns:
+    """Turn a page of events into columns; property values keep `content` alive.
+
+    `timestamp` holds epoch seconds and `datetime` ISO text, as the API gives them; where one is missing it takes
+    the other. A property that is JSON null stays JSON null, which is NULL in any column.
+
+    Raises msgspec.DecodeError if the page is no JSON, msgspec.ValidationError if it has another shape.
+    """
+    page = decoded(_page, content)
+    attributions = {item.id: item for item in page.included or () if item.type == "attribution"}
+    rows = len(page.data)
+    declared: dict[str, list[Any]] = {name: [None] * rows for name in EVENT.types}
+    dynamic: dict[str, list[Raw | bytes | None]] = {}
+    cells_of: dict[tuple[str, ...], list[list[Raw | bytes | None]]] = {}
+
+    def put(column: str, row: int, value: Raw) -> None:
+        dynamic.setdefault(column, [None] * rows)[row] = value
+
+    ids, values, attribution_values = declared["id"], declared[VALUE], declared[ATTRIBUTION]
+    for row, event in enumerate(page.data):
+        a = event.attributes
+        ids[row] = event.id
+        declared["datetime"][row] = a.timestamp if a.datetime is None else a.datetime
+        declared["timestamp"][row] = a.datetime if a.timestamp is None else a.timestamp
+        declared["uuid"][row] = a.uuid
+        attribution = None
+        if (r := event.relationships) is not None:
+            if r.metric is not None and r.metric.data is not None:
+                metric_id = declared["metric_id"][row] = identifier(r.metric.data.id)
+                declared["type"][row] = context.metric_names.get(metric_id)
+            if r.profile is not None and r.profile.data is not None:
+                declared["person_id"][row] = identifier(r.profile.data.id)
+            if r.attributions is not None and r.attributions.data:
+                attribution = _attribution(r.attributions.data, attributions)
+        properties = a.event_properties
+        if not properties:
+            attribution_values[row] = attribution
+            continue
+
+        flow = text_of(properties.pop("$flow", None))
+        message = text_of(properties.pop("$message", None))
+        declared["_variation"][row] = text_of(properties.pop("$variation", None))
+        if flow is not None:
+            declared["flow_id"][row] = flow
+            declared["flow_message_id"][row] = message
+        elif message is not None:
+            declared["campaign_id"][row] = context.campaign_of_message.get(message, message)
+
+        keys = tuple(properties)
+        plan = _plan(keys)
+        if plan.value is not None:
+            value = properties.pop(plan.value)
+            values[row], exact = number_of(value)
+            if not exact:
+                put(plan.value_text, row, value)
+        if plan.attribution is not None:
+            own = properties.pop(plan.attribution)
+            if attribution is not None:
+                put(plan.attribution_otherwise, row, own)
+            elif bytes(own) not in NOTHING:
+                attribution = own
+        attribution_values[row] = attribution
+
+        cells = cells_of.get(keys)
+        if cells is None:
+            cells = cells_of[keys] = [dynamic.setdefault(name, [None] * rows) for name in plan.columns]
+        for cell, value in zip(cells, properties.values(), strict=True):
+            cell[row] = value
+    return Columns(rows, declared, dynamic)
+
+
+class _Plan(NamedTuple):
+    """Where the values of a row with certain keys go.
+
+    columns: of the keys that are neither `value` nor `attribution`, in the order of the keys.
+    value, attribution: the keys that own property_value and property_attribution.
+    value_text: the column of a value that is no number.
+    attribution_otherwise: the column of a property that an attribution resource displaces.
+    """
+
+    columns: tuple[str, ...]
+    value: str | None
+    value_text: str
+    attribution: str | None
+    attribution_otherwise: str
+
+
+@lru_cache(maxsize=4096)
+def _plan(keys: tuple[str, ...]) -> _Plan:
+    names = column_names(keys, PREFIX)
+    owners = {column: key for key, column in names.items()}
+    value, attribution = owners.get(VALUE), owners.get(ATTRIBUTION)
+    return _Plan(
+        columns=tuple(names[key] for key in keys if key not in (value, attribution)),
+        value=value,
+        value_text=with_hash(VALUE_TEXT, value or "", owners) if VALUE_TEXT in owners else VALUE_TEXT,
+        attribution=attribution,
+        attribution_otherwise=with_hash(ATTRIBUTION, attribution or "", owners),
+    )
+
+
+def _attribution(references: Iterable[_Reference], attributions: Mapping[str, _Included]) -> Raw | None:
+    """The first attribution on the page, without links; only its id if the page lacks the resource."""
+    ids = [reference.id for reference in references if reference.id]
+    if not ids:
+        return None
+    found = next((attributions[key] for key in ids if key in attributions), None)
+    if found is None:
+        return Raw(msgspec.json.encode({"type": "attribution", "id": ids[0]}))
+    linked = {name: item for name, item in (found.relationships or {}).items() if item and bytes(item.data)}
+    return Raw(msgspec.json.encode({"type": found.type, "id": found.id, "relationships": linked}))
+
+
+def _second(event: _Timed) -> int:
+    a = event.attributes
+    if a.timestamp is not None:
+        return math.floor(a.timestamp)
+    if a.datetime is None:
+        raise ValueError(f"event {event.id} has no time")
+    return math.floor(instant(a.datetime).timestamp())

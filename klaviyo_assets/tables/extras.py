@@ -1,0 +1,183 @@
+"""Tables that Fivetran's schema does not have, each from the list of the same name: off until asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from klaviyo_assets.tables.documents import Rows, latest, related_id, related_ids, resources, row_of
+from klaviyo_assets.tables.table import DAILY, Table, bigint, boolean, json, references, text, timestamp
+
+IMAGE = Table(
+    name="image",
+    family="images",
+    cadence=DAILY,
+    optional=True,
+    description="The images of the account's library, hidden ones included.",
+    columns=(
+        text("id", "The image's id."),
+        text("format", "File format, png for example."),
+        boolean("hidden", "Whether the library hides the image."),
+        text("image_url", "Address of the image."),
+        text("name", "Name of the image."),
+        bigint("size", "Size in bytes."),
+        timestamp("updated_at", "When the image last changed."),
+    ),
+    primary_key=("id",),
+)
+
+REVIEW = Table(
+    name="review",
+    family="reviews",
+    cadence=DAILY,
+    optional=True,
+    description="Reviews, ratings and questions about products and the store.",
+    columns=(
+        text("id", "The review's id."),
+        text("item_id", "The catalog item it is about."),
+        text("author", "Name of the author."),
+        text("content", "The text of the review."),
+        timestamp("created", "When the review was written."),
+        text("email", "Email address of the author."),
+        json("images", "Addresses of pictures that came with it."),
+        text("product_external_id", "The product's id in the shop."),
+        text("product_image_url", "Address of the product's picture."),
+        text("product_name", "Name of the product."),
+        text("product_url", "The product's page in the shop."),
+        text("public_reply_author", "Who answered in public."),
+        text("public_reply_content", "The public answer."),
+        timestamp("public_reply_updated", "When the answer last changed."),
+        bigint("rating", "Stars, 1 to 5; empty for a question."),
+        text("review_type", "review, rating, question or store."),
+        text("smart_quote", "A sentence that sums the review up."),
+        text("status", "published, unpublished, pending, featured or rejected."),
+        json("status_rejection_reason", "Why it was rejected."),
+        text("title", "Title of the review."),
+        timestamp("updated", "When the review last changed."),
+        boolean("verified", "Whether the author is known to have bought the product."),
+    ),
+    primary_key=("id",),
+    foreign_keys=references(item_id="catalog_item"),
+)
+
+WEB_FEED = Table(
+    name="web_feed",
+    family="web_feeds",
+    cadence=DAILY,
+    optional=True,
+    description="Web feeds that templates can show.",
+    columns=(
+        text("id", "The feed's id."),
+        text("content_type", "json or xml."),
+        timestamp("created", "When the feed was created."),
+        text("name", "Name of the feed."),
+        text("request_method", "get or post."),
+        text("status", "State of Klaviyo's copy of the feed."),
+        timestamp("updated", "When the feed last changed."),
+        text("url", "Address of the feed."),
+    ),
+    primary_key=("id",),
+)
+
+PUSH_TOKEN = Table(
+    name="push_token",
+    family="push_tokens",
+    cadence=DAILY,
+    optional=True,
+    description="The devices that can get push messages.",
+    columns=(
+        text("id", "The token's id."),
+        text("person_id", "The profile it belongs to."),
+        text("background", "Whether the device takes updates in the background."),
+        timestamp("created", "When the token was created."),
+        text("enablement_status", "Whether the person allows push messages: AUTHORIZED, DENIED and others."),
+        text("metadata_app_build", "Build of the app."),
+        text("metadata_app_id", "Id of the app."),
+        text("metadata_app_name", "Name of the app."),
+        text("metadata_app_version", "Version of the app."),
+        text("metadata_device_id", "Id of the device, as far as it has a stable one."),
+        text("metadata_device_model", "Model of the device."),
+        text("metadata_environment", "debug or release."),
+        text("metadata_klaviyo_sdk", "The Klaviyo library that the app uses."),
+        text("metadata_manufacturer", "Maker of the device."),
+        text("metadata_os_name", "Operating system."),
+        text("metadata_os_version", "Version of the operating system."),
+        text("metadata_sdk_version", "Version of the Klaviyo library."),
+        text("platform", "ios or android."),
+        timestamp("recorded_date", "When the token was recorded."),
+        text("token", "The token itself."),
+        text("vendor", "Who delivers the messages: APNs or FCM."),
+    ),
+    primary_key=("id",),
+    foreign_keys=references(person_id="person"),
+)
+
+WEBHOOK = Table(
+    name="webhook",
+    family="webhooks",
+    cadence=DAILY,
+    optional=True,
+    description="The webhooks of the account.",
+    columns=(
+        text("id", "The webhook's id."),
+        timestamp("created_at", "When the webhook was created."),
+        text("description", "What it is for."),
+        boolean("enabled", "Whether it is on."),
+        text("endpoint_url", "Where it sends to, shortened by Klaviyo."),
+        text("name", "Name of the webhook."),
+        json("topics", "The ids of the topics that it sends."),
+        timestamp("updated_at", "When the webhook last changed."),
+    ),
+    primary_key=("id",),
+)
+
+TABLES = (IMAGE, REVIEW, WEB_FEED, PUSH_TOKEN, WEBHOOK)
+
+_REVIEW_PATHS = {"status": "status.value", "status_rejection_reason": "status.rejection_reason"} | {
+    f"{parent}_{name}": f"{parent}.{name}"
+    for parent, names in (
+        ("product", ("external_id", "image_url", "name", "url")),
+        ("public_reply", ("author", "content", "updated")),
+    )
+    for name in names
+}
+_TOKEN_PATHS = {
+    name: name.replace("metadata_", "metadata.") for name in PUSH_TOKEN.types if name.startswith("metadata_")
+}
+
+
+def images(document: Mapping[str, Any]) -> Rows:
+    """Return the rows of IMAGE on a page of images."""
+    return {"image": latest((row_of(image, IMAGE.types) for image in resources(document)), "id")}
+
+
+def reviews(document: Mapping[str, Any]) -> Rows:
+    """Return the rows of REVIEW on a page of reviews."""
+    found = (
+        row_of(review, REVIEW.types, _REVIEW_PATHS) | {"item_id": related_id(review, "item")}
+        for review in resources(document)
+    )
+    return {"review": latest(found, "id")}
+
+
+def web_feeds(document: Mapping[str, Any]) -> Rows:
+    """Return the rows of WEB_FEED on a page of web feeds."""
+    return {"web_feed": latest((row_of(feed, WEB_FEED.types) for feed in resources(document)), "id")}
+
+
+def push_tokens(document: Mapping[str, Any]) -> Rows:
+    """Return the rows of PUSH_TOKEN on a page of push tokens with `include=profile`."""
+    found = (
+        row_of(token, PUSH_TOKEN.types, _TOKEN_PATHS) | {"person_id": related_id(token, "profile")}
+        for token in resources(document)
+    )
+    return {"push_token": latest(found, "id")}
+
+
+def webhooks(document: Mapping[str, Any]) -> Rows:
+    """Return the rows of WEBHOOK on a page of webhooks with `include=webhook-topics`."""
+    found = (
+        row_of(webhook, WEBHOOK.types) | {"topics": related_ids(webhook, "webhook-topics")}
+        for webhook in resources(document)
+    )
+    return {"webhook": latest(found, "id")}

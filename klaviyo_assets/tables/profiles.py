@@ -1,0 +1,216 @@
+"""PERSON, from `GET /profiles`: raw pages to columns."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from klaviyo_assets.tables.documents import decoded, instant, mapping
+from klaviyo_assets.tables.naming import column_names
+from klaviyo_assets.tables.table import Table, boolean, double, text, timestamp
+from klaviyo_assets.warehouse.columns import Columns
+
+PREFIX = "custom_"
+
+PERSON = Table(
+    name="person",
+    family="profiles",
+    description="The profiles of the account: everyone it has an email address, phone number or id of.",
+    columns=(
+        text("id", "The profile's id."),
+        text("address_1", "First line of the address."),
+        text("address_2", "Second line of the address."),
+        text("city", "City."),
+        text("country", "Country."),
+        timestamp("created", "When the profile was created."),
+        text("email", "Email address."),
+        text("external_id", "Id of the person in another system, such as the shop."),
+        text("first_name", "First name."),
+        text("image", "Address of a picture."),
+        text("ip", "IP address that was last seen."),
+        timestamp("last_event_date", "Time of the latest event that changed the profile."),
+        text("last_name", "Last name."),
+        text("latitude", "Latitude in degrees."),
+        text("longitude", "Longitude in degrees."),
+        text("organization", "Company or organization."),
+        text("phone_number", "Phone number with its country code, +16175550111 for example."),
+        double("predictive_analytics_average_days_between_orders", "Days between two orders, on average."),
+        double("predictive_analytics_average_order_value", "Value of an order, on average."),
+        double("predictive_analytics_churn_probability", "Probability of no further order, 0 to 1."),
+        timestamp("predictive_analytics_expected_date_of_next_order", "When the next order is expected."),
+        double("predictive_analytics_historic_clv", "Value of all orders so far."),
+        double("predictive_analytics_historic_number_of_orders", "Number of orders so far."),
+        double("predictive_analytics_predicted_clv", "Value of the orders expected in the next year."),
+        double("predictive_analytics_predicted_number_of_orders", "Number of orders expected in the next year."),
+        double("predictive_analytics_total_clv", "Historic and predicted value together."),
+        text("region", "State, province or region."),
+        boolean("subscriptions_email_marketing_can_receive_email_marketing", "Whether marketing emails may be sent."),
+        text("subscriptions_email_marketing_consent", "SUBSCRIBED, UNSUBSCRIBED or NEVER_SUBSCRIBED to email."),
+        text("subscriptions_email_marketing_custom_method_detail", "What the caller said about the subscription."),
+        text("subscriptions_email_marketing_double_optin", "Whether the person confirmed: true or false, as text."),
+        timestamp("subscriptions_email_marketing_last_updated", "When the email consent record last changed."),
+        text("subscriptions_email_marketing_method", "How the person subscribed to email."),
+        text("subscriptions_email_marketing_method_detail", "More on how: the list or form, for example."),
+        timestamp("subscriptions_email_marketing_timestamp", "When the person gave or withdrew email consent."),
+        boolean("subscriptions_sms_marketing_can_receive_sms_marketing", "Whether marketing SMS may be sent."),
+        text("subscriptions_sms_marketing_consent", "SUBSCRIBED, UNSUBSCRIBED or NEVER_SUBSCRIBED to SMS."),
+        timestamp("subscriptions_sms_marketing_last_updated", "When the SMS consent record last changed."),
+        text("subscriptions_sms_marketing_method", "How the person subscribed to SMS."),
+        text("subscriptions_sms_marketing_method_detail", "More on how: the list or form, for example."),
+        timestamp("subscriptions_sms_marketing_timestamp", "When the person gave or withdrew SMS consent."),
+        text("timezone", "Time zone, America/New_York for example."),
+        text("title", "Job title."),
+        timestamp("updated", "When the profile last changed."),
+        text("zip", "Zip or postal code."),
+    ),
+    primary_key=("id",),
+    version="updated",
+    partitioned_by="updated",
+    dynamic=PREFIX,
+)
+
+TABLES = (PERSON,)
+
+ANALYTICS = "predictive_analytics_"
+EMAIL = "subscriptions_email_marketing_"
+SMS = "subscriptions_sms_marketing_"
+
+_LOCATION = {
+    "address_1": "address1",
+    "address_2": "address2",
+    **{name: name for name in ("city", "country", "ip", "latitude", "longitude", "region", "timezone", "zip")},
+}
+_ATTRIBUTES = tuple(
+    name
+    for name in PERSON.types
+    if name != "id" and name not in _LOCATION and not name.startswith((ANALYTICS, EMAIL, SMS))
+)
+
+
+class _Channel(Struct):
+    marketing: dict[str, Any] | None = None
+
+
+class _Subscriptions(Struct):
+    email: _Channel | None = None
+    sms: _Channel | None = None
+
+
+class _Attributes(Struct):
+    created: Any = UNSET
+    email: Any = UNSET
+    external_id: Any = UNSET
+    first_name: Any = UNSET
+    image: Any = UNSET
+    last_event_date: Any = UNSET
+    last_name: Any = UNSET
+    organization: Any = UNSET
+    phone_number: Any = UNSET
+    title: Any = UNSET
+    updated: Any = UNSET
+    location: dict[str, Any] | UnsetType | None = UNSET
+    properties: dict[str, Raw] | None = None
+    subscriptions: _Subscriptions | UnsetType | None = UNSET
+    predictive_analytics: dict[str, Any] | UnsetType | None = UNSET
+
+
+class _Profile(Struct):
+    id: str
+    attributes: _Attributes
+
+
+class _Page(Struct):
+    data: list[_Profile]
+
+
+class _Moment(Struct):
+    updated: str | None = None
+
+
+class _Timed(Struct):
+    attributes: _Moment
+
+
+class _Times(Struct):
+    data: list[_Timed]
+
+
+_page = msgspec.json.Decoder(_Page)
+_times = msgspec.json.Decoder(_Times)
+
+
+def times(content: bytes) -> list[dt.datetime | None]:
+    """Return `updated` of each profile on a page, in UTC, in the order of the page; None where it is null."""
+    moments = [profile.attributes.updated for profile in decoded(_times, content).data]
+    return [None if moment is None else instant(moment) for moment in moments]
+
+
+def columns(content: bytes) -> Columns:
+    """Turn a page of profiles into columns; values of custom properties keep `content` alive.
+
+    A column whose attribute no profile of the page carries (not null: missing) is left out, so that a read of some
+    attributes, or one without predictive analytics, does not overwrite the others with NULL.
+
+    Raises msgspec.DecodeError if the page is no JSON, msgspec.ValidationError if it has another shape.
+    """
+    profiles = decoded(_page, content).data
+    all_attributes = [profile.attributes for profile in profiles]
+    declared: dict[str, list[Any]] = {"id": [profile.id for profile in profiles]}
+
+    def fill(name: str, values: Sequence[Any]) -> None:
+        if any(value is not UNSET for value in values):
+            declared[name] = [None if value is UNSET else value for value in values]
+
+    for name in _ATTRIBUTES:
+        fill(name, [getattr(a, name) for a in all_attributes])
+
+    location = [_object(a.location) for a in all_attributes]
+    for name, member in _LOCATION.items():
+        fill(name, [given if given is UNSET else given.get(member) for given in location])
+
+    analytics = [_object(a.predictive_analytics) for a in all_attributes]
+    email = [_marketing(a.subscriptions, "email") for a in all_attributes]
+    sms = [_marketing(a.subscriptions, "sms") for a in all_attributes]
+    for prefix, objects in ((ANALYTICS, analytics), (EMAIL, email), (SMS, sms)):
+        for name in PERSON.types:
+            if name.startswith(prefix):
+                member = name.removeprefix(prefix)
+                fill(name, [given if given is UNSET else given.get(member) for given in objects])
+    return Columns(len(profiles), declared, _custom(all_attributes))
+
+
+def _object(given: dict[str, Any] | UnsetType | None) -> Any:
+    """A nested object; {} for null, UNSET if the page does not carry it."""
+    return given if given is UNSET else mapping(given)
+
+
+def _marketing(given: _Subscriptions | UnsetType | None, channel: str) -> Any:
+    """The marketing consent of a channel, its members named as the columns are."""
+    if given is UNSET:
+        return UNSET
+    subscription = getattr(given, channel, None)
+    marketing = dict((subscription and subscription.marketing) or {})
+    if (consented := marketing.get("consent_timestamp")) is not None:
+        marketing["timestamp"] = consented
+    if isinstance(double_optin := marketing.get("double_optin"), bool):
+        marketing["double_optin"] = "true" if double_optin else "false"
+    return marketing
+
+
+@lru_cache(maxsize=4096)
+def _names(keys: tuple[str, ...]) -> Mapping[str, str]:
+    return column_names(keys, PREFIX)
+
+
+def _custom(all_attributes: Sequence[_Attributes]) -> dict[str, list[Raw | bytes | None]]:
+    dynamic: dict[str, list[Raw | bytes | None]] = {}
+    for row, a in enumerate(all_attributes):
+        properties = a.properties or {}
+        for key, column in _names(tuple(properties)).items():
+            dynamic.setdefault(column, [None] * len(all_attributes))[row] = properties[key]
+    return dynamic

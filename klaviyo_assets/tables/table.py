@@ -1,0 +1,67 @@
+"""An entry of the catalogue: a destination table, and how it is fed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from klaviyo_assets.warehouse.schema import Column, ForeignKey, TableSpec, Type
+
+DAILY = timedelta(days=1)
+WEEKLY = timedelta(days=7)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table(TableSpec):
+    """A table of the destination.
+
+    family: name of the API read that feeds the table; tables of one family come from the same pages.
+    captures_deletes: whether rows that a complete read of their scope did not return are soft deleted.
+    cadence: how long a complete read stays fresh; None means that every sync reads the table.
+    optional: switched off until the user asks for the table.
+    """
+
+    family: str
+    captures_deletes: bool = True
+    cadence: timedelta | None = None
+    optional: bool = False
+
+
+def text(name: str, description: str) -> Column:
+    """Declare a TEXT column."""
+    return Column(name, Type.TEXT, description)
+
+
+def timestamp(name: str, description: str) -> Column:
+    """Declare a TIMESTAMP column."""
+    return Column(name, Type.TIMESTAMP, description)
+
+
+def boolean(name: str, description: str) -> Column:
+    """Declare a BOOLEAN column."""
+    return Column(name, Type.BOOLEAN, description)
+
+
+def bigint(name: str, description: str) -> Column:
+    """Declare a BIGINT column."""
+    return Column(name, Type.BIGINT, description)
+
+
+def double(name: str, description: str) -> Column:
+    """Declare a DOUBLE column."""
+    return Column(name, Type.DOUBLE, description)
+
+
+def date(name: str, description: str) -> Column:
+    """Declare a DATE column."""
+    return Column(name, Type.DATE, description)
+
+
+def json(name: str, description: str) -> Column:
+    """Declare a JSON column."""
+    return Column(name, Type.JSON, description)
+
+
+def references(**tables: str) -> tuple[ForeignKey, ...]:
+    """Declare foreign keys: column name -> the table whose `id` it holds."""
+    return tuple(ForeignKey(column, table) for column, table in tables.items())
