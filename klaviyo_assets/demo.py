@@ -160,14 +160,12 @@ def _progress_bars() -> Iterator[None]:
 
         def show(report: Report) -> None:
             if report.label not in bars:
-                bars[report.label] = stack.enter_context(
-                    click.progressbar(length=1000, label=f"{report.label:<8}", show_eta=True, width=30)
+                bar = click.progressbar(
+                    length=1000, label=f"{report.label:<8}", width=30, item_show_func=str
                 )
+                bars[report.label] = stack.enter_context(bar)
             bar = bars[report.label]
-            bar.label = f"{report.label:<8} {report.rows:>9,} rows"
-            bar.update(round(report.share * 1000) - bar.pos)
-            if report.share >= 1:
-                bar.render_finish()
+            bar.update(round(report.share * 1000) - bar.pos, f"{report.rows:,} rows")
 
         with listening(show):
             yield

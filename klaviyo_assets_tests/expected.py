@@ -307,10 +307,11 @@ def same(value: Any, cell: Any) -> bool:
     if isinstance(cell, dt.datetime):
         moment = value if isinstance(value, dt.datetime) else dt.datetime.fromisoformat(value)
         return (moment.astimezone(dt.UTC).replace(tzinfo=None) if moment.tzinfo else moment) == cell
-    if isinstance(value, (dict, list)):
-        return bool(json.loads(cell) == value)
     if isinstance(cell, str) and not isinstance(value, str):
-        return cell == json.dumps(value) or json.loads(cell) == value
+        try:
+            return bool(json.loads(cell) == value)
+        except ValueError:
+            return False
     if isinstance(cell, str) and isinstance(value, str) and cell != value:
         try:
             return dt.datetime.fromisoformat(cell) == dt.datetime.fromisoformat(value)

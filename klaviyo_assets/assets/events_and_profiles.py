@@ -69,7 +69,7 @@ def _incremental(
             now=account.client.now(),
             overlap=settings.overlap,
             reread=not is_incremental(context, None if config.reread is None else not config.reread),
-            run_id=context.run_id,
+            run_id=context.run.run_id,
         )
         context.log.info(f"Reading {table.name} from {chosen.start} {f'to {chosen.end}' if chosen.end else 'on'}.")
         lost: dict[str, int] = {}

@@ -90,7 +90,7 @@ def _snapshot(settings: Settings, family: str, tables: Sequence[Table], read: Re
                 return
             used = use()
             for table in chosen:
-                state = SyncState(table.name, SNAPSHOT, synced_through=now, complete=True, run_id=context.run_id)
+                state = SyncState(table.name, SNAPSHOT, synced_through=now, complete=True, run_id=context.run.run_id)
                 extract = Extract(
                     table, spool=spools[table.name], snapshot=True, states=(state,), metadata=lambda: used
                 )

@@ -1,0 +1,238 @@
+"""Sync, change, sync, look: whole runs over HTTP, compared with what the sandbox holds."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from klaviyo_assets.sandbox.account import Account, Resource
+from klaviyo_assets.sandbox.generate import generate_account
+from klaviyo_assets.sandbox.subscriptions import never_subscribed
+from klaviyo_assets.tables.catalogue import table
+from klaviyo_assets_tests.conftest import Project
+from klaviyo_assets_tests.expected import TABLES, stored
+
+DAYS = 12
+
+
+@pytest.fixture(scope="module")
+def template() -> Callable[[], Account]:
+    return lambda: generate_account(events=1_000, profiles=100, days=DAYS, seed=7)
+
+
+def everything(project: Project) -> dict[str, dict[Any, dict[str, Any]]]:
+    """Every row of every table, without the time of its sync."""
+    return {
+        name: {
+            tuple(row[key] for key in table(name).primary_key): {
+                column: value for column, value in row.items() if column != "_fivetran_synced"
+            }
+            for row in stored(project.warehouse, name)
+        }
+        for name in TABLES
+    }
+
+
+def test_a_sync_a_change_and_a_sync(project: Callable[..., Project], template: Callable[[], Account]) -> None:
+    klaviyo = project(template())
+    account = klaviyo.account
+    klaviyo.sync(first=-DAYS)
+    assert klaviyo.differences() == []
+    before = everything(klaviyo)
+
+    campaigns = [c for c in account.all("campaign") if c.attributes["status"] == "Sent"]
+    gone = [c.id for c in campaigns if not c.attributes["archived"]][:2]
+    messages = [m for c in gone for m in account.related("campaign", c, "campaign-messages")]
+    archived = next(c.id for c in campaigns if not c.attributes["archived"] and c.id not in gone)
+    brought_back = next(c.id for c in campaigns if c.attributes["archived"])
+    for campaign in gone:
+        account.delete("campaign", campaign)
+    account.archive("campaign", archived)
+    account.unarchive("campaign", brought_back)
+    metric = next(m.id for m in account.all("metric") if m.attributes["name"] == "Clicked Email")
+    account.rename("metric", metric, "Clicked an Email")
+    profile = account.all("profile")[5].id
+    account.update("profile", profile, first_name="Renée", properties={"Loyalty Tier": "gold", "points": 12.5})
+    now = account.clock.now()
+    late = [
+        account.add_event(metric, now - dt.timedelta(hours=2, minutes=30), profile_id=profile, properties={"n": n})
+        for n in range(40)
+    ]
+    future = account.add_event(metric, now + dt.timedelta(days=3), profile_id=profile, properties={"n": "later"})
+    klaviyo.sync()
+    klaviyo.refresh()
+
+    assert klaviyo.differences() == []
+    after = everything(klaviyo)
+    deleted = {name: {key for key, row in rows.items() if row["_fivetran_deleted"]} for name, rows in after.items()}
+    assert deleted["campaign"] == {(id,) for id in gone}
+    assert deleted["campaign_message"] == {(id,) for id in messages}
+    assert deleted["campaign_list"] == {key for key in before["campaign_list"] if key[0] in gone}
+    assert not deleted["event"] and not deleted["person"] and not deleted["metric"]
+    assert {(event.id,) for event in [*late, future]} == after["event"].keys() - before["event"].keys()
+    state = klaviyo.warehouse.state("event")
+    assert state is not None and state.synced_through is not None and state.synced_through <= now
+
+    touched = {
+        "campaign": {(id,) for id in (*gone, archived, brought_back)},
+        "person": {(profile,)},
+        "metric": {(metric,)},
+        "event": {key for key, row in before["event"].items() if row["metric_id"] == metric},
+        **{name: deleted[name] for name in before if name.startswith("campaign_")},
+    }
+    for name, rows in before.items():
+        changed = {key for key, row in rows.items() if {**row, **after[name][key]} != row}
+        changed -= {key for key in changed if lacks_only_new_columns(rows[key], after[name][key])}
+        assert changed <= touched.get(name, set()), name
+
+
+def lacks_only_new_columns(before: dict[str, Any], after: dict[str, Any]) -> bool:
+    return all(after[column] == value for column, value in before.items()) and all(
+        after[column] is None for column in after.keys() - before.keys()
+    )
+
+
+def test_running_anything_twice_changes_nothing(
+    project: Callable[..., Project], template: Callable[[], Account]
+) -> None:
+    klaviyo = project(template())
+    klaviyo.sync(first=-DAYS)
+    before = everything(klaviyo)
+    for _ in range(2):
+        assert klaviyo.run("klaviyo_backfill", -5, -3).success
+        assert klaviyo.run("klaviyo_backfill", -2, 0).success
+        klaviyo.sync()
+        klaviyo.refresh()
+    assert everything(klaviyo) == before
+
+
+def test_a_sync_reads_only_what_is_new_and_due(
+    project: Callable[..., Project], template: Callable[[], Account]
+) -> None:
+    klaviyo = project(template())
+    klaviyo.sync(first=-DAYS)
+    klaviyo.sandbox.requests.clear()
+    klaviyo.sync(first=-DAYS)
+    counts = klaviyo.sandbox.requests.counts()
+    assert counts["get_events"] <= 3 and counts["get_profiles"] <= 3
+    assert counts["get_campaigns"] == 0
+
+
+def test_history_is_read_newest_first_in_pieces(
+    project: Callable[..., Project], template: Callable[[], Account]
+) -> None:
+    klaviyo = project(template())
+    klaviyo.sync(first=-1)
+    for last in range(-2, -DAYS - 3, -3):
+        assert klaviyo.run("klaviyo_backfill", last - 2, last).success
+    assert klaviyo.differences("event", "person") == []
+    state = klaviyo.warehouse.state("event")
+    assert state is not None and state.synced_from is not None
+    assert state.synced_from.date().isoformat() <= klaviyo.day(-DAYS)
+
+
+# Nothing a property can be breaks a row
+
+NASTY: list[dict[str, Any]] = [
+    {'"); drop table event; --': "x", "": "empty name", "n" * 300: 1, "😀": "emoji", "Ünï cödé": True},
+    {"Value": 1, "value": 2, "VALUE": 3, "$value": 4, "va lue": 5},
+    *[
+        {"by turns": value}
+        for value in (1, "text", [1, {"a": None}], {"b": [2]}, None, True, 1.5, "2026-01-01T00:00:00Z")
+    ],
+    {"big": 2**70, "small": 1e-7, "long": "x" * 100_000, "zero": -0.0, "half": "\U0001f600"},
+    {"$value": "1,258.54"},
+    {"$value": "not a number", "property_value_text": "taken"},
+    {"select": 1, "id": "not the id", "datetime": "yesterday", "_fivetran_deleted": True},
+]
+
+
+def test_every_nasty_property_lands_and_comes_back(project: Callable[..., Project]) -> None:
+    account = Account()
+    now = account.clock.now()
+    stamp = now.strftime("%Y-%m-%dT%H:%M:%S+00:00")
+    account.add(Resource("metric", "Mtric1", {"name": "Odd", "created": stamp, "updated": stamp, "integration": None}))
+    for number, properties in enumerate(NASTY):
+        account.add_event("Mtric1", now - dt.timedelta(hours=1, seconds=number), properties=properties)
+        account.add(
+            Resource(
+                "profile",
+                f"01J{number:023d}",
+                {
+                    "email": None,
+                    "created": stamp,
+                    "updated": stamp,
+                    "location": {},
+                    "properties": properties,
+                    "subscriptions": never_subscribed(),
+                },
+            )
+        )
+    klaviyo = project(account)
+    klaviyo.sync(first=-1)
+    assert klaviyo.differences("event", "person") == []
+    assert len(stored(klaviyo.warehouse, "event")) == len(NASTY)
+    row = next(r for r in stored(klaviyo.warehouse, "event") if r["property_big"] is not None)
+    assert row["property_big"] == str(2**70)
+    assert (row["property_small"], row["property_long"]) == (1e-7, "x" * 100_000)
+    values = {r["property_value"] for r in stored(klaviyo.warehouse, "event")}
+    assert values == {None, 4.0, 1258.54}
+
+
+# What stops a run
+
+
+def test_a_suspicious_snapshot_is_not_published(
+    project: Callable[..., Project], template: Callable[[], Account]
+) -> None:
+    klaviyo = project(template())
+    klaviyo.sync(first=-1)
+    before = everything(klaviyo)
+    for campaign in klaviyo.account.all("campaign"):
+        klaviyo.account.delete("campaign", campaign.id)
+    result = klaviyo.run("klaviyo_full_refresh")
+    failed = {check.asset_key.path[-1] for check in result.get_asset_check_evaluations() if not check.passed}
+    assert "campaign" in failed and "metric" not in failed
+    materialized = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events()}
+    assert "klaviyo/metric" in materialized and "klaviyo/campaign" not in materialized
+    assert everything(klaviyo)["campaign"] == before["campaign"]
+
+    def publish(**config: bool) -> Any:
+        ops = {"ops": {"klaviyo__campaign": {"config": config}}}
+        return klaviyo.run("klaviyo_full_refresh", config=ops, only=["klaviyo", "campaign"])
+
+    assert not publish().success
+    assert everything(klaviyo)["campaign"] == before["campaign"]
+    assert publish(accept_shrink=True).success
+    assert klaviyo.differences("campaign") == []
+
+
+def test_a_missing_scope_skips_its_tables_or_fails_them(
+    project: Callable[..., Project], template: Callable[[], Account]
+) -> None:
+    account = template()
+    account.keys["pk_sandbox"] = frozenset({"events:read", "profiles:read", "metrics:read", "accounts:read"})
+    klaviyo = project(account)
+    klaviyo.sync(first=-DAYS)
+    assert klaviyo.differences("person", "metric", "integration") == []
+    assert klaviyo.warehouse.rows("campaign", ["id"]) == []
+    strict = project(account, missing_scope="fail")
+    result = strict.run("klaviyo_full_refresh")
+    assert not result.success
+    messages = [str(e.step_failure_data.error) for e in result.all_events if e.is_step_failure]
+    assert any("campaigns:read" in message for message in messages)
+
+
+def test_without_a_key_the_run_says_what_to_set(
+    project: Callable[..., Project], template: Callable[[], Account], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    klaviyo = project(template())
+    monkeypatch.delenv("KLAVIYO_API_KEY")
+    result = klaviyo.run("klaviyo_sync", 0)
+    assert not result.success
+    messages = [str(e.step_failure_data) for e in result.all_events if e.is_step_failure]
+    assert all("KLAVIYO_API_KEY" in message for message in messages if "check" not in message)
+    assert not klaviyo.sandbox.requests.counts()

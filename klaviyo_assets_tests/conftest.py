@@ -1,0 +1,111 @@
+"""Shared fixtures: runs of the real definitions against a sandbox, over real HTTP."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
+from klaviyo_assets.definitions import build_definitions
+from klaviyo_assets.sandbox.account import Account
+from klaviyo_assets.sandbox.server import Sandbox
+from klaviyo_assets.settings import Settings
+from klaviyo_assets.tables.catalogue import table
+from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets_tests.expected import TABLES, differences
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass
+class Project:
+    """The project as a user has it: definitions, a warehouse file, a Dagster instance and (a simulated) Klaviyo."""
+
+    sandbox: Sandbox
+    settings: Settings
+    instance: dg.DagsterInstance
+    definitions: dg.Definitions = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.definitions = build_definitions(self.settings)
+
+    @property
+    def account(self) -> Account:
+        return self.sandbox.account
+
+    @property
+    def warehouse(self) -> DuckDBWarehouse:
+        return DuckDBWarehouse(database=self.settings.duckdb_path, schema_name=self.settings.destination_schema)
+
+    def day(self, offset: int = 0) -> str:
+        """A partition key, counted from the sandbox's today."""
+        return (self.account.clock.now() + dt.timedelta(days=offset)).date().isoformat()
+
+    def run(
+        self,
+        job: str,
+        first: int | None = None,
+        last: int = 0,
+        *,
+        config: dict[str, Any] | None = None,
+        only: list[str] | None = None,
+    ) -> dg.ExecuteInProcessResult:
+        """Run a job, for a range of days counted from today if `first` is given; `only` an asset of it."""
+        tags = {} if first is None else {RANGE_START: self.day(first), RANGE_END: self.day(last)}
+        return self.definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance,
+            tags=tags,
+            run_config={**QUIET, **(config or {})},
+            asset_selection=[dg.AssetKey(only)] if only else None,
+            raise_on_error=False,
+        )
+
+    def sync(self, first: int = 0) -> dg.ExecuteInProcessResult:
+        result = self.run("klaviyo_sync", first)
+        assert result.success, failures(result)
+        return result
+
+    def refresh(self) -> dg.ExecuteInProcessResult:
+        result = self.run("klaviyo_full_refresh")
+        assert result.success, failures(result)
+        return result
+
+    def differences(self, *tables: str) -> list[str]:
+        """What is wrong with the destination, in words."""
+        return [
+            problem
+            for name in tables or TABLES
+            for problem in differences(self.account, self.warehouse, name, table(name).primary_key)
+        ]
+
+
+def failures(result: dg.ExecuteInProcessResult) -> list[str]:
+    """Why the steps of a run failed, causes included."""
+    steps = [str(event.step_failure_data.error) for event in result.all_events if event.is_step_failure]
+    return steps or [str(event.event_specific_data) for event in result.all_events if event.is_run_failure]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Project]]:
+    """Make projects: `project(account, **settings)`."""
+    monkeypatch.setenv("KLAVIYO_API_KEY", "pk_sandbox")
+    monkeypatch.setattr("klaviyo_assets.api.limiter._MARGIN", 0)  # these sandboxes have no limits
+    sandboxes: list[Sandbox] = []
+    instance = dg.DagsterInstance.ephemeral()
+
+    def make(account: Account, **settings: Any) -> Project:
+        sandbox = Sandbox(account).start()
+        sandboxes.append(sandbox)
+        given = {"api_url": sandbox.url, "duckdb_path": str(tmp_path / "warehouse.duckdb"), **settings}
+        return Project(sandbox, Settings(**given), instance)
+
+    yield make
+    for sandbox in sandboxes:
+        sandbox.stop()
+    instance.dispose()
