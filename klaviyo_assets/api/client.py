@@ -1,0 +1,299 @@
+"""The HTTP client: authentication, rate limits, retries, pages, and the server's time."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime, timedelta
+from typing import Any, NoReturn
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+import requests
+
+from klaviyo_assets.api import retries, urls
+from klaviyo_assets.api.errors import (
+    ApiUnavailable,
+    InvalidApiKey,
+    InvalidRequest,
+    KlaviyoError,
+    NotPermitted,
+    PaginationError,
+    RateLimited,
+)
+from klaviyo_assets.api.limiter import LONGEST_WAIT, Limiter
+from klaviyo_assets.api.page import Page
+from klaviyo_assets.api.rates import Rate, limits
+from klaviyo_assets.api.retries import Transient
+from klaviyo_assets.api.revision import REVISION, WARNING_DAYS, revision_support
+from klaviyo_assets.api.session import JSON_API, Secret, new_session
+from klaviyo_assets.api.stats import Stats
+from klaviyo_assets.api.urls import Params
+
+BASE_URL = "https://a.klaviyo.com/api"
+
+logger = logging.getLogger("klaviyo_assets.api")
+
+_LONG_WAIT = 5.0
+_PAGE_SIZE_LIMIT = re.compile(r"between \d+ and (\d+)")
+_HEAVY = (504, 524)  # the gateway or the CDN gave up waiting for the page
+_HEAVY_TRIES, _LIGHT_PAGE = 2, 20
+
+
+class KlaviyoClient:
+    """Reads from the Klaviyo API. Thread-safe; use it as a context manager, or call `close`.
+
+    `operation` arguments are operation ids of Klaviyo's OpenAPI document ("get_events"): they decide the rate limit.
+    Paths are relative to `base_url`, unquoted. In `params`, sequences are joined by commas and None is left out.
+
+    Every request waits for its rate limit, is repeated after failures that pass (429, 408, 5xx, broken connections
+    and answers, challenges of the network in front of Klaviyo), at most `tries` times of which 429s do not count,
+    and raises a `KlaviyoError`: `InvalidApiKey`, `MissingScope`, `NotPermitted`, `RateLimited`, `NotFound`,
+    `InvalidRequest` or `ApiUnavailable`.
+
+    `timeout` is (connect, read) in seconds. `clock` returns monotonic seconds; `sleep` waits (by default in a way
+    that `close` interrupts). At most `max_concurrency` requests are under way at a time, from however many threads.
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        *,
+        base_url: str = BASE_URL,
+        max_concurrency: int = 8,
+        tries: int = 6,
+        timeout: tuple[float, float] = (10, 120),
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] | None = None,
+    ) -> None:
+        if not api_key or not api_key.isascii() or not api_key.isprintable() or " " in api_key:
+            raise InvalidApiKey("it is empty or has characters that no key has.")
+        parts = urlsplit(base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+            raise ValueError("base_url must be an http(s) address without credentials and query")
+        if max_concurrency < 1 or tries < 1:
+            raise ValueError("max_concurrency and tries must be at least 1")
+        self.base_url = base_url.rstrip("/")
+        self.max_concurrency = max_concurrency
+        self.stats = Stats()
+        self._key = Secret(api_key)
+        self._tries = tries
+        self._timeout = timeout
+        self._clock = clock
+        self._closed = threading.Event()
+        self._sleep = sleep or self._closed.wait
+        self._limiter = Limiter(clock)
+        self._slots = threading.BoundedSemaphore(max_concurrency)
+        self._server_time: tuple[datetime, float] | None = None
+        self._largest_page: dict[str, int | None] = {}
+        self._session = new_session(api_key, max_concurrency)
+        days = revision_support(date.today())
+        if days < WARNING_DAYS:
+            logger.warning(
+                "Klaviyo supports revision %s of its API, which this version speaks, for %d more days. Upgrade.",
+                REVISION,
+                max(0, days),
+            )
+
+    def get(self, operation: str, path: str, params: Params | None = None) -> Page:
+        """One page."""
+        return self._request("GET", operation, urls.build(self.base_url, path, params))
+
+    def post(self, operation: str, path: str, body: Mapping[str, Any]) -> Page:
+        """One page of a reporting endpoint. `body` is the JSON document to send; reports change nothing."""
+        return self._request("POST", operation, urls.build(self.base_url, path, None), msgspec.json.encode(body))
+
+    def pages(self, operation: str, path: str, params: Params | None = None) -> Iterator[Page]:
+        """Every page of a collection, in order, following `links.next` as it is.
+
+        A page size that Klaviyo refuses is replaced by the largest that it allows; a page that is too heavy for it
+        (504, 524) is asked for in halves. Raises PaginationError if a link leaves the API or a page comes twice.
+        """
+        url: str | None = self._fitting(operation, urls.build(self.base_url, path, params))
+        seen: set[int] = set()
+        previous: Page | None = None
+        while url is not None:
+            if hash(url) in seen:
+                raise PaginationError(operation, "a page links to one that was read before")
+            seen.add(hash(url))
+            page = self._page(operation, url)
+            if previous and page.rows and bytes(page.data) == bytes(previous.data):
+                raise PaginationError(operation, "the same page came twice in a row")
+            yield page
+            url, previous = self._following(page), page
+
+    def now(self, *, refresh: bool = False) -> datetime:
+        """The server's time (aware, UTC): never later than it really is, and up to about a second earlier.
+
+        It is the `Date` of the latest answer plus the time since, so that a wrong local clock does no harm. Makes a
+        request if there was none before, or if `refresh` asks for it. Raises ApiUnavailable if no answer has a date.
+        """
+        if refresh or self._server_time is None:
+            try:
+                self.get("get_accounts", "accounts", {"fields[account]": "timezone"})
+            except (NotPermitted, InvalidRequest, RateLimited):
+                logger.debug("The accounts may not be read; the refusal tells the time as well.")
+        if self._server_time is None:
+            raise ApiUnavailable("get_accounts", "the answers have no Date header", 1)
+        at, clock = self._server_time
+        return at + timedelta(seconds=self._clock() - clock)
+
+    def close(self) -> None:
+        """Closes the connections. Threads that wait for a rate limit or for the next try are woken and raise."""
+        self._closed.set()
+        self._session.close()
+
+    def __enter__(self) -> KlaviyoClient:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"KlaviyoClient(base_url={self.base_url!r})"
+
+    def __getstate__(self) -> NoReturn:
+        raise TypeError("A KlaviyoClient holds a secret and connections; make one where it is needed.")
+
+    # Pages
+
+    def _page(self, operation: str, url: str) -> Page:
+        while True:
+            size = urls.page_size(url)
+            heavy = size is not None and size > _LIGHT_PAGE
+            try:
+                return self._request("GET", operation, url, heavy=heavy)
+            except InvalidRequest as error:
+                smaller = self._refused_size(error, url)
+                if smaller is None:
+                    raise
+                url = smaller
+            except _TooHeavy:
+                url = urls.with_page_size(url, (size or 2) // 2)
+                logger.info(
+                    "%s is too slow with %s rows a page, going on with %s", operation, size, urls.page_size(url)
+                )
+
+    def _refused_size(self, error: InvalidRequest, url: str) -> str | None:
+        """The same address with a page size that is allowed, if that is what was wrong with it."""
+        size = urls.page_size(url)
+        named = _PAGE_SIZE_LIMIT.search(error.detail)
+        about = f"{error.detail} {error.source}".lower()
+        if error.status != 400 or size is None or not ("page size" in about or "page[size]" in about):
+            return None
+        largest = int(named[1]) if named else None
+        if largest is not None and not 0 < largest < size:
+            return None
+        self._largest_page[error.operation] = largest
+        logger.info("%s allows %s rows a page, not %s", error.operation, largest or "its own number of", size)
+        return urls.with_page_size(url, largest)
+
+    def _fitting(self, operation: str, url: str) -> str:
+        size = urls.page_size(url)
+        if size is None or operation not in self._largest_page:
+            return url
+        largest = self._largest_page[operation]
+        return urls.with_page_size(url, largest if largest is None else min(size, largest))
+
+    def _following(self, page: Page) -> str | None:
+        if page.next is None:
+            return None
+        url = urls.on_same_server(self.base_url, page.next)
+        if url is None:
+            raise PaginationError(page.operation, "a link leads to another server, which must not see the API key")
+        return url
+
+    # Requests
+
+    def _request(
+        self, method: str, operation: str, url: str, body: bytes | None = None, *, heavy: bool = False
+    ) -> Page:
+        limited = limits(operation, parse_qs(urlsplit(url).query))
+        failures = 0
+        while True:
+            try:
+                return self._exchange(method, operation, url, body, limited)
+            except Transient as failure:
+                cause = failure
+            failures += 1
+            if heavy and cause.status in _HEAVY and failures >= _HEAVY_TRIES:
+                raise _TooHeavy
+            wait = max(retries.delay(failures), cause.retry_after or 0.0)
+            if failures >= self._tries or wait > LONGEST_WAIT:
+                raise ApiUnavailable(operation, self._scrub(cause.reason), failures, cause.status)
+            self.stats.add(retries=1)
+            logger.log(
+                logging.INFO if wait > _LONG_WAIT else logging.DEBUG,
+                "%s failed (%s), trying again in %.1f s",
+                operation,
+                self._scrub(cause.reason),
+                wait,
+            )
+            self._wait(wait)
+
+    def _exchange(
+        self, method: str, operation: str, url: str, body: bytes | None, limited: list[tuple[str, Rate]]
+    ) -> Page:
+        """One try: a page, or what went wrong with it."""
+        response = self._send(method, url, body, limited)
+        if not 200 <= response.status_code < 300:
+            raise retries.failure(operation, response, self._scrub)
+        try:
+            return Page.of(response.content, operation, urls.page_size(url))
+        except ValueError as error:
+            reason = f"an answer that is not a JSON:API document: {error}"
+        raise Transient(reason)
+
+    def _send(self, method: str, url: str, body: bytes | None, limited: list[tuple[str, Rate]]) -> requests.Response:
+        """The first answer that is not a 429, as soon as the rate limits allow it."""
+        while True:
+            # The limit is taken only when the request can leave at once, and a slot only when the limit allows it.
+            with self._slots:
+                if self._closed.is_set():
+                    raise KlaviyoError("The client is closed.")
+                wait = self._limiter.take(limited)
+                if wait == 0:
+                    response = self._send_now(method, url, body)
+                    if response.status_code != 429:
+                        self._limiter.accepted(limited)
+                        return response
+                    self.stats.add(throttled=1)
+                    self._limiter.refused(limited, retries.retry_after(response))
+                    continue
+            if wait > _LONG_WAIT:
+                logger.info("Waiting %.0f s for the rate limit of %s", wait, limited[-1][0])
+            self.stats.add(seconds_waited=wait)
+            self._wait(wait)
+
+    def _send_now(self, method: str, url: str, body: bytes | None) -> requests.Response:
+        self.stats.add(requests=1)
+        headers = {"Content-Type": JSON_API} if body is not None else None
+        try:
+            response = self._session.request(
+                method, url, data=body, headers=headers, timeout=self._timeout, allow_redirects=False
+            )
+        except requests.RequestException as error:
+            reason = retries.reason(error)
+        else:
+            self.stats.add(bytes=len(response.content))
+            at = retries.http_date(response.headers.get("Date", ""))
+            if at is not None:
+                self._server_time = (at, self._clock())
+            return response
+        # Outside of `except`: the exception carries the prepared request, key included, and must not be chained.
+        raise Transient(reason)
+
+    def _wait(self, seconds: float) -> None:
+        self._sleep(seconds)
+        if self._closed.is_set():
+            raise KlaviyoError("The client is closed.")
+
+    def _scrub(self, text: str) -> str:
+        return text.replace(self._key, "***")
+
+
+class _TooHeavy(Exception):
+    pass

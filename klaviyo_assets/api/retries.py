@@ -1,0 +1,117 @@
+"""Which answers are worth asking again for, which are errors, and how long to wait in between."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import msgspec
+import requests
+
+from klaviyo_assets.api.errors import InvalidApiKey, InvalidRequest, KlaviyoError, MissingScope, NotFound, NotPermitted
+
+_FIRST_DELAY, _LONGEST_DELAY = 0.5, 30.0
+_SCOPE = re.compile(r"\b[a-z][a-z0-9-]*:[a-z]+\b")
+
+
+class Transient(Exception):
+    """A try failed in a way that another may not. `retry_after` is what the server asked for, in seconds."""
+
+    def __init__(self, reason: str, status: int | None = None, retry_after: float | None = None) -> None:
+        super().__init__(reason, status, retry_after)
+        self.reason = reason
+        self.status = status
+        self.retry_after = retry_after
+
+
+def delay(failures: int) -> float:
+    """Seconds to wait after that many failures in a row: exponential, capped, and spread by half either way."""
+    return min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** (failures - 1)) * random.uniform(0.5, 1.5)
+
+
+def retry_after(response: requests.Response) -> float | None:
+    """The `Retry-After` of an answer in seconds (an HTTP date is taken against the answer's own `Date`), or None."""
+    value = response.headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value)
+    until, now = http_date(value), http_date(response.headers.get("Date", ""))
+    return max(0.0, (until - now).total_seconds()) if until and now else None
+
+
+def http_date(value: str) -> datetime | None:
+    """The time of an HTTP date such as `Fri, 04 Sep 2026 13:38:54 GMT`, aware and in UTC, or None."""
+    try:
+        time = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def failure(operation: str, response: requests.Response, scrub: Callable[[str], str]) -> KlaviyoError | Transient:
+    """What an answer that is neither a success nor a 429 means. `scrub` takes the secrets out of Klaviyo's words."""
+    status = response.status_code
+    errors = _errors(response.content)
+    first = errors[0] if errors else {}
+    detail = _sentence(scrub(str(first.get("detail") or first.get("title") or response.reason or "no reason given")))
+    if status >= 500 or status == 408:
+        return Transient(f"status {status}, {detail}", status, retry_after(response))
+    if status == 401:
+        return InvalidApiKey(detail)
+    if status == 403:
+        if not errors or "cf-mitigated" in response.headers:
+            return Transient("status 403 without a JSON error: a challenge of the network in front of Klaviyo", status)
+        scopes = tuple(_SCOPE.findall(detail))
+        return MissingScope(operation, detail, scopes) if scopes else NotPermitted(operation, detail)
+    source = first.get("source")
+    where = next(iter(source.values()), None) if isinstance(source, dict) else None
+    error = NotFound if status == 404 else InvalidRequest
+    return error(operation, status, detail, _text(first.get("code")), _text(where))
+
+
+def reason(error: requests.RequestException) -> str:
+    """An exchange that failed on the way, in words."""
+    match error:
+        case requests.ConnectTimeout():
+            return "the connection took too long"
+        case requests.Timeout():
+            return "the answer took too long"
+        case requests.exceptions.SSLError():
+            return f"no secure connection ({_cause(error)})"
+        case requests.exceptions.ProxyError():
+            return f"no connection through the proxy ({_cause(error)})"
+        case requests.exceptions.ChunkedEncodingError() | requests.exceptions.ContentDecodingError():
+            return f"the answer was cut off ({_cause(error)})"
+        case requests.ConnectionError():
+            return f"no connection, or it broke ({_cause(error)})"
+        case _:
+            return f"the request could not be sent ({type(error).__name__})"
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost exception: requests wraps one of urllib3, which wraps one of the standard library."""
+    for inner in (getattr(error, "reason", None), *reversed(error.args)):
+        if isinstance(inner, BaseException):
+            return _cause(inner)
+    return str(error).rsplit(": ", 1)[-1] or type(error).__name__
+
+
+def _errors(content: bytes) -> list[dict[str, Any]]:
+    try:
+        document = msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return []
+    errors = document.get("errors") if isinstance(document, dict) else None
+    return [e for e in errors if isinstance(e, dict)] if isinstance(errors, list) else []
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "!", "?")) else text + "."

@@ -1,0 +1,46 @@
+"""The HTTP session: connections, headers and the API key, which nothing that is printed shows."""
+
+from __future__ import annotations
+
+from http.cookiejar import DefaultCookiePolicy
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+
+from klaviyo_assets.api.revision import REVISION
+
+JSON_API = "application/vnd.api+json"
+
+
+class Secret(str):
+    """Text whose repr is masked, so that whoever prints headers or attributes prints no key."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+class _KeyAuth(AuthBase):
+    """As `auth` rather than as a header of the session, so that a .netrc cannot replace it."""
+
+    def __init__(self, key: str) -> None:
+        self._header = Secret(f"Klaviyo-API-Key {key}")
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._header
+        return request
+
+
+def new_session(api_key: str, max_concurrency: int) -> requests.Session:
+    """A session that keeps `max_concurrency` connections open, takes gzip, and stores no cookies."""
+    session = requests.Session()
+    session.auth = _KeyAuth(api_key)
+    agent = f"klaviyo_assets python-requests/{requests.__version__}"
+    session.headers.update({"Accept": JSON_API, "Accept-Encoding": "gzip", "User-Agent": agent, "revision": REVISION})
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=max_concurrency)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
