@@ -1,0 +1,76 @@
+"""What can go wrong between a client and the API: hooks look at a request and may choose one of these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request as a fault hook sees it; `number` counts the requests of its operation, from 1."""
+
+    method: str
+    operation: str | None
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Answer with this status and an error document, or with `body`; `retry_after` in seconds."""
+
+    status: int
+    retry_after: int | None = None
+    body: bytes | None = None
+    content_type: str = "application/vnd.api+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Html403:
+    """The challenge page of the CDN, which a valid key meets now and then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """Reset the connection before any byte of the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Truncate:
+    """Send this share of the announced body, then close the connection."""
+
+    share: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """Answer after a while; with `body`, the headers and the first half come at once. In seconds of real time."""
+
+    seconds: float
+    body: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidJson:
+    """Answer 200 with a complete HTTP body that is not complete JSON."""
+
+
+Fault = Status | Html403 | Reset | Truncate | Slow | InvalidJson
+FaultHook = Callable[[Call], Fault | None]
+
+CHALLENGE = b"""<!DOCTYPE html>
+<html lang="en-US"><head><title>Just a moment...</title></head>
+<body><noscript>Enable JavaScript and cookies to continue</noscript></body></html>
+"""
+
+
+def choose(hooks: list[FaultHook], call: Call) -> Fault | None:
+    """The fault of the first hook that has one for this request."""
+    for hook in hooks:
+        fault = hook(call)
+        if fault is not None:
+            return fault
+    return None

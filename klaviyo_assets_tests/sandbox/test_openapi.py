@@ -1,0 +1,179 @@
+"""The sandbox against Klaviyo's OpenAPI document: what may be asked, and what every answer looks like."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import jsonschema
+import msgspec
+import pytest
+import requests
+
+from klaviyo_assets.sandbox import Sandbox
+from klaviyo_assets.sandbox.collections import Operation
+from klaviyo_assets.sandbox.operations import OPERATIONS
+from klaviyo_assets.sandbox.parameters import FIELDS
+from klaviyo_assets.sandbox.serialize import COLLECTIONS
+from klaviyo_assets_tests.sandbox.samples import ITEM, sample_account
+from klaviyo_assets_tests.sandbox.support import HEADERS, shared
+
+GETS = [operation for operation in OPERATIONS.values() if operation.method == "GET"]
+FILTERS = {"get_campaigns": "equals(messages.channel,'email')", "get_coupon_codes": "equals(coupon.id,'10OFF')"}
+OPEN_CHOICES = {"status", "trigger_type", "form_type", "definition.type"}
+"""Filters whose listed values the sandbox does not insist on: new values appear without notice."""
+
+EMPTY = {"custom-metric", "flow-triggers"}
+"""Relationships that a sample resource leaves empty."""
+
+
+@functools.cache
+def openapi() -> dict[str, Any]:
+    return msgspec.json.decode(shared("reference", "klaviyo_openapi.json").read_bytes())
+
+
+def documented(operation: Operation) -> dict[str, Any]:
+    return openapi()["paths"][f"/api{operation.path}"][operation.method.lower()]
+
+
+def parameters(document: dict[str, Any], pattern: str) -> dict[str, list[str]]:
+    """The values that parameters of a name allow, by what the name has in brackets."""
+    found = {}
+    for parameter in document.get("parameters", []):
+        match = re.fullmatch(pattern, parameter["name"])
+        if match:
+            schema = parameter["schema"]
+            found[match[1] if match.groups() else ""] = schema.get("enum") or schema.get("items", {}).get("enum", [])
+    return found
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda operation: operation.id)
+def test_operation_is_as_documented(operation: Operation) -> None:
+    document = documented(operation)
+    assert document["operationId"] == operation.id
+    assert set(document["x-klaviyo-scopes"]) == set(operation.scopes)
+    limits = document["x-klaviyo-ratelimit"]
+    daily = (f"{operation.rate.daily}/d",) if operation.rate.daily else ()
+    assert tuple(limits.values()) == (f"{operation.rate.burst}/s", f"{operation.rate.steady}/m", *daily)
+    assert set(parameters(document, "include").get("", ())) == set(operation.includes)
+    assert {name for name in parameters(document, "sort").get("", ()) if name[0] != "-"} == set(operation.sorts)
+    assert parameters(document, r"additional-fields\[(.*)\]") == {k: list(v) for k, v in operation.additional.items()}
+    pages = {each["name"]: each["schema"] for each in document.get("parameters", []) if each["name"][:5] == "page["}
+    size = pages.get("page[size]")
+    assert ("page[cursor]" in pages) == (operation.page is not None)
+    if size is None:
+        assert operation.page is None or operation.page.maximum is None
+    else:
+        assert (size["default"], size["minimum"], size["maximum"]) == (operation.page[0], 1, operation.page[1])
+
+
+@pytest.mark.parametrize("operation", GETS, ids=lambda operation: operation.id)
+def test_filters_are_as_documented(operation: Operation) -> None:
+    filters = documented(operation).get("x-klaviyo-filters", {})
+    # The id filter of flow messages is documented for the collection but not for its ids.
+    assert operation.filters.keys() - filters.keys() <= {"id"}
+    assert filters.keys() <= operation.filters.keys()
+    required = [each.get("required") for each in documented(operation)["parameters"] if each["name"] == "filter"]
+    assert bool(operation.required) == (required == [True])
+    for name, rule in filters.items():
+        known = operation.filters[name]
+        operators, value = rule["operators"], rule.get("value", {})
+        assert {*operators.get("single", ()), *operators.get("none", ())} == set(known.operators), name
+        assert set(operators.get("list", ())) == set(known.list_operators), name
+        kinds = {"string": "text", "number": "number", "integer": "number", "boolean": "flag", None: "relation"}
+        assert known.kind == ("date" if value.get("format") == "date-time" else kinds[value.get("type")]), name
+        assert set(known.choices) == set(value.get("enum", ())) or name in OPEN_CHOICES, name
+
+
+def test_sparse_fieldsets_are_as_documented() -> None:
+    documented_fields: dict[str, set[str]] = {}
+    for operation in OPERATIONS.values():
+        for type, names in parameters(documented(operation), r"fields\[(.*)\]").items():
+            documented_fields.setdefault(type, set()).update(name.partition(".")[0] for name in names)
+    known = {type: {"id", *names} for type, names in FIELDS.items()}
+    known["profile"].add("joined_group_at")
+    assert documented_fields == {type: known[type] for type in documented_fields}
+
+
+def to_json_schema(schema: Any) -> Any:
+    """OpenAPI 3.0 to JSON Schema: `nullable`, and what the real API does otherwise."""
+    if isinstance(schema, list):
+        return [to_json_schema(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    schema = {name: to_json_schema(value) for name, value in schema.items() if name != "example"}
+    if "oneOf" in schema:
+        # Objects without attributes of their own fit several alternatives.
+        schema["anyOf"] = schema.pop("oneOf")
+    if schema.pop("nullable", False):
+        return {"anyOf": [schema, {"type": "null"}]}
+    return schema
+
+
+@functools.cache
+def schemas() -> dict[str, Any]:
+    """The document's schemas, with the deviations that the recordings show (their README lists them)."""
+    found = to_json_schema(copy.deepcopy(openapi()["components"]["schemas"]))
+    # Attributions have no links of their own in live responses.
+    found["AttributionResponseObjectResource"]["required"].remove("links")
+    for name in ("next", "prev"):
+        found["CollectionLinks"]["properties"][name] = {"type": ["string", "null"]}
+
+    def patch(schema: Any) -> None:
+        if isinstance(schema, list):
+            for each in schema:
+                patch(each)
+        if not isinstance(schema, dict):
+            return
+        properties = schema.get("properties", {})
+        # Ids of relationships, unlike the links beside them, are shown only where they are inlined or included.
+        for relationship in properties.get("relationships", {}).get("properties", {}).values():
+            relationship.pop("required", None)
+            data = relationship.get("properties", {}).get("data")
+            if data and data.get("type") == "object":
+                relationship["properties"]["data"] = {"anyOf": [data, {"type": "null"}]}
+        # A document with an object is required to have one even where a to-one relationship is empty.
+        if set(properties) >= {"data", "links"} and properties["data"].get("type") == "object":
+            properties["data"] = {"anyOf": [properties["data"], {"type": "null"}]}
+        if "whatsapp" in properties:
+            properties["whatsapp"] = {}
+        for each in list(schema.values()):
+            patch(each)
+
+    patch(found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(sample_account()) as sandbox:
+        yield sandbox
+
+
+def ids(sandbox: Sandbox) -> dict[str, str]:
+    found = {COLLECTIONS[type]: next(iter(each)) for type, each in sandbox.account.resources.items()}
+    return found | {"events": "7qWkC6JPz7g", "catalog-items": ITEM}
+
+
+@pytest.mark.parametrize("operation", GETS, ids=lambda operation: operation.id)
+def test_answer_has_the_documented_schema(sandbox: Sandbox, operation: Operation) -> None:
+    path = operation.path.replace("{id}", quote(ids(sandbox)[operation.segments[0]]))
+    query = {f"additional-fields[{type}]": ",".join(names) for type, names in operation.additional.items()}
+    if operation.includes:
+        query["include"] = ",".join(operation.includes)
+    if operation.id in FILTERS:
+        query["filter"] = FILTERS[operation.id]
+    response = requests.get(sandbox.url + path, params=query, headers=HEADERS, timeout=10)
+    assert response.status_code == 200, response.text
+    document = response.json()
+    assert document["data"] or operation.relationship in EMPTY
+
+    content = documented(operation)["responses"]["200"]["content"]["application/vnd.api+json"]["schema"]
+    schema = to_json_schema(content) | {"components": {"schemas": schemas()}}
+    jsonschema.Draft202012Validator(schema).validate(document)
+    for data in [document["data"]] if isinstance(document["data"], dict) else document["data"] or []:
+        assert data["type"] == operation.type
