@@ -11,13 +11,16 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     YamlConfigSettingsSource,
 )
+
+from klaviyo_assets.tables.catalogue import TABLES
+from klaviyo_assets.tables.table import Table
 
 
 class Settings(BaseSettings):
@@ -35,6 +38,11 @@ class Settings(BaseSettings):
         description="Schema of the tables in the warehouse; called `schema` in a settings file.",
     )
     duckdb_path: str = Field("data/klaviyo.duckdb", description="The DuckDB file, or `md:name` for MotherDuck.")
+    tables: dict[str, bool] = Field(
+        default_factory=dict,
+        description="Tables to turn on or off, by name: `{coupon_code: false, image: true}`. Default: all but the "
+        "extra ones.",
+    )
     api_url: str = Field("https://a.klaviyo.com/api", description="Base URL of the API.")
     api_key_variable: str = Field(
         "KLAVIYO_API_KEY", description="Name of the environment variable that holds the private API key."
@@ -61,6 +69,18 @@ class Settings(BaseSettings):
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**_public_names(values))
+
+    def enabled(self, table: Table) -> bool:
+        """Return whether a table is synced."""
+        return self.tables.get(table.name, not table.optional)
+
+    @field_validator("tables")
+    @classmethod
+    def _tables_exist(cls, tables: dict[str, bool]) -> dict[str, bool]:
+        unknown = sorted(tables.keys() - {table.name for table in TABLES})
+        if unknown:
+            raise ValueError(f"there is no table {', '.join(unknown)}")
+        return tables
 
     @classmethod
     def settings_customise_sources(

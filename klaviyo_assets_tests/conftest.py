@@ -16,6 +16,7 @@ from klaviyo_assets.definitions import build_definitions
 from klaviyo_assets.sandbox.account import Account
 from klaviyo_assets.sandbox.server import Sandbox
 from klaviyo_assets.settings import Settings
+from klaviyo_assets.tables.catalogue import TABLES as CATALOGUE
 from klaviyo_assets.tables.catalogue import table
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets_tests.expected import TABLES, differences
@@ -83,6 +84,11 @@ class Project:
             for name in tables or TABLES
             for problem in differences(self.account, self.warehouse, name, table(name).primary_key)
         ]
+
+
+def only(*tables: str) -> dict[str, bool]:
+    """The `tables` setting that leaves nothing but event, person and these."""
+    return {table.name: table.name in tables for table in CATALOGUE}
 
 
 def failures(result: dg.ExecuteInProcessResult) -> list[str]:

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import dagster as dg
 from pydantic import Field
 
-from klaviyo_assets.api import MissingScope
+from klaviyo_assets.api import NotPermitted
 from klaviyo_assets.assets.reads import READS, Read
 from klaviyo_assets.assets.specs import asset_out, is_incremental, snapshot_key, snapshot_spec, table_spec
 from klaviyo_assets.resources import KlaviyoAccount
@@ -17,7 +17,7 @@ from klaviyo_assets.tables.documents import Rows
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.batches import BATCH_ROWS, typed_batch
 from klaviyo_assets.warehouse.columns import Columns
-from klaviyo_assets.warehouse.duckdb import SNAPSHOT, DuckDBWarehouse
+from klaviyo_assets.warehouse.duckdb import SNAPSHOT
 from klaviyo_assets.warehouse.errors import SuspiciousSnapshot
 from klaviyo_assets.warehouse.extract import Extract, Publication, SyncState
 from klaviyo_assets.warehouse.io_manager import STAGING
@@ -47,7 +47,7 @@ def build_snapshots(
     settings: Settings,
 ) -> tuple[list[dg.AssetsDefinition], list[dg.AssetsDefinition], list[dg.AssetChecksDefinition]]:
     """Return the snapshots (one multi-asset a family), the tables that they are published to, and the checks."""
-    tables = [table for table in TABLES if table.family in READS]
+    tables = [table for table in TABLES if table.family in READS and settings.enabled(table)]
     families = {
         family: [table for table in tables if table.family == family]
         for family in dict.fromkeys(t.family for t in tables)
@@ -74,16 +74,15 @@ def _snapshot(settings: Settings, family: str, tables: Sequence[Table], read: Re
         chosen = [table for table in tables if table.name in context.op_execution_context.selected_output_names]
         use = account.usage()
         now = account.client.now()
-        if is_incremental(context, config.only_due) and not any(
-            _is_due(settings, account.warehouse, table, now) for table in chosen
-        ):
+        states = account.warehouse.states() if is_incremental(context, config.only_due) else {}
+        if not any(_is_due(settings, table, states.get((table.name, SNAPSHOT)), now) for table in chosen):
             context.log.info(f"The {family} are not due yet.")
             return
         with ExitStack() as stack:
             spools = {table.name: stack.enter_context(temporary_spool()) for table in chosen}
             try:
                 _spool(chosen, spools, read(account))
-            except MissingScope as error:
+            except NotPermitted as error:
                 if settings.missing_scope == "fail":
                     raise
                 context.log.warning(f"The {family} were skipped: {error}")
@@ -99,11 +98,11 @@ def _snapshot(settings: Settings, family: str, tables: Sequence[Table], read: Re
     return snapshot
 
 
-def _is_due(settings: Settings, warehouse: DuckDBWarehouse, table: Table, now: dt.datetime) -> bool:
-    state = warehouse.state(table.name, SNAPSHOT)
-    if table.cadence is None or state is None or state.synced_through is None:
+def _is_due(settings: Settings, table: Table, last: SyncState | None, now: dt.datetime) -> bool:
+    """Whether the table's last snapshot is as old as its cadence, or will be before the next sync has run."""
+    if table.cadence is None or last is None or last.synced_through is None:
         return True
-    return now >= state.synced_through + table.cadence - settings.sync_interval / 2
+    return now >= last.synced_through + table.cadence - settings.sync_interval / 2
 
 
 def _spool(tables: Sequence[Table], spools: dict[str, Spool], pages: Iterator[Rows]) -> None:

@@ -117,10 +117,14 @@ class DuckDBWarehouse(DuckDBResource):
 
     # Reading
 
+    def states(self) -> dict[tuple[str, str], SyncState]:
+        """Return (table, scope) -> how far it is synced."""
+        with self._reading() as transaction:
+            return transaction.read_states() if transaction else {}
+
     def state(self, table: str, scope: str = "") -> SyncState | None:
         """Return how far a scope of a table is synced, or None if it never was."""
-        with self._reading() as transaction:
-            return transaction.read_state(table, scope) if transaction else None
+        return self.states().get((table, scope))
 
     def query(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a query and fetch its rows."""

@@ -83,12 +83,11 @@ class Transaction:
 
     def column_types(self, table: str) -> dict[str, Type]:
         """Column -> type of an existing table, in order; empty if there is no such table."""
-        found = self.sql(
-            "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = current_database() "
-            "AND lower(schema_name) = lower(?) AND lower(table_name) = lower(?) ORDER BY column_index",
-            [self.schema, table],
-        )
-        return {name.lower(): type_of(data_type) for name, data_type in found}
+        there = "SELECT 1 FROM duckdb_tables() WHERE database_name = current_database() "
+        if not self.sql(f"{there} AND schema_name = ? AND table_name = ?", [self.schema, table]):
+            return {}
+        described = self.sql(f"DESCRIBE {self.table(table)}")
+        return {name.lower(): type_of(data_type) for name, data_type, *_ in described}
 
     def create(self, name: str, types: dict[str, Type]) -> None:
         """Create a table if it is not there."""
@@ -299,16 +298,20 @@ class Transaction:
 
     def read_state(self, table: str, scope: str = "") -> SyncState | None:
         """Return what is known of a scope, with aware UTC times."""
+        return self.read_states().get((table, scope))
+
+    def read_states(self) -> dict[tuple[str, str], SyncState]:
+        """Return (table, scope) -> what is known of it, with aware UTC times."""
         if not self.column_types(STATE_TABLE):
-            return None
-        found = self.sql(
-            f'SELECT {columns(_STATE_COLUMNS)} FROM {self.table(STATE_TABLE)} WHERE "table" = ? AND scope = ?',
-            [table, scope],
-        )
-        if not found:
-            return None
-        name, part, since, through, complete, rows, run_id, synced_at = found[0]
-        return SyncState(name, part, _aware(since), _aware(through), complete, rows, run_id, _aware(synced_at))
+            return {}
+        return {
+            (table, scope): SyncState(
+                table, scope, _aware(since), _aware(through), complete, rows, run_id, _aware(synced_at)
+            )
+            for table, scope, since, through, complete, rows, run_id, synced_at in self.sql(
+                f"SELECT {columns(_STATE_COLUMNS)} FROM {self.table(STATE_TABLE)}"
+            )
+        }
 
     def ensure_state(self) -> None:
         """Create `_sync_state` if it is not there."""

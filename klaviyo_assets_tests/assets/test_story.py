@@ -12,7 +12,7 @@ from klaviyo_assets.sandbox.account import Account, Resource
 from klaviyo_assets.sandbox.generate import generate_account
 from klaviyo_assets.sandbox.subscriptions import never_subscribed
 from klaviyo_assets.tables.catalogue import table
-from klaviyo_assets_tests.conftest import Project
+from klaviyo_assets_tests.conftest import Project, only
 from klaviyo_assets_tests.expected import TABLES, stored
 
 DAYS = 12
@@ -37,7 +37,7 @@ def everything(project: Project) -> dict[str, dict[Any, dict[str, Any]]]:
 
 
 def test_a_sync_a_change_and_a_sync(project: Callable[..., Project], template: Callable[[], Account]) -> None:
-    klaviyo = project(template())
+    klaviyo = project(template(), tables=only(*TABLES))
     account = klaviyo.account
     klaviyo.sync(first=-DAYS)
     assert klaviyo.differences() == []
@@ -98,7 +98,7 @@ def lacks_only_new_columns(before: dict[str, Any], after: dict[str, Any]) -> boo
 def test_running_anything_twice_changes_nothing(
     project: Callable[..., Project], template: Callable[[], Account]
 ) -> None:
-    klaviyo = project(template())
+    klaviyo = project(template(), tables=only(*TABLES))
     klaviyo.sync(first=-DAYS)
     before = everything(klaviyo)
     for _ in range(2):
@@ -112,7 +112,7 @@ def test_running_anything_twice_changes_nothing(
 def test_a_sync_reads_only_what_is_new_and_due(
     project: Callable[..., Project], template: Callable[[], Account]
 ) -> None:
-    klaviyo = project(template())
+    klaviyo = project(template(), tables=only(*TABLES))
     klaviyo.sync(first=-DAYS)
     klaviyo.sandbox.requests.clear()
     klaviyo.sync(first=-DAYS)
@@ -124,7 +124,7 @@ def test_a_sync_reads_only_what_is_new_and_due(
 def test_history_is_read_newest_first_in_pieces(
     project: Callable[..., Project], template: Callable[[], Account]
 ) -> None:
-    klaviyo = project(template())
+    klaviyo = project(template(), tables=only(*TABLES))
     klaviyo.sync(first=-1)
     for last in range(-2, -DAYS - 3, -3):
         assert klaviyo.run("klaviyo_backfill", last - 2, last).success
@@ -171,7 +171,7 @@ def test_every_nasty_property_lands_and_comes_back(project: Callable[..., Projec
                 },
             )
         )
-    klaviyo = project(account)
+    klaviyo = project(account, tables=only(*TABLES))
     klaviyo.sync(first=-1)
     assert klaviyo.differences("event", "person") == []
     assert len(stored(klaviyo.warehouse, "event")) == len(NASTY)
@@ -188,7 +188,7 @@ def test_every_nasty_property_lands_and_comes_back(project: Callable[..., Projec
 def test_a_suspicious_snapshot_is_not_published(
     project: Callable[..., Project], template: Callable[[], Account]
 ) -> None:
-    klaviyo = project(template())
+    klaviyo = project(template(), tables=only(*TABLES))
     klaviyo.sync(first=-1)
     before = everything(klaviyo)
     for campaign in klaviyo.account.all("campaign"):
@@ -215,11 +215,11 @@ def test_a_missing_scope_skips_its_tables_or_fails_them(
 ) -> None:
     account = template()
     account.keys["pk_sandbox"] = frozenset({"events:read", "profiles:read", "metrics:read", "accounts:read"})
-    klaviyo = project(account)
+    klaviyo = project(account, tables=only(*TABLES))
     klaviyo.sync(first=-DAYS)
     assert klaviyo.differences("person", "metric", "integration") == []
     assert klaviyo.warehouse.rows("campaign", ["id"]) == []
-    strict = project(account, missing_scope="fail")
+    strict = project(account, missing_scope="fail", tables=only(*TABLES))
     result = strict.run("klaviyo_full_refresh")
     assert not result.success
     messages = [str(e.step_failure_data.error) for e in result.all_events if e.is_step_failure]
@@ -229,7 +229,7 @@ def test_a_missing_scope_skips_its_tables_or_fails_them(
 def test_without_a_key_the_run_says_what_to_set(
     project: Callable[..., Project], template: Callable[[], Account], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    klaviyo = project(template())
+    klaviyo = project(template(), tables=only(*TABLES))
     monkeypatch.delenv("KLAVIYO_API_KEY")
     result = klaviyo.run("klaviyo_sync", 0)
     assert not result.success

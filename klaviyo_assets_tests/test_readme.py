@@ -1,0 +1,72 @@
+"""The README's tables say what the code says: `python -m klaviyo_assets_tests.test_readme` writes them anew."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from klaviyo_assets.definitions import build_definitions
+from klaviyo_assets.settings import Settings
+from klaviyo_assets.tables.catalogue import TABLES
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def assets() -> str:
+    keys = {key.path[-1] for key in build_definitions(Settings()).resolve_asset_graph().get_all_asset_keys()}
+    lines = ["| asset | what | read | key |", "|---|---|---|---|"]
+    for table in TABLES:
+        if table.name not in keys:
+            continue
+        if table.partitioned_by:
+            read = "every sync, by day"
+        elif table.cadence is None:
+            read = "every sync, as a whole"
+        else:
+            read = {1: "daily", 7: "weekly"}[table.cadence.days] + ", as a whole"
+        what = table.description.split(". ")[0].split(": ")[0].rstrip(".")
+        lines.append(f"| `klaviyo/{table.name}` | {what} | {read} | {', '.join(table.primary_key)} |")
+    return "\n".join(lines)
+
+
+def settings() -> str:
+    lines = ["| setting | default | what |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        shown = "schema" if name == "destination_schema" else name
+        default = field.get_default(call_default_factory=True)
+        if hasattr(default, "total_seconds"):
+            default = f"PT{int(default.total_seconds() // 3600)}H"
+        what = (field.description or "").removesuffix("; called `schema` in a settings file.")
+        lines.append(f"| `{shown}` | `{default}` | {what} |".replace("`()`", "").replace("`{}`", ""))
+    return "\n".join(lines)
+
+
+GENERATED = {"assets": assets, "settings": settings}
+
+
+def with_tables(text: str) -> str:
+    for name, make in GENERATED.items():
+        pattern = rf"(<!-- {name}\b[^\n]*-->\n).*?(<!-- /{name} -->)"
+        text, count = re.subn(
+            pattern, lambda found, make=make: f"{found[1]}{make()}\n{found[2]}", text, flags=re.DOTALL
+        )
+        assert count == 1, name
+    return text
+
+
+def test_the_tables_of_the_readme_are_those_of_the_code() -> None:
+    text = README.read_text()
+    assert with_tables(text) == text, "python -m klaviyo_assets_tests.test_readme writes the tables anew"
+
+
+def test_the_readme_names_the_make_targets_and_jobs_that_exist() -> None:
+    text = README.read_text()
+    makefile = README.with_name("Makefile").read_text()
+    for target in set(re.findall(r"`?make ([a-z]+)", text)):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    jobs = {job.name for job in build_definitions(Settings()).resolve_all_job_defs()}
+    assert jobs - {"__ASSET_JOB"} == set(re.findall(r"^\| `(klaviyo_\w+)` \|", text, re.MULTILINE))
+
+
+if __name__ == "__main__":
+    README.write_text(with_tables(README.read_text()))
