@@ -9,7 +9,10 @@ import dagster as dg
 # BackfillPolicy is a beta argument of Dagster: one warning per asset, with nothing for a user to do.
 warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
 
-from klaviyo_assets.assets.events_and_profiles import build_incremental  # noqa: E402
+from klaviyo_assets.assets.account_history import build_account_history  # noqa: E402
+from klaviyo_assets.assets.incremental import build_incremental  # noqa: E402
+from klaviyo_assets.assets.memberships import build_memberships  # noqa: E402
+from klaviyo_assets.assets.person_passes import build_person_passes  # noqa: E402
 from klaviyo_assets.assets.snapshots import build_snapshots  # noqa: E402
 from klaviyo_assets.assets.specs import io_manager_key  # noqa: E402
 from klaviyo_assets.automation.jobs import build_jobs  # noqa: E402
@@ -32,10 +35,17 @@ def build_definitions(
     warehouse = DuckDBWarehouse(database=settings.duckdb_path, schema_name=settings.destination_schema)
     incremental = build_incremental(settings)
     snapshots, published, checks = build_snapshots(settings)
+    whole = [
+        *snapshots,
+        *published,
+        *build_memberships(settings),
+        *build_person_passes(settings),
+        *build_account_history(settings),
+    ]
     return dg.Definitions(
-        assets=[*incremental, *snapshots, *published],
+        assets=[*incremental, *whole],
         asset_checks=checks,
-        jobs=build_jobs(settings, incremental=incremental, snapshots=snapshots, published=published),
+        jobs=build_jobs(settings, incremental=incremental, whole=whole),
         resources={
             settings.name: KlaviyoAccount(
                 warehouse=warehouse,

@@ -59,6 +59,14 @@ class Settings(BaseSettings):
     delete_guard: float = Field(
         0.5, ge=0, le=1, description="Share of a table's live rows that one read may flag as deleted."
     )
+    memberships: Literal["off", "weekly", "incremental"] = Field(
+        "off",
+        description="LIST_PERSON and SEGMENT_PERSON: a complete read every week; `incremental` also reads who joined "
+        "with every sync.",
+    )
+    predictive_analytics: Literal["off", "weekly"] = Field(
+        "off", description="PERSON's predictive_analytics columns, in a slow pass of their own."
+    )
     missing_scope: Literal["skip", "fail"] = Field(
         "skip", description="What happens to a table whose scope the API key lacks."
     )

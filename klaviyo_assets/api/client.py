@@ -102,9 +102,9 @@ class KlaviyoClient:
         """One page."""
         return self._request("GET", operation, urls.build(self.base_url, path, params))
 
-    def post(self, operation: str, path: str, body: Mapping[str, Any]) -> Page:
+    def post(self, operation: str, path: str, body: Mapping[str, Any], params: Params | None = None) -> Page:
         """One page of a reporting endpoint. `body` is the JSON document to send; reports change nothing."""
-        return self._request("POST", operation, urls.build(self.base_url, path, None), msgspec.json.encode(body))
+        return self._request("POST", operation, urls.build(self.base_url, path, params), msgspec.json.encode(body))
 
     def pages(self, operation: str, path: str, params: Params | None = None) -> Iterator[Page]:
         """Every page of a collection, in order, following `links.next` as it is.

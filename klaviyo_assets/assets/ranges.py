@@ -16,11 +16,13 @@ are too close to now."""
 class ReadRange:
     """A range of time to read: [start, end), UTC; `end` None reads up to the newest row, future-dated ones included.
 
+    complete: the part of it, whole days, that is read from its beginning to its end; None if there is none.
     state: what is stored in the transaction of the rows.
     """
 
     start: dt.datetime
     end: dt.datetime | None
+    complete: tuple[dt.datetime, dt.datetime] | None
     state: SyncState
 
 
@@ -46,12 +48,14 @@ def plan(
     start, end = partitions
     through = (now - MARGIN).replace(microsecond=0)
     if end <= through:
-        return ReadRange(start, end, SyncState(table, "", start, end, run_id=run_id, extends=True))
+        return ReadRange(start, end, (start, end), SyncState(table, "", start, end, run_id=run_id, extends=True))
     watermark = known.synced_through if known else None
     if watermark is not None:
         only_today = start + dt.timedelta(days=1) >= end
         unread = known is not None and known.synced_from is not None and start < known.synced_from
         resume = min(watermark, through) - overlap
         start = min(start, resume) if unread or (reread and not only_today) else resume
+    today = through.replace(hour=0, minute=0, second=0)
+    complete = (partitions[0], today) if start <= partitions[0] < today else None
     since = min(start, through)
-    return ReadRange(start, None, SyncState(table, "", since, through, run_id=run_id))
+    return ReadRange(start, None, complete, SyncState(table, "", since, through, run_id=run_id))

@@ -1,6 +1,5 @@
 """Tables that are imported as a whole: a snapshot, a check on it, and the table that it is published to."""
 
-import datetime as dt
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
@@ -8,21 +7,20 @@ import dagster as dg
 from pydantic import Field
 
 from klaviyo_assets.api import NotPermitted
+from klaviyo_assets.assets.due import is_due, is_incremental
 from klaviyo_assets.assets.reads import READS, Read
-from klaviyo_assets.assets.specs import asset_out, is_incremental, snapshot_key, snapshot_spec, table_spec
+from klaviyo_assets.assets.specs import asset_out, snapshot_key, snapshot_spec, table_spec
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.catalogue import TABLES
-from klaviyo_assets.tables.documents import Rows
 from klaviyo_assets.tables.table import Table
-from klaviyo_assets.warehouse.batches import BATCH_ROWS, typed_batch
 from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.duckdb import SNAPSHOT
 from klaviyo_assets.warehouse.errors import SuspiciousSnapshot
 from klaviyo_assets.warehouse.extract import Extract, Publication, SyncState
 from klaviyo_assets.warehouse.io_manager import STAGING
 from klaviyo_assets.warehouse.loading import check_shrink
-from klaviyo_assets.warehouse.spool import Spool, temporary_spool
+from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
 
 
 class SnapshotConfig(dg.Config):
@@ -55,7 +53,7 @@ def build_snapshots(
     return (
         [_snapshot(settings, family, members, READS[family]) for family, members in families.items()],
         [_published(settings, table) for table in tables],
-        [_check(settings, table) for table in tables],
+        [_check(settings, table) for table in tables if table.captures_deletes],
     )
 
 
@@ -74,52 +72,40 @@ def _snapshot(settings: Settings, family: str, tables: Sequence[Table], read: Re
         chosen = [table for table in tables if table.name in context.op_execution_context.selected_output_names]
         use = account.usage()
         now = account.client.now()
-        states = account.warehouse.states() if is_incremental(context, config.only_due) else {}
-        if not any(_is_due(settings, table, states.get((table.name, SNAPSHOT)), now) for table in chosen):
-            context.log.info(f"The {family} are not due yet.")
-            return
+        if is_incremental(context, config.only_due):
+            states = account.warehouse.states()
+            if not any(is_due(settings, states, table.name, SNAPSHOT, table.cadence, now) for table in chosen):
+                context.log.info(f"The {family} are not due yet.")
+                return
         with ExitStack() as stack:
-            spools = {table.name: stack.enter_context(temporary_spool()) for table in chosen}
+            writers = {table.name: SpoolWriter(table, stack.enter_context(temporary_spool())) for table in chosen}
             try:
-                _spool(chosen, spools, read(account))
+                for rows in read(account):
+                    for table in chosen:
+                        writers[table.name].add(Columns.of_rows(rows.get(table.name, []), table.types))
             except NotPermitted as error:
-                if settings.missing_scope == "fail":
-                    raise
-                context.log.warning(f"The {family} were skipped: {error}")
+                skip_or_raise(settings, context, error, tables)
                 return
             used = use()
             for table in chosen:
+                writers[table.name].close()
                 state = SyncState(table.name, SNAPSHOT, synced_through=now, complete=True, run_id=context.run.run_id)
                 extract = Extract(
-                    table, spool=spools[table.name], snapshot=True, states=(state,), metadata=lambda: used
+                    table, spool=writers[table.name].spool, snapshot=True, states=(state,), metadata=lambda: used
                 )
                 yield dg.Output(extract, output_name=table.name)
 
     return snapshot
 
 
-def _is_due(settings: Settings, table: Table, last: SyncState | None, now: dt.datetime) -> bool:
-    """Whether the table's last snapshot is as old as its cadence, or will be before the next sync has run."""
-    if table.cadence is None or last is None or last.synced_through is None:
-        return True
-    return now >= last.synced_through + table.cadence - settings.sync_interval / 2
-
-
-def _spool(tables: Sequence[Table], spools: dict[str, Spool], pages: Iterator[Rows]) -> None:
-    waiting: Rows = {table.name: [] for table in tables}
-
-    def write(table: Table) -> None:
-        if waiting[table.name]:
-            spools[table.name].write(typed_batch(Columns.of_rows(waiting[table.name], table.types), table))
-            waiting[table.name] = []
-
-    for rows in pages:
-        for table in tables:
-            waiting[table.name] += rows.get(table.name, [])
-            if len(waiting[table.name]) >= BATCH_ROWS:
-                write(table)
-    for table in tables:
-        write(table)
+def skip_or_raise(
+    settings: Settings, context: dg.AssetExecutionContext, error: NotPermitted, tables: Sequence[Table]
+) -> None:
+    """Log a warning that names the tables that the API key does not allow, or fail, as the settings say."""
+    if settings.missing_scope == "fail":
+        raise error
+    names = ", ".join(table.name for table in tables)
+    context.log.warning(f"Skipped {names}: {error}")
 
 
 def _published(settings: Settings, table: Table) -> dg.AssetsDefinition:
@@ -131,7 +117,12 @@ def _published(settings: Settings, table: Table) -> dg.AssetsDefinition:
         deps=[snapshot_key(settings, table.name)],
     )
     def published(config: PublishConfig) -> Publication:
-        return Publication(table, accept_shrink=config.accept_shrink, dependents=dependents)
+        return Publication(
+            table,
+            infers_deletes=table.captures_deletes,
+            accept_shrink=config.accept_shrink,
+            dependents=dependents,
+        )
 
     return published
 

@@ -12,10 +12,6 @@ from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.io_manager import PARTITION_EXPR, STAGING
 from klaviyo_assets.warehouse.schema import SYSTEM_COLUMNS
 
-INCREMENTAL = "klaviyo_assets/incremental"
-"""Tag of runs that read only what is new and what is due. (A tag, because Dagster drops the config of a job with
-partitions when it is launched for a range.)"""
-
 SNAPSHOT_FRESH_FOR = dt.timedelta(hours=24)
 
 
@@ -53,6 +49,23 @@ def snapshot_spec(settings: Settings, table: Table) -> dg.AssetSpec:
     )
 
 
+def pass_spec(settings: Settings, name: str, description: str) -> dg.AssetSpec:
+    """Describe an asset that is no table of its own but a pass over PERSON."""
+    return dg.AssetSpec(
+        table_key(settings, name),
+        group_name=_group(settings, "core"),
+        description=description,
+        kinds={"klaviyo", "duckdb"},
+        owners=list(settings.owners),
+        metadata={"dagster/table_name": f"{settings.destination_schema}.person"},
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=dt.timedelta(days=8)),
+    )
+
+
+def _group(settings: Settings, group: str) -> str:
+    return group if settings.name == "klaviyo" else f"{settings.name}_{group}"
+
+
 def _spec(
     settings: Settings,
     table: Table,
@@ -71,7 +84,7 @@ def _spec(
         metadata[PARTITION_EXPR] = table.partitioned_by
     return dg.AssetSpec(
         key,
-        group_name=group if settings.name == "klaviyo" else f"{settings.name}_{group}",
+        group_name=_group(settings, group),
         description=description,
         kinds={"klaviyo", "duckdb"},
         owners=list(settings.owners),
@@ -116,9 +129,6 @@ def freshness(settings: Settings, table: Table) -> dg.FreshnessPolicy:
         return dg.FreshnessPolicy.time_window(
             fail_window=2 * settings.sync_interval, warn_window=settings.sync_interval
         )
+    if table.cadence and table.cadence > SNAPSHOT_FRESH_FOR:
+        return dg.FreshnessPolicy.time_window(fail_window=table.cadence + SNAPSHOT_FRESH_FOR)
     return dg.FreshnessPolicy.time_window(fail_window=max(SNAPSHOT_FRESH_FOR, settings.sync_interval))
-
-
-def is_incremental(context: dg.AssetExecutionContext, chosen: bool | None) -> bool:
-    """Return what the run's config says, else what the run's job is for."""
-    return context.run.tags.get(INCREMENTAL) == "true" if chosen is None else chosen

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from klaviyo_assets.assets.specs import INCREMENTAL
+from klaviyo_assets.assets.due import INCREMENTAL
 from klaviyo_assets.settings import Settings
 
 RANGE_START = "dagster/asset_partition_range_start"
@@ -18,14 +18,16 @@ def build_jobs(
     settings: Settings,
     *,
     incremental: Sequence[dg.AssetsDefinition],
-    snapshots: Sequence[dg.AssetsDefinition],
-    published: Sequence[dg.AssetsDefinition],
+    whole: Sequence[dg.AssetsDefinition],
 ) -> list[dg.UnresolvedAssetJobDefinition]:
-    """Return `klaviyo_sync`, `klaviyo_backfill` and `klaviyo_full_refresh`."""
+    """Return `klaviyo_sync`, `klaviyo_backfill` and `klaviyo_full_refresh`.
+
+    incremental: the assets with partitions. whole: all others.
+    """
     return [
         dg.define_asset_job(
             f"{settings.name}_sync",
-            _all(*incremental, *snapshots, *published),
+            _all(*incremental, *whole),
             description="Event and person from their watermarks to now, and every table that is due. Needs the range "
             "tags (or a partition key); days before the watermark are read only if they never were.",
             tags={INCREMENTAL: "true"},
@@ -37,7 +39,7 @@ def build_jobs(
         ),
         dg.define_asset_job(
             f"{settings.name}_full_refresh",
-            _all(*snapshots, *published),
+            _all(*whole),
             description="Every table that is imported as a whole, now. Takes no partition.",
         ),
     ]

@@ -23,8 +23,12 @@ UNSENT = (
 )
 STRATEGIES = ("static", "throttled", "immediate", "smart_send_time", "static", "ab_test_campaign")
 EDITORS = ("SYSTEM_DRAGGABLE", "USER_DRAGGABLE", "CODE", "SIMPLE")
-PER_CHANNEL = {"email": (36, 70), "sms": (12, 14), "mobile_push": (8, 8)}
-"""How many campaigns of a channel were sent in the period, and how many before."""
+DAYS_PER_CAMPAIGN = {"email": 3, "sms": 12, "mobile_push": 12}
+"""How many days of the period it takes for one more campaign of a channel."""
+BEFORE = {"email": 5, "sms": 0, "mobile_push": 0}
+"""How many campaigns of a channel were sent before the period."""
+BEFORE_A_QUARTER = {"email": 70, "sms": 14, "mobile_push": 8}
+"""As many instead if the period is 90 days or more: then email campaigns fill more than a page of 100."""
 
 
 def add_template(shop: Shop, name: str, created: datetime, editor_type: str = "CODE") -> str:
@@ -52,11 +56,15 @@ def add_templates(shop: Shop, count: int = 24) -> list[str]:
 def add_campaigns(shop: Shop, groups: Sequence[str], tags: Sequence[str]) -> list[Message]:
     """Add campaigns; returns the messages that were sent in the period, oldest first.
 
-    `groups` are ids of lists and segments.
+    Their number grows with the period, because each costs its reader a request of 150 a minute: in 60 days there are
+    66 of them. `groups` are ids of lists and segments.
     """
     sent: list[Message] = []
     later = shop.now + timedelta(days=2)
-    for channel, (recent, before) in PER_CHANNEL.items():
+    period = (shop.now - shop.start).days
+    for channel, days in DAYS_PER_CAMPAIGN.items():
+        recent = 1 + period // days
+        before = (BEFORE_A_QUARTER if period >= 90 else BEFORE)[channel]
         for number in range(before):
             moment = shop.start - timedelta(days=1 + 1900 * (before - number) // before)
             _add_campaign(shop, channel, number, "Sent", moment, groups, tags)
@@ -127,7 +135,7 @@ def _add_campaign(
     shop.add("campaign", id, attributes, tags=list(tags[number % 7 : number % 7 + number % 3]))
 
     images = shop.account.all("image")
-    image = images[number].id if channel == "mobile_push" and number % 2 else None
+    image = images[number % len(images)].id if channel == "mobile_push" and number % 2 else None
     messages = []
     for letter in "AB" if method == "ab_test_campaign" else " ":
         message_id = id if legacy else shop.ulid(created + timedelta(milliseconds=7))

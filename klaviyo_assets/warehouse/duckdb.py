@@ -17,11 +17,13 @@ import pyarrow as pa
 from dagster_duckdb import DuckDBResource
 from pydantic import Field
 
+from klaviyo_assets.warehouse.batches import typed_batch
+from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.errors import SnapshotMissing, WarehouseLocked
-from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope, SyncState
-from klaviyo_assets.warehouse.loading import LoadResult, Transaction
+from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope, Sweep, SyncState
+from klaviyo_assets.warehouse.loading import LoadResult, Transaction, check_shrink
 from klaviyo_assets.warehouse.schema import DELETED, TableSpec
-from klaviyo_assets.warehouse.spool import Spool
+from klaviyo_assets.warehouse.spool import Spool, temporary_spool
 from klaviyo_assets.warehouse.sql import quote, same_key
 
 SNAPSHOT = "snapshot"
@@ -69,6 +71,37 @@ class DuckDBWarehouse(DuckDBResource):
                 transaction.write_state(state)
         return replace(result, columns_added=tuple(added), columns_widened=tuple(widened))
 
+    def patch(
+        self, spec: TableSpec, spool: Spool, *, synced_at: dt.datetime, states: Sequence[SyncState] = ()
+    ) -> LoadResult:
+        """Fill columns of rows that the table has already, and store the states, in one transaction."""
+        with self._transaction(self.schema_name, synced_at) as transaction:
+            transaction.ensure(spec)
+            transaction.fit(spec, spool)
+            result = transaction.patch(spec, spool)
+            for state in states:
+                transaction.write_state(state)
+        return result
+
+    def sweep(self, sweep: Sweep, *, synced_at: dt.datetime, guard: float) -> LoadResult:
+        """Flag the rows that a sweep shows to be gone, after asking once more about each of them."""
+        with self._reading() as reading:
+            missing = reading.missing(sweep) if reading else []
+        alive = sweep.still_there(missing) if missing else set()
+        gone = [key for key in missing if key not in alive]
+        live = self.live_rows(sweep.spec)
+        if not sweep.accept_shrink:
+            check_shrink(sweep.spec, before=live, going=len(gone), guard=guard)
+        with temporary_spool() as spool, self._transaction(self.schema_name, synced_at) as transaction:
+            if gone:
+                spool.write(typed_batch(Columns(len(gone), {sweep.spec.primary_key[0]: gone}), sweep.spec))
+            transaction.ensure(sweep.spec)
+            deleted = transaction.flag(sweep, spool)
+            for state in sweep.states:
+                transaction.write_state(state)
+            row_count = transaction.value(f"SELECT count(*) FROM {transaction.table(sweep.spec.name)}")
+        return LoadResult(sweep.keys.rows, 0, 0, deleted=deleted, row_count=row_count)
+
     def store_snapshot(self, spec: TableSpec, spool: Spool, *, synced_at: dt.datetime, state: SyncState) -> LoadResult:
         """Replace the staging copy of a table by a spool's rows, in one transaction."""
         with self._transaction(self.staging_schema, synced_at) as transaction:
@@ -101,7 +134,7 @@ class DuckDBWarehouse(DuckDBResource):
             result = transaction.upsert(
                 spec,
                 quote(self.staging_schema, spec.name),
-                scope=WHOLE_TABLE,
+                scope=WHOLE_TABLE if publication.infers_deletes else None,
                 guard=None if publication.accept_shrink else guard,
             )
             corrected = sum(
@@ -111,7 +144,13 @@ class DuckDBWarehouse(DuckDBResource):
                 if lookup.table == spec.name
             )
             transaction.write_state(
-                SyncState(spec.name, "", snapshot.synced_through, complete=True, rows=result.rows, run_id=run_id)
+                SyncState(
+                    spec.name,
+                    synced_through=snapshot.synced_through,
+                    complete=True,
+                    rows=result.rows,
+                    run_id=run_id,
+                )
             )
         return replace(result, corrected=corrected)
 
@@ -138,6 +177,16 @@ class DuckDBWarehouse(DuckDBResource):
                 return []
             chosen = ", ".join(quote(name) for name in columns)
             return transaction.sql(f"SELECT {chosen} FROM {transaction.table(table)}")
+
+    def live_rows(self, spec: TableSpec) -> int:
+        """Return the number of rows of a table that are not deleted."""
+        with self._reading() as transaction:
+            if not transaction or not transaction.column_types(spec.name):
+                return 0
+            count: int = transaction.value(
+                f"SELECT count(*) FROM {transaction.table(spec.name)} WHERE NOT coalesce({quote(DELETED.name)}, false)"
+            )
+            return count
 
     def shrinkage(self, spec: TableSpec) -> tuple[int, int]:
         """Return the number of live rows of a table, and how many of them its staging copy lacks."""

@@ -17,14 +17,15 @@ from klaviyo_assets.warehouse.spool import Spool
 class Scope:
     """The rows that a complete read covers.
 
-    Either the rows whose `column` lies in [start, end), or those whose `column` is one of `values`, or, without
-    a column, the whole table. Only what lies in the scope of a complete read can be inferred to be deleted.
+    Either the rows whose `column` lies in [start, end), or those whose `column` is among the values of a spool's only
+    column, or, without a column, the whole table. Only what lies in the scope of a complete read can be inferred to
+    be deleted.
     """
 
     column: str | None = None
     start: dt.datetime | None = None
     end: dt.datetime | None = None
-    values: tuple[str, ...] | None = None
+    values: Spool | None = None
 
 
 WHOLE_TABLE = Scope()
@@ -77,7 +78,9 @@ class Extract:
     """Rows on their way into one table: an iterator of typed Arrow batches, or a spool that holds them already.
 
     snapshot: the rows are the whole table and replace its staging copy; otherwise they are upserted by key.
+    patch: the rows only fill columns of rows that the table has already; they add and bring back none.
     scope: what was read completely, if anything: rows in it that did not come are flagged as deleted.
+    guarded: whether `delete_guard` limits how many. Off where it is normal that all of them go.
     states: written in the transaction of the rows.
     metadata: called after the last batch, for the asset's metadata.
     """
@@ -86,7 +89,33 @@ class Extract:
     batches: Iterable[pa.RecordBatch] = ()
     spool: Spool | None = None
     snapshot: bool = False
+    patch: bool = False
     scope: Scope | None = None
+    guarded: bool = True
+    states: tuple[SyncState, ...] = ()
+    metadata: Callable[[], Mapping[str, Any]] = field(default=dict)
+
+
+@dataclass
+class Sweep:
+    """Every key that the source has: rows that existed before the sweep began and have no such key are deleted.
+
+    keys: a spool with the table's primary key.
+    began: when the sweep began, by this machine's clock, with which `_fivetran_synced` is written.
+    created: a TIMESTAMP column with the time at which a row came into being, by the source's clock.
+    created_before: when the sweep began, by the source's clock.
+    still_there: asked once more about the keys that seem to be gone; returns those that the source has after all.
+    children: (table, column): their rows that refer to a deleted row are deleted too.
+    """
+
+    spec: TableSpec
+    keys: Spool
+    began: dt.datetime
+    created: str
+    created_before: dt.datetime
+    still_there: Callable[[list[str]], set[str]]
+    children: tuple[tuple[TableSpec, str], ...] = ()
+    accept_shrink: bool = False
     states: tuple[SyncState, ...] = ()
     metadata: Callable[[], Mapping[str, Any]] = field(default=dict)
 
@@ -95,10 +124,12 @@ class Extract:
 class Publication:
     """Asks for the staging copy of a table to be published into the destination, deletes included.
 
+    infers_deletes: whether rows that are not in the staging copy are flagged as deleted.
     accept_shrink: publish even if the guard against a bad snapshot would stop it.
     dependents: tables whose lookups go through this one.
     """
 
     spec: TableSpec
+    infers_deletes: bool = True
     accept_shrink: bool = False
     dependents: tuple[TableSpec, ...] = ()

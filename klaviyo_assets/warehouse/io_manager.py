@@ -11,7 +11,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
-from klaviyo_assets.warehouse.extract import Extract, Publication
+from klaviyo_assets.warehouse.extract import Extract, Publication, Sweep
 from klaviyo_assets.warehouse.loading import LoadResult
 from klaviyo_assets.warehouse.spool import Spool, temporary_spool
 
@@ -34,35 +34,43 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         default=0.5, description="Share of a table's live rows that one snapshot may flag as deleted."
     )
 
-    def handle_output(self, context: dg.OutputContext, obj: Extract | Publication) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: Extract | Publication | Sweep) -> None:
         """Write to the warehouse in one transaction and describe it in the asset's metadata."""
         if obj is None:
             return
         began = time.monotonic()
         synced_at = _run_start(context)
-        if isinstance(obj, Publication):
-            result = self.warehouse.publish(obj, synced_at=synced_at, guard=self.delete_guard, run_id=context.run_id)
-            extra: Mapping[str, Any] = {}
-        elif obj.spool is not None:
-            result = self._load(obj, obj.spool, synced_at)
-            extra = obj.metadata()
-        else:
-            with temporary_spool() as spool:
-                spool.write_all(obj.batches)
+        extra: Mapping[str, Any] = {}
+        match obj:
+            case Publication():
+                result = self.warehouse.publish(
+                    obj, synced_at=synced_at, guard=self.delete_guard, run_id=context.run_id
+                )
+            case Sweep():
+                result = self.warehouse.sweep(obj, synced_at=synced_at, guard=self.delete_guard)
+                extra = obj.metadata()
+            case Extract(spool=Spool() as spool):
                 result = self._load(obj, spool, synced_at)
-                extra = {"spool_bytes": spool.bytes, **obj.metadata()}
+                extra = obj.metadata()
+            case _:
+                with temporary_spool() as spool:
+                    spool.write_all(obj.batches)
+                    result = self._load(obj, spool, synced_at)
+                    extra = {"spool_bytes": spool.bytes, **obj.metadata()}
         context.add_output_metadata({**_metadata(result), **extra, "seconds": round(time.monotonic() - began, 3)})
 
     def _load(self, extract: Extract, spool: Spool, synced_at: dt.datetime) -> LoadResult:
         if extract.snapshot:
             (state,) = extract.states
             return self.warehouse.store_snapshot(extract.spec, spool, synced_at=synced_at, state=state)
+        if extract.patch:
+            return self.warehouse.patch(extract.spec, spool, synced_at=synced_at, states=extract.states)
         return self.warehouse.load(
             extract.spec,
             spool,
             synced_at=synced_at,
             scope=extract.scope,
-            guard=self.delete_guard,
+            guard=self.delete_guard if extract.guarded else None,
             states=extract.states,
         )
 

@@ -15,7 +15,7 @@ import duckdb
 
 from klaviyo_assets.warehouse.batches import EXACT_IN_DOUBLE, widen
 from klaviyo_assets.warehouse.errors import SuspiciousSnapshot, WarehouseError
-from klaviyo_assets.warehouse.extract import Scope, SyncState
+from klaviyo_assets.warehouse.extract import Scope, Sweep, SyncState
 from klaviyo_assets.warehouse.schema import DELETED, SYNCED, SYSTEM_COLUMNS, Lookup, TableSpec, Type
 from klaviyo_assets.warehouse.spool import Spool
 from klaviyo_assets.warehouse.sql import TYPE_NAMES, columns, convert, literal, quote, same_key, type_of
@@ -184,6 +184,27 @@ class Transaction:
             row_count=self.value(f"SELECT count(*) FROM {table}"),
         )  # fmt: skip
 
+    def patch(self, spec: TableSpec, spool: Spool) -> LoadResult:
+        """Fill columns of rows that the table has, leaving alone the rows that have these values already."""
+        types = self.column_types(spec.name)
+        staged = self._stage(spec, spool, types)
+        self._deduplicate(spec)
+        self._check_keys(spec)
+        filled = sorted(staged - set(spec.primary_key))
+        table = self.table(spec.name)
+        updated = 0
+        if filled:
+            differs = " OR ".join(f"own.{quote(name)} IS DISTINCT FROM new.{quote(name)}" for name in filled)
+            updated = self.value(
+                f"UPDATE {table} AS own SET {', '.join(f'{quote(name)} = new.{quote(name)}' for name in filled)}, "
+                f"{quote(SYNCED.name)} = ? FROM {_STAGE} AS new WHERE {same_key('own', 'new', spec.primary_key)} "
+                f"AND NOT coalesce(own.{quote(DELETED.name)}, false) AND ({differs})",
+                [self.synced_at],
+            )
+        rows = self.value(f"SELECT count(*) FROM {_STAGE}")
+        self.sql(f"DROP TABLE {_STAGE}")
+        return LoadResult(rows, 0, updated, row_count=self.value(f"SELECT count(*) FROM {table}"))
+
     def _owned(self, spec: TableSpec, types: dict[str, Type]) -> set[str]:
         """Columns that a row fills by being there: appearing ones are NULL where the row has none."""
         return {name for name in types if spec.dynamic and name.startswith(spec.dynamic)} - set(spec.types)
@@ -266,6 +287,40 @@ class Transaction:
         )
         return deleted
 
+    def missing(self, sweep: Sweep) -> list[str]:
+        """Return the keys of live rows that a sweep should have seen and did not."""
+        if not self.column_types(sweep.spec.name):
+            return []
+        (key,) = sweep.spec.primary_key
+        keys = _parquets(sweep.keys) if sweep.keys.files else "(SELECT NULL WHERE false)"
+        found = self.sql(
+            f"SELECT {quote(key)} FROM {self.table(sweep.spec.name)} WHERE {_NOT_DELETED} "
+            f"AND {quote(SYNCED.name)} < ? AND coalesce({quote(sweep.created)} < ?, true) "
+            f"AND {quote(key)} NOT IN (SELECT * FROM {keys})",
+            [_naive(sweep.began), _naive(sweep.created_before)],
+        )
+        return [row[0] for row in found]
+
+    def flag(self, sweep: Sweep, gone: Spool) -> int:
+        """Flag the rows with these keys that nobody has written since the sweep began, and their children."""
+        (key,) = sweep.spec.primary_key
+        if not gone.files:
+            return 0
+        keys = f"(SELECT * FROM {_parquets(gone)})"
+        flag = f"SET {quote(DELETED.name)} = true, {quote(SYNCED.name)} = ? WHERE {_NOT_DELETED}"
+        deleted: int = self.value(
+            f"UPDATE {self.table(sweep.spec.name)} {flag} AND {quote(SYNCED.name)} < ? AND {quote(key)} IN {keys}",
+            [self.synced_at, _naive(sweep.began)],
+        )
+        for child, column in sweep.children:
+            if self.column_types(child.name):
+                self.sql(
+                    f"UPDATE {self.table(child.name)} {flag} AND {quote(column)} IN (SELECT {quote(key)} "
+                    f"FROM {self.table(sweep.spec.name)} WHERE {quote(DELETED.name)} AND {quote(key)} IN {keys})",
+                    [self.synced_at],
+                )
+        return deleted
+
     # Lookups
 
     def correct(self, dependent: TableSpec, lookup: Lookup) -> int:
@@ -320,7 +375,7 @@ class Transaction:
 
 
 FEW_ROWS = 10
-"""A child table (a key of foreign keys) may lose up to this many rows without anybody asking why."""
+"""A child table (a key of foreign keys), or a part of a table, may lose so many rows without anybody asking why."""
 
 
 def check_shrink(spec: TableSpec, *, before: int, going: int, guard: float) -> None:
@@ -330,8 +385,8 @@ def check_shrink(spec: TableSpec, *, before: int, going: int, guard: float) -> N
     guard: share of `before` that may go. Rows of child tables (their key contains a foreign key) come and go with
         settings of their parents, so a few of them may always go.
     """
-    is_child = bool({key.column for key in spec.foreign_keys} & set(spec.primary_key))
-    if not going or going <= guard * before or (is_child and going <= FEW_ROWS):
+    few_may_go = bool({key.column for key in spec.foreign_keys} & set(spec.primary_key)) or spec.partitioned_by
+    if not going or going <= guard * before or (few_may_go and going <= FEW_ROWS):
         return
     raise SuspiciousSnapshot(
         f"{going:,} of the {before:,} live rows of {spec.name} did not come with a complete read, more than the share "
@@ -345,7 +400,9 @@ def _inside(scope: Scope) -> tuple[str, list[Any]]:
         return "true", []
     column = quote(scope.column)
     if scope.values is not None:
-        return f"list_contains(?, {column})", [list(scope.values)]
+        if not scope.values.files:
+            return "false", []
+        return f"{column} IN (SELECT * FROM {_parquets(scope.values)})", []
     conditions, parameters = ["true"], []
     for operator, bound in ((">=", scope.start), ("<", scope.end)):
         if bound is not None:
@@ -356,6 +413,10 @@ def _inside(scope: Scope) -> tuple[str, list[Any]]:
 
 def _parquet(path: Any) -> str:
     return f"read_parquet({literal(str(path))}, file_row_number = true)"
+
+
+def _parquets(spool: Spool) -> str:
+    return f"read_parquet([{', '.join(literal(str(file.path)) for file in spool.files)}])"
 
 
 def _naive(moment: dt.datetime | None) -> dt.datetime | None:

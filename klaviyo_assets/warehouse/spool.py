@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-from klaviyo_assets.warehouse.batches import column_type
-from klaviyo_assets.warehouse.schema import Type
+from klaviyo_assets.warehouse.batches import BATCH_ROWS, column_type, typed_batches
+from klaviyo_assets.warehouse.columns import Columns
+from klaviyo_assets.warehouse.schema import TableSpec, Type
 
 _PREFIX = "klaviyo_assets_spool_"
 _LOCK = ".lock"
@@ -59,6 +60,37 @@ class Spool:
         """Append every batch."""
         for batch in batches:
             self.write(batch)
+
+
+class SpoolWriter:
+    """Collects the columns of one table and spools them in typed batches; close it after the last ones.
+
+    lost counts, by declared column, the values that its type can't hold and that became NULL.
+    """
+
+    def __init__(self, spec: TableSpec, spool: Spool) -> None:
+        self.spool = spool
+        self.lost: dict[str, int] = {}
+        self._spec = spec
+        self._waiting: list[Columns] = []
+        self._rows = 0
+
+    def add(self, columns: Columns) -> None:
+        """Take columns; they are spooled once there are enough of them."""
+        if columns.rows:
+            self._waiting.append(columns)
+            self._rows += columns.rows
+        if self._rows >= BATCH_ROWS:
+            self.close()
+
+    def close(self) -> None:
+        """Spool what is waiting."""
+        for batch in typed_batches(self._waiting, self._spec, rows=self._rows, on_lost=self._note):
+            self.spool.write(batch)
+        self._waiting, self._rows = [], 0
+
+    def _note(self, column: str, count: int) -> None:
+        self.lost[column] = self.lost.get(column, 0) + count
 
 
 @contextmanager

@@ -11,9 +11,17 @@ import pytest
 from klaviyo_assets.sandbox.account import Account, Resource
 from klaviyo_assets.sandbox.generate import generate_account
 from klaviyo_assets.sandbox.subscriptions import never_subscribed
+from klaviyo_assets.tables.catalogue import TABLES as CATALOGUE
 from klaviyo_assets.tables.catalogue import table
 from klaviyo_assets_tests.conftest import Project, only
-from klaviyo_assets_tests.expected import TABLES, stored
+from klaviyo_assets_tests.expected import (
+    MORE_TABLES,
+    OPTIONAL_TABLES,
+    TABLES,
+    differences,
+    person_with_predictions,
+    stored,
+)
 
 DAYS = 12
 
@@ -180,6 +188,24 @@ def test_every_nasty_property_lands_and_comes_back(project: Callable[..., Projec
     assert (row["property_small"], row["property_long"]) == (1e-7, "x" * 100_000)
     values = {r["property_value"] for r in stored(klaviyo.warehouse, "event")}
     assert values == {None, 4.0, 1258.54}
+
+
+def test_a_full_refresh_holds_everything_that_klaviyo_has(
+    project: Callable[..., Project], template: Callable[[], Account]
+) -> None:
+    """Every table there is, optional ones included, against the sandbox's objects."""
+    on = {table.name: not table.name.endswith("_report") for table in CATALOGUE}
+    klaviyo = project(template(), tables=on, memberships="weekly", predictive_analytics="weekly")
+    klaviyo.sync(first=-DAYS)
+    klaviyo.refresh()
+    assert klaviyo.differences(*(TABLES | MORE_TABLES | OPTIONAL_TABLES).keys() - {"person"}) == []
+    persons = differences(klaviyo.account, klaviyo.warehouse, "person", ("id",), person_with_predictions)
+    assert persons == []
+    created = {
+        row[0]
+        for row in klaviyo.warehouse.query("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'klaviyo'")
+    }
+    assert created == {name for name, enabled in on.items() if enabled} | {"_sync_state"}
 
 
 # What stops a run

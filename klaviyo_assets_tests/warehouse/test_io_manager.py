@@ -104,6 +104,6 @@ def test_no_spool_is_left_behind(klaviyo: Project, monkeypatch: pytest.MonkeyPat
     with spool.temporary_spool() as busy:
         klaviyo.sync()
         assert busy.folder.exists()
-    klaviyo.account.keys["pk_sandbox"] = frozenset({"accounts:read", "metrics:read"})
+    klaviyo.account.keys.clear()
     assert not klaviyo.run("klaviyo_sync", 0).success
     assert list(tmp_path.glob(f"{spool._PREFIX}*")) == []

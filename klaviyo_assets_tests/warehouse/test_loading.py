@@ -175,7 +175,9 @@ def test_what_a_complete_read_of_a_scope_does_not_return_is_flagged(tmp_path: Pa
     assert flagged == {"3": 2}
     assert load(warehouse, [{"id": "3", "datetime": "2026-05-03T00:00:00Z"}]).updated == 1
     assert not any(row["_fivetran_deleted"] for row in rows(warehouse))
-    assert load(warehouse, [{"id": "1"}], scope=Scope("id", values=("1", "4"))).deleted == 1
+    with temporary_spool() as read:
+        read.write_all(typed_batches([event_columns([{"id": "1"}, {"id": "4"}])], EVENT))
+        assert load(warehouse, [{"id": "1"}], scope=Scope("id", values=read)).deleted == 1
 
 
 def test_the_guard_stops_a_load_that_would_delete_too_much(tmp_path: Path) -> None:

@@ -1,38 +1,34 @@
-"""How each family of tables is read completely: requests to pages to rows."""
+"""Campaigns, and the templates of their messages."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from klaviyo_assets.api import NotFound, all_of, equals
+from klaviyo_assets.assets.reads.reading import BOTH_SIDES
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.tables import campaigns as campaign_tables
-from klaviyo_assets.tables import metrics as metric_tables
-from klaviyo_assets.tables.documents import Rows, attributes, included, instant, related_id, related_ids, resources
-
-Read = Callable[[KlaviyoAccount], Iterator[Rows]]
+from klaviyo_assets.tables.documents import (
+    Rows,
+    attributes,
+    included,
+    instant,
+    related_id,
+    related_ids,
+    resources,
+)
 
 CHANNELS = ("email", "sms", "mobile_push")
 """The channels that can be listed; there is no filter for WhatsApp."""
 
 
-def metrics(account: KlaviyoAccount) -> Iterator[Rows]:
-    """Read every metric; the integrations are those of the metrics."""
-    for page in account.client.pages("get_metrics", "/metrics"):
-        yield metric_tables.rows(page.json())
-
-
 def campaigns(account: KlaviyoAccount) -> Iterator[Rows]:
-    """Read every campaign of every channel, archived ones by a query of their own.
-
-    A campaign may be archived or brought back while they are read. Asking for the archived ones before and after the
-    others misses none of these.
-    """
+    """Read every campaign of every channel, archived ones by a query of their own."""
     templates = MessageTemplates(account)
     for channel in CHANNELS:
-        for archived in (True, False, True):
+        for archived in BOTH_SIDES:
             pages = account.client.pages(
                 "get_campaigns",
                 "/campaigns",
@@ -95,7 +91,3 @@ class MessageTemplates:
                 message["id"]: related_id(message, "template") for message in resources(page.json())
             }
         return self._asked[campaign]
-
-
-READS: dict[str, Read] = {"metrics": metrics, "campaigns": campaigns}
-"""Family -> how it is read."""

@@ -1,0 +1,61 @@
+"""ACCOUNT_HISTORY: the account's settings, a new row each time that they changed."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from klaviyo_assets.api import NotPermitted
+from klaviyo_assets.assets.due import is_due, is_incremental
+from klaviyo_assets.assets.snapshots import SnapshotConfig, skip_or_raise
+from klaviyo_assets.assets.specs import asset_out, table_spec
+from klaviyo_assets.resources import KlaviyoAccount
+from klaviyo_assets.settings import Settings
+from klaviyo_assets.tables import accounts
+from klaviyo_assets.tables.accounts import ACCOUNT_HISTORY
+from klaviyo_assets.tables.documents import Row
+from klaviyo_assets.warehouse.batches import typed_batch
+from klaviyo_assets.warehouse.columns import Columns
+from klaviyo_assets.warehouse.extract import Extract, SyncState
+
+
+def build_account_history(settings: Settings) -> list[dg.AssetsDefinition]:
+    """Return the asset, unless the table is off."""
+    table = ACCOUNT_HISTORY
+    if not settings.enabled(table):
+        return []
+
+    @dg.multi_asset(
+        name=f"{settings.name}__{table.name}",
+        outs={table.name: asset_out(settings, table_spec(settings, table, group="core"), Extract, is_required=False)},
+        required_resource_keys={settings.name},
+    )
+    def account_history(context: dg.AssetExecutionContext, config: SnapshotConfig) -> Iterator[dg.Output[Extract]]:
+        account: KlaviyoAccount = getattr(context.resources, settings.name)
+        now = account.client.now()
+        states = account.warehouse.states()
+        incremental = is_incremental(context, config.only_due)
+        if incremental and not is_due(settings, states, table.name, "", table.cadence, now):
+            context.log.info("The account is not due yet.")
+            return
+        try:
+            document = account.client.get("get_accounts", "/accounts").json()
+        except NotPermitted as error:
+            skip_or_raise(settings, context, error, [table])
+            return
+        batch = typed_batch(Columns.of_rows(accounts.rows(document, now)[table.name], table.types), table)
+        unchanged = _settings(batch.to_pylist()) == _settings(_latest(account))
+        state = SyncState(table.name, "", synced_through=now, complete=True, run_id=context.run.run_id)
+        yield dg.Output(Extract(table, [] if unchanged else [batch], states=(state,)), output_name=table.name)
+
+    return [account_history]
+
+
+def _latest(account: KlaviyoAccount) -> list[Row]:
+    """Return the newest row of each account."""
+    names = list(ACCOUNT_HISTORY.types)
+    rows = [dict(zip(names, row, strict=True)) for row in account.warehouse.rows(ACCOUNT_HISTORY.name, names)]
+    return list({row["id"]: row for row in sorted(rows, key=lambda row: row["observed_at"])}.values())
+
+
+def _settings(rows: list[Row]) -> list[Row]:
+    return [{name: value for name, value in row.items() if name != "observed_at"} for row in rows]

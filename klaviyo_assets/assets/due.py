@@ -1,0 +1,38 @@
+"""Which table is due: decided here, from the catalogue's cadences and the warehouse's state."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+
+import dagster as dg
+
+from klaviyo_assets.settings import Settings
+from klaviyo_assets.warehouse.extract import SyncState
+
+INCREMENTAL = "klaviyo_assets/incremental"
+"""Tag of runs that read only what is new and what is due. (A tag, because Dagster drops the config of a job with
+partitions when it is launched for a range.)"""
+
+
+def is_incremental(context: dg.AssetExecutionContext, chosen: bool | None) -> bool:
+    """Return what the run's config says, else what the run's job is for."""
+    return context.run.tags.get(INCREMENTAL) == "true" if chosen is None else chosen
+
+
+def is_due(
+    settings: Settings,
+    states: Mapping[tuple[str, str], SyncState],
+    table: str,
+    scope: str,
+    cadence: dt.timedelta | None,
+    now: dt.datetime,
+) -> bool:
+    """Return whether the last complete read of a scope is as old as its cadence, or will be before the next sync.
+
+    cadence: None if every sync reads it. now: the server's time.
+    """
+    last = states.get((table, scope))
+    if cadence is None or last is None or last.synced_through is None:
+        return True
+    return now >= last.synced_through + cadence - settings.sync_interval / 2

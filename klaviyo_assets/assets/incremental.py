@@ -1,0 +1,228 @@
+"""EVENT and PERSON: straight from the API into the destination, incremental, partitioned by day."""
+
+import datetime as dt
+import gc
+import logging
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from klaviyo_assets.api import NotPermitted, Page, attribute_times, between, read_windows, strictly_between
+from klaviyo_assets.assets.due import is_incremental
+from klaviyo_assets.assets.progress import Progress
+from klaviyo_assets.assets.ranges import ReadRange, plan
+from klaviyo_assets.assets.snapshots import skip_or_raise
+from klaviyo_assets.assets.specs import asset_out, table_spec
+from klaviyo_assets.resources import KlaviyoAccount
+from klaviyo_assets.settings import Settings
+from klaviyo_assets.tables import events, exclusions, metrics, profiles
+from klaviyo_assets.tables.table import Table
+from klaviyo_assets.warehouse.columns import Columns
+from klaviyo_assets.warehouse.extract import Extract, Scope
+from klaviyo_assets.warehouse.schema import Column, TableSpec, Type
+from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
+
+
+class ReadConfig(dg.Config):
+    """What a run may decide about event and person."""
+
+    reread: bool | None = Field(
+        default=None,
+        description="Read the past days of the range again even if they were read before, instead of continuing from "
+        "the watermark. Default: yes, except in syncs.",
+    )
+
+
+Batch = Mapping[str, Columns]
+"""Output name -> the columns that a page gives: tables, and `ids` for the keys that the page spoke of."""
+ReadRows = Callable[[KlaviyoAccount, ReadRange, Progress, logging.Logger], Iterator[Batch]]
+
+IDS = TableSpec(name="ids", columns=(Column("id", Type.TEXT),), primary_key=("id",))
+
+
+def build_incremental(settings: Settings) -> list[dg.AssetsDefinition]:
+    """Return the assets of EVENT and of PERSON with what else its pages hold.
+
+    They share one daily partitions definition, so that one run takes both.
+    """
+    days = dg.DailyPartitionsDefinition(start_date=settings.history_start.isoformat(), end_offset=1)
+    return [
+        _incremental(settings, days, (events.EVENT,), read_events),
+        _incremental(settings, days, (profiles.PERSON, *exclusions.TABLES), read_profiles),
+    ]
+
+
+def _incremental(
+    settings: Settings, days: dg.PartitionsDefinition, tables: Sequence[Table], read: ReadRows
+) -> dg.AssetsDefinition:
+    main = tables[0]
+    enabled = [table for table in tables if settings.enabled(table) or table is main]
+
+    @dg.multi_asset(
+        name=f"{settings.name}__{main.name}",
+        outs={
+            table.name: asset_out(
+                settings,
+                table_spec(settings, table, group="core"),
+                Extract,
+                is_required=False,
+                backfill_policy=dg.BackfillPolicy.single_run(),
+            )
+            for table in enabled
+        },
+        partitions_def=days,
+        can_subset=True,
+        required_resource_keys={settings.name},
+    )
+    def incremental(context: dg.AssetExecutionContext, config: ReadConfig) -> Iterator[dg.Output[Extract]]:
+        account: KlaviyoAccount = getattr(context.resources, settings.name)
+        chosen = [table for table in enabled if table.name in context.op_execution_context.selected_output_names]
+        use = account.usage()
+        window = context.partition_time_window
+        read_range = plan(
+            main.name,
+            (window.start, window.end),
+            account.warehouse.state(main.name),
+            now=account.client.now(),
+            overlap=settings.overlap,
+            reread=not is_incremental(context, None if config.reread is None else not config.reread),
+            run_id=context.run.run_id,
+        )
+        bound = f"to {read_range.end}" if read_range.end else "on"
+        context.log.info(f"Reading {main.name} from {read_range.start} {bound}.")
+        with ExitStack() as stack:
+            writers = {spec.name: SpoolWriter(spec, stack.enter_context(temporary_spool())) for spec in (*chosen, IDS)}
+            try:
+                batches = read(account, read_range, Progress(main.name, context.log), context.log)
+                for batch in without_pauses(batches):
+                    for name, columns in batch.items():
+                        if name in writers:
+                            writers[name].add(columns)
+            except NotPermitted as error:
+                skip_or_raise(settings, context, error, chosen)
+                return
+            for writer in writers.values():
+                writer.close()
+            used = use()
+            for table in chosen:
+                yield dg.Output(_extract(context, main, table, writers, read_range, used), output_name=table.name)
+
+    return incremental
+
+
+def _extract(
+    context: dg.AssetExecutionContext,
+    main: Table,
+    table: Table,
+    writers: Mapping[str, SpoolWriter],
+    read_range: ReadRange,
+    used: Mapping[str, Any],
+) -> Extract:
+    """Say what is loaded: the main table's rows, or those of a table that comes with it."""
+    writer = writers[table.name]
+    if writer.lost:
+        context.log.warning(f"Values of {table.name} that do not fit their column's type are NULL: {writer.lost}.")
+    if table is not main:
+        # The page of a profile shows all of its exclusions: those that are not on it are gone.
+        ids = Scope(table.primary_key[0], values=writers[IDS.name].spool)
+        return Extract(table, spool=writer.spool, scope=ids, guarded=False)
+    complete = read_range.complete
+    scope = Scope(table.partitioned_by, *complete) if complete and table.version is None else None
+    described = {
+        **used,
+        "spool_bytes": writer.spool.bytes,
+        "read_from": read_range.start.isoformat(),
+        "read_to": read_range.end.isoformat() if read_range.end else "now",
+        "synced_through": str(read_range.state.synced_through),
+        **({"values_lost": dict(writer.lost)} if writer.lost else {}),
+    }
+    return Extract(table, spool=writer.spool, scope=scope, states=(read_range.state,), metadata=lambda: described)
+
+
+def read_events(account: KlaviyoAccount, chosen: ReadRange, report: Progress, log: logging.Logger) -> Iterator[Batch]:
+    """Read the events of a range. Their times have whole seconds, so half-open windows fit exactly."""
+    client = account.client
+    names: dict[str, str] = {}
+    try:
+        for page in client.pages("get_metrics", "/metrics"):
+            names |= metrics.names(page.json())
+    except NotPermitted as error:
+        log.warning(f"The type of events will be NULL: {error}")
+    context = events.EventContext(names, dict(account.warehouse.rows("campaign_message", ("id", "campaign_id"))))
+
+    def fetch(start: dt.datetime, end: dt.datetime | None) -> Iterator[Page]:
+        parameters: dict[str, str | int] = {
+            "filter": between("datetime", start, end),
+            "sort": "datetime",
+            "include": "attributions",
+            "page[size]": 1000,
+        }
+        return client.pages("get_events", "/events", parameters)
+
+    for page in _windows(account, chosen, fetch, attribute_times("datetime"), report):
+        yield {"event": events.columns(page.content, context)}
+
+
+def read_profiles(account: KlaviyoAccount, chosen: ReadRange, report: Progress, log: logging.Logger) -> Iterator[Batch]:
+    """Read the profiles that were updated in a range.
+
+    The API has only strict bounds, so windows are a second wider on both sides; what comes twice is matched by key.
+    """
+
+    def fetch(start: dt.datetime, end: dt.datetime | None) -> Iterator[Page]:
+        parameters: dict[str, str | int] = {
+            "filter": strictly_between("updated", start, end),
+            "sort": "updated",
+            "additional-fields[profile]": "subscriptions",
+            "page[size]": 100,
+        }
+        return account.client.pages("get_profiles", "/profiles", parameters)
+
+    for page in _windows(account, chosen, fetch, attribute_times("updated"), report):
+        persons = profiles.columns(page.content)
+        rows = exclusions.rows(page.json())
+        yield {
+            "person": persons,
+            **{table.name: Columns.of_rows(rows[table.name], table.types) for table in exclusions.TABLES},
+            IDS.name: Columns(persons.rows, {"id": persons.declared["id"]}),
+        }
+
+
+def _windows(
+    account: KlaviyoAccount,
+    chosen: ReadRange,
+    fetch: Callable[[dt.datetime, dt.datetime | None], Iterator[Page]],
+    times: Callable[[Page], Sequence[dt.datetime | None]],
+    report: Progress,
+) -> Iterator[Page]:
+    return read_windows(
+        fetch,
+        chosen.start,
+        chosen.end,
+        times=times,
+        workers=account.client.max_concurrency,
+        now=account.client.now(),
+        on_progress=lambda done: report(*done),
+    )
+
+
+def without_pauses(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Keep the garbage collector from looking through a page's many new objects while they are made."""
+    was_on = gc.isenabled()
+    try:
+        while True:
+            gc.disable()
+            try:
+                batch = next(batches, None)
+            finally:
+                if was_on:
+                    gc.enable()
+            if batch is None:
+                return
+            yield batch
+    finally:
+        if isinstance(batches, Generator):
+            batches.close()

@@ -1,0 +1,138 @@
+"""LIST_PERSON and SEGMENT_PERSON: who joined with every sync, who left only by a complete read."""
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from klaviyo_assets.api import NotFound, NotPermitted, greater_or_equal
+from klaviyo_assets.assets.due import is_due, is_incremental
+from klaviyo_assets.assets.ranges import MARGIN
+from klaviyo_assets.assets.reads.reading import concurrently
+from klaviyo_assets.assets.snapshots import skip_or_raise
+from klaviyo_assets.assets.specs import asset_out, table_key, table_spec
+from klaviyo_assets.resources import KlaviyoAccount
+from klaviyo_assets.settings import Settings
+from klaviyo_assets.tables import lists, segments
+from klaviyo_assets.tables.documents import Rows, attributes, instant, resources
+from klaviyo_assets.tables.table import WEEKLY, Table
+from klaviyo_assets.warehouse.columns import Columns
+from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Extract, SyncState
+from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
+
+COMPLETE = "complete"
+"""Scope of the state of the last complete read."""
+
+
+class MembershipConfig(dg.Config):
+    """What a run may decide about memberships."""
+
+    complete: bool | None = Field(
+        default=None, description="Read all members, not only those who joined. Default: yes, in syncs when due."
+    )
+
+
+@dataclass(frozen=True)
+class Group:
+    """Lists or segments: how they and their members are asked for."""
+
+    table: Table
+    parent: str
+    groups: str
+    members: str
+    path: str
+    rows: Callable[[dict[str, Any], str], Rows]
+
+
+GROUPS = (
+    Group(lists.LIST_PERSON, "list", "get_lists", "get_profiles_for_list", "lists", lists.members),
+    Group(segments.SEGMENT_PERSON, "segment", "get_segments", "get_profiles_for_segment", "segments", segments.members),
+)
+
+
+def build_memberships(settings: Settings) -> list[dg.AssetsDefinition]:
+    """Return the assets, none if the setting `memberships` is off."""
+    if settings.memberships == "off":
+        return []
+    return [_memberships(settings, group) for group in GROUPS if settings.enabled(group.table)]
+
+
+def _memberships(settings: Settings, group: Group) -> dg.AssetsDefinition:
+    table = group.table
+
+    @dg.multi_asset(
+        name=f"{settings.name}__{table.name}",
+        outs={table.name: asset_out(settings, table_spec(settings, table, group="core"), Extract, is_required=False)},
+        deps=[table_key(settings, group.parent)],
+        required_resource_keys={settings.name},
+    )
+    def memberships(context: dg.AssetExecutionContext, config: MembershipConfig) -> Iterator[dg.Output[Extract]]:
+        account: KlaviyoAccount = getattr(context.resources, settings.name)
+        use = account.usage()
+        now = account.client.now()
+        states = account.warehouse.states()
+        known = states.get((table.name, ""))
+        complete = not is_incremental(context, None if config.complete is None else not config.complete)
+        complete = complete or known is None or is_due(settings, states, table.name, COMPLETE, WEEKLY, now)
+        if not complete and settings.memberships == "weekly":
+            context.log.info(f"{table.name} is not due yet.")
+            return
+        since = None if complete or known is None or known.synced_through is None else known.synced_through
+        through = now - MARGIN
+        with temporary_spool() as spool:
+            writer = SpoolWriter(table, spool)
+            try:
+                for rows in read_members(account, group, since and since - settings.overlap):
+                    writer.add(Columns.of_rows(rows[table.name], table.types))
+            except NotPermitted as error:
+                skip_or_raise(settings, context, error, [table])
+                return
+            writer.close()
+            used = {**use(), "complete": complete}
+            done = [SyncState(table.name, "", synced_through=through, complete=complete, run_id=context.run.run_id)]
+            if complete:
+                done.append(
+                    SyncState(table.name, COMPLETE, synced_through=now, complete=True, run_id=context.run.run_id)
+                )
+            extract = Extract(
+                table,
+                spool=spool,
+                scope=WHOLE_TABLE if complete else None,
+                states=tuple(done),
+                metadata=lambda: used,
+            )
+            yield dg.Output(extract, output_name=table.name)
+
+    return memberships
+
+
+def read_members(account: KlaviyoAccount, group: Group, since: dt.datetime | None) -> Iterator[Rows]:
+    """Read the members of every list or segment; with `since` (UTC) only those who joined from then on.
+
+    A group that was made after `since` is read completely: its members may have joined it as they were imported.
+    """
+    client = account.client
+
+    def members(id: str, since: dt.datetime | None) -> Iterator[Rows]:
+        query: dict[str, Any] = {
+            "fields[profile]": "joined_group_at",
+            "filter": greater_or_equal("joined_group_at", since) if since else None,
+            "sort": "joined_group_at",
+            "page[size]": 100,
+        }
+        try:
+            for page in client.pages(group.members, f"/{group.path}/{id}/profiles", query):
+                yield group.rows(page.json(), id)
+        except NotFound:
+            return  # deleted since it was listed
+
+    found: list[tuple[str, dt.datetime | None]] = []
+    for page in client.pages(group.groups, f"/{group.path}", {"sort": "id", "page[size]": 10}):
+        for resource in resources(page.json()):
+            created = attributes(resource).get("created")
+            is_new = since is None or created is None or instant(created) >= since
+            found.append((resource["id"], None if is_new else since))
+    yield from concurrently((members(id, lower) for id, lower in found), client.max_concurrency)

@@ -1,0 +1,189 @@
+"""Two slow passes over all profiles: which were deleted or merged, and their predictive analytics."""
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import dagster as dg
+
+from klaviyo_assets.api import NotPermitted, Page, any_of, attribute_times, read_windows, strictly_between
+from klaviyo_assets.assets.due import is_due, is_incremental
+from klaviyo_assets.assets.incremental import IDS, without_pauses
+from klaviyo_assets.assets.progress import Progress
+from klaviyo_assets.assets.snapshots import PublishConfig, SnapshotConfig, skip_or_raise
+from klaviyo_assets.assets.specs import asset_out, pass_spec, table_key
+from klaviyo_assets.resources import KlaviyoAccount
+from klaviyo_assets.settings import Settings
+from klaviyo_assets.tables import profiles
+from klaviyo_assets.tables.exclusions import GLOBAL_EXCLUSION, LIST_EXCLUSION
+from klaviyo_assets.tables.profiles import ANALYTICS, PERSON
+from klaviyo_assets.tables.table import WEEKLY
+from klaviyo_assets.warehouse.columns import Columns
+from klaviyo_assets.warehouse.extract import Extract, Sweep, SyncState
+from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
+
+SWEEP = "sweep"
+PREDICTIONS = "predictive_analytics"
+"""Scopes of the states of the two passes."""
+
+_FIRST = dt.datetime(2012, 1, 1, tzinfo=dt.UTC)
+"""Before the first profile: Klaviyo was founded in 2012."""
+
+_ASKED_AT_ONCE = 100
+
+
+class SweepConfig(SnapshotConfig, PublishConfig):
+    """What a run may decide about the sweep."""
+
+
+def build_person_passes(settings: Settings) -> list[dg.AssetsDefinition]:
+    """Return the sweep and, if the settings ask for it, the pass for predictive analytics."""
+    passes = [_sweep(settings)]
+    if settings.predictive_analytics != "off":
+        passes.append(_predictions(settings))
+    return passes
+
+
+def _sweep(settings: Settings) -> dg.AssetsDefinition:
+    spec = pass_spec(
+        settings,
+        "person_deletes",
+        "Flags the profiles that were deleted, or merged into others: Klaviyo does not say so, it only stops to return "
+        "them. Once a week all ids are read; an id that is missing is asked for once more before it is flagged.",
+    )
+
+    @dg.multi_asset(
+        name=f"{settings.name}__person_deletes",
+        outs={"person_deletes": asset_out(settings, spec, Sweep, is_required=False)},
+        deps=[table_key(settings, PERSON.name)],
+        required_resource_keys={settings.name},
+    )
+    def person_deletes(context: dg.AssetExecutionContext, config: SweepConfig) -> Iterator[dg.Output[Sweep]]:
+        account: KlaviyoAccount = getattr(context.resources, settings.name)
+        began, now = dt.datetime.now(dt.UTC), account.client.now()
+        use = account.usage()
+        if not _due(settings, context, account, config, SWEEP, now):
+            return
+        with temporary_spool() as spool:
+            writer = SpoolWriter(IDS, spool)
+            report = Progress("person_deletes", context.log)
+            try:
+                for page in _all_profiles(account, {"fields[profile]": "created"}, report):
+                    ids = [profile["id"] for profile in page.json()["data"]]
+                    writer.add(Columns(len(ids), {"id": ids}))
+            except NotPermitted as error:
+                skip_or_raise(settings, context, error, [PERSON])
+                return
+            writer.close()
+            state = SyncState(PERSON.name, SWEEP, synced_through=now, complete=True, run_id=context.run.run_id)
+            sweep = Sweep(
+                PERSON,
+                spool,
+                began=began,
+                created="created",
+                created_before=now,
+                still_there=lambda ids: _still_there(account, ids),
+                children=((GLOBAL_EXCLUSION, "person_id"), (LIST_EXCLUSION, "id")),
+                accept_shrink=config.accept_shrink,
+                states=(state,),
+                metadata=use,
+            )
+            yield dg.Output(sweep, output_name="person_deletes")
+
+    return person_deletes
+
+
+def _predictions(settings: Settings) -> dg.AssetsDefinition:
+    spec = pass_spec(
+        settings,
+        "person_predictions",
+        "Fills PERSON's predictive_analytics columns once a week. Klaviyo allows a fifth of the usual rate for them.",
+    )
+
+    @dg.multi_asset(
+        name=f"{settings.name}__person_predictions",
+        outs={"person_predictions": asset_out(settings, spec, Extract, is_required=False)},
+        deps=[table_key(settings, PERSON.name)],
+        required_resource_keys={settings.name},
+    )
+    def person_predictions(context: dg.AssetExecutionContext, config: SnapshotConfig) -> Iterator[dg.Output[Extract]]:
+        account: KlaviyoAccount = getattr(context.resources, settings.name)
+        began = account.client.now()
+        use = account.usage()
+        if not _due(settings, context, account, config, PREDICTIONS, began):
+            return
+        wanted = {
+            "additional-fields[profile]": "predictive_analytics",
+            "fields[profile]": "created,predictive_analytics",
+        }
+        with temporary_spool() as spool:
+            writer = SpoolWriter(PERSON, spool)
+            report = Progress("person_predictions", context.log)
+            try:
+                pages = _all_profiles(account, wanted, report)
+                for batch in without_pauses({"": profiles.columns(page.content)} for page in pages):
+                    columns = batch[""]
+                    declared = {name: v for name, v in columns.declared.items() if name == "id" or ANALYTICS in name}
+                    writer.add(Columns(columns.rows, declared))
+            except NotPermitted as error:
+                skip_or_raise(settings, context, error, [PERSON])
+                return
+            writer.close()
+            state = SyncState(PERSON.name, PREDICTIONS, synced_through=began, complete=True, run_id=context.run.run_id)
+            extract = Extract(PERSON, spool=spool, patch=True, states=(state,), metadata=use)
+            yield dg.Output(extract, output_name="person_predictions")
+
+    return person_predictions
+
+
+def _due(
+    settings: Settings,
+    context: dg.AssetExecutionContext,
+    account: KlaviyoAccount,
+    config: SnapshotConfig,
+    scope: str,
+    now: dt.datetime,
+) -> bool:
+    if not is_incremental(context, config.only_due):
+        return True
+    due = is_due(settings, account.warehouse.states(), PERSON.name, scope, WEEKLY, now)
+    if not due:
+        context.log.info(f"The {scope} of person is not due yet.")
+    return due
+
+
+def _all_profiles(account: KlaviyoAccount, wanted: dict[str, str], report: Callable[..., None]) -> Iterator[Page]:
+    """Read all profiles by the time of their creation, which never changes, so that none slips through."""
+
+    def fetch(start: dt.datetime, end: dt.datetime | None) -> Iterator[Page]:
+        query: dict[str, Any] = {
+            "filter": strictly_between("created", start, end),
+            "sort": "created",
+            "page[size]": 100,
+            **wanted,
+        }
+        return account.client.pages("get_profiles", "/profiles", query)
+
+    return read_windows(
+        fetch,
+        _FIRST,
+        None,
+        times=attribute_times("created"),
+        workers=account.client.max_concurrency,
+        now=account.client.now(),
+        on_progress=lambda done: report(*done),
+    )
+
+
+def _still_there(account: KlaviyoAccount, ids: list[str]) -> set[str]:
+    """Return those of the ids that Klaviyo still knows as they are, and not as another profile's."""
+    found: set[str] = set()
+    for first in range(0, len(ids), _ASKED_AT_ONCE):
+        query: dict[str, str | int] = {
+            "filter": any_of("id", ids[first : first + _ASKED_AT_ONCE]),
+            "fields[profile]": "created",
+            "page[size]": _ASKED_AT_ONCE,
+        }
+        for page in account.client.pages("get_profiles", "/profiles", query):
+            found |= {profile["id"] for profile in page.json()["data"]}
+    return found

@@ -1,0 +1,174 @@
+"""What is deleted in Klaviyo is flagged by the next run that can see it: those rows, and only those."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from klaviyo_assets.sandbox.account import Account
+from klaviyo_assets.sandbox.generate import generate_account
+from klaviyo_assets_tests.conftest import Project, only
+from klaviyo_assets_tests.expected import stored
+
+DAYS = 10
+TABLES = ("list", "list_tag", "list_person", "segment_person", "global_exclusion", "list_exclusion", "account_history")
+
+
+@pytest.fixture
+def klaviyo(project: Callable[..., Project]) -> Project:
+    account = generate_account(events=300, profiles=120, days=DAYS, seed=11)
+    made = project(account, tables=only(*TABLES, "metric"), memberships="incremental", predictive_analytics="weekly")
+    made.sync(first=-DAYS)
+    made.refresh()
+    return made
+
+
+def keys(klaviyo: Project, table: str, *columns: str, deleted: bool) -> set[Any]:
+    rows = [row for row in stored(klaviyo.warehouse, table) if row["_fivetran_deleted"] is deleted]
+    return {tuple(row[c] for c in columns) if len(columns) > 1 else row[columns[0]] for row in rows}
+
+
+def members(account: Account, kind: str) -> set[tuple[str, str]]:
+    return {(group.id, person) for group in account.all(kind) for person in account.memberships[group.id]}
+
+
+def test_leaving_and_deleting_lists(klaviyo: Project) -> None:
+    account = klaviyo.account
+    before = members(account, "list")
+    assert keys(klaviyo, "list_person", "list_id", "person_id", deleted=False) == before
+    first, second, *_ = [group.id for group in account.all("list") if account.memberships[group.id]]
+    leaver = next(iter(account.memberships[first]))
+    newcomer = next(p.id for p in account.all("profile") if p.id not in account.memberships[first])
+    account.leave(first, leaver)
+    account.join(first, newcomer)
+    account.delete("list", second)
+
+    klaviyo.sync()
+    live = keys(klaviyo, "list_person", "list_id", "person_id", deleted=False)
+    assert live == before | {(first, newcomer)}, "an incremental read sees who joined, and infers nothing"
+
+    klaviyo.refresh()
+    assert keys(klaviyo, "list_person", "list_id", "person_id", deleted=False) == members(account, "list")
+    assert keys(klaviyo, "list_person", "list_id", "person_id", deleted=True) == before - members(account, "list")
+    assert keys(klaviyo, "list", "id", deleted=True) == {second}
+    assert keys(klaviyo, "list_tag", "list_id", deleted=True) <= {second}
+    assert keys(klaviyo, "segment_person", "segment_id", "person_id", deleted=False) == members(account, "segment")
+
+
+def test_a_list_that_is_deleted_while_it_is_read_is_no_error(klaviyo: Project) -> None:
+    account = klaviyo.account
+    doomed = account.all("list")[0].id
+
+    def delete_it(call: Any) -> None:
+        if call.operation == "get_profiles_for_list" and account.get("list", doomed):
+            account.delete("list", doomed)
+
+    klaviyo.sandbox.faults.append(delete_it)
+    klaviyo.refresh()
+    assert keys(klaviyo, "list_person", "list_id", "person_id", deleted=False) == members(account, "list")
+
+
+def test_deleted_and_merged_profiles(klaviyo: Project) -> None:
+    account = klaviyo.account
+    suppressed = next(iter(keys(klaviyo, "global_exclusion", "person_id", deleted=False)))
+    others = [p.id for p in account.all("profile") if p.id != suppressed]
+    account.delete("profile", suppressed)
+    account.merge_profiles(others[0], others[1])
+    gone = {suppressed, others[0]}
+    before = keys(klaviyo, "person", "id", deleted=True)
+    klaviyo.sync()
+    assert keys(klaviyo, "person", "id", deleted=True) == before, "only a sweep can see it"
+    klaviyo.refresh()
+    assert keys(klaviyo, "person", "id", deleted=True) == before | gone
+    assert keys(klaviyo, "person", "id", deleted=False) == {p.id for p in account.all("profile")}
+    assert suppressed in keys(klaviyo, "global_exclusion", "person_id", deleted=True)
+
+
+def test_a_profile_that_a_sweep_overlooks_is_asked_for_before_it_is_flagged(klaviyo: Project) -> None:
+    overlooked = klaviyo.account.all("profile")[7].id
+
+    import klaviyo_assets.assets.person_passes as passes
+
+    real = passes._all_profiles
+
+    def blind(*arguments: Any) -> Any:
+        for page in real(*arguments):
+            document = page.json()
+            document["data"] = [profile for profile in document["data"] if profile["id"] != overlooked]
+            yield type("Page", (), {"json": lambda self, d=document: d, "content": page.content})()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passes, "_all_profiles", blind)
+        klaviyo.refresh()
+    assert not keys(klaviyo, "person", "id", deleted=True)
+
+
+def test_suppressions_come_and_go(klaviyo: Project) -> None:
+    account = klaviyo.account
+    lifted = next(iter(keys(klaviyo, "global_exclusion", "person_id", deleted=False)))
+    list_id, person = next(iter(keys(klaviyo, "list_exclusion", "list_id", "id", deleted=False)))
+    added = next(
+        p.id for p in account.all("profile") if not p.attributes["subscriptions"]["email"]["marketing"]["suppression"]
+    )
+    before = keys(klaviyo, "global_exclusion", "person_id", deleted=False)
+    account.unsuppress(lifted)
+    account.unsuppress(person, list_id=list_id)
+    account.suppress(added, "SPAM_COMPLAINT")
+    klaviyo.sync()
+    assert keys(klaviyo, "global_exclusion", "person_id", deleted=False) == before - {lifted} | {added}
+    assert keys(klaviyo, "global_exclusion", "person_id", deleted=True) == {lifted}
+    assert keys(klaviyo, "list_exclusion", "list_id", "id", deleted=True) == {(list_id, person)}
+
+
+def test_a_tag_that_is_taken_away(klaviyo: Project) -> None:
+    list_id, tag = next(iter(keys(klaviyo, "list_tag", "list_id", "tag_id", deleted=False)))
+    klaviyo.account.remove_tag("list", list_id, tag)
+    klaviyo.sync()
+    assert keys(klaviyo, "list_tag", "list_id", "tag_id", deleted=True) == {(list_id, tag)}
+
+
+def test_a_day_of_events_that_is_read_again_completely(klaviyo: Project) -> None:
+    account = klaviyo.account
+    day = dt.date.fromisoformat(klaviyo.day(-3))
+    of_day = [e for e in account.events if dt.datetime.fromtimestamp(e.occurred_at, dt.UTC).date() == day]
+    gone = [event.id for event in of_day[:3]]
+    elsewhere = next(e.id for e in account.events if e.id not in {event.id for event in of_day})
+    for event in (*gone, elsewhere):
+        account.remove_event(event)
+    klaviyo.sync()
+    assert not keys(klaviyo, "event", "id", deleted=True), "an incremental read infers nothing"
+    assert klaviyo.run("klaviyo_backfill", -4, -2).success
+    assert keys(klaviyo, "event", "id", deleted=True) == set(gone)
+
+
+def test_predictive_analytics_are_filled_and_not_emptied_by_a_sync(klaviyo: Project) -> None:
+    column = "predictive_analytics_historic_clv"
+    profile = next(p for p in klaviyo.account.all("profile") if p.attributes["predictive_analytics"]["historic_clv"])
+    value = profile.attributes["predictive_analytics"]["historic_clv"]
+
+    def stored_value() -> Any:
+        return next(row[column] for row in stored(klaviyo.warehouse, "person") if row["id"] == profile.id)
+
+    assert stored_value() == value
+    synced = {row["id"]: row["_fivetran_synced"] for row in stored(klaviyo.warehouse, "person")}
+    klaviyo.refresh()
+    assert {row["id"]: row["_fivetran_synced"] for row in stored(klaviyo.warehouse, "person")} == synced
+    klaviyo.account.update("profile", profile.id, first_name="Neu")
+    klaviyo.sync()
+    assert stored_value() == value
+    assert next(r["first_name"] for r in stored(klaviyo.warehouse, "person") if r["id"] == profile.id) == "Neu"
+
+
+def test_the_account_gets_a_row_only_when_it_changed(klaviyo: Project) -> None:
+    klaviyo.refresh()
+    assert len(stored(klaviyo.warehouse, "account_history")) == 1
+    account = klaviyo.account.all("account")[0]
+    klaviyo.account.update("account", account.id, timezone="Europe/Paris")
+    klaviyo.refresh()
+    klaviyo.refresh()
+    rows = sorted(stored(klaviyo.warehouse, "account_history"), key=lambda row: row["observed_at"])
+    assert [row["timezone"] for row in rows][-1:] == ["Europe/Paris"] and len(rows) == 2
+    assert not any(row["_fivetran_deleted"] for row in rows)

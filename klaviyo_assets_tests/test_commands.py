@@ -1,0 +1,120 @@
+"""The command line, as a user runs it: in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets_tests.conftest import only
+
+# A process that is started in the background inherits that SIGINT is ignored: take it up again, as a terminal does.
+MAIN = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    "from klaviyo_assets.cli import main; main(prog_name='klaviyo-assets')"
+)
+COMMAND = [sys.executable, "-c", MAIN]
+SMALL = ["--events=300", "--profiles=50", "--days=3"]
+TABLES = ("metric", "integration", "campaign", "campaign_list", "campaign_message", "list")
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's environment without settings of ours."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("KLAVIYO_", "DAGSTER_"))}
+    return kept | more
+
+
+def run(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    home = cwd / ".dagster_home"
+    home.mkdir(exist_ok=True)
+    # Dagster greets the first user of every home.
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        cwd=cwd,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def counts(output: str) -> dict[str, list[int]]:
+    """Table -> rows, new, updated, new columns and deleted, from a table that the demo prints."""
+    rows = (line.split() for line in output.splitlines() if line.startswith("klaviyo/"))
+    return {row[0].removeprefix("klaviyo/"): [int(cell.replace(",", "")) for cell in row[1:6]] for row in rows}
+
+
+def test_help_names_the_commands(tmp_path: Path) -> None:
+    for arguments in (["--help"], ["-h"]):
+        done = run(*arguments, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("Usage: klaviyo-assets ")
+        for command in ("demo", "dev", "sandbox"):
+            assert f"\n  {command} " in done.stdout
+    done = run("export", cwd=tmp_path)
+    assert done.returncode == 2 and "No such command 'export'" in done.stderr
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM], ids=lambda by: by.name)
+def test_sandbox_serves_until_it_is_stopped(by: signal.Signals) -> None:
+    command = [*COMMAND, "sandbox", "--port=0", *SMALL]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+    ) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            url = line.split()[-1]
+            assert "API key pk_sandbox" in line and url.startswith("http://127.0.0.1:")
+            response = requests.get(
+                f"{url}/events",
+                params={"page[size]": 1000},
+                headers={"Authorization": "Klaviyo-API-Key pk_sandbox", "revision": "2026-07-15"},
+                timeout=10,
+            )
+            assert len(response.json()["data"]) == 300
+            process.send_signal(by)
+            _, errors = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert (process.returncode, errors) == (0, "")
+    with pytest.raises(requests.ConnectionError):
+        requests.get(url, timeout=10)
+
+
+def test_demo_syncs_twice_and_prints_what_landed(tmp_path: Path) -> None:
+    done = run("demo", *SMALL, cwd=tmp_path, KLAVIYO_TABLES=json.dumps(only(*TABLES)))
+    assert (done.returncode, done.stderr) == (0, "")
+    first, second = done.stdout.split("Now two campaigns are deleted")
+    synced, refreshed = counts(first), counts(second)
+    assert synced.keys() == {"event", "person", *TABLES} and refreshed.keys() == set(TABLES)
+    assert synced["event"][:3] == [300, 300, 0] and synced["person"][:3] == [50, 50, 0]
+    assert refreshed["campaign"] == [synced["campaign"][0], 0, synced["campaign"][0] - 2, 0, 2]
+
+    # Nothing but what is meant to be read in a log: no bars, no codes of a terminal.
+    assert done.stdout.isascii() and all(c.isprintable() or c == "\n" for c in done.stdout)
+    starts = ("A simulated", "asset  ", "klaviyo/", "Now two", " are deleted in Klaviyo", "The tables are in", "")
+    strange = [line for line in done.stdout.splitlines() if line and not line.startswith(starts[:-1])]
+    assert strange == []
+
+    warehouse = DuckDBWarehouse(database=str(tmp_path / "data/demo.duckdb"))
+    found = warehouse.query("SELECT count(*), count(*) FILTER (_fivetran_deleted) FROM klaviyo.campaign")
+    assert found == [(refreshed["campaign"][0], 2)]
+
+
+def test_demo_whose_sync_fails_says_why(tmp_path: Path) -> None:
+    tables = json.dumps(only("campaign"))
+    done = run("demo", *SMALL, cwd=tmp_path, KLAVIYO_TABLES=tables, KLAVIYO_DELETE_GUARD="0")
+    assert done.returncode == 1
+    assert "Error: klaviyo_full_refresh failed; the reason is above.\n" in done.stderr
+    assert "campaign: 2 of" in done.stderr
+    assert counts(done.stdout.split("Now two campaigns are deleted")[1]) == {}
