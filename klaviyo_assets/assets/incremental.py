@@ -11,9 +11,9 @@ import dagster as dg
 from pydantic import Field
 
 from klaviyo_assets.api import NotPermitted, Page, attribute_times, between, read_windows, strictly_between
-from klaviyo_assets.assets.due import is_incremental
+from klaviyo_assets.assets.due import is_incremental, is_unread_only
 from klaviyo_assets.assets.progress import Progress
-from klaviyo_assets.assets.ranges import ReadRange, plan
+from klaviyo_assets.assets.ranges import REREAD, ReadRange, plan, sync_back_to
 from klaviyo_assets.assets.snapshots import skip_or_raise
 from klaviyo_assets.assets.specs import asset_out, table_spec
 from klaviyo_assets.resources import KlaviyoAccount
@@ -21,7 +21,7 @@ from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables import events, exclusions, metrics, profiles
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.columns import Columns
-from klaviyo_assets.warehouse.extract import Extract, Scope
+from klaviyo_assets.warehouse.extract import Extract, Scope, SyncState
 from klaviyo_assets.warehouse.schema import Column, TableSpec, Type
 from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
 
@@ -82,15 +82,26 @@ def _incremental(
         chosen = [table for table in enabled if table.name in context.op_execution_context.selected_output_names]
         use = account.usage()
         window = context.partition_time_window
+        now, states = account.client.now(), account.warehouse.states()
+        known = states.get((main.name, ""))
+        if is_unread_only(context) and known and known.covers(window.start, window.end):
+            context.log.info(f"These days of {main.name} have been read meanwhile.")
+            return
+        back_to = _back_to(settings, known, states.get((main.name, REREAD)), now)
         read_range = plan(
             main.name,
             (window.start, window.end),
-            account.warehouse.state(main.name),
-            now=account.client.now(),
+            known,
+            now=now,
             overlap=settings.overlap,
             reread=not is_incremental(context, None if config.reread is None else not config.reread),
+            back_to=back_to,
             run_id=context.run.run_id,
         )
+        saved = [read_range.state]
+        if read_range.end is None and back_to:
+            through = read_range.state.synced_through
+            saved.append(SyncState(main.name, REREAD, synced_through=through, complete=True, run_id=context.run.run_id))
         bound = f"to {read_range.end}" if read_range.end else "on"
         context.log.info(f"Reading {main.name} from {read_range.start} {bound}.")
         with ExitStack() as stack:
@@ -108,9 +119,25 @@ def _incremental(
                 writer.close()
             used = use()
             for table in chosen:
-                yield dg.Output(_extract(context, main, table, writers, read_range, used), output_name=table.name)
+                yield dg.Output(
+                    _extract(context, main, table, writers, read_range, saved, used), output_name=table.name
+                )
 
     return incremental
+
+
+def _back_to(
+    settings: Settings, known: SyncState | None, last_reread: SyncState | None, now: dt.datetime
+) -> dt.datetime | None:
+    back_to = sync_back_to(
+        known,
+        last_reread,
+        now=now,
+        first_days=settings.first_sync_days,
+        reread_days=settings.reread_days,
+        interval=settings.sync_interval,
+    )
+    return back_to and max(back_to, dt.datetime.combine(settings.history_start, dt.time(), dt.UTC))
 
 
 def _extract(
@@ -119,6 +146,7 @@ def _extract(
     table: Table,
     writers: Mapping[str, SpoolWriter],
     read_range: ReadRange,
+    states: Sequence[SyncState],
     used: Mapping[str, Any],
 ) -> Extract:
     """Say what is loaded: the main table's rows, or those of a table that comes with it."""
@@ -139,7 +167,7 @@ def _extract(
         "synced_through": str(read_range.state.synced_through),
         **({"values_lost": dict(writer.lost)} if writer.lost else {}),
     }
-    return Extract(table, spool=writer.spool, scope=scope, states=(read_range.state,), metadata=lambda: described)
+    return Extract(table, spool=writer.spool, scope=scope, states=tuple(states), metadata=lambda: described)
 
 
 def read_events(account: KlaviyoAccount, chosen: ReadRange, report: Progress, log: logging.Logger) -> Iterator[Batch]:
