@@ -10,12 +10,17 @@ import dagster as dg
 warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
 
 from klaviyo_assets.assets.account_history import build_account_history  # noqa: E402
+from klaviyo_assets.assets.history import build_history  # noqa: E402
 from klaviyo_assets.assets.incremental import build_incremental  # noqa: E402
 from klaviyo_assets.assets.memberships import build_memberships  # noqa: E402
 from klaviyo_assets.assets.person_passes import build_person_passes  # noqa: E402
+from klaviyo_assets.assets.reconciliation import build_reconciliation  # noqa: E402
 from klaviyo_assets.assets.snapshots import build_snapshots  # noqa: E402
 from klaviyo_assets.assets.specs import io_manager_key  # noqa: E402
 from klaviyo_assets.automation.jobs import build_jobs  # noqa: E402
+from klaviyo_assets.automation.resync import build_resync  # noqa: E402
+from klaviyo_assets.automation.schedules import build_schedule  # noqa: E402
+from klaviyo_assets.automation.sensors import build_sensor  # noqa: E402
 from klaviyo_assets.resources import KlaviyoAccount  # noqa: E402
 from klaviyo_assets.settings import Settings  # noqa: E402
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse  # noqa: E402
@@ -25,7 +30,7 @@ from klaviyo_assets.warehouse.io_manager import WarehouseIOManager  # noqa: E402
 def build_definitions(
     settings: Settings | None = None, *, executor: dg.ExecutorDefinition = dg.in_process_executor
 ) -> dg.Definitions:
-    """Return the assets, checks, jobs and resources of one Klaviyo account.
+    """Return the assets, checks, jobs, schedule, sensor and resources of one Klaviyo account.
 
     settings: default: from the environment and the settings file.
     executor: of every job that does not choose its own. In one process, because steps are short, a process costs
@@ -42,10 +47,16 @@ def build_definitions(
         *build_person_passes(settings),
         *build_account_history(settings),
     ]
+    history, reconciliation = build_history(settings), build_reconciliation(settings)
+    sync, backfill, full_refresh = build_jobs(
+        settings, incremental=incremental, whole=whole, history=history, reconciliation=reconciliation
+    )
     return dg.Definitions(
-        assets=[*incremental, *whole],
+        assets=[*incremental, *whole, history, reconciliation],
         asset_checks=checks,
-        jobs=build_jobs(settings, incremental=incremental, whole=whole),
+        jobs=[sync, backfill, full_refresh, build_resync(settings, others=(sync.name, backfill.name))],
+        schedules=[build_schedule(settings, sync)],
+        sensors=[build_sensor(settings, backfill=backfill, others=[sync.name], incremental=incremental)],
         resources={
             settings.name: KlaviyoAccount(
                 warehouse=warehouse,

@@ -137,7 +137,7 @@ def materializations(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, A
 
 
 def _print_table(assets: Mapping[str, Mapping[str, Any]]) -> None:
-    published = {key: values for key, values in assets.items() if STAGING not in key}
+    published = {key: values for key, values in assets.items() if STAGING not in key and "seconds" in values}
     width = max(len(key) for key in published)
     columns = {
         "rows": "dagster/row_count",
@@ -160,9 +160,7 @@ def _progress_bars() -> Iterator[None]:
 
         def show(report: Report) -> None:
             if report.label not in bars:
-                bar = click.progressbar(
-                    length=1000, label=f"{report.label:<8}", width=30, item_show_func=str
-                )
+                bar = click.progressbar(length=1000, label=f"{report.label:<8}", width=30, item_show_func=str)
                 bars[report.label] = stack.enter_context(bar)
             bar = bars[report.label]
             bar.update(round(report.share * 1000) - bar.pos, f"{report.rows:,} rows")
