@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from dotenv import dotenv_values
 
 
 def _account_options(events: int, profiles: int, days: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -81,28 +82,28 @@ def dev(events: int, profiles: int, days: int, seed: int, port: int) -> None:
     """Open the Dagster UI: on your account if KLAVIYO_API_KEY is set (also in .env), else on a simulated one."""
     from klaviyo_assets.demo import dagster_home, sandbox_environment, sandbox_process
 
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)
     with ExitStack() as stack:
         stack.enter_context(dagster_home())
-        if "KLAVIYO_API_KEY" in os.environ or _in_dotenv("KLAVIYO_API_KEY"):
+        if os.environ.get("KLAVIYO_API_KEY") or dotenv_values(".env").get("KLAVIYO_API_KEY"):
             click.echo("Using the Klaviyo account of KLAVIYO_API_KEY.")
         else:
+            click.echo("KLAVIYO_API_KEY is not set: this runs on the simulated account of the sandbox.")
             url = stack.enter_context(sandbox_process(events=events, profiles=profiles, days=days, seed=seed))
             stack.enter_context(sandbox_environment(url, Path("data/demo.duckdb")))
-            click.echo("KLAVIYO_API_KEY is not set: this runs on the simulated account of the sandbox.")
         click.echo(f"The UI will be at http://127.0.0.1:{port}")
-        command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", "-p", str(port)]
-        process = subprocess.Popen(command)  # noqa: S603
-        signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
+        what = ["-w", "workspace.yaml"] if Path("workspace.yaml").is_file() else ["-m", "klaviyo_assets.definitions"]
+        # In a group of its own, Ctrl-C reaches Dagster once, from here, and before the sandbox stops.
+        process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-W", "ignore:Function `dev_command`", "-m", "dagster", "dev", *what, "-p", str(port)],
+            process_group=0,
+        )
         try:
             sys.exit(process.wait())
         except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)
             process.wait()
-
-
-def _in_dotenv(name: str) -> bool:
-    """Whether the .env file that Dagster will load sets a variable."""
-    file = Path(".env")
-    return file.is_file() and any(line.strip().startswith(f"{name}=") for line in file.read_text().splitlines())
 
 
 if __name__ == "__main__":

@@ -10,14 +10,16 @@ import dagster as dg
 warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
 
 from klaviyo_assets.assets.account_history import build_account_history  # noqa: E402
+from klaviyo_assets.assets.checks import build_checks  # noqa: E402
 from klaviyo_assets.assets.incremental import build_incremental  # noqa: E402
 from klaviyo_assets.assets.memberships import build_memberships  # noqa: E402
 from klaviyo_assets.assets.person_passes import build_person_passes  # noqa: E402
 from klaviyo_assets.assets.snapshots import build_snapshots  # noqa: E402
-from klaviyo_assets.assets.specs import io_manager_key  # noqa: E402
+from klaviyo_assets.assets.specs import io_manager_key, table_key  # noqa: E402
 from klaviyo_assets.automation.jobs import build_jobs  # noqa: E402
 from klaviyo_assets.resources import KlaviyoAccount  # noqa: E402
 from klaviyo_assets.settings import Settings  # noqa: E402
+from klaviyo_assets.tables.catalogue import TABLES  # noqa: E402
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse  # noqa: E402
 from klaviyo_assets.warehouse.io_manager import WarehouseIOManager  # noqa: E402
 
@@ -42,6 +44,8 @@ def build_definitions(
         *build_person_passes(settings),
         *build_account_history(settings),
     ]
+    keys = {key for asset in (*incremental, *whole) for key in asset.keys}
+    checks += build_checks(settings, [table for table in TABLES if table_key(settings, table.name) in keys])
     return dg.Definitions(
         assets=[*incremental, *whole],
         asset_checks=checks,

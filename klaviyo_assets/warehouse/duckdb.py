@@ -22,7 +22,7 @@ from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.errors import SnapshotMissing, WarehouseLocked
 from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope, Sweep, SyncState
 from klaviyo_assets.warehouse.loading import LoadResult, Transaction, check_shrink
-from klaviyo_assets.warehouse.schema import DELETED, TableSpec
+from klaviyo_assets.warehouse.schema import DELETED, ForeignKey, TableSpec
 from klaviyo_assets.warehouse.spool import Spool, temporary_spool
 from klaviyo_assets.warehouse.sql import quote, same_key
 
@@ -200,6 +200,20 @@ class DuckDBWarehouse(DuckDBResource):
                 f"ON {same_key('live', 'staged', spec.primary_key)}"
             )
             return transaction.value(f"SELECT count(*) FROM {live}"), transaction.value(lacking)
+
+    def orphans(self, spec: TableSpec, key: ForeignKey) -> int:
+        """Return the number of live rows whose foreign key no row of the other table has, deleted ones included."""
+        with self._reading() as transaction:
+            tables = (spec.name, key.table)
+            if not transaction or not all(transaction.column_types(table) for table in tables):
+                return 0
+            count: int = transaction.value(
+                f"SELECT count(*) FROM {transaction.table(spec.name)} AS own "
+                f"ANTI JOIN {transaction.table(key.table)} AS other "
+                f"ON own.{quote(key.column)} = other.{quote(key.references)} "
+                f"WHERE own.{quote(key.column)} IS NOT NULL AND NOT coalesce(own.{quote(DELETED.name)}, false)"
+            )
+            return count
 
     def read(
         self,

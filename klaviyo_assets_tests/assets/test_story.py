@@ -197,7 +197,10 @@ def test_a_full_refresh_holds_everything_that_klaviyo_has(
     on = {table.name: not table.name.endswith("_report") for table in CATALOGUE}
     klaviyo = project(template(), tables=on, memberships="weekly", predictive_analytics="weekly")
     klaviyo.sync(first=-DAYS)
-    klaviyo.refresh()
+    result = klaviyo.refresh()
+    checks = {(c.asset_key.path[-1], c.check_name): c for c in result.get_asset_check_evaluations()}
+    assert [key for key, check in checks.items() if not check.passed] == []
+    assert ("flow_action", "foreign_keys") in checks and ("campaign_list", "foreign_keys") in checks
     assert klaviyo.differences(*(TABLES | MORE_TABLES | OPTIONAL_TABLES).keys() - {"person"}) == []
     persons = differences(klaviyo.account, klaviyo.warehouse, "person", ("id",), person_with_predictions)
     assert persons == []
