@@ -1,7 +1,8 @@
-"""The command line: `klaviyo-assets demo | dev | sandbox`."""
+"""The command line: `klaviyo-assets check | demo | dev | sandbox`."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,9 +11,12 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from klaviyo_assets.check import Report
 from dotenv import dotenv_values
 
 
@@ -73,6 +77,45 @@ def sandbox(events: int, profiles: int, days: int, seed: int, port: int, rate_li
             threading.Event().wait()
         except KeyboardInterrupt:
             click.echo("Stopped.")
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def check(as_json: bool) -> None:
+    """Test the connection: the key, its scopes, the warehouse, and how far every table is.
+
+    Ends with 0 if everything works, 1 if something does not. A missing scope counts only if no table may be skipped
+    (the setting `missing_scope: fail`).
+    """
+    from klaviyo_assets.check import check as run_check
+    from klaviyo_assets.settings import Settings
+
+    settings = Settings()
+    report = run_check(settings)
+    missing = [scope for scope in report.scopes if scope.problem]
+    if as_json:
+        click.echo(json.dumps(report.as_dict(), indent=2))
+    else:
+        _print_report(report)
+    sys.exit(1 if report.problems or (missing and settings.missing_scope == "fail") else 0)
+
+
+def _print_report(report: Report) -> None:
+    click.echo(f"account    {report.account or 'unknown'}")
+    click.echo(f"revision   of the API, supported for {report.revision_days_left} more days")
+    click.echo(f"warehouse  {report.warehouse}")
+    for scope in report.scopes:
+        mark = "missing" if scope.problem else "ok"
+        click.echo(f"{mark:<10} {scope.scope:<18} {', '.join(scope.tables)}")
+        if scope.problem:
+            click.echo(f"{'':<10} {scope.problem}")
+    if report.tables:
+        click.echo(f"\n{'table':<32} {'synced through (UTC)':<26} {'rows':>12}  next due")
+    for table in report.tables:
+        rows = "" if table.rows is None else f"{table.rows:,}"
+        click.echo(f"{table.table:<32} {(table.synced_through or 'never')[:19]:<26} {rows:>12}  {table.next_due}")
+    for problem in report.problems:
+        click.echo(f"\nPROBLEM    {problem}", err=True)
 
 
 @main.command()

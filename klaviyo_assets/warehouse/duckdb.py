@@ -154,6 +154,16 @@ class DuckDBWarehouse(DuckDBResource):
             )
         return replace(result, corrected=corrected)
 
+    def try_to_write(self) -> None:
+        """Raise what a load would raise, if the warehouse can't be written; change nothing."""
+        with self.connect() as connection:
+            connection.execute("BEGIN TRANSACTION").fetchall()
+            try:
+                transaction = Transaction(connection, self.schema_name, dt.datetime.min)
+                transaction.ensure_state()
+            finally:
+                connection.execute("ROLLBACK").fetchall()
+
     # Reading
 
     def states(self) -> dict[tuple[str, str], SyncState]:

@@ -242,6 +242,15 @@ def test_publishing_a_snapshot_upserts_flags_and_corrects_lookups(tmp_path: Path
     assert warehouse.publish(accepted, synced_at=NOON + 2 * DAY, guard=0.5).deleted == 1
 
 
+def test_orphans_are_rows_whose_parent_nobody_knows(tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path)
+    load(warehouse, [{"id": "e1", "note": "m1"}, {"id": "e2", "note": "m2"}, {"id": "e3", "note": None}])
+    snapshot(warehouse, [{"id": "m1", "note": "known"}])
+    assert warehouse.orphans(EVENT, ForeignKey("note", "metric")) == 0, "nothing to compare with yet"
+    warehouse.publish(Publication(METRIC), synced_at=NOON, guard=0.5)
+    assert warehouse.orphans(EVENT, ForeignKey("note", "metric")) == 1
+
+
 # State
 
 
