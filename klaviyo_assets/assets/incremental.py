@@ -46,20 +46,22 @@ IDS = TableSpec(name="ids", columns=(Column("id", Type.TEXT),), primary_key=("id
 def build_incremental(settings: Settings) -> list[dg.AssetsDefinition]:
     """Return the assets of EVENT and of PERSON with what else its pages hold.
 
-    They share one daily partitions definition, so that one run takes both.
+    They share one daily partitions definition, so that one run takes both. A table that is off takes with it what
+    comes from its pages.
     """
     days = dg.DailyPartitionsDefinition(start_date=settings.history_start.isoformat(), end_offset=1)
-    return [
-        _incremental(settings, days, (events.EVENT,), read_events),
-        _incremental(settings, days, (profiles.PERSON, *exclusions.TABLES), read_profiles),
-    ]
+    families: tuple[tuple[Sequence[Table], ReadRows], ...] = (
+        ((events.EVENT,), read_events),
+        ((profiles.PERSON, *exclusions.TABLES), read_profiles),
+    )
+    return [_incremental(settings, days, tables, read) for tables, read in families if settings.enabled(tables[0])]
 
 
 def _incremental(
     settings: Settings, days: dg.PartitionsDefinition, tables: Sequence[Table], read: ReadRows
 ) -> dg.AssetsDefinition:
     main = tables[0]
-    enabled = [table for table in tables if settings.enabled(table) or table is main]
+    enabled = [table for table in tables if settings.enabled(table)]
 
     @dg.multi_asset(
         name=f"{settings.name}__{main.name}",
