@@ -53,11 +53,18 @@ def test_a_sync_a_change_and_a_sync(project: Callable[..., Project], template: C
 
     campaigns = [c for c in account.all("campaign") if c.attributes["status"] == "Sent"]
     gone = [c.id for c in campaigns if not c.attributes["archived"]][:2]
+    copies = [
+        t
+        for c in gone
+        for m in account.related("campaign", c, "campaign-messages")
+        for t in account.related("campaign-message", m, "template")
+    ]
     messages = [m for c in gone for m in account.related("campaign", c, "campaign-messages")]
     archived = next(c.id for c in campaigns if not c.attributes["archived"] and c.id not in gone)
     brought_back = next(c.id for c in campaigns if c.attributes["archived"])
     for campaign in gone:
         account.delete("campaign", campaign)
+    assert copies and not any(account.get("template", copy) for copy in copies)
     account.archive("campaign", archived)
     account.unarchive("campaign", brought_back)
     metric = next(m.id for m in account.all("metric") if m.attributes["name"] == "Clicked Email")
