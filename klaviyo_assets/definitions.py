@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import warnings
-
 import dagster as dg
 
-# BackfillPolicy is a beta argument of Dagster: one warning per asset, with nothing for a user to do.
-warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
-
-from klaviyo_assets.assets.account_history import build_account_history  # noqa: E402
-from klaviyo_assets.assets.checks import build_checks  # noqa: E402
-from klaviyo_assets.assets.incremental import build_incremental  # noqa: E402
-from klaviyo_assets.assets.memberships import build_memberships  # noqa: E402
-from klaviyo_assets.assets.person_passes import build_person_passes  # noqa: E402
-from klaviyo_assets.assets.snapshots import build_snapshots  # noqa: E402
-from klaviyo_assets.assets.specs import io_manager_key, table_key  # noqa: E402
-from klaviyo_assets.automation.jobs import build_jobs  # noqa: E402
-from klaviyo_assets.resources import KlaviyoAccount  # noqa: E402
-from klaviyo_assets.settings import Settings  # noqa: E402
-from klaviyo_assets.tables.catalogue import TABLES  # noqa: E402
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse  # noqa: E402
-from klaviyo_assets.warehouse.io_manager import WarehouseIOManager  # noqa: E402
+from klaviyo_assets.assets.account_history import build_account_history
+from klaviyo_assets.assets.checks import build_checks
+from klaviyo_assets.assets.incremental import build_incremental
+from klaviyo_assets.assets.memberships import build_memberships
+from klaviyo_assets.assets.person_passes import build_person_passes
+from klaviyo_assets.assets.snapshots import build_snapshots
+from klaviyo_assets.assets.specs import io_manager_key, table_key
+from klaviyo_assets.automation.jobs import build_jobs
+from klaviyo_assets.resources import KlaviyoAccount
+from klaviyo_assets.settings import Settings
+from klaviyo_assets.tables.catalogue import TABLES
+from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.io_manager import WarehouseIOManager
 
 
 def build_definitions(

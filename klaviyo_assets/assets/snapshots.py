@@ -142,6 +142,7 @@ def _check(settings: Settings, table: Table) -> dg.AssetChecksDefinition:
         try:
             check_shrink(table, before=before, going=going, guard=settings.delete_guard)
         except SuspiciousSnapshot as error:
+            context.log.error(str(error))
             return dg.AssetCheckResult(passed=False, description=str(error), metadata=metadata)
         return dg.AssetCheckResult(passed=True, metadata=metadata)
 

@@ -105,7 +105,7 @@ class DuckDBWarehouse(DuckDBResource):
     def store_snapshot(self, spec: TableSpec, spool: Spool, *, synced_at: dt.datetime, state: SyncState) -> LoadResult:
         """Replace the staging copy of a table by a spool's rows, in one transaction."""
         with self._transaction(self.staging_schema, synced_at) as transaction:
-            transaction.sql(f"CREATE SCHEMA IF NOT EXISTS {quote(self.staging_schema)}")
+            transaction.create_schema()
             transaction.sql(f"DROP TABLE IF EXISTS {transaction.table(spec.name)}")
             transaction.ensure(spec)
             added, _ = transaction.fit(spec, spool)
@@ -133,7 +133,7 @@ class DuckDBWarehouse(DuckDBResource):
             transaction.ensure(spec)
             result = transaction.upsert(
                 spec,
-                quote(self.staging_schema, spec.name),
+                transaction.table(spec.name, self.staging_schema),
                 scope=WHOLE_TABLE if publication.infers_deletes else None,
                 guard=None if publication.accept_shrink else guard,
             )
@@ -206,7 +206,7 @@ class DuckDBWarehouse(DuckDBResource):
             live = f"{transaction.table(spec.name)} WHERE NOT coalesce({quote(DELETED.name)}, false)"
             lacking = (
                 f"SELECT count(*) FROM (SELECT * FROM {live}) AS live "
-                f"ANTI JOIN {quote(self.staging_schema, spec.name)} AS staged "
+                f"ANTI JOIN {transaction.table(spec.name, self.staging_schema)} AS staged "
                 f"ON {same_key('live', 'staged', spec.primary_key)}"
             )
             return transaction.value(f"SELECT count(*) FROM {live}"), transaction.value(lacking)
@@ -237,14 +237,14 @@ class DuckDBWarehouse(DuckDBResource):
 
         snapshot: read the staging copy. window: only rows whose `column` lies in [start, end), UTC.
         """
-        relation = quote(self.staging_schema if snapshot else self.schema_name, table)
-        statement = f"SELECT * FROM {relation}"
-        parameters: list[dt.datetime] = []
+        where, parameters = "", []
         if column and window:
-            statement += f" WHERE {quote(column)} >= ? AND {quote(column)} < ?"
+            where = f" WHERE {quote(column)} >= ? AND {quote(column)} < ?"
             parameters = [moment.astimezone(dt.UTC).replace(tzinfo=None) for moment in window]
         with self.connect() as connection:
-            return connection.sql(statement, params=parameters).to_arrow_table()
+            transaction = Transaction(connection, self.schema_name, dt.datetime.min)
+            relation = transaction.table(table, self.staging_schema if snapshot else None)
+            return connection.sql(f"SELECT * FROM {relation}{where}", params=parameters).to_arrow_table()
 
     # Connections
 

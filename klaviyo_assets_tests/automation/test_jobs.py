@@ -147,7 +147,6 @@ def test_two_runs_at_once_both_succeed(deployment: Deployment) -> None:
     assert deployment.differences() == []
 
 
-@pytest.mark.xfail(raises=AssertionError, reason="DuckDB refuses klaviyo.event in klaviyo.duckdb as ambiguous")
 def test_file_may_be_named_as_the_schema(project: Callable[..., Project], tmp_path: Path) -> None:
     """As the default names are."""
     klaviyo = project(
