@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -125,6 +126,12 @@ def dev(events: int, profiles: int, days: int, seed: int, port: int) -> None:
     """Open the Dagster UI: on your account if KLAVIYO_API_KEY is set (also in .env), else on a simulated one."""
     from klaviyo_assets.demo import dagster_home, sandbox_environment, sandbox_process
 
+    try:
+        socket.create_server(("127.0.0.1", port)).close()  # Dagster itself would go on without its UI
+    except OSError as error:
+        raise click.ClickException(
+            f"Port {port} can't be used ({os.strerror(error.errno or 0)}); choose one with --port."
+        ) from error
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)
     with ExitStack() as stack:

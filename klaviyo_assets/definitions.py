@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import dagster as dg
 
 from klaviyo_assets.assets.account_history import build_account_history
@@ -17,6 +19,9 @@ from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.catalogue import TABLES
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.io_manager import WarehouseIOManager
+
+# A beta argument of Dagster that the UI's backfills need: one warning per asset, with nothing for a user to do.
+warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy")
 
 
 def build_definitions(

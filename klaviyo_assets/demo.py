@@ -61,7 +61,7 @@ def dagster_home() -> Iterator[None]:
     home = Path(os.environ.get("DAGSTER_HOME") or ".dagster_home").absolute()
     if not (home / "dagster.yaml").exists():
         home.mkdir(parents=True, exist_ok=True)
-        (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+        (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\npython_logs:\n  python_log_level: INFO\n")
     with _environment(DAGSTER_HOME=str(home)):
         yield
 

@@ -174,3 +174,10 @@ def test_nothing_but_demo_and_commands_knows_the_sandbox() -> None:
     for file in PACKAGE.rglob("*.py"):
         knows = any(f"{module}.".startswith("klaviyo_assets.sandbox.") for module in imports(file))
         assert not knows or file.parent.name == "sandbox" or file.name in ("cli.py", "demo.py"), file
+
+
+def test_a_backfill_of_many_days_is_one_run() -> None:
+    graph = build_definitions(Settings()).resolve_asset_graph()
+    partitioned = [node for node in map(graph.get, graph.get_all_asset_keys()) if node.is_partitioned]
+    assert {node.key.path[-1] for node in partitioned} == {"event", "person", "global_exclusion", "list_exclusion"}
+    assert {node.backfill_policy for node in partitioned} == {dg.BackfillPolicy.single_run()}

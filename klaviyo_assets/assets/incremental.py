@@ -71,11 +71,11 @@ def _incremental(
                 table_spec(settings, table, group="core"),
                 Extract,
                 is_required=False,
-                backfill_policy=dg.BackfillPolicy.single_run(),
             )
             for table in enabled
         },
         partitions_def=days,
+        backfill_policy=dg.BackfillPolicy.single_run(),
         can_subset=True,
         required_resource_keys={settings.name},
     )
@@ -136,11 +136,15 @@ def _extract(
     described = {
         **used,
         "spool_bytes": writer.spool.bytes,
-        "read_from": read_range.start.isoformat(),
-        "read_to": read_range.end.isoformat() if read_range.end else "now",
-        "synced_through": str(read_range.state.synced_through),
+        "read_from": str(read_range.start),
+        "read_to": str(read_range.end) if read_range.end else "now",
         **({"values_lost": dict(writer.lost)} if writer.lost else {}),
     }
+    if not read_range.state.extends:
+        described["synced_through"] = str(read_range.state.synced_through)
+    keys = context.partition_keys
+    if len(keys) > 1:
+        described["figures_are_of"] = f"all {len(keys)} days from {keys[0]} to {keys[-1]}"
     return Extract(table, spool=writer.spool, scope=scope, states=(read_range.state,), metadata=lambda: described)
 
 

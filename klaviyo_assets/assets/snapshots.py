@@ -137,8 +137,8 @@ def _check(settings: Settings, table: Table) -> dg.AssetChecksDefinition:
     )
     def not_suspiciously_small(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
         account: KlaviyoAccount = getattr(context.resources, settings.name)
-        before, going = account.warehouse.shrinkage(table)
-        metadata = {"live_rows": before, "rows_that_would_be_deleted": going}
+        before, going, staged = account.warehouse.shrinkage(table)
+        metadata = {"snapshot_rows": staged, "live_rows": before, "rows_that_would_be_deleted": going}
         try:
             check_shrink(table, before=before, going=going, guard=settings.delete_guard)
         except SuspiciousSnapshot as error:

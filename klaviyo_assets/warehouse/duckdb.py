@@ -198,18 +198,21 @@ class DuckDBWarehouse(DuckDBResource):
             )
             return count
 
-    def shrinkage(self, spec: TableSpec) -> tuple[int, int]:
-        """Return the number of live rows of a table, and how many of them its staging copy lacks."""
+    def shrinkage(self, spec: TableSpec) -> tuple[int, int, int]:
+        """Return the live rows of a table, how many of them its staging copy lacks, and the rows of that copy."""
         with self._reading() as transaction:
-            if not transaction or not transaction.column_types(spec.name):
-                return 0, 0
+            if not transaction:
+                return 0, 0, 0
+            staging = transaction.table(spec.name, self.staging_schema)
+            staged = transaction.value(f"SELECT count(*) FROM {staging}")
+            if not transaction.column_types(spec.name):
+                return 0, 0, staged
             live = f"{transaction.table(spec.name)} WHERE NOT coalesce({quote(DELETED.name)}, false)"
             lacking = (
-                f"SELECT count(*) FROM (SELECT * FROM {live}) AS live "
-                f"ANTI JOIN {transaction.table(spec.name, self.staging_schema)} AS staged "
+                f"SELECT count(*) FROM (SELECT * FROM {live}) AS live ANTI JOIN {staging} AS staged "
                 f"ON {same_key('live', 'staged', spec.primary_key)}"
             )
-            return transaction.value(f"SELECT count(*) FROM {live}"), transaction.value(lacking)
+            return transaction.value(f"SELECT count(*) FROM {live}"), transaction.value(lacking), staged
 
     def orphans(self, spec: TableSpec, key: ForeignKey) -> int:
         """Return the number of live rows whose foreign key no row of the other table has, deleted ones included."""
