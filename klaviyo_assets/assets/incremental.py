@@ -83,12 +83,12 @@ def _incremental(
         account: KlaviyoAccount = getattr(context.resources, settings.name)
         chosen = [table for table in enabled if table.name in context.op_execution_context.selected_output_names]
         use = account.usage()
-        window = context.partition_time_window
+        now = account.client.now()
         read_range = plan(
             main.name,
-            (window.start, window.end),
+            _days(context, now),
             account.warehouse.state(main.name),
-            now=account.client.now(),
+            now=now,
             overlap=settings.overlap,
             reread=not is_incremental(context, None if config.reread is None else not config.reread),
             run_id=context.run.run_id,
@@ -113,6 +113,19 @@ def _incremental(
                 yield dg.Output(_extract(context, main, table, writers, read_range, used), output_name=table.name)
 
     return incremental
+
+
+def _has_days(context: dg.AssetExecutionContext) -> bool:
+    return context.has_partition_key or context.has_partition_key_range
+
+
+def _days(context: dg.AssetExecutionContext, now: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
+    """Return the run's range of days; today, for a run that was launched without one."""
+    if _has_days(context):
+        return context.partition_time_window.start, context.partition_time_window.end
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    context.log.info("The run has no range of days: it is a sync of today, from the watermark on.")
+    return today, today + dt.timedelta(days=1)
 
 
 def _extract(
@@ -142,7 +155,7 @@ def _extract(
     }
     if not read_range.state.extends:
         described["synced_through"] = str(read_range.state.synced_through)
-    keys = context.partition_keys
+    keys = context.partition_keys if _has_days(context) else []
     if len(keys) > 1:
         described["figures_are_of"] = f"all {len(keys)} days from {keys[0]} to {keys[-1]}"
     return Extract(table, spool=writer.spool, scope=scope, states=(read_range.state,), metadata=lambda: described)

@@ -136,6 +136,18 @@ def test_a_sync_reads_only_what_is_new_and_due(
     assert counts["get_campaigns"] == 0
 
 
+def test_a_sync_without_a_range_continues_from_the_watermark(
+    project: Callable[..., Project], template: Callable[[], Account]
+) -> None:
+    klaviyo = project(template(), tables=only("metric", "campaign_message"))
+    klaviyo.sync(first=-DAYS)
+    metric = klaviyo.account.all("metric")[0].id
+    new = klaviyo.account.add_event(metric, klaviyo.account.clock.now(), properties={"n": 1})
+    assert klaviyo.run("klaviyo_sync").success
+    assert new.id in {row["id"] for row in stored(klaviyo.warehouse, "event")}
+    assert klaviyo.differences("event", "person", "metric") == []
+
+
 def test_history_is_read_newest_first_in_pieces(
     project: Callable[..., Project], template: Callable[[], Account]
 ) -> None:
