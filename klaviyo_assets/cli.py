@@ -1,18 +1,24 @@
-"""The command line: `klaviyo-assets demo | dev | sandbox`."""
+"""The command line: `klaviyo-assets check | demo | dev | sandbox`."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from klaviyo_assets.check import Report
+from dotenv import dotenv_values
 
 
 def _account_options(events: int, profiles: int, days: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -75,34 +81,79 @@ def sandbox(events: int, profiles: int, days: int, seed: int, port: int, rate_li
 
 
 @main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def check(as_json: bool) -> None:
+    """Test the connection: the key, its scopes, the warehouse, and how far every table is.
+
+    Ends with 0 if everything works, 1 if something does not. A missing scope counts only if no table may be skipped
+    (the setting `missing_scope: fail`).
+    """
+    from klaviyo_assets.check import check as run_check
+    from klaviyo_assets.settings import Settings
+
+    settings = Settings()
+    report = run_check(settings)
+    missing = [scope for scope in report.scopes if scope.problem]
+    if as_json:
+        click.echo(json.dumps(report.as_dict(), indent=2))
+    else:
+        _print_report(report)
+    sys.exit(1 if report.problems or (missing and settings.missing_scope == "fail") else 0)
+
+
+def _print_report(report: Report) -> None:
+    click.echo(f"account    {report.account or 'unknown'}")
+    click.echo(f"revision   of the API, supported for {report.revision_days_left} more days")
+    click.echo(f"warehouse  {report.warehouse}")
+    for scope in report.scopes:
+        mark = "missing" if scope.problem else "ok"
+        click.echo(f"{mark:<10} {scope.scope:<18} {', '.join(scope.tables)}")
+        if scope.problem:
+            click.echo(f"{'':<10} {scope.problem}")
+    if report.tables:
+        click.echo(f"\n{'table':<32} {'synced through (UTC)':<26} {'rows':>12}  next due")
+    for table in report.tables:
+        rows = "" if table.rows is None else f"{table.rows:,}"
+        click.echo(f"{table.table:<32} {(table.synced_through or 'never')[:19]:<26} {rows:>12}  {table.next_due}")
+    for problem in report.problems:
+        click.echo(f"\nPROBLEM    {problem}", err=True)
+
+
+@main.command()
 @_account_options(events=50_000, profiles=5_000, days=60)
 @click.option("--port", default=3000, show_default=True, help="Port of the UI, on 127.0.0.1.")
 def dev(events: int, profiles: int, days: int, seed: int, port: int) -> None:
     """Open the Dagster UI: on your account if KLAVIYO_API_KEY is set (also in .env), else on a simulated one."""
     from klaviyo_assets.demo import dagster_home, sandbox_environment, sandbox_process
 
+    try:
+        socket.create_server(("127.0.0.1", port)).close()  # Dagster itself would go on without its UI
+    except OSError as error:
+        raise click.ClickException(
+            f"Port {port} can't be used ({os.strerror(error.errno or 0)}); choose one with --port."
+        ) from error
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)
     with ExitStack() as stack:
         stack.enter_context(dagster_home())
-        if "KLAVIYO_API_KEY" in os.environ or _in_dotenv("KLAVIYO_API_KEY"):
+        if os.environ.get("KLAVIYO_API_KEY") or dotenv_values(".env").get("KLAVIYO_API_KEY"):
             click.echo("Using the Klaviyo account of KLAVIYO_API_KEY.")
         else:
+            click.echo("KLAVIYO_API_KEY is not set: this runs on the simulated account of the sandbox.")
             url = stack.enter_context(sandbox_process(events=events, profiles=profiles, days=days, seed=seed))
             stack.enter_context(sandbox_environment(url, Path("data/demo.duckdb")))
-            click.echo("KLAVIYO_API_KEY is not set: this runs on the simulated account of the sandbox.")
         click.echo(f"The UI will be at http://127.0.0.1:{port}")
-        command = [sys.executable, "-m", "dagster", "dev", "-w", "workspace.yaml", "-p", str(port)]
-        process = subprocess.Popen(command)  # noqa: S603
-        signal.signal(signal.SIGTERM, lambda *_: process.send_signal(signal.SIGINT))
+        what = ["-w", "workspace.yaml"] if Path("workspace.yaml").is_file() else ["-m", "klaviyo_assets.definitions"]
+        # In a group of its own, Ctrl-C reaches Dagster once, from here, and before the sandbox stops.
+        process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-W", "ignore:Function `dev_command`", "-m", "dagster", "dev", *what, "-p", str(port)],
+            process_group=0,
+        )
         try:
             sys.exit(process.wait())
         except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)
             process.wait()
-
-
-def _in_dotenv(name: str) -> bool:
-    """Whether the .env file that Dagster will load sets a variable."""
-    file = Path(".env")
-    return file.is_file() and any(line.strip().startswith(f"{name}=") for line in file.read_text().splitlines())
 
 
 if __name__ == "__main__":

@@ -6,25 +6,27 @@ import warnings
 
 import dagster as dg
 
-# BackfillPolicy is a beta argument of Dagster: one warning per asset, with nothing for a user to do.
-warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy.*")
+from klaviyo_assets.assets.account_history import build_account_history
+from klaviyo_assets.assets.checks import build_checks
+from klaviyo_assets.assets.history import build_history
+from klaviyo_assets.assets.incremental import build_incremental
+from klaviyo_assets.assets.memberships import build_memberships
+from klaviyo_assets.assets.person_passes import build_person_passes
+from klaviyo_assets.assets.reconciliation import build_reconciliation
+from klaviyo_assets.assets.snapshots import build_snapshots
+from klaviyo_assets.assets.specs import io_manager_key, table_key
+from klaviyo_assets.automation.jobs import build_jobs
+from klaviyo_assets.automation.resync import build_resync
+from klaviyo_assets.automation.schedules import build_schedule
+from klaviyo_assets.automation.sensors import build_sensor
+from klaviyo_assets.resources import KlaviyoAccount
+from klaviyo_assets.settings import Settings
+from klaviyo_assets.tables.catalogue import TABLES
+from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.io_manager import WarehouseIOManager
 
-from klaviyo_assets.assets.account_history import build_account_history  # noqa: E402
-from klaviyo_assets.assets.history import build_history  # noqa: E402
-from klaviyo_assets.assets.incremental import build_incremental  # noqa: E402
-from klaviyo_assets.assets.memberships import build_memberships  # noqa: E402
-from klaviyo_assets.assets.person_passes import build_person_passes  # noqa: E402
-from klaviyo_assets.assets.reconciliation import build_reconciliation  # noqa: E402
-from klaviyo_assets.assets.snapshots import build_snapshots  # noqa: E402
-from klaviyo_assets.assets.specs import io_manager_key  # noqa: E402
-from klaviyo_assets.automation.jobs import build_jobs  # noqa: E402
-from klaviyo_assets.automation.resync import build_resync  # noqa: E402
-from klaviyo_assets.automation.schedules import build_schedule  # noqa: E402
-from klaviyo_assets.automation.sensors import build_sensor  # noqa: E402
-from klaviyo_assets.resources import KlaviyoAccount  # noqa: E402
-from klaviyo_assets.settings import Settings  # noqa: E402
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse  # noqa: E402
-from klaviyo_assets.warehouse.io_manager import WarehouseIOManager  # noqa: E402
+# A beta argument of Dagster that the UI's backfills need: one warning per asset, with nothing for a user to do.
+warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy")
 
 
 def build_definitions(
@@ -47,6 +49,8 @@ def build_definitions(
         *build_person_passes(settings),
         *build_account_history(settings),
     ]
+    keys = {key for asset in (*incremental, *whole) for key in asset.keys}
+    checks += build_checks(settings, [table for table in TABLES if table_key(settings, table.name) in keys])
     history, reconciliation = build_history(settings), build_reconciliation(settings)
     sync, backfill, full_refresh = build_jobs(
         settings, incremental=incremental, whole=whole, history=history, reconciliation=reconciliation

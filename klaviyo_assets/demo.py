@@ -35,7 +35,8 @@ def sandbox_process(*, events: int, profiles: int, days: int, seed: int, port: i
     options = {"events": events, "profiles": profiles, "days": days, "seed": seed, "port": port}
     command = [sys.executable, "-m", "klaviyo_assets.cli", "sandbox"]
     command += [f"--{name}={value}" for name, value in options.items()]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    # In a group of its own, so that Ctrl-C does not stop it before the runs that read from it.
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, process_group=0)  # noqa: S603
     try:
         assert process.stdout is not None  # noqa: S101
         url = next((line.split()[-1] for line in process.stdout if "http://" in line), None)
@@ -58,8 +59,9 @@ def sandbox_environment(url: str, database: Path) -> Iterator[None]:
 def dagster_home() -> Iterator[None]:
     """Keep the history of runs in `.dagster_home`, unless the user has a DAGSTER_HOME."""
     home = Path(os.environ.get("DAGSTER_HOME") or ".dagster_home").absolute()
-    home.mkdir(parents=True, exist_ok=True)
-    (home / "dagster.yaml").touch()
+    if not (home / "dagster.yaml").exists():
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\npython_logs:\n  python_log_level: INFO\n")
     with _environment(DAGSTER_HOME=str(home)):
         yield
 
@@ -121,7 +123,8 @@ def sync(
             raise_on_error=False,
         )
     if not result.success:
-        raise click.ClickException(f"{job_name} failed; the reason is above.")
+        checks = [str(check.description) for check in result.get_asset_check_evaluations() if not check.passed]
+        raise click.ClickException("\n".join([f"{job_name} failed; the reason is above.", *checks]))
     _print_table(materializations(result))
 
 
@@ -154,7 +157,10 @@ def _print_table(assets: Mapping[str, Mapping[str, Any]]) -> None:
 
 @contextmanager
 def _progress_bars() -> Iterator[None]:
-    """Draw a bar for each read that reports progress."""
+    """Draw a bar for each read that reports progress, if somebody looks: on a terminal."""
+    if not sys.stdout.isatty():
+        yield
+        return
     with ExitStack() as stack:
         bars: dict[str, Any] = {}
 

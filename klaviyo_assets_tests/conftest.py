@@ -88,7 +88,7 @@ class Project:
 
 def only(*tables: str) -> dict[str, bool]:
     """The `tables` setting that leaves nothing but event, person and these."""
-    return {table.name: table.name in tables for table in CATALOGUE}
+    return {table.name: table.name in ("event", "person", *tables) for table in CATALOGUE}
 
 
 def failures(result: dg.ExecuteInProcessResult) -> list[str]:

@@ -96,15 +96,15 @@ def test_demo_syncs_twice_and_prints_what_landed(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     first, second = done.stdout.split("Now two campaigns are deleted")
     synced, refreshed = counts(first), counts(second)
-    assert synced.keys() == {"event", "person", *TABLES} and refreshed.keys() == set(TABLES)
+    assert synced.keys() >= {"event", "person", *TABLES}
+    assert refreshed.keys() >= set(TABLES) and "event" not in refreshed
     assert synced["event"][:3] == [300, 300, 0] and synced["person"][:3] == [50, 50, 0]
     assert refreshed["campaign"] == [synced["campaign"][0], 0, synced["campaign"][0] - 2, 0, 2]
 
     # Nothing but what is meant to be read in a log: no bars, no codes of a terminal.
     assert done.stdout.isascii() and all(c.isprintable() or c == "\n" for c in done.stdout)
-    starts = ("A simulated", "asset  ", "klaviyo/", "Now two", " are deleted in Klaviyo", "The tables are in", "")
-    strange = [line for line in done.stdout.splitlines() if line and not line.startswith(starts[:-1])]
-    assert strange == []
+    known = ("A simulated Klaviyo account", "asset  ", "klaviyo/", "Now two campaigns", "The tables are in")
+    assert [line for line in done.stdout.splitlines() if line and not line.startswith(known)] == []
 
     warehouse = DuckDBWarehouse(database=str(tmp_path / "data/demo.duckdb"))
     found = warehouse.query("SELECT count(*), count(*) FILTER (_fivetran_deleted) FROM klaviyo.campaign")
@@ -115,6 +115,7 @@ def test_demo_whose_sync_fails_says_why(tmp_path: Path) -> None:
     tables = json.dumps(only("campaign"))
     done = run("demo", *SMALL, cwd=tmp_path, KLAVIYO_TABLES=tables, KLAVIYO_DELETE_GUARD="0")
     assert done.returncode == 1
-    assert "Error: klaviyo_full_refresh failed; the reason is above.\n" in done.stderr
-    assert "campaign: 2 of" in done.stderr
+    assert "Error: klaviyo_full_refresh failed" in done.stderr
+    assert "live rows of campaign did not come with a complete read" in done.stderr
+    assert "`accept_shrink: true`" in done.stderr
     assert counts(done.stdout.split("Now two campaigns are deleted")[1]) == {}

@@ -46,20 +46,22 @@ IDS = TableSpec(name="ids", columns=(Column("id", Type.TEXT),), primary_key=("id
 def build_incremental(settings: Settings) -> list[dg.AssetsDefinition]:
     """Return the assets of EVENT and of PERSON with what else its pages hold.
 
-    They share one daily partitions definition, so that one run takes both.
+    They share one daily partitions definition, so that one run takes both. A table that is off takes with it what
+    comes from its pages.
     """
     days = dg.DailyPartitionsDefinition(start_date=settings.history_start.isoformat(), end_offset=1)
-    return [
-        _incremental(settings, days, (events.EVENT,), read_events),
-        _incremental(settings, days, (profiles.PERSON, *exclusions.TABLES), read_profiles),
-    ]
+    families: tuple[tuple[Sequence[Table], ReadRows], ...] = (
+        ((events.EVENT,), read_events),
+        ((profiles.PERSON, *exclusions.TABLES), read_profiles),
+    )
+    return [_incremental(settings, days, tables, read) for tables, read in families if settings.enabled(tables[0])]
 
 
 def _incremental(
     settings: Settings, days: dg.PartitionsDefinition, tables: Sequence[Table], read: ReadRows
 ) -> dg.AssetsDefinition:
     main = tables[0]
-    enabled = [table for table in tables if settings.enabled(table) or table is main]
+    enabled = [table for table in tables if settings.enabled(table)]
 
     @dg.multi_asset(
         name=f"{settings.name}__{main.name}",
@@ -69,11 +71,11 @@ def _incremental(
                 table_spec(settings, table, group="core"),
                 Extract,
                 is_required=False,
-                backfill_policy=dg.BackfillPolicy.single_run(),
             )
             for table in enabled
         },
         partitions_def=days,
+        backfill_policy=dg.BackfillPolicy.single_run(),
         can_subset=True,
         required_resource_keys={settings.name},
     )
@@ -81,16 +83,16 @@ def _incremental(
         account: KlaviyoAccount = getattr(context.resources, settings.name)
         chosen = [table for table in enabled if table.name in context.op_execution_context.selected_output_names]
         use = account.usage()
-        window = context.partition_time_window
         now, states = account.client.now(), account.warehouse.states()
         known = states.get((main.name, ""))
-        if is_unread_only(context) and known and known.covers(window.start, window.end):
+        wanted = _days(context, now)
+        if is_unread_only(context) and known and known.covers(*wanted):
             context.log.info(f"These days of {main.name} have been read meanwhile.")
             return
         back_to = _back_to(settings, known, states.get((main.name, REREAD)), now)
         read_range = plan(
             main.name,
-            (window.start, window.end),
+            wanted,
             known,
             now=now,
             overlap=settings.overlap,
@@ -140,6 +142,19 @@ def _back_to(
     return back_to and max(back_to, dt.datetime.combine(settings.history_start, dt.time(), dt.UTC))
 
 
+def _has_days(context: dg.AssetExecutionContext) -> bool:
+    return context.has_partition_key or context.has_partition_key_range
+
+
+def _days(context: dg.AssetExecutionContext, now: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
+    """Return the run's range of days; today, for a run that was launched without one."""
+    if _has_days(context):
+        return context.partition_time_window.start, context.partition_time_window.end
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    context.log.info("The run has no range of days: it is a sync of today, from the watermark on.")
+    return today, today + dt.timedelta(days=1)
+
+
 def _extract(
     context: dg.AssetExecutionContext,
     main: Table,
@@ -162,11 +177,15 @@ def _extract(
     described = {
         **used,
         "spool_bytes": writer.spool.bytes,
-        "read_from": read_range.start.isoformat(),
-        "read_to": read_range.end.isoformat() if read_range.end else "now",
-        "synced_through": str(read_range.state.synced_through),
+        "read_from": str(read_range.start),
+        "read_to": str(read_range.end) if read_range.end else "now",
         **({"values_lost": dict(writer.lost)} if writer.lost else {}),
     }
+    if not read_range.state.extends:
+        described["synced_through"] = str(read_range.state.synced_through)
+    keys = context.partition_keys if _has_days(context) else []
+    if len(keys) > 1:
+        described["figures_are_of"] = f"all {len(keys)} days from {keys[0]} to {keys[-1]}"
     return Extract(table, spool=writer.spool, scope=scope, states=tuple(states), metadata=lambda: described)
 
 

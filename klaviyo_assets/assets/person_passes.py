@@ -37,7 +37,9 @@ class SweepConfig(SnapshotConfig, PublishConfig):
 
 
 def build_person_passes(settings: Settings) -> list[dg.AssetsDefinition]:
-    """Return the sweep and, if the settings ask for it, the pass for predictive analytics."""
+    """Return the sweep and, if the settings ask for it, the pass for predictive analytics; nothing without PERSON."""
+    if not settings.enabled(PERSON):
+        return []
     passes = [_sweep(settings)]
     if settings.predictive_analytics != "off":
         passes.append(_predictions(settings))

@@ -137,11 +137,12 @@ def _check(settings: Settings, table: Table) -> dg.AssetChecksDefinition:
     )
     def not_suspiciously_small(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
         account: KlaviyoAccount = getattr(context.resources, settings.name)
-        before, going = account.warehouse.shrinkage(table)
-        metadata = {"live_rows": before, "rows_that_would_be_deleted": going}
+        before, going, staged = account.warehouse.shrinkage(table)
+        metadata = {"snapshot_rows": staged, "live_rows": before, "rows_that_would_be_deleted": going}
         try:
             check_shrink(table, before=before, going=going, guard=settings.delete_guard)
         except SuspiciousSnapshot as error:
+            context.log.error(str(error))
             return dg.AssetCheckResult(passed=False, description=str(error), metadata=metadata)
         return dg.AssetCheckResult(passed=True, metadata=metadata)
 

@@ -46,7 +46,7 @@ def snapshot_spec(settings: Settings, table: Table) -> dg.AssetSpec:
         key=snapshot_key(settings, table.name),
         schema=settings.destination_schema + STAGING,
         group="snapshots",
-        description=f"A complete import of {table.name.upper()}, before it is published.\n\n{table.description}",
+        description=f"Import of {table.name}, before publishing.\n\n{table.description}",
     )
 
 

@@ -31,8 +31,8 @@ def build_jobs(
         dg.define_asset_job(
             f"{settings.name}_sync",
             _all(*incremental, *whole, history, reconciliation),
-            description="Event and person from their watermarks to now, and every table that is due. Needs the range "
-            "tags (or a partition key); days before the watermark are read only if they never were.",
+            description="Event and person from their watermarks to now, and every table that is due. Days of the "
+            "range tags before the watermark are read only if they never were.",
             tags={INCREMENTAL: "true"},
         ),
         dg.define_asset_job(

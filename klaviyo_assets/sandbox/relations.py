@@ -102,6 +102,7 @@ RELATIONS: dict[str, dict[str, Relation]] = {
 
 PARTS: dict[str, tuple[str, ...]] = {
     "campaign": ("campaign-messages",),
+    "campaign-message": ("template",),
     "flow": ("flow-actions",),
     "flow-action": ("flow-messages",),
     "form": ("form-versions",),

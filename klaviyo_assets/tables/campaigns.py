@@ -70,7 +70,7 @@ CAMPAIGN = Table(
         text("subject", "Subject of the first message."),
     ),
     primary_key=("id",),
-    foreign_keys=references(email_template_id="email_template"),
+    foreign_keys=references(email_template_id="email_template", nominal=["email_template_id"]),
 )
 
 CAMPAIGN_LIST = Table(
@@ -84,7 +84,7 @@ CAMPAIGN_LIST = Table(
         text("list_included_or_excluded", "included or excluded; excluded if the campaign names it as both."),
     ),
     primary_key=("campaign_id", "list_id"),
-    foreign_keys=references(campaign_id="campaign", list_id="list"),
+    foreign_keys=references(campaign_id="campaign", list_id="list", nominal=["list_id"]),
 )
 
 CAMPAIGN_MESSAGE = Table(
@@ -116,7 +116,7 @@ CAMPAIGN_MESSAGE = Table(
         timestamp("updated", "When the message last changed."),
     ),
     primary_key=("id",),
-    foreign_keys=references(campaign_id="campaign", template_id="email_template"),
+    foreign_keys=references(campaign_id="campaign", template_id="email_template", nominal=["template_id"]),
 )
 
 CAMPAIGN_MESSAGE_SEND_TIME = Table(

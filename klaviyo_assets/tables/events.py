@@ -53,6 +53,7 @@ EVENT = Table(
         flow_message_id="flow_message",
         metric_id="metric",
         person_id="person",
+        nominal=["campaign_id", "flow_id", "flow_message_id", "metric_id"],
     ),
     partitioned_by="datetime",
     dynamic=PREFIX,

@@ -33,7 +33,7 @@ LIST_EXCLUSION = Table(
         text("reason", "Why, UNSUBSCRIBE for example."),
     ),
     primary_key=("id", "list_id"),
-    foreign_keys=references(id="person", list_id="list"),
+    foreign_keys=references(id="person", list_id="list", nominal=["list_id"]),
 )
 
 TABLES = (GLOBAL_EXCLUSION, LIST_EXCLUSION)

@@ -57,7 +57,7 @@ REVIEW = Table(
         boolean("verified", "Whether the author is known to have bought the product."),
     ),
     primary_key=("id",),
-    foreign_keys=references(item_id="catalog_item"),
+    foreign_keys=references(item_id="catalog_item", nominal=["item_id"]),
 )
 
 WEB_FEED = Table(

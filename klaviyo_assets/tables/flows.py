@@ -111,7 +111,7 @@ FLOW_MESSAGE = Table(
         timestamp("updated", "When the message last changed."),
     ),
     primary_key=("id",),
-    foreign_keys=references(flow_action_id="flow_action", template_id="email_template"),
+    foreign_keys=references(flow_action_id="flow_action", template_id="email_template", nominal=["template_id"]),
 )
 
 TABLES = (FLOW, FLOW_ACTION, FLOW_ACTION_TRACKING_UTM_PARAM, FLOW_TAG, FLOW_MESSAGE)

@@ -70,7 +70,10 @@ CAMPAIGN_REPORT = Table(
     ),
     primary_key=CAMPAIGN_GROUPINGS,
     foreign_keys=references(
-        campaign_id="campaign", campaign_message_id="campaign_message", conversion_metric_id="metric"
+        campaign_id="campaign",
+        campaign_message_id="campaign_message",
+        conversion_metric_id="metric",
+        nominal=["campaign_id", "campaign_message_id"],
     ),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -62,6 +63,9 @@ def json(name: str, description: str) -> Column:
     return Column(name, Type.JSON, description)
 
 
-def references(**tables: str) -> tuple[ForeignKey, ...]:
-    """Declare foreign keys: column name -> the table whose `id` it holds."""
-    return tuple(ForeignKey(column, table) for column, table in tables.items())
+def references(*, nominal: Collection[str] = (), **tables: str) -> tuple[ForeignKey, ...]:
+    """Declare foreign keys: column name -> the table whose `id` it holds.
+
+    nominal: those columns whose values Klaviyo itself keeps although the other object is gone, or never listed.
+    """
+    return tuple(ForeignKey(column, table, nominal=column in nominal) for column, table in tables.items())

@@ -22,7 +22,7 @@ from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.errors import SnapshotMissing, WarehouseLocked
 from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope, Sweep, SyncState
 from klaviyo_assets.warehouse.loading import LoadResult, Transaction, check_shrink
-from klaviyo_assets.warehouse.schema import DELETED, TableSpec
+from klaviyo_assets.warehouse.schema import DELETED, ForeignKey, TableSpec
 from klaviyo_assets.warehouse.spool import Spool, temporary_spool
 from klaviyo_assets.warehouse.sql import quote, same_key
 
@@ -105,7 +105,7 @@ class DuckDBWarehouse(DuckDBResource):
     def store_snapshot(self, spec: TableSpec, spool: Spool, *, synced_at: dt.datetime, state: SyncState) -> LoadResult:
         """Replace the staging copy of a table by a spool's rows, in one transaction."""
         with self._transaction(self.staging_schema, synced_at) as transaction:
-            transaction.sql(f"CREATE SCHEMA IF NOT EXISTS {quote(self.staging_schema)}")
+            transaction.create_schema()
             transaction.sql(f"DROP TABLE IF EXISTS {transaction.table(spec.name)}")
             transaction.ensure(spec)
             added, _ = transaction.fit(spec, spool)
@@ -133,7 +133,7 @@ class DuckDBWarehouse(DuckDBResource):
             transaction.ensure(spec)
             result = transaction.upsert(
                 spec,
-                quote(self.staging_schema, spec.name),
+                transaction.table(spec.name, self.staging_schema),
                 scope=WHOLE_TABLE if publication.infers_deletes else None,
                 guard=None if publication.accept_shrink else guard,
             )
@@ -154,6 +154,16 @@ class DuckDBWarehouse(DuckDBResource):
             )
         return replace(result, corrected=corrected)
 
+    def try_to_write(self) -> None:
+        """Raise what a load would raise, if the warehouse can't be written; change nothing."""
+        with self.connect() as connection:
+            connection.execute("BEGIN TRANSACTION").fetchall()
+            try:
+                transaction = Transaction(connection, self.schema_name, dt.datetime.min)
+                transaction.ensure_state()
+            finally:
+                connection.execute("ROLLBACK").fetchall()
+
     # State
 
     def remember(self, *states: SyncState, synced_at: dt.datetime) -> None:
@@ -170,6 +180,8 @@ class DuckDBWarehouse(DuckDBResource):
             known = sorted({table for table, _ in transaction.read_states()} & set(tables))
             transaction.forget(known)
         return known
+
+    # Reading
 
     def states(self) -> dict[tuple[str, str], SyncState]:
         """Return (table, scope) -> how far it is synced."""
@@ -215,18 +227,35 @@ class DuckDBWarehouse(DuckDBResource):
             )
             return count
 
-    def shrinkage(self, spec: TableSpec) -> tuple[int, int]:
-        """Return the number of live rows of a table, and how many of them its staging copy lacks."""
+    def shrinkage(self, spec: TableSpec) -> tuple[int, int, int]:
+        """Return the live rows of a table, how many of them its staging copy lacks, and the rows of that copy."""
         with self._reading() as transaction:
-            if not transaction or not transaction.column_types(spec.name):
-                return 0, 0
+            if not transaction:
+                return 0, 0, 0
+            staging = transaction.table(spec.name, self.staging_schema)
+            staged = transaction.value(f"SELECT count(*) FROM {staging}")
+            if not transaction.column_types(spec.name):
+                return 0, 0, staged
             live = f"{transaction.table(spec.name)} WHERE NOT coalesce({quote(DELETED.name)}, false)"
             lacking = (
-                f"SELECT count(*) FROM (SELECT * FROM {live}) AS live "
-                f"ANTI JOIN {quote(self.staging_schema, spec.name)} AS staged "
+                f"SELECT count(*) FROM (SELECT * FROM {live}) AS live ANTI JOIN {staging} AS staged "
                 f"ON {same_key('live', 'staged', spec.primary_key)}"
             )
-            return transaction.value(f"SELECT count(*) FROM {live}"), transaction.value(lacking)
+            return transaction.value(f"SELECT count(*) FROM {live}"), transaction.value(lacking), staged
+
+    def orphans(self, spec: TableSpec, key: ForeignKey) -> int:
+        """Return the number of live rows whose foreign key no row of the other table has, deleted ones included."""
+        with self._reading() as transaction:
+            tables = (spec.name, key.table)
+            if not transaction or not all(transaction.column_types(table) for table in tables):
+                return 0
+            count: int = transaction.value(
+                f"SELECT count(*) FROM {transaction.table(spec.name)} AS own "
+                f"ANTI JOIN {transaction.table(key.table)} AS other "
+                f"ON own.{quote(key.column)} = other.{quote(key.references)} "
+                f"WHERE own.{quote(key.column)} IS NOT NULL AND NOT coalesce(own.{quote(DELETED.name)}, false)"
+            )
+            return count
 
     def read(
         self,
@@ -240,14 +269,14 @@ class DuckDBWarehouse(DuckDBResource):
 
         snapshot: read the staging copy. window: only rows whose `column` lies in [start, end), UTC.
         """
-        relation = quote(self.staging_schema if snapshot else self.schema_name, table)
-        statement = f"SELECT * FROM {relation}"
-        parameters: list[dt.datetime] = []
+        where, parameters = "", []
         if column and window:
-            statement += f" WHERE {quote(column)} >= ? AND {quote(column)} < ?"
+            where = f" WHERE {quote(column)} >= ? AND {quote(column)} < ?"
             parameters = [moment.astimezone(dt.UTC).replace(tzinfo=None) for moment in window]
         with self.connect() as connection:
-            return connection.sql(statement, params=parameters).to_arrow_table()
+            transaction = Transaction(connection, self.schema_name, dt.datetime.min)
+            relation = transaction.table(table, self.staging_schema if snapshot else None)
+            return connection.sql(f"SELECT * FROM {relation}{where}", params=parameters).to_arrow_table()
 
     # Connections
 

@@ -57,7 +57,12 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
                     spool.write_all(obj.batches)
                     result = self._load(obj, spool, synced_at)
                     extra = {"spool_bytes": spool.bytes, **obj.metadata()}
-        context.add_output_metadata({**_metadata(result), **extra, "seconds": round(time.monotonic() - began, 3)})
+        seconds = round(time.monotonic() - began, 3)
+        context.add_output_metadata({**_metadata(result), **extra, "seconds": seconds})
+        context.log.info(
+            f"{context.asset_key.to_user_string()}: {result.rows:,} rows came, {result.inserted:,} new, "
+            f"{result.updated:,} updated, {result.deleted:,} deleted, in {seconds:.1f} s."
+        )
 
     def _load(self, extract: Extract, spool: Spool, synced_at: dt.datetime) -> LoadResult:
         if extract.snapshot:

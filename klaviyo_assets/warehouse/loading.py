@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import duckdb
@@ -65,7 +66,11 @@ class Transaction:
     connection: duckdb.DuckDBPyConnection
     schema: str
     synced_at: dt.datetime
-    _seen: dict[str, dict[str, Type]] = field(default_factory=dict)
+
+    @cached_property
+    def catalog(self) -> str:
+        """Name of the database. Names carry it, because a schema may be called as its database is: klaviyo.duckdb."""
+        return str(self.value("SELECT current_database()"))
 
     def sql(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and fetch everything: an unfetched result blocks the connection in DuckDB 2."""
@@ -75,9 +80,13 @@ class Transaction:
         """Return the first column of the first row."""
         return self.sql(statement, parameters)[0][0]
 
-    def table(self, name: str) -> str:
-        """Return the quoted name of a table of this schema."""
-        return quote(self.schema, name)
+    def table(self, name: str, schema: str | None = None) -> str:
+        """Return the quoted name of a table of this schema, or of another one."""
+        return quote(self.catalog, schema or self.schema, name)
+
+    def create_schema(self) -> None:
+        """Create the schema if it is not there."""
+        self.sql(f"CREATE SCHEMA IF NOT EXISTS {quote(self.catalog, self.schema)}")
 
     # Tables and columns
 
@@ -96,7 +105,7 @@ class Transaction:
 
     def ensure(self, spec: TableSpec) -> None:
         """Create the schema and the table, or add the declared columns that an existing table lacks."""
-        self.sql(f"CREATE SCHEMA IF NOT EXISTS {quote(self.schema)}")
+        self.create_schema()
         declared = spec.types | {column.name: column.type for column in SYSTEM_COLUMNS}
         self.create(spec.name, declared)
         existing = self.column_types(spec.name)
@@ -395,7 +404,7 @@ class Transaction:
 
     def ensure_state(self) -> None:
         """Create `_sync_state` if it is not there."""
-        self.sql(f"CREATE SCHEMA IF NOT EXISTS {quote(self.schema)}")
+        self.create_schema()
         self.create(STATE_TABLE, _STATE_COLUMNS)
 
 

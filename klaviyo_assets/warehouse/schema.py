@@ -36,11 +36,15 @@ class Column:
 
 @dataclass(frozen=True)
 class ForeignKey:
-    """`column` holds values of `table`.`references`; documented, not enforced."""
+    """`column` holds values of `table`.`references`; documented, not enforced.
+
+    nominal: the source itself has values that no row of the other table has.
+    """
 
     column: str
     table: str
     references: str = "id"
+    nominal: bool = False
 
 
 @dataclass(frozen=True)

@@ -53,11 +53,18 @@ def test_a_sync_a_change_and_a_sync(project: Callable[..., Project], template: C
 
     campaigns = [c for c in account.all("campaign") if c.attributes["status"] == "Sent"]
     gone = [c.id for c in campaigns if not c.attributes["archived"]][:2]
+    copies = [
+        t
+        for c in gone
+        for m in account.related("campaign", c, "campaign-messages")
+        for t in account.related("campaign-message", m, "template")
+    ]
     messages = [m for c in gone for m in account.related("campaign", c, "campaign-messages")]
     archived = next(c.id for c in campaigns if not c.attributes["archived"] and c.id not in gone)
     brought_back = next(c.id for c in campaigns if c.attributes["archived"])
     for campaign in gone:
         account.delete("campaign", campaign)
+    assert copies and not any(account.get("template", copy) for copy in copies)
     account.archive("campaign", archived)
     account.unarchive("campaign", brought_back)
     metric = next(m.id for m in account.all("metric") if m.attributes["name"] == "Clicked Email")
@@ -129,6 +136,18 @@ def test_a_sync_reads_only_what_is_new_and_due(
     assert counts["get_campaigns"] == 0
 
 
+def test_a_sync_without_a_range_continues_from_the_watermark(
+    project: Callable[..., Project], template: Callable[[], Account]
+) -> None:
+    klaviyo = project(template(), tables=only("metric", "campaign_message"))
+    klaviyo.sync(first=-DAYS)
+    metric = klaviyo.account.all("metric")[0].id
+    new = klaviyo.account.add_event(metric, klaviyo.account.clock.now(), properties={"n": 1})
+    assert klaviyo.run("klaviyo_sync").success
+    assert new.id in {row["id"] for row in stored(klaviyo.warehouse, "event")}
+    assert klaviyo.differences("event", "person", "metric") == []
+
+
 def test_history_is_read_newest_first_in_pieces(
     project: Callable[..., Project], template: Callable[[], Account]
 ) -> None:
@@ -197,7 +216,10 @@ def test_a_full_refresh_holds_everything_that_klaviyo_has(
     on = {table.name: not table.name.endswith("_report") for table in CATALOGUE}
     klaviyo = project(template(), tables=on, memberships="weekly", predictive_analytics="weekly")
     klaviyo.sync(first=-DAYS)
-    klaviyo.refresh()
+    result = klaviyo.refresh()
+    checks = {(c.asset_key.path[-1], c.check_name): c for c in result.get_asset_check_evaluations()}
+    assert [key for key, check in checks.items() if not check.passed] == []
+    assert ("flow_action", "foreign_keys") in checks and ("campaign_list", "foreign_keys") in checks
     assert klaviyo.differences(*(TABLES | MORE_TABLES | OPTIONAL_TABLES).keys() - {"person"}) == []
     persons = differences(klaviyo.account, klaviyo.warehouse, "person", ("id",), person_with_predictions)
     assert persons == []

@@ -222,11 +222,11 @@ def test_publishing_a_snapshot_upserts_flags_and_corrects_lookups(tmp_path: Path
         warehouse.publish(publication, synced_at=NOON, guard=0.5)
     load(warehouse, [{"id": "e1", "note": "Old name", "metric": "m1"}, {"id": "e2", "note": "Other", "metric": "m2"}])
     snapshot(warehouse, [{"id": "m1", "note": "Old name"}, {"id": "m2", "note": "Other"}])
-    assert rows(warehouse, "klaviyo_staging.metric") and warehouse.shrinkage(METRIC) == (0, 0)
+    assert rows(warehouse, "klaviyo_staging.metric") and warehouse.shrinkage(METRIC) == (0, 0, 2)
     assert warehouse.publish(publication, synced_at=NOON, guard=0.5).corrected == 0
 
     snapshot(warehouse, [{"id": "m1", "note": "New name"}], NOON + DAY)
-    assert warehouse.shrinkage(METRIC) == (2, 1)
+    assert warehouse.shrinkage(METRIC) == (2, 1, 1)
     result = warehouse.publish(publication, synced_at=NOON + DAY, guard=0.5)
     assert (result.updated, result.deleted, result.corrected) == (1, 1, 1)
     assert [(row["note"], row["_fivetran_deleted"]) for row in rows(warehouse, "klaviyo.metric")] == [
@@ -240,6 +240,15 @@ def test_publishing_a_snapshot_upserts_flags_and_corrects_lookups(tmp_path: Path
         warehouse.publish(publication, synced_at=NOON + 2 * DAY, guard=0.5)
     accepted = replace(publication, accept_shrink=True)
     assert warehouse.publish(accepted, synced_at=NOON + 2 * DAY, guard=0.5).deleted == 1
+
+
+def test_orphans_are_rows_whose_parent_nobody_knows(tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path)
+    load(warehouse, [{"id": "e1", "note": "m1"}, {"id": "e2", "note": "m2"}, {"id": "e3", "note": None}])
+    snapshot(warehouse, [{"id": "m1", "note": "known"}])
+    assert warehouse.orphans(EVENT, ForeignKey("note", "metric")) == 0, "nothing to compare with yet"
+    warehouse.publish(Publication(METRIC), synced_at=NOON, guard=0.5)
+    assert warehouse.orphans(EVENT, ForeignKey("note", "metric")) == 1
 
 
 # State

@@ -62,15 +62,16 @@ class Report:
         body = {"data": {"type": self.path.strip("/").removesuffix("s"), "attributes": attributes}}
         rows: list[Row] = []
         cursor: str | None = None
+        followed: set[str | None] = {None}
         while True:
             page = client.post(self.operation, self.path, body, {"page_cursor": cursor})
             rows += self.rows(page.json(), metric)[self.table.name]
             if page.next is None:
                 return rows
-            following = parse_qs(urlsplit(page.next).query).get("page_cursor", [None])[0]
-            if following is None or following == cursor:
+            cursor = parse_qs(urlsplit(page.next).query).get("page_cursor", [None])[0]
+            if cursor in followed:
                 raise PaginationError(self.operation, "the report does not say how it goes on")
-            cursor = following
+            followed.add(cursor)
 
 
 CAMPAIGNS = Report(

@@ -1,0 +1,83 @@
+"""The connection test, as users and scripts see it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from klaviyo_assets.check import PROBES, check
+from klaviyo_assets.cli import main
+from klaviyo_assets.sandbox.generate import generate_account
+from klaviyo_assets.tables.catalogue import TABLES
+from klaviyo_assets_tests.conftest import Project, only
+
+SPEC = Path(__file__).parents[1] / ".." / "shared" / "reference" / "klaviyo_openapi.json"
+
+
+@pytest.fixture
+def klaviyo(project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch) -> Project:
+    made = project(
+        generate_account(events=50, profiles=20, days=2, seed=1), tables=only("metric", "integration", "list")
+    )
+    monkeypatch.setenv("KLAVIYO_API_URL", made.sandbox.url)
+    monkeypatch.setenv("KLAVIYO_DUCKDB_PATH", made.settings.duckdb_path)
+    monkeypatch.setenv("KLAVIYO_TABLES", json.dumps(made.settings.tables))
+    return made
+
+
+def test_everything_works(klaviyo: Project) -> None:
+    result = CliRunner().invoke(main, ["check"])
+    assert result.exit_code == 0, result.output
+    assert "Acme Tea" in result.output and "events:read" in result.output and "never" in result.output
+    klaviyo.sync(first=-2)
+    report = json.loads(CliRunner().invoke(main, ["check", "--json"]).output)
+    assert report["problems"] == []
+    metric = next(table for table in report["tables"] if table["table"] == "metric")
+    assert metric["rows"] == len(klaviyo.account.all("metric")) and metric["next_due"] == "every sync"
+    assert "pk_sandbox" not in json.dumps(report)
+
+
+def test_a_missing_scope_is_named_with_its_tables(klaviyo: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    klaviyo.account.keys["pk_sandbox"] = frozenset({"events:read", "metrics:read", "profiles:read"})
+    result = CliRunner().invoke(main, ["check"])
+    assert result.exit_code == 0
+    assert "missing    lists:read         list" in result.output
+    monkeypatch.setenv("KLAVIYO_MISSING_SCOPE", "fail")
+    assert CliRunner().invoke(main, ["check"]).exit_code == 1
+
+
+def test_problems_say_what_to_do(klaviyo: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KLAVIYO_API_KEY", "pk_wrong")
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setenv("KLAVIYO_DUCKDB_PATH", str(tmp_path / "folder"))
+    result = CliRunner().invoke(main, ["check"])
+    assert result.exit_code == 1
+    assert "KLAVIYO_API_KEY" in result.output and "can't be written" in result.output
+    assert "pk_wrong" not in result.output
+    monkeypatch.delenv("KLAVIYO_API_KEY")
+    assert "is not set" in CliRunner().invoke(main, ["check"]).output
+
+
+def test_every_family_is_probed_and_every_scope_is_the_documents() -> None:
+    assert {table.family for table in TABLES} == {family for probe in PROBES.values() for family in probe.families}
+    if not SPEC.exists():
+        pytest.skip("Klaviyo's OpenAPI document is not here")
+    paths = msgspec.json.decode(SPEC.read_bytes())["paths"]
+    for scope, probe in PROBES.items():
+        operation = paths[f"/api{probe.path}"]["get"]
+        assert operation["operationId"] == probe.operation
+        assert scope in json.dumps(operation)
+
+
+def test_the_probes_agree_with_the_sandbox(project: Callable[..., Project]) -> None:
+    everything = {table.name: True for table in TABLES}
+    account = generate_account(events=50, profiles=20, days=2, seed=1)
+    klaviyo = project(account, tables=everything, memberships="weekly")
+    report = check(klaviyo.settings)
+    assert [scope.problem for scope in report.scopes if scope.problem] == []
+    assert {scope.scope for scope in report.scopes} == set(PROBES)

@@ -1,0 +1,183 @@
+"""The package as Dagster and its users meet it: it loads without a word, describes itself, and its layers hold."""
+
+from __future__ import annotations
+
+import ast
+import datetime as dt
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.workspace.load import location_origins_from_yaml_paths
+
+from klaviyo_assets.definitions import build_definitions
+from klaviyo_assets.settings import Settings
+from klaviyo_assets.tables.catalogue import TABLES, table
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "klaviyo_assets"
+EVERYTHING = {each.name: True for each in TABLES}
+WEEKLY = dt.timedelta(days=8)
+"""When what is read every week counts as stale."""
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("KLAVIYO_", "DAGSTER_"))}
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def specs(settings: Settings) -> list[dg.AssetSpec]:
+    return list(build_definitions(settings).resolve_all_asset_specs())
+
+
+def freshness(spec: dg.AssetSpec) -> tuple[Any, Any]:
+    """When an asset counts as stale, and when a warning comes before."""
+    policy: Any = spec.freshness_policy
+    return policy.fail_window.to_timedelta(), policy.warn_window and policy.warn_window.to_timedelta()
+
+
+# Loading
+
+
+def test_importing_the_definitions_says_nothing() -> None:
+    done = python("-W", "error", "-c", "import klaviyo_assets.definitions")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_dagster_validates_the_workspace() -> None:
+    done = python("-W", "ignore", "-m", "dagster", "definitions", "validate", "-w", "workspace.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Validation successful for code location klaviyo." in done.stdout
+    (origin,) = location_origins_from_yaml_paths([str(ROOT / "workspace.yaml")])
+    assert origin.location_name == "klaviyo"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"name": "shop_dk", "schema": "Shop's DK", "tables": EVERYTHING},
+        {"history_start": dt.date(2026, 1, 1), "sync_interval": dt.timedelta(minutes=15)},
+        {"tables": {**dict.fromkeys(EVERYTHING, False), "event": True}},
+    ],
+    ids=["default", "named", "history", "fewest"],
+)
+def test_definitions_of_any_settings_are_loadable(given: dict[str, Any]) -> None:
+    settings = Settings(**given)
+    definitions = build_definitions(settings)
+    dg.Definitions.validate_loadable(definitions)
+    jobs = {job.name for job in definitions.resolve_all_job_defs()}
+    assert {f"{settings.name}_{job}" for job in ("sync", "backfill", "full_refresh")} <= jobs
+    keys = {spec.key for spec in specs(settings)}
+    wanted = {each.name for each in TABLES if settings.enabled(each)}
+    assert {key.path[-1] for key in keys} & EVERYTHING.keys() >= wanted - {"list_person", "segment_person"}
+    assert {key.path[0] for key in keys} <= {settings.name, f"{settings.name}_staging"}
+
+
+def test_two_accounts_fit_into_one_code_location() -> None:
+    both = dg.Definitions.merge(
+        build_definitions(Settings()), build_definitions(Settings(**{"name": "shop_dk", "schema": "shop_dk"}))
+    )
+    dg.Definitions.validate_loadable(both)
+
+
+# What assets say of themselves
+
+
+@pytest.mark.parametrize("name", ["klaviyo", "shop_dk"])
+def test_every_asset_describes_itself(name: str) -> None:
+    interval = dt.timedelta(minutes=30)
+    passes = {"memberships": "weekly", "predictive_analytics": "weekly"}
+    settings = Settings(
+        **{"name": name, "schema": f"{name}_raw", "tables": EVERYTHING, "sync_interval": interval, **passes}
+    )
+    found = specs(settings)
+    assert {spec.key.path[-1] for spec in found} >= set(EVERYTHING)
+    for spec in found:
+        prefix, of = spec.key.path
+        staging = prefix == f"{name}_staging"
+        assert spec.description and spec.description.endswith("."), spec.key
+        assert spec.kinds == {"klaviyo", "duckdb"}, spec.key
+        group = "snapshots" if staging else (spec.group_name or "").removeprefix(f"{name}_")
+        assert group in ("core", "tables", "snapshots"), spec.key
+        assert spec.group_name == (group if name == "klaviyo" else f"{name}_{group}"), spec.key
+        if of not in EVERYTHING:
+            # An asset that completes the rows of another one's table.
+            assert spec.metadata["dagster/table_name"] == f"{name}_raw.person", spec.key
+            assert freshness(spec) == (WEEKLY, None), spec.key
+            continue
+
+        assert spec.metadata["dagster/table_name"] == f"{name}_raw{'_staging' if staging else ''}.{of}"
+        schema = spec.metadata["dagster/column_schema"]
+        assert isinstance(schema, dg.TableSchema)
+        columns = {column.name: column for column in schema.columns}
+        assert columns.keys() == {*table(of).types, "_fivetran_synced", "_fivetran_deleted"}, spec.key
+        assert [column for column in columns.values() if not column.description or not column.type] == [], spec.key
+        stale_after = {
+            **dict.fromkeys(("event", "person"), (2 * interval, interval)),
+            **dict.fromkeys(("list_person", "segment_person"), (WEEKLY, None)),
+        }
+        assert freshness(spec) == stale_after.get(of, (dt.timedelta(hours=24), None)), spec.key
+
+
+# Layers
+
+ALLOWED = {
+    "api": ({"klaviyo_assets.api"}, {"requests", "msgspec"}),
+    "tables": (
+        {"klaviyo_assets.tables", "klaviyo_assets.warehouse.schema", "klaviyo_assets.warehouse.columns"},
+        {"msgspec", "anyascii"},
+    ),
+    "warehouse": (
+        {"klaviyo_assets.warehouse"},
+        {"dagster", "dagster_duckdb", "duckdb", "filelock", "msgspec", "pandas", "pyarrow", "pydantic"},
+    ),
+    "sandbox": ({"klaviyo_assets.sandbox"}, {"msgspec", "requests", "starlette", "uvicorn"}),
+}
+"""Folder -> what its modules may import of this package, and of others."""
+IO = {"http", "io", "os", "pathlib", "shutil", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "urllib"}
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Full names of the modules that a module imports, wherever it does."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level and node.module, f"{file} imports relatively"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("layer", ALLOWED)
+def test_a_layer_imports_nothing_from_above(layer: str) -> None:
+    own, others = ALLOWED[layer]
+    files = sorted((PACKAGE / layer).rglob("*.py"))
+    assert len(files) > 5
+    for file in files:
+        for module in imports(file):
+            top = module.partition(".")[0]
+            if top == "klaviyo_assets":
+                assert any(f"{module}.".startswith(f"{allowed}.") for allowed in own), f"{file.name}: {module}"
+            else:
+                assert top in others or top in sys.stdlib_module_names, f"{file.name}: {module}"
+                assert layer != "tables" or top not in IO, f"{file.name}: {module}"
+
+
+def test_nothing_but_demo_and_commands_knows_the_sandbox() -> None:
+    for file in PACKAGE.rglob("*.py"):
+        knows = any(f"{module}.".startswith("klaviyo_assets.sandbox.") for module in imports(file))
+        assert not knows or file.parent.name == "sandbox" or file.name in ("cli.py", "demo.py"), file
+
+
+def test_a_backfill_of_many_days_is_one_run() -> None:
+    graph = build_definitions(Settings()).resolve_asset_graph()
+    partitioned = [node for node in map(graph.get, graph.get_all_asset_keys()) if node.is_partitioned]
+    assert {node.key.path[-1] for node in partitioned} == {"event", "person", "global_exclusion", "list_exclusion"}
+    assert {node.backfill_policy for node in partitioned} == {dg.BackfillPolicy.single_run()}
