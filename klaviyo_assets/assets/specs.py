@@ -79,7 +79,7 @@ def progress_spec(
         table_key(settings, name),
         group_name=_group(settings, "core"),
         description=description,
-        kinds={"klaviyo"},
+        kinds={"klaviyo", "duckdb"},
         owners=list(settings.owners),
         deps=deps,
         skippable=True,
