@@ -125,13 +125,14 @@ def klaviyo_counts(
     counts: dict[str, dict[dt.date, int]] = {}
     for metric in names:
         try:
-            counts[metric] = _counts_of(client, metric, start, end)
+            counts[metric] = counts_of(client, metric, start, end)
         except InvalidRequest as error:
             context.log.warning(f"The metric {names[metric]} can't be compared: {error}")
     return names, counts
 
 
-def _counts_of(client: KlaviyoClient, metric: str, start: dt.datetime, end: dt.datetime) -> dict[dt.date, int]:
+def counts_of(client: KlaviyoClient, metric: str, start: dt.datetime, end: dt.datetime) -> dict[dt.date, int]:
+    """Return the number of a metric's events on each day in [start, end): midnights, UTC."""
     counts: dict[dt.date, int] = {}
     while start < end:
         until = min(start + LONGEST, end)

@@ -11,6 +11,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from klaviyo_assets.api import KlaviyoClient
+from klaviyo_assets.assets.due import UNREAD_ONLY
+from klaviyo_assets.assets.ranges import midnight
+from klaviyo_assets.assets.reconciliation import counts_of
+from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.automation.schedules import cron
 from klaviyo_assets.sandbox.account import Account
 from klaviyo_assets.sandbox.faults import Call, Status
@@ -213,6 +218,17 @@ def test_a_chunk_that_fails_is_tried_again_after_the_next_sync(daemon: Callable[
     assert klaviyo.differences("event", "person") == []
 
 
+def test_a_run_for_unread_days_reads_no_day_that_has_been_read_since(daemon: Callable[..., Daemon]) -> None:
+    automatic = daemon()
+    klaviyo = automatic.klaviyo
+    automatic.sync()
+    tags = {RANGE_START: klaviyo.day(-3), RANGE_END: klaviyo.day(-2)}
+    for flags, windows in (({UNREAD_ONLY: "true"}, 0), ({}, 1)):
+        klaviyo.sandbox.requests.clear()
+        assert automatic.launch("klaviyo_backfill", dg.RunRequest(tags=tags | flags)).success
+        assert len(read_windows(klaviyo)) == windows
+
+
 def test_a_key_that_may_not_read_profiles_gets_the_history_of_events(daemon: Callable[..., Daemon]) -> None:
     automatic = daemon()
     automatic.klaviyo.account.keys["pk_sandbox"] = frozenset(
@@ -275,6 +291,18 @@ def any_of_day(klaviyo: Project, ids: set[str], offset: int) -> str:
 
 
 # Reconciliation
+
+
+def test_years_of_numbers_are_asked_for_one_by_one(daemon: Callable[..., Daemon]) -> None:
+    klaviyo = daemon().klaviyo
+    account = klaviyo.account
+    metric = account.all("metric")[0].id
+    for ago in (500, 500, 900):
+        account.add_event(metric, noon(ago))
+    with KlaviyoClient("pk_sandbox", base_url=klaviyo.sandbox.url) as client:
+        counts = counts_of(client, metric, midnight(noon(1000)), midnight(noon(200)))
+    assert {day: count for day, count in counts.items() if count} == {noon(500).date(): 2, noon(900).date(): 1}
+    assert len(counts) == 800 and len(klaviyo.sandbox.requests.of("query_metric_aggregates")) == 3
 
 
 def test_days_whose_numbers_differ_are_found_and_read_again(daemon: Callable[..., Daemon]) -> None:
