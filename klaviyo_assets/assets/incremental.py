@@ -5,6 +5,7 @@ import gc
 import logging
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -84,15 +85,23 @@ def _incremental(
         chosen = [table for table in enabled if table.name in context.op_execution_context.selected_output_names]
         use = account.usage()
         now = account.client.now()
-        read_range = plan(
-            main.name,
-            _days(context, now),
-            account.warehouse.state(main.name),
-            now=now,
-            overlap=settings.overlap,
-            reread=not is_incremental(context, None if config.reread is None else not config.reread),
-            run_id=context.run.run_id,
-        )
+        days_wanted = _days(context, now)
+        states = account.warehouse.states()
+        reread = not is_incremental(context, None if config.reread is None else not config.reread)
+        # Each table has a watermark of its own: a run may end between two loads, or be of one table only.
+        plans = [
+            plan(
+                table.name,
+                days_wanted,
+                states.get((table.name, "")),
+                now=now,
+                overlap=settings.overlap,
+                reread=reread,
+                run_id=context.run.run_id,
+            )
+            for table in chosen
+        ]
+        read_range = min(plans, key=lambda planned: planned.start)
         bound = f"to {read_range.end}" if read_range.end else "on"
         context.log.info(f"Reading {main.name} from {read_range.start} {bound}.")
         with ExitStack() as stack:
@@ -140,10 +149,11 @@ def _extract(
     writer = writers[table.name]
     if writer.lost:
         context.log.warning(f"Values of {table.name} that do not fit their column's type are NULL: {writer.lost}.")
+    state = replace(read_range.state, table=table.name)
     if table is not main:
         # The page of a profile shows all of its exclusions: those that are not on it are gone.
         ids = Scope(table.primary_key[0], values=writers[IDS.name].spool)
-        return Extract(table, spool=writer.spool, scope=ids, guarded=False)
+        return Extract(table, spool=writer.spool, scope=ids, guarded=False, states=(state,), metadata=lambda: used)
     complete = read_range.complete
     scope = Scope(table.partitioned_by, *complete) if complete and table.version is None else None
     described = {
@@ -158,7 +168,7 @@ def _extract(
     keys = context.partition_keys if _has_days(context) else []
     if len(keys) > 1:
         described["figures_are_of"] = f"all {len(keys)} days from {keys[0]} to {keys[-1]}"
-    return Extract(table, spool=writer.spool, scope=scope, states=(read_range.state,), metadata=lambda: described)
+    return Extract(table, spool=writer.spool, scope=scope, states=(state,), metadata=lambda: described)
 
 
 def read_events(account: KlaviyoAccount, chosen: ReadRange, report: Progress, log: logging.Logger) -> Iterator[Batch]:
