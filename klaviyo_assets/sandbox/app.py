@@ -39,7 +39,7 @@ from klaviyo_assets.sandbox.limits import RateLimiter, RateLimits
 from klaviyo_assets.sandbox.operations import OPERATIONS
 from klaviyo_assets.sandbox.pages import Pages
 from klaviyo_assets.sandbox.query import Pairs, parameter_rate, parse_query
-from klaviyo_assets.sandbox.reports import answer_post
+from klaviyo_assets.sandbox.reports import REPORT_PAGE, answer_post
 
 JSON_API = "application/vnd.api+json"
 REVISIONS = frozenset(f"{year}-{date}" for year in (2025, 2026) for date in ("01-15", "04-15", "07-15", "10-15")) - {
@@ -117,6 +117,7 @@ class App:
         self.pages = Pages(account)
         self.limiter = RateLimiter(account.clock, rate_limits)
         self.latency = latency
+        self.report_page_size = REPORT_PAGE
         self.faults: list[FaultHook] = []
         self.requests = RequestLog()
         self._numbers: Counter[str] = Counter()
@@ -182,7 +183,8 @@ class App:
                 if operation.method == "POST":
                     if "json" not in headers.get("content-type", ""):
                         raise ApiError(415, "unsupported_media_type", "Unsupported media type in request.")
-                    content = answer_post(self.account, query, body, origin + path, f"{origin}/api")
+                    size = self.report_page_size
+                    content = answer_post(self.account, query, body, origin + path, f"{origin}/api", page_size=size)
                 else:
                     content = self.pages.answer(query, id, origin + path, f"{origin}/api")
                 return Answer(200, content, limits)

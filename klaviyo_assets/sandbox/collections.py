@@ -82,7 +82,8 @@ class Operation:
     """One operation: GET of a collection, a resource, a related collection or its ids, or POST of a query.
 
     `path` is below `/api` and may hold one `{id}`; `type` is that of the primary data. `sort` is the default order.
-    `required` names filter fields of which one has to be there, `ignored` those that Klaviyo accepts without effect.
+    `required` names filter fields of which one has to be there, `ignored` those that Klaviyo accepts without effect,
+    `failing` the filters, as `any(form_type)`, that it answers with 500.
     `extra_fields` are attributes that this operation shows besides the usual ones. `next` and `prev` links are null
     at the ends of a collection, or left out when `bare_links`.
     """
@@ -97,6 +98,7 @@ class Operation:
     filters: Mapping[str, Filter] = field(default_factory=dict)
     required: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    failing: tuple[str, ...] = ()
     sorts: tuple[str, ...] = ()
     sort: str = "id"
     includes: tuple[str, ...] = ()

@@ -19,6 +19,7 @@ _TOKEN = re.compile(
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "equals": lambda found, wanted: found == wanted,
     "any": lambda found, wanted: found == wanted,
+    "contains-any": lambda found, wanted: found == wanted,
     "greater-than": lambda found, wanted: found > wanted,
     "greater-or-equal": lambda found, wanted: found >= wanted,
     "less-than": lambda found, wanted: found < wanted,

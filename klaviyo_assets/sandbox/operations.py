@@ -53,7 +53,7 @@ OPERATIONS: dict[str, Operation] = {}
 
 
 def _operation(id: str, path: str, type: str, rate: Rate, scopes: str, **options: Any) -> None:
-    for name in ("includes", "sorts", "required", "ignored", "extra_fields"):
+    for name in ("includes", "sorts", "required", "ignored", "failing", "extra_fields"):
         if name in options:
             options[name] = tuple(options[name].split())
     OPERATIONS[id] = Operation(id=id, path=path, type=type, rate=rate, scopes=tuple(scopes.split()), **options)
@@ -288,7 +288,8 @@ _resource(
 )  # fmt: skip
 _related(
     "get_versions_for_form", "get_version_ids_for_form", "/forms/{id}/form-versions", "form-version", S, "forms:read",
-    page=Page(20, 100), filters=FORM_VERSIONS, sorts="created_at updated_at", bare_links=True,
+    page=Page(20, 100), filters=FORM_VERSIONS, failing="any(form_type)", sorts="created_at updated_at",
+    bare_links=True,
 )  # fmt: skip
 _operation("get_form_version", "/form-versions/{id}", "form-version", S, "forms:read", includes="form")
 _related(
@@ -358,3 +359,4 @@ _operation(
     method="POST",
 )  # fmt: skip
 _operation("query_flow_values", "/flow-values-reports", "flow-values-report", REPORT, "flows:read", method="POST")
+_operation("query_flow_series", "/flow-series-reports", "flow-series-report", REPORT, "flows:read", method="POST")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -151,6 +151,19 @@ def decode_event_cursor(text: str) -> tuple[int, str]:
     except (msgspec.DecodeError, UnicodeError):
         raise _invalid_cursor() from None
     return second, event_id
+
+
+def encode_report_cursor(groupings: Sequence[str]) -> str:
+    """The cursor behind a result of a report: the JSON list of its groupings, base64 without padding."""
+    return _encode(msgspec.json.encode(groupings).decode())
+
+
+def decode_report_cursor(text: str) -> tuple[str, ...]:
+    """The groupings that a cursor points behind. Raises `ApiError` 400."""
+    try:
+        return msgspec.json.decode(_decode(text), type=tuple[str, ...])
+    except msgspec.DecodeError:
+        raise _invalid_cursor() from None
 
 
 def _walk(value: Any, path: list[str]) -> list[Any]:

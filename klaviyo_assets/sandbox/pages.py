@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -45,12 +46,15 @@ class Pages:
     """Answers GET requests from an account.
 
     With `ties`, cursors that lack an id at Klaviyo lack it here too, so that rows with equal values are skipped at a
-    page boundary; without, they get one exactly there.
+    page boundary; without, they get one exactly there. With `unsorted_archive`, archived email campaigns come slightly
+    out of order. With `loose_bounds`, `greater-than` includes the bound for campaigns and flows.
     """
 
     def __init__(self, account: Account) -> None:
         self.account = account
         self.ties = False
+        self.unsorted_archive = False
+        self.loose_bounds = False
         self._views: dict[tuple[str, ...], tuple[Any, list[Row]]] = {}
 
     def answer(self, query: Query, id: str | None, url: str, root: str) -> bytes:
@@ -142,10 +146,11 @@ class Pages:
         operation = query.operation
         fields = operation.cursor.fields(query.sort_field)
         key = decode_cursor(query.cursor, fields, operation.cursor) if query.cursor is not None else None
+        conditions = self._conditions(query)
         selected = (
             row
             for row in after(_narrow(rows, query), key, descending=query.descending)
-            if matches(self.account, row, query.conditions)
+            if matches(self.account, row, conditions)
         )
         page = list(selected if query.size is None else islice(selected, query.size + 1))
         cursor = None
@@ -154,6 +159,9 @@ class Pages:
             tie = not self.ties and last.key[:-1] == following.key[:-1]
             cursor = encode_cursor(last, fields, operation.cursor, tie=tie)
             page = page[: query.size]
+        if self.unsorted_archive and _is_email_archive(query):
+            # The cursor above is that of the last row in order: whatever the order on a page, the next one goes on.
+            page = [row for place in range(0, len(page), 2) for row in reversed(page[place : place + 2])]
         links: dict[str, Any] = {}
         unpaginated = query.size is None and operation.relationship is not None
         if cursor is not None or not (operation.bare_links or unpaginated):
@@ -163,6 +171,14 @@ class Pages:
         else:
             data = [serializer.row(row) for row in page]
         return _document(data, serializer, page, query.link(url), links, many=True)
+
+    def _conditions(self, query: Query) -> tuple[Condition, ...]:
+        if not (self.loose_bounds and query.operation.type in ("campaign", "flow")):
+            return query.conditions
+        return tuple(
+            replace(each, operator="greater-or-equal") if each.operator == "greater-than" else each
+            for each in query.conditions
+        )
 
     def _rows(self, query: Query) -> list[Row]:
         operation = query.operation
@@ -258,6 +274,11 @@ def _narrow(rows: list[Row], query: Query) -> list[Row]:
         elif condition.operator.startswith("less"):
             stop = min(stop, bisect_right(rows, bound, key=lambda row: row.key[0]))
     return rows[start:stop] if (start, stop) != (0, len(rows)) else rows
+
+
+def _is_email_archive(query: Query) -> bool:
+    asked = {each.field: each.values for each in query.conditions}
+    return asked.get("archived") == (True,) and asked.get("messages.channel") == ("email",)
 
 
 def _link(query: Query, url: str, cursor: str | None) -> dict[str, Any]:

@@ -172,6 +172,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "flow": "archived created definition name status trigger_type updated",
         "flow-action": "created definition updated",
         "flow-message": "channel created definition updated",
+        "flow-series-report": "date_times results",
         "flow-values-report": "results",
         "form": "ab_test created_at definition name status updated_at",
         "form-version": "ab_test created_at form_type status updated_at variation_name",

@@ -8,7 +8,7 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from klaviyo_assets.sandbox.collections import Operation, ParameterRate
-from klaviyo_assets.sandbox.errors import invalid
+from klaviyo_assets.sandbox.errors import ApiError, invalid
 from klaviyo_assets.sandbox.filters import Condition, parse_filter
 from klaviyo_assets.sandbox.parameters import FIELDS
 from klaviyo_assets.sandbox.relations import relation
@@ -49,14 +49,17 @@ class Query:
         """`url` with the parameters of the request, on the page of `cursor` if one is given."""
         pairs = list(self.pairs)
         if cursor is not None:
-            pairs = [pair for pair in pairs if pair[0] != "page[cursor]"] + [("page[cursor]", cursor)]
+            name = "page_cursor" if self.operation.method == "POST" else "page[cursor]"
+            pairs = [pair for pair in pairs if pair[0] != name] + [(name, cursor)]
         return f"{url}?{urlencode(pairs)}" if pairs else url
 
 
 def parse_query(operation: Operation, pairs: Pairs, now: datetime) -> Query:
-    """Check the parameters; raises the `ApiError` 400 that Klaviyo answers to those it does not allow."""
+    """Check the parameters; raises the `ApiError` that Klaviyo answers to those it does not allow or fails on."""
     values = dict(pairs)
     conditions = parse_filter(values["filter"], operation.filters, now) if values.get("filter") else []
+    if any(f"{each.operator}({each.field})" in operation.failing for each in conditions):
+        raise ApiError(500, "error", "A server error occurred.")
     asked = {condition.field for condition in conditions}
     if operation.required and not asked & set(operation.required):
         wanted = " or ".join(operation.required)

@@ -1,177 +1,170 @@
-"""Answers to POST requests: metric aggregates, campaign and flow values."""
+"""Answers to POST requests: metric aggregates, and reports of what became of the messages of campaigns and flows."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import msgspec
 
-from klaviyo_assets.sandbox.account import Account, Event, format_datetime
-from klaviyo_assets.sandbox.collections import date, text
-from klaviyo_assets.sandbox.errors import invalid
-from klaviyo_assets.sandbox.filters import Condition, parse_datetime, parse_filter
+from klaviyo_assets.sandbox.account import Account, Event
+from klaviyo_assets.sandbox.aggregates import choices, metric_aggregate
+from klaviyo_assets.sandbox.collections import text
+from klaviyo_assets.sandbox.errors import ApiError, invalid
+from klaviyo_assets.sandbox.filters import Condition, parse_filter
+from klaviyo_assets.sandbox.message_events import STATISTICS, Counts, Message, message_events, statistics_of
+from klaviyo_assets.sandbox.order import decode_report_cursor, encode_report_cursor
 from klaviyo_assets.sandbox.query import Query
 from klaviyo_assets.sandbox.serialize import encode
+from klaviyo_assets.sandbox.timeframes import YEAR, floor, periods, timeframe
 
-MEASUREMENTS = ("count", "sum_value", "unique")
-INTERVALS = ("hour", "day", "week", "month")
-YEAR = timedelta(days=366)
-RECEIVED = ("Received Email", "Received SMS", "Received Text Message", "Received Push")
-STATISTICS: dict[str, tuple[str, ...]] = {
-    "delivered": RECEIVED,
-    "opens": ("Opened Email", "Opened Push"),
-    "clicks": ("Clicked Email", "Clicked SMS", "Clicked Text Message"),
-    "bounced": ("Bounced Email",),
-    "failed": ("Failed to Deliver SMS", "Failed to Deliver Text Message"),
-    "spam_complaints": ("Marked Email as Spam",),
-    "unsubscribes": ("Unsubscribed", "Unsubscribed from Email Marketing", "Unsubscribed from SMS Marketing"),
+_DETAILS = ("send_channel", "tag_id", "tag_name", "text_message_format", "variation", "variation_name")
+GROUPINGS = {
+    "campaign": ("campaign_id", "campaign_message_id", "campaign_message_name", *_DETAILS),
+    "flow": ("flow_id", "flow_message_id", "flow_message_name", "flow_name", *_DETAILS),
 }
-"""Counted statistics of a message and the metrics whose events they count."""
+"""What results may be grouped and filtered by."""
 
-RATES: dict[str, tuple[str, str]] = {
-    "open_rate": ("opens_unique", "delivered"),
-    "click_rate": ("clicks_unique", "delivered"),
-    "click_to_open_rate": ("clicks_unique", "opens_unique"),
-    "delivery_rate": ("delivered", "recipients"),
-    "bounce_rate": ("bounced", "recipients"),
-    "failed_rate": ("failed", "recipients"),
-    "bounced_or_failed_rate": ("bounced_or_failed", "recipients"),
-    "spam_complaint_rate": ("spam_complaints", "delivered"),
-    "unsubscribe_rate": ("unsubscribe_uniques", "delivered"),
-    "conversion_rate": ("conversion_uniques", "delivered"),
-    "average_order_value": ("conversion_value", "conversions"),
-    "revenue_per_recipient": ("conversion_value", "delivered"),
+AUDIENCE = ("group", "group_name")
+"""What results of campaigns may be grouped by as well."""
+
+CHANNELS = ("email", "sms", "push-notification", "whatsapp")
+INTERVALS = {
+    "hourly": ("hour", timedelta(days=7)),
+    "daily": ("day", timedelta(days=60)),
+    "weekly": ("week", YEAR),
+    "monthly": ("month", timedelta(weeks=52)),
 }
-_PAGE = 500
+"""Intervals of a series, and the longest timeframe of each."""
+
+REPORT_PAGE = 500
 
 
-def answer_post(account: Account, query: Query, body: bytes, url: str, root: str) -> bytes:
-    """The document for a POST request; raises `ApiError` 400 for a request that Klaviyo would refuse."""
-    try:
-        attributes = msgspec.json.decode(body)["data"]["attributes"]
-    except (msgspec.DecodeError, KeyError, TypeError):
-        raise invalid("The request body is not a valid JSON:API document.", pointer="/data") from None
+def answer_post(
+    account: Account, query: Query, body: bytes, url: str, root: str, *, page_size: int = REPORT_PAGE
+) -> bytes:
+    """The document for a POST request; raises `ApiError` 400 for a request that Klaviyo would refuse.
+
+    `page_size` is the number of results on a page of a report.
+    """
     type = query.operation.type
-    cursor: str | None
+    try:
+        attributes = msgspec.convert(msgspec.json.decode(body)["data"]["attributes"], dict[str, Any])
+    except (msgspec.DecodeError, msgspec.ValidationError, KeyError, TypeError):
+        raise invalid("The request body is not a valid JSON:API document.", pointer="/data") from None
+    links = {}
     if type == "metric-aggregate":
-        content, cursor = metric_aggregate(account, attributes)
+        content, following = metric_aggregate(account, attributes)
         links = {"links": {"self": f"{root}/metric-aggregates/"}}
     else:
-        content, cursor = values_report(account, type.partition("-")[0], attributes), None
-        links = {}
+        cursor = dict(query.pairs).get("page_cursor")
+        content, behind = report(account, type, attributes, cursor, page_size)
+        following = None if behind is None else query.link(url, behind)
     fields = query.fields.get(type)
     shown = content if fields is None else {name: value for name, value in content.items() if name in fields}
-    id = str(uuid5(NAMESPACE_URL, body.decode()))
     document = {
-        "data": {"type": type, "id": id, "attributes": shown, **links},
-        "links": {"self": query.link(url), "next": cursor, "prev": None},
+        "data": {"type": type, "id": str(uuid5(NAMESPACE_URL, body.decode())), "attributes": shown, **links},
+        "links": {"self": query.link(url), "next": following, "prev": None},
     }
     return encode(document)
 
 
-def metric_aggregate(account: Account, attributes: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
-    """`dates` and `data` of one metric, and the cursor of the next page of dimensions."""
-    metric_id = str(attributes.get("metric_id"))
-    if account.get("metric", metric_id) is None:
-        raise invalid(f"Metric with id {metric_id} does not exist.", pointer="/data/attributes/metric_id")
-    measurements = _choices(attributes, "measurements", MEASUREMENTS)
-    interval = attributes.get("interval", "day")
-    if interval not in INTERVALS:
-        raise invalid(f"'{interval}' is not a valid choice for 'interval'.", pointer="/data/attributes/interval")
-    zone = _zone(attributes.get("timezone", "UTC"))
-    start, end, conditions = _range(attributes.get("filter") or [], zone, account.clock.now())
-    by = attributes.get("by") or []
-    dates = list(_dates(start, end, interval, zone))
-    groups: dict[tuple[str, ...], list[list[Event]]] = defaultdict(lambda: [[] for _ in dates])
-    if not by:
-        groups[()]
-    position = {date: index for index, date in enumerate(dates)}
-    for event in _events(account, start, end, metric_id):
-        dimensions = tuple(_dimension(account, event, name) for name in by)
-        if all(condition.allows(_dimension(account, event, condition.field)) for condition in conditions):
-            bucket = _floor(datetime.fromtimestamp(event.occurred_at, zone), interval)
-            groups[dimensions][position[max(bucket, dates[0])]].append(event)
-    rows = sorted(groups.items())
-    size = int(attributes.get("page_size") or _PAGE)
-    first = int(attributes.get("page_cursor") or 0)
-    content = {
-        "dates": [format_datetime(date) for date in dates],
-        "data": [
-            {
-                "dimensions": list(dimensions),
-                "measurements": {name: [_measure(name, events) for events in buckets] for name in measurements},
-            }
-            for dimensions, buckets in rows[first : first + size]
-        ],
-    }
-    return content, str(first + size) if first + size < len(rows) else None
+def report(
+    account: Account, type: str, attributes: Mapping[str, Any], cursor: str | None, size: int
+) -> tuple[dict[str, Any], str | None]:
+    """One page of a report, and the cursor of the next: `results`, with the `date_times` of a series.
 
-
-def values_report(account: Account, kind: str, attributes: dict[str, Any]) -> dict[str, Any]:
-    """`results` per message of a campaign or flow, for messages that were sent in the timeframe."""
-    start, end = _timeframe(account, attributes.get("timeframe") or {})
+    Everything counts for the time at which its message was sent, as in Klaviyo's own reports, and in the time zone of
+    the account. `type` is `campaign-values-report`, `flow-values-report` or `flow-series-report`.
+    """
+    kind, shape, _ = type.split("-")
+    zone = ZoneInfo(account.all("account")[0].attributes.get("timezone", "UTC"))
+    start, end = timeframe(attributes.get("timeframe"), account.clock.now().astimezone(zone))
+    interval = _interval(attributes.get("interval"), end - start) if shape == "series" else None
     conversion = attributes.get("conversion_metric_id")
     if account.get("metric", str(conversion)) is None:
-        raise invalid("A valid conversion_metric_id is required.", pointer="/data/attributes/conversion_metric_id")
-    allowed = {
-        name: text("equals", "contains-any[]", "any[]") for name in (f"{kind}_id", f"{kind}_message_id", "send_channel")
-    }
-    conditions = parse_filter(attributes["filter"], allowed, account.clock.now()) if attributes.get("filter") else []
-    counted: dict[tuple[str, str], dict[str, list[Event]]] = defaultdict(lambda: defaultdict(list))
-    names = {each.id: each.attributes.get("name") for each in account.all("metric")}
-    of_metric = {metric: stat for stat, metrics in STATISTICS.items() for metric in metrics}
-    for event in _events(account, start, end, None):
-        name = names.get(event.metric_id or "")
-        if event.metric_id == conversion and event.attribution:
-            message = event.attribution.get(f"{kind}-message")
-            owner = event.attribution.get(kind)
-            if message and owner:
-                counted[owner, message]["conversions"].append(event)
-        elif name in of_metric:
-            properties = event.properties
-            message, flow = properties.get("$message"), properties.get("$flow")
-            if message and bool(flow) == (kind == "flow"):
-                sender = _campaign_message(account, message) if kind == "campaign" else (str(flow), message)
-                counted[sender][of_metric[name]].append(event)
-    results = []
-    for (owner, message), events in sorted(counted.items()):
-        groupings = {
-            f"{kind}_id": owner,
-            f"{kind}_message_id": message,
-            "send_channel": _channel(account, kind, message),
-        }
-        if all(condition.allows(groupings[condition.field]) for condition in conditions):
-            values = _statistics(events)
-            asked = attributes.get("statistics") or []
-            results.append({"groupings": groupings, "statistics": {name: values.get(name, 0.0) for name in asked}})
-    return {"results": results}
+        raise _wrong("A valid conversion_metric_id is required.", "conversion_metric_id")
+    statistics = choices(dict(attributes), "statistics", STATISTICS)
+    group_by = _group_by(kind, attributes.get("group_by"))
+    conditions = _conditions(kind, attributes.get("filter"), account.clock.now())
+
+    moments = list(periods(start, end, interval)) if interval else [start]
+    place = {moment: number for number, moment in enumerate(moments)}
+    sent: dict[Message, list[tuple[int, str, Event]]] = defaultdict(list)
+    for message, statistic, second, event in message_events(account, kind, str(conversion)):
+        moment = datetime.fromtimestamp(second, zone)
+        if start <= moment < end:
+            sent[message].append((place[floor(moment, interval)] if interval else 0, statistic, event))
+    results: dict[tuple[str, ...], tuple[dict[str, Any], list[Counts]]] = {}
+    for message, events in sent.items():
+        for groupings in _groupings(account, kind, message, group_by, conditions):
+            key = tuple(value or "" for value in groupings.values())
+            _, counts = results.setdefault(key, (groupings, [defaultdict(list) for _ in moments]))
+            for number, statistic, event in events:
+                counts[number][statistic].append(event)
+
+    behind = () if cursor is None else decode_report_cursor(cursor)
+    keys = sorted(key for key in results if key > behind)
+    page = []
+    for groupings, counts in (results[key] for key in keys[:size]):
+        values = [statistics_of(each) for each in counts]
+        series = {name: [each[name] for each in values] for name in statistics}
+        shown = series if interval else {name: each[0] for name, each in series.items()}
+        page.append({"groupings": groupings, "statistics": shown})
+    content: dict[str, Any] = {"results": page}
+    if interval:
+        content["date_times"] = [moment.isoformat() for moment in moments]
+    return content, encode_report_cursor(keys[size - 1]) if len(keys) > size else None
 
 
-def _statistics(events: dict[str, list[Event]]) -> dict[str, float]:
-    values = {name: float(len(events[name])) for name in (*STATISTICS, "conversions")}
-    unique: Callable[[str], float] = lambda name: float(len({event.profile_id for event in events[name]}))  # noqa: E731
-    values["opens_unique"], values["clicks_unique"] = unique("opens"), unique("clicks")
-    values["unsubscribe_uniques"], values["conversion_uniques"] = unique("unsubscribes"), unique("conversions")
-    values["bounced_or_failed"] = values["bounced"] + values["failed"]
-    values["recipients"] = values["delivered"] + values["bounced_or_failed"]
-    values["conversion_value"] = sum((_value(event) for event in events["conversions"]), 0.0)
-    for name, (part, whole) in RATES.items():
-        values[name] = values[part] / values[whole] if values[whole] else 0.0
-    return values
+def _groupings(
+    account: Account, kind: str, message: Message, names: list[str], conditions: list[Condition]
+) -> Iterator[dict[str, str | None]]:
+    """What a message is grouped by, once for each tag if that is asked for; nothing if the filter leaves it out."""
+    tags: list[str | None] = [*account.related(kind, message.owner, "tags")] or [None]
+    for condition in conditions:
+        values = {_attribute(account, kind, message, tag, condition.field) for tag in tags}
+        combine: Callable[..., bool] = all if condition.operator == "contains-all" else any
+        if not combine(wanted in values for wanted in condition.values):
+            return
+    for tag in tags if {"tag_id", "tag_name"} & set(names) else [None]:
+        yield {name: _attribute(account, kind, message, tag, name) for name in names}
 
 
-def _campaign_message(account: Account, id: str) -> tuple[str, str]:
-    """Campaign and message of `$message`, which may name either."""
-    owners = account.related("campaign-message", id, "campaign")
-    if owners:
-        return owners[0], id
-    messages = account.related("campaign", id, "campaign-messages")
-    return id, messages[0] if messages else id
+def _attribute(account: Account, kind: str, message: Message, tag: str | None, name: str) -> str | None:
+    """An attribute of a message; None for the groups of an audience and the formats of texts, which nothing tells."""
+    match name.removeprefix(f"{kind}_"):
+        case "id":
+            return message.owner
+        case "message_id":
+            return message.id
+        case "variation":
+            return message.variation
+        case "send_channel":
+            return _channel(account, kind, message.id)
+        case "message_name":
+            return _name(account, f"{kind}-message", message.id)
+        case "variation_name":
+            return _name(account, f"{kind}-message", message.variation)
+        case "name":
+            return _name(account, kind, message.owner)
+        case "tag_id":
+            return tag
+        case "tag_name":
+            return _name(account, "tag", tag)
+    return None
+
+
+def _name(account: Account, type: str, id: str | None) -> str | None:
+    resource = account.get(type, id) if id else None
+    if resource is None:
+        return None
+    definition = resource.attributes.get("definition") or {}
+    return resource.attributes.get("name") or definition.get("name") or definition.get("label")
 
 
 def _channel(account: Account, kind: str, message_id: str) -> str:
@@ -179,122 +172,42 @@ def _channel(account: Account, kind: str, message_id: str) -> str:
     if message is None:
         return "email"
     channel = message.attributes.get("channel") or (message.attributes.get("definition") or {}).get("channel")
-    return {"mobile_push": "push-notification"}.get(str(channel).lower(), str(channel).lower())
+    name = str(channel).lower().replace("_", "")
+    return "push-notification" if name == "mobilepush" else name
 
 
-def _events(account: Account, start: datetime, end: datetime, metric_id: str | None) -> Iterator[Event]:
-    now = account.clock.timestamp()
-    low, high = (int(start.timestamp()), ""), (int(end.timestamp()), "")
-    for event in account.events.between(low, high):
-        if event.visible_at <= now and metric_id in (None, event.metric_id):
-            yield event
+def _interval(name: Any, length: timedelta) -> str:
+    if not isinstance(name, str) or name not in INTERVALS:
+        raise _wrong(f"'{name}' is not a valid choice for 'interval'.", "interval")
+    interval, longest = INTERVALS[name]
+    if length > longest:
+        raise _wrong(f"The timeframe of an {name} series may be at most {longest.days} days.", "timeframe")
+    return interval
 
 
-def _dimension(account: Account, event: Event, name: str) -> str:
-    if name.startswith("$attributed_"):
-        attribution = event.attribution or {}
-        message = attribution.get("flow-message") or attribution.get("campaign-message")
-        return {
-            "$attributed_flow": attribution.get("flow"),
-            "$attributed_message": message,
-            "$attributed_variation": attribution.get("flow-message-variation"),
-        }.get(name) or ""
-    value = event.properties.get(name)
-    return "" if value is None else str(value)
+def _group_by(kind: str, names: Any) -> list[str]:
+    required = (f"{kind}_id", f"{kind}_message_id")
+    if names is None:
+        return [*required, "send_channel"]
+    found = choices({"group_by": names}, "group_by", GROUPINGS[kind] + (AUDIENCE if kind == "campaign" else ()))
+    if not set(required) <= set(found):
+        raise _wrong(f"{' and '.join(required)} are required in group_by.", "group_by")
+    return found
 
 
-def _measure(name: str, events: list[Event]) -> float:
-    if name == "count":
-        return float(len(events))
-    if name == "unique":
-        return float(len({event.profile_id for event in events}))
-    return sum((_value(event) for event in events), 0.0)
+def _conditions(kind: str, source: Any, now: datetime) -> list[Condition]:
+    if not source:
+        return []
+    allowed = {name: text("equals", "contains-any[]") for name in GROUPINGS[kind]}
+    allowed |= {name: text("contains-any[]", "contains-all[]") for name in ("tag_id", "tag_name")}
+    allowed["send_channel"] = text("equals", "contains-any[]", choices=CHANNELS)
+    conditions = parse_filter(str(source), allowed, now)
+    if len({each.field for each in conditions}) < len(conditions):
+        raise _wrong("Only one filter can be used per attribute.", "filter")
+    if any(len(each.values) > 100 for each in conditions):
+        raise _wrong("A list of a filter may have at most 100 items.", "filter")
+    return conditions
 
 
-def _value(event: Event) -> float:
-    value = event.properties.get("$value")
-    return float(value) if isinstance(value, int | float) else 0.0
-
-
-def _choices(attributes: dict[str, Any], name: str, allowed: tuple[str, ...]) -> list[str]:
-    values = attributes.get(name) or []
-    wrong = [value for value in values if value not in allowed]
-    if wrong or not values:
-        raise invalid(f"'{wrong[0] if wrong else ''}' is not a valid choice for '{name}'.", pointer="/data/attributes")
-    return values
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise invalid(f"'{name}' is not a valid timezone.", pointer="/data/attributes/timezone") from None
-
-
-def _range(filters: list[str] | str, zone: ZoneInfo, now: datetime) -> tuple[datetime, datetime, list[Condition]]:
-    source = filters if isinstance(filters, str) else ",".join(filters)
-    names = ("$flow", "$message", "$variation", "$attributed_flow", "$attributed_message", "Campaign Name", "URL")
-    allowed = {name: text("equals", "any[]") for name in names}
-    allowed["datetime"] = date("greater-or-equal", "less-than", past=False)
-    conditions = parse_filter(source, allowed, now) if source else []
-    bounds = {each.operator: each.values[0] for each in conditions if each.field == "datetime"}
-    if bounds.keys() != {"greater-or-equal", "less-than"}:
-        raise invalid(
-            "A datetime filter with greater-or-equal and less-than is required.", pointer="/data/attributes/filter"
-        )
-    # Bounds are local times of the requested time zone: an offset in them is not taken into account.
-    start, end = (bounds[name].replace(tzinfo=zone) for name in ("greater-or-equal", "less-than"))
-    if end <= start or end - start > YEAR:
-        raise invalid("The datetime range must be positive and at most one year.", pointer="/data/attributes/filter")
-    return start, end, [each for each in conditions if each.field != "datetime"]
-
-
-def _floor(moment: datetime, interval: str) -> datetime:
-    if interval == "hour":
-        return moment.replace(minute=0, second=0, microsecond=0)
-    day = moment.replace(hour=0, minute=0, second=0, microsecond=0)
-    if interval == "week":
-        return day - timedelta(days=day.weekday())
-    return day.replace(day=1) if interval == "month" else day
-
-
-def _dates(start: datetime, end: datetime, interval: str, zone: ZoneInfo) -> Iterator[datetime]:
-    current = _floor(start, interval)
-    while current < end:
-        yield current
-        if interval == "hour":
-            current = (current.astimezone(UTC) + timedelta(hours=1)).astimezone(zone)
-        elif interval == "month":
-            current = _floor(current + timedelta(days=32), "month")
-        else:
-            current += timedelta(days=7 if interval == "week" else 1)
-
-
-def _timeframe(account: Account, timeframe: dict[str, Any]) -> tuple[datetime, datetime]:
-    zone = ZoneInfo(account.all("account")[0].attributes.get("timezone", "UTC"))
-    today = _floor(account.clock.now().astimezone(zone), "day")
-    tomorrow = today + timedelta(days=1)
-    if "key" in timeframe:
-        month, week = today.replace(day=1), _floor(today, "week")
-        known: dict[str, tuple[datetime, datetime]] = {
-            "today": (today, tomorrow),
-            "yesterday": (today - timedelta(days=1), today),
-            "this_week": (week, tomorrow),
-            "last_week": (week - timedelta(days=7), week),
-            "this_month": (month, tomorrow),
-            "last_month": (_floor(month - timedelta(days=1), "month"), month),
-            "this_year": (month.replace(month=1), tomorrow),
-            "last_year": (month.replace(month=1, year=month.year - 1), month.replace(month=1)),
-            **{f"last_{days}_days": (tomorrow - timedelta(days=days), tomorrow) for days in (7, 30, 90, 365)},
-            "last_3_months": (tomorrow - timedelta(days=91), tomorrow),
-            "last_12_months": (tomorrow - timedelta(days=365), tomorrow),
-        }
-        if timeframe["key"] in known:
-            return known[timeframe["key"]]
-    try:
-        start, end = (parse_datetime(timeframe[name]).replace(tzinfo=zone) for name in ("start", "end"))
-    except (KeyError, TypeError, ValueError):
-        raise invalid("A valid timeframe is required.", pointer="/data/attributes/timeframe") from None
-    if end <= start or end - start > YEAR:
-        raise invalid("The timeframe must be positive and at most one year.", pointer="/data/attributes/timeframe")
-    return start, end
+def _wrong(detail: str, attribute: str) -> ApiError:
+    return invalid(detail, pointer=f"/data/attributes/{attribute}")

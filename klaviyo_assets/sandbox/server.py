@@ -99,6 +99,33 @@ class Sandbox:
     def ties(self, skip: bool) -> None:
         self._app.pages.ties = skip
 
+    @property
+    def unsorted_archive(self) -> bool:
+        """Whether archived email campaigns come slightly out of order, as Klaviyo's sometimes do."""
+        return self._app.pages.unsorted_archive
+
+    @unsorted_archive.setter
+    def unsorted_archive(self, unsorted: bool) -> None:
+        self._app.pages.unsorted_archive = unsorted
+
+    @property
+    def loose_bounds(self) -> bool:
+        """Whether `greater-than` returns campaigns and flows on the bound as well, as Klaviyo's sometimes does."""
+        return self._app.pages.loose_bounds
+
+    @loose_bounds.setter
+    def loose_bounds(self, loose: bool) -> None:
+        self._app.pages.loose_bounds = loose
+
+    @property
+    def report_page_size(self) -> int:
+        """Results on a page of a report of campaigns or flows."""
+        return self._app.report_page_size
+
+    @report_page_size.setter
+    def report_page_size(self, size: int) -> None:
+        self._app.report_page_size = size
+
     def start(self) -> Self:
         """Begin to serve; returns once requests are answered. Raises `OSError` when the port is taken."""
         listening = self._socket = socket.create_server((HOST, self._port))

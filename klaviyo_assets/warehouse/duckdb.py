@@ -103,15 +103,23 @@ class DuckDBWarehouse(DuckDBResource):
         return LoadResult(sweep.keys.rows, 0, 0, deleted=deleted, row_count=row_count)
 
     def store_snapshot(self, spec: TableSpec, spool: Spool, *, synced_at: dt.datetime, state: SyncState) -> LoadResult:
-        """Replace the staging copy of a table by a spool's rows, in one transaction."""
+        """Replace the staging copy of a table by a spool's rows, in one transaction.
+
+        A read that began before the one that is there already changes nothing: what came into being between the two
+        would look deleted.
+        """
         with self._transaction(self.staging_schema, synced_at) as transaction:
             transaction.create_schema()
+            destination = replace(transaction, schema=self.schema_name)
+            destination.ensure_state()
+            before = destination.read_state(spec.name, SNAPSHOT)
+            if _is_newer(before, state) and transaction.column_types(spec.name):
+                count = transaction.value(f"SELECT count(*) FROM {transaction.table(spec.name)}")
+                return LoadResult(spool.rows, 0, 0, older=spool.rows, row_count=count)
             transaction.sql(f"DROP TABLE IF EXISTS {transaction.table(spec.name)}")
             transaction.ensure(spec)
             added, _ = transaction.fit(spec, spool)
             result = transaction.upsert(spec, spool)
-            destination = replace(transaction, schema=self.schema_name)
-            destination.ensure_state()
             destination.write_state(replace(state, rows=result.rows))
         return replace(result, columns_added=tuple(added))
 
@@ -352,3 +360,9 @@ class DuckDBWarehouse(DuckDBResource):
                     waiting = True
                 sleep(pause)
                 pause = min(pause * 1.5, 2.0)
+
+
+def _is_newer(before: SyncState | None, state: SyncState) -> bool:
+    if before is None or before.synced_through is None or state.synced_through is None:
+        return False
+    return before.synced_through > state.synced_through

@@ -282,7 +282,9 @@ class Transaction:
     def _flag_vanished(self, spec: TableSpec, scope: Scope, guard: float | None) -> int:
         condition, parameters = _inside(scope)
         table = self.table(spec.name)
-        live = f"{condition} AND {_NOT_DELETED}"
+        # What a later run has written was seen after this one began to read.
+        live = f"{condition} AND {_NOT_DELETED} AND coalesce({quote(SYNCED.name)} <= ?, true)"
+        parameters = [*parameters, self.synced_at]
         vanished = (
             f"{live} AND NOT EXISTS (SELECT 1 FROM {_STAGE} WHERE {same_key(spec.name, _STAGE, spec.primary_key)})"
         )

@@ -10,6 +10,7 @@ import pytest
 
 from klaviyo_assets.sandbox.account import Account
 from klaviyo_assets.sandbox.generate import generate_account
+from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets_tests.conftest import Project, only
 from klaviyo_assets_tests.expected import stored
 
@@ -121,6 +122,33 @@ def test_suppressions_come_and_go(klaviyo: Project) -> None:
     assert keys(klaviyo, "global_exclusion", "person_id", deleted=False) == before - {lifted} | {added}
     assert keys(klaviyo, "global_exclusion", "person_id", deleted=True) == {lifted}
     assert keys(klaviyo, "list_exclusion", "list_id", "id", deleted=True) == {(list_id, person)}
+
+
+def test_a_load_that_fails_leaves_its_own_watermark_behind(project: Callable[..., Project]) -> None:
+    """PERSON and its exclusions come from the same pages; what one of them has loaded says nothing of the others."""
+    yesterday = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+    account = generate_account(events=10, profiles=20, days=3, seed=2, now=yesterday)
+    account.clock.set(yesterday)
+    klaviyo = project(account, tables=only("global_exclusion", "list_exclusion"))
+    klaviyo.sync(first=-3)
+    person = next(
+        p.id for p in account.all("profile") if not p.attributes["subscriptions"]["email"]["marketing"]["suppression"]
+    )
+    account.suppress(person, "SPAM_COMPLAINT")
+    account.clock.advance(dt.timedelta(hours=5))  # longer than the overlap
+    load = DuckDBWarehouse.load
+
+    def fail(self: DuckDBWarehouse, spec: Any, *arguments: Any, **options: Any) -> Any:
+        if spec.name == "global_exclusion":
+            raise OSError("No space left on device")
+        return load(self, spec, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DuckDBWarehouse, "load", fail)
+        assert not klaviyo.run("klaviyo_sync", 0).success
+    account.clock.advance(dt.timedelta(hours=5))
+    klaviyo.sync()
+    assert person in keys(klaviyo, "global_exclusion", "person_id", deleted=False)
 
 
 def test_a_tag_that_is_taken_away(klaviyo: Project) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
-from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from klaviyo_assets.api import KlaviyoClient, KlaviyoError, PaginationError
 from klaviyo_assets.assets.reads import READS
 from klaviyo_assets.assets.reads.reports import conversion_metric
 from klaviyo_assets.resources import KlaviyoAccount
-from klaviyo_assets.sandbox import Sandbox
 from klaviyo_assets.sandbox.generate import generate_account
 from klaviyo_assets.tables.catalogue import table
 from klaviyo_assets.tables.reports import STATISTICS
@@ -25,6 +24,9 @@ from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.extract import SyncState
 from klaviyo_assets.warehouse.spool import temporary_spool
 from klaviyo_assets_tests.api.fake import KEY, FakeApi, FakeClock, Reply, Request, document, error
+from klaviyo_assets_tests.conftest import Project, only
+from klaviyo_assets_tests.expected import live, mismatches, stored
+from klaviyo_assets_tests.expected.reports import campaign_report, flow_report
 
 TODAY = dt.date(2026, 9, 4)
 DAY = dt.timedelta(days=1)
@@ -38,7 +40,8 @@ class Reports(FakeApi):
         super().__init__()
         self.sent: dict[str, dict[dt.date, int]] = {}
         self.asked: list[tuple[dt.date, dt.date]] = []
-        self.next: str | None = None
+        self.page_size = 100
+        self.following: Callable[[int], str] = lambda first: f"?page_cursor={first}"
         metric = {"type": "mapped-metric", "id": "revenue", "relationships": {"metric": {"data": {"id": "Order1"}}}}
         self.routes = {
             "mapped-metrics/revenue": Reply({"data": metric}),
@@ -67,7 +70,7 @@ class Reports(FakeApi):
              "statistics": {"recipients": float(sum(sent.get(day, 0) for day in days))}}
             for message, sent in self.sent.items() if sent.keys() & set(days)
         ]  # fmt: skip
-        return self.report("campaign-values-report", {"results": results})
+        return self.report(request, "campaign-values-report", {"results": results})
 
     def series(self, request: Request) -> Reply:
         attributes = json.loads(request.body)["data"]["attributes"]
@@ -79,10 +82,15 @@ class Reports(FakeApi):
             for message, sent in self.sent.items() if sent.keys() & set(days)
         ]  # fmt: skip
         moments = [f"{day}T00:00:00-04:00" for day in days]
-        return self.report("flow-series-report", {"results": results, "date_times": moments})
+        return self.report(request, "flow-series-report", {"results": results, "date_times": moments})
 
-    def report(self, type: str, attributes: dict[str, Any]) -> Reply:
-        return Reply({"data": {"type": type, "id": "1", "attributes": attributes}, "links": {"next": self.next}})
+    def report(self, request: Request, type: str, attributes: dict[str, Any]) -> Reply:
+        first = int(request.query.get("page_cursor", 0))
+        last = first + self.page_size
+        more = last < len(attributes["results"])
+        page = attributes | {"results": attributes["results"][first:last]}
+        links = {"next": f"{self.url}/{type}s{self.following(last)}" if more else None}
+        return Reply({"data": {"type": type, "id": "1", "attributes": page}, "links": links})
 
 
 @pytest.fixture
@@ -171,10 +179,32 @@ def test_a_campaign_that_a_timeframe_cuts_keeps_its_numbers(
     assert read(source, "campaign_report")["Ca", "a", "email"] == total
 
 
-def test_a_report_of_several_pages_is_an_error_and_not_a_part(reports: Reports, source: KlaviyoAccount) -> None:
-    reports.next = f"{reports.url}/campaign-values-reports?page_cursor=x"
+@pytest.mark.parametrize("name", ["campaign_report", "flow_report"])
+def test_a_report_of_several_pages_is_read_to_its_end(reports: Reports, source: KlaviyoAccount, name: str) -> None:
+    reports.sent = {f"m{number}": daily(f"m{number}", number % 5, 5) for number in range(7)}
+    whole = [row for page in READS[f"{name}s"](source) for row in page[name]]
+    timeframes = len(reports.asked)
+    assert len({row["send_channel"] + row["conversion_metric_id"] for row in whole}) == 1 and len(whole) >= 7
+    reports.page_size = 3
+    reports.asked.clear()
+    assert [row for page in READS[f"{name}s"](source) for row in page[name]] == whole
+    assert len(reports.asked) == timeframes + 2  # nothing was sent in the other timeframes
+
+
+@pytest.mark.parametrize(
+    "links", [[""], ["?page_cursor="], ["?page[cursor]=3"], ["?page_cursor=1"], ["?page_cursor=1", "?page_cursor=2"]]
+)
+def test_a_report_that_does_not_go_on_is_an_error_and_not_a_part(
+    reports: Reports, source: KlaviyoAccount, links: list[str]
+) -> None:
+    """Links without a cursor, with the same one for ever, and with two by turns."""
+    reports.sent = {f"m{number}": daily(f"m{number}", 1) for number in range(7)}
+    reports.page_size = 3
+    turns = itertools.cycle(links)
+    reports.following = lambda _: next(turns)
     with pytest.raises(PaginationError):
         read(source, "campaign_report")
+    assert len(reports.asked) <= 3 and source.warehouse.rows("campaign_report", ["recipients"]) == []
 
 
 def test_the_metric_that_counts_as_a_conversion(reports: Reports, source: KlaviyoAccount) -> None:
@@ -209,23 +239,43 @@ def test_the_metric_that_counts_as_a_conversion(reports: Reports, source: Klaviy
         conversion_metric(source.client)
 
 
-def test_campaign_report_of_the_sandbox(tmp_path: Path) -> None:
-    account = generate_account(events=3_000, profiles=60, days=20, seed=3)
-    received = {each.id for each in account.all("metric") if each.attributes["name"].startswith("Received ")}
-    delivered: dict[str, int] = defaultdict(int)
-    for event in account.events:
-        properties = event.properties
-        if event.metric_id in received and properties.get("$message") and not properties.get("$flow"):
-            delivered[properties["$message"]] += event.visible_at <= account.clock.timestamp()
-    with Sandbox(account) as sandbox:
-        source = KlaviyoAccount(warehouse=DuckDBWarehouse(database=str(tmp_path / "w.duckdb")), api_url=sandbox.url)
-        clock = FakeClock()
-        source._client = KlaviyoClient("pk_sandbox", base_url=sandbox.url, clock=clock, sleep=clock.sleep)
-        rows = [row for page in READS["campaign_reports"](source) for row in page["campaign_report"]]
-        source.client.close()
-    found = {row["campaign_message_id"]: row for row in rows}
-    messages = {id: count for id, count in delivered.items() if account.get("campaign-message", id)}
-    assert messages and {id: found[id]["delivered"] for id in messages} == messages
-    assert {row["conversion_metric_id"] for row in rows} == {
-        id for each in account.all("mapped-metric") if each.id == "revenue" for id in each.ids("metric")
+REPORTS = {"campaign_report": campaign_report, "flow_report": flow_report}
+
+
+def wrong(klaviyo: Project) -> list[str]:
+    """What is wrong with the report tables, in words: all but the days of a flow message on which it did nothing."""
+    problems = []
+    for name, expected in REPORTS.items():
+        found = live(klaviyo.warehouse, name, table(name).primary_key)
+        counted = {key: row for key, row in found.items() if any(row[statistic] for statistic in STATISTICS)}
+        assert counted, f"{name} is empty"
+        problems += mismatches(name, expected(klaviyo.account), counted)
+    return problems
+
+
+@pytest.mark.parametrize("page_size", [500, 4])
+def test_a_run_lands_what_the_events_of_the_sandbox_add_up_to(project: Callable[..., Project], page_size: int) -> None:
+    """Of several timeframes and pages, in a time zone that is not UTC; then what a day adds to it."""
+    now = dt.datetime(2026, 3, 20, 2, 30, tzinfo=dt.UTC)
+    account = generate_account(events=4_000, profiles=80, days=100, seed=4, now=now)
+    klaviyo = project(account, tables=only("campaign_report", "flow_report", "metric"))
+    klaviyo.sandbox.report_page_size = page_size
+    klaviyo.refresh()
+    assert wrong(klaviyo) == []
+    assert klaviyo.differences("metric") == []
+
+    account.clock.advance(dt.timedelta(days=1))
+    metrics = {each.attributes["name"]: each.id for each in account.all("metric")}
+    clicks = {name: sum(row["clicks"] for row in stored(klaviyo.warehouse, name)) for name in REPORTS}
+    for of_flow in (True, False):
+        opened = (event for event in account.events if event.metric_id == metrics["Opened Email"])
+        *_, last = (event for event in opened if ("$flow" in event.properties) == of_flow)
+        account.add_event(metrics["Clicked Email"], account.clock.now(), properties=last.properties)
+    klaviyo.sandbox.requests.clear()
+    klaviyo.sync()
+    assert wrong(klaviyo) == []
+    assert {name: sum(row["clicks"] for row in stored(klaviyo.warehouse, name)) for name in REPORTS} == {
+        name: count + 1 for name, count in clicks.items()
     }
+    asked = [each.operation for each in klaviyo.sandbox.requests if "page_cursor" not in each.query]
+    assert (asked.count("query_campaign_values"), asked.count("query_flow_series")) == (1, 1)

@@ -181,3 +181,9 @@ def test_flows_are_sorted_by_the_date_they_are_filtered_by(sandbox: Sandbox) -> 
     assert len(walk(sandbox, "flows", filter=filter, sort="updated")) == 1
     error = get(sandbox, "flows", status=400, filter=filter, sort="name")["errors"][0]
     assert error["detail"] == "If a date filter is provided, sort field must also match or be omitted."
+
+
+@pytest.mark.parametrize("path", ["forms/UvW3xy/form-versions", "forms/UvW3xy/relationships/form-versions"])
+def test_a_filter_that_klaviyo_fails_on(sandbox: Sandbox, path: str) -> None:
+    assert [row["id"] for row in get(sandbox, path, filter="equals(form_type,'popup')")["data"]] == ["1234567"]
+    get(sandbox, path, status=500, filter="any(form_type,['popup'])")

@@ -51,13 +51,14 @@ def test_operations_and_callers_have_their_own_windows() -> None:
     assert [wait(limiter), wait(limiter), wait(limiter, "get_flows"), wait(limiter, caller="token")] == [0, 1, 0, 0]
 
 
-def test_reports_have_a_daily_window() -> None:
+@pytest.mark.parametrize("report", ["query_campaign_values", "query_flow_values", "query_flow_series"])
+def test_reports_have_a_daily_window(report: str) -> None:
     clock = Clock(NOW.replace(hour=0, minute=0), frozen=True)
     limiter = RateLimiter(clock, "real")
     for _ in range(225):
-        assert wait(limiter, "query_campaign_values") == 0
+        assert wait(limiter, report) == 0
         clock.advance(timedelta(minutes=1))
-    assert wait(limiter, "query_campaign_values") == (24 * 60 - 225) * 60
+    assert wait(limiter, report) == (24 * 60 - 225) * 60
 
 
 def test_a_parameter_has_windows_across_operations() -> None:

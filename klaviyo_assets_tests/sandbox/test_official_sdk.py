@@ -138,3 +138,19 @@ def test_sdk_aggregates_metrics(sandbox: Sandbox, methods: dict[str, Method]) ->
     document = methods["query_metric_aggregates"]({"data": {"type": "metric-aggregate", "attributes": attributes}})
     (row,) = document.data.attributes.data
     assert sum(row.measurements["count"]) == sum(event.metric_id == metric.id for event in sandbox.account.events)
+
+
+def test_sdk_reads_a_series(sandbox: Sandbox, methods: dict[str, Method]) -> None:
+    received = {each.id for each in sandbox.account.all("metric") if each.attributes["name"].startswith("Received ")}
+    attributes = {
+        "statistics": ["delivered"],
+        "timeframe": {"key": "last_90_days"},
+        "interval": "weekly",
+        "conversion_metric_id": next(iter(received)),
+    }
+    body = {"data": {"type": "flow-series-report", "attributes": attributes}}
+    report = methods["query_flow_series"](body).data.attributes
+    series = [result.statistics["delivered"] for result in report.results]
+    assert {len(each) for each in series} == {len(report.date_times)}
+    flows = [event for event in sandbox.account.events if event.metric_id in received and "$flow" in event.properties]
+    assert sum(map(sum, series)) == len(flows) > 0

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 import requests
 
-from klaviyo_assets.sandbox import Sandbox
+from klaviyo_assets.sandbox import Resource, Sandbox
 from klaviyo_assets.sandbox.collections import Operation
 from klaviyo_assets.sandbox.operations import OPERATIONS
 from klaviyo_assets.sandbox.parameters import FIELDS
@@ -23,6 +23,7 @@ from klaviyo_assets_tests.sandbox.samples import ITEM, sample_account
 from klaviyo_assets_tests.sandbox.support import HEADERS, shared
 
 GETS = [operation for operation in OPERATIONS.values() if operation.method == "GET"]
+REPORTS = [operation for operation in OPERATIONS.values() if operation.id.startswith(("query_campaign", "query_flow"))]
 FILTERS = {"get_campaigns": "equals(messages.channel,'email')", "get_coupon_codes": "equals(coupon.id,'10OFF')"}
 OPEN_CHOICES = {"status", "trigger_type", "form_type", "definition.type"}
 """Filters whose listed values the sandbox does not insist on: new values appear without notice."""
@@ -148,6 +149,13 @@ def schemas() -> dict[str, Any]:
     return found
 
 
+def validate(document: Any, described: dict[str, Any]) -> None:
+    """Check a body against the schema of a documented request or response."""
+    content = described["content"]["application/vnd.api+json"]["schema"]
+    schema = to_json_schema(content) | {"components": {"schemas": schemas()}}
+    jsonschema.Draft202012Validator(schema).validate(document)
+
+
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox(sample_account()) as sandbox:
@@ -172,8 +180,50 @@ def test_answer_has_the_documented_schema(sandbox: Sandbox, operation: Operation
     document = response.json()
     assert document["data"] or operation.relationship in EMPTY
 
-    content = documented(operation)["responses"]["200"]["content"]["application/vnd.api+json"]["schema"]
-    schema = to_json_schema(content) | {"components": {"schemas": schemas()}}
-    jsonschema.Draft202012Validator(schema).validate(document)
+    validate(document, documented(operation)["responses"]["200"])
     for data in [document["data"]] if isinstance(document["data"], dict) else document["data"] or []:
         assert data["type"] == operation.type
+
+
+def choices(operation: Operation, attribute: str) -> list[str]:
+    """The values that the document allows for an attribute of a report's request."""
+    name = documented(operation)["requestBody"]["content"]["application/vnd.api+json"]["schema"]["$ref"]
+    resource = openapi()["components"]["schemas"][f"{name.rpartition('/')[2]}ResourceObject"]
+    schema = resource["properties"]["attributes"]["properties"][attribute]
+    return schema.get("enum") or schema["items"]["enum"]
+
+
+@pytest.mark.parametrize("operation", REPORTS, ids=lambda operation: operation.id)
+def test_reports_are_as_documented(sandbox: Sandbox, operation: Operation) -> None:
+    """With everything that may be asked for, on pages of one result, for events that were sent today."""
+    sandbox.account.add(Resource("metric", "Rcv", {"name": "Received Email"}))
+    for variation in "AB":
+        for properties in ({"$message": "StDwe4", "$flow": "T6EyQF"}, {"$message": "01K4ABCDEG0123456789GHJKMN"}):
+            now = sandbox.account.clock.now()
+            sandbox.account.add_event("Rcv", now, properties={**properties, "$variation": variation})
+    attributes = {
+        "statistics": choices(operation, "statistics"),
+        "group_by": choices(operation, "group_by"),
+        "timeframe": {"key": "today"},
+        "conversion_metric_id": "Rcv",
+        "filter": 'and(contains-any(send_channel,["email","sms"]),contains-all(tag_name,["seasonal"]))',
+    }
+    if "series" in operation.id:
+        attributes["interval"] = choices(operation, "interval")[0]
+    body = {"data": {"type": operation.type, "attributes": attributes}}
+    validate(body, documented(operation)["requestBody"])
+    assert "page_cursor" in parameters(documented(operation), "(page_cursor)")
+    sandbox.report_page_size = 1
+    url, variations = sandbox.url + operation.path, []
+    while url:
+        response = requests.post(url, json=body, headers=HEADERS, timeout=10)
+        assert response.status_code == 200, response.text
+        document = response.json()
+        validate(document, documented(operation)["responses"]["200"])
+        (result,) = document["data"]["attributes"]["results"]
+        assert list(result["groupings"]) == attributes["group_by"]
+        assert list(result["statistics"]) == attributes["statistics"]
+        variations.append(result["groupings"]["variation"])
+        assert document["links"]["next"] != url, "a page leads to itself"
+        url = document["links"]["next"]
+    assert variations == ["A", "B"]

@@ -214,3 +214,51 @@ def test_collections_that_hide_some_rows(sandbox: Sandbox) -> None:
     account.add(Resource("campaign-message", "CM", {}, {"template": "T2"}))
     assert [row["id"] for row in walk(sandbox, "templates")] == ["T1"]
     assert get(sandbox, "templates/T2")["data"]["id"] == "T2"
+
+
+def archive() -> Account:
+    """Seven archived email campaigns and as many of a text message, updated in turn."""
+    account = frozen_account()
+    for number in range(14):
+        stamp = f"2026-01-01T00:00:{number:02d}+00:00"
+        attributes = {"archived": True, "created_at": stamp, "updated_at": stamp}
+        account.add(Resource("campaign", f"C{number:02d}", attributes))
+        channel = {"definition": {"channel": ("email", "sms")[number % 2]}}
+        account.add(Resource("campaign-message", f"M{number:02d}", channel, {"campaign": f"C{number:02d}"}))
+    return account
+
+
+@pytest.mark.parametrize("sort", ["updated_at", "-updated_at", "id"])
+@pytest.mark.parametrize("size", [2, 3, 100])
+def test_the_archive_of_emails_may_be_out_of_order_but_is_complete(size: int, sort: str) -> None:
+    with Sandbox(archive()) as sandbox:
+
+        def found(channel: str) -> list[str]:
+            filter = f"equals(messages.channel,'{channel}'),equals(archived,true)"
+            return [row["id"] for row in walk(sandbox, "campaigns", filter=filter, sort=sort, page__size=size)]
+
+        emails, texts = found("email"), found("sms")
+        sandbox.unsorted_archive = True
+        assert found("sms") == texts
+        unsorted = found("email")
+        assert unsorted != emails and sorted(unsorted) == sorted(emails) and len(emails) == 7
+        assert all(abs(unsorted.index(id) - place) <= 1 for place, id in enumerate(emails))
+
+
+def test_a_strict_bound_may_be_loose_for_campaigns_and_flows() -> None:
+    account = archive()
+    for id, second in (("F1", 4), ("F2", 5)):
+        account.add(Resource("flow", id, {"archived": False, "updated": f"2026-01-01T00:00:0{second}+00:00"}))
+    account.add(profile("P1", "2026-01-01T00:00:04+00:00"))
+    bound = "2026-01-01T00:00:04Z"
+    emails = f"equals(messages.channel,'email'),equals(archived,true),greater-than(updated_at,{bound})"
+    with Sandbox(account) as sandbox:
+
+        def found(path: str, filter: str) -> list[str]:
+            return [row["id"] for row in walk(sandbox, path, filter=filter)]
+
+        after = f"greater-than(updated,{bound})"
+        assert found("campaigns", emails)[0] == "C06" and found("flows", after) == ["F2"]
+        sandbox.loose_bounds = True
+        assert found("campaigns", emails)[0] == "C04" and found("flows", after) == ["F1", "F2"]
+        assert found("profiles", after) == []

@@ -251,6 +251,20 @@ def test_orphans_are_rows_whose_parent_nobody_knows(tmp_path: Path) -> None:
     assert warehouse.orphans(EVENT, ForeignKey("note", "metric")) == 1
 
 
+def test_an_older_read_neither_replaces_a_snapshot_nor_flags_what_a_later_run_wrote(tmp_path: Path) -> None:
+    """Two runs overlap: the one that began first must not delete what came into being in between."""
+    warehouse = warehouse_at(tmp_path)
+    snapshot(warehouse, [{"id": "m1"}, {"id": "m2"}], NOON + DAY)
+    snapshot(warehouse, [{"id": "m1"}], NOON)
+    assert len(rows(warehouse, "klaviyo_staging.metric")) == 2
+    warehouse.publish(Publication(METRIC), synced_at=NOON, guard=1.0)
+    assert not any(row["_fivetran_deleted"] for row in rows(warehouse, "klaviyo.metric"))
+
+    load(warehouse, [{"id": "1"}, {"id": "2"}], synced_at=NOON + DAY)
+    assert load(warehouse, [{"id": "1"}], scope=WHOLE_TABLE, synced_at=NOON).deleted == 0
+    assert load(warehouse, [{"id": "1"}], scope=WHOLE_TABLE, synced_at=NOON + 2 * DAY).deleted == 1
+
+
 # State
 
 
