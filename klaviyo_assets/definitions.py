@@ -8,12 +8,17 @@ import dagster as dg
 
 from klaviyo_assets.assets.account_history import build_account_history
 from klaviyo_assets.assets.checks import build_checks
+from klaviyo_assets.assets.history import build_history
 from klaviyo_assets.assets.incremental import build_incremental
 from klaviyo_assets.assets.memberships import build_memberships
 from klaviyo_assets.assets.person_passes import build_person_passes
+from klaviyo_assets.assets.reconciliation import build_reconciliation
 from klaviyo_assets.assets.snapshots import build_snapshots
 from klaviyo_assets.assets.specs import io_manager_key, table_key
 from klaviyo_assets.automation.jobs import build_jobs
+from klaviyo_assets.automation.resync import build_resync
+from klaviyo_assets.automation.schedules import build_schedule
+from klaviyo_assets.automation.sensors import build_sensor
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.catalogue import TABLES
@@ -27,7 +32,7 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_p
 def build_definitions(
     settings: Settings | None = None, *, executor: dg.ExecutorDefinition = dg.in_process_executor
 ) -> dg.Definitions:
-    """Return the assets, checks, jobs and resources of one Klaviyo account.
+    """Return the assets, checks, jobs, schedule, sensor and resources of one Klaviyo account.
 
     settings: default: from the environment and the settings file.
     executor: of every job that does not choose its own. In one process, because steps are short, a process costs
@@ -46,10 +51,16 @@ def build_definitions(
     ]
     keys = {key for asset in (*incremental, *whole) for key in asset.keys}
     checks += build_checks(settings, [table for table in TABLES if table_key(settings, table.name) in keys])
+    history, reconciliation = build_history(settings), build_reconciliation(settings)
+    sync, backfill, full_refresh = build_jobs(
+        settings, incremental=incremental, whole=whole, history=history, reconciliation=reconciliation
+    )
     return dg.Definitions(
-        assets=[*incremental, *whole],
+        assets=[*incremental, *whole, history, reconciliation],
         asset_checks=checks,
-        jobs=build_jobs(settings, incremental=incremental, whole=whole),
+        jobs=[sync, backfill, full_refresh, build_resync(settings, others=(sync.name, backfill.name))],
+        schedules=[build_schedule(settings, sync)],
+        sensors=[build_sensor(settings, backfill=backfill, others=[sync.name], incremental=incremental)],
         resources={
             settings.name: KlaviyoAccount(
                 warehouse=warehouse,

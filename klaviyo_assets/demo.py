@@ -140,7 +140,7 @@ def materializations(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, A
 
 
 def _print_table(assets: Mapping[str, Mapping[str, Any]]) -> None:
-    published = {key: values for key, values in assets.items() if STAGING not in key}
+    published = {key: values for key, values in assets.items() if STAGING not in key and "seconds" in values}
     width = max(len(key) for key in published)
     columns = {
         "rows": "dagster/row_count",

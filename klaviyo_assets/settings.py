@@ -50,11 +50,23 @@ class Settings(BaseSettings):
     history_start: dt.date = Field(
         dt.date(2012, 1, 1), description="The first day of EVENT and PERSON; Klaviyo was founded in 2012."
     )
-    sync_interval: dt.timedelta = Field(dt.timedelta(hours=1), description="How often event and person are synced.")
+    sync_interval: dt.timedelta = Field(
+        dt.timedelta(hours=1),
+        description="How often event and person are synced: 5 minutes to a day, a whole part of an hour or of a day.",
+    )
+    first_sync_days: int = Field(
+        7, ge=0, description="Past days that the first sync brings; `klaviyo_backfill_sensor` requests the older ones."
+    )
+    history_chunk_days: int = Field(30, ge=1, description="Days of history that one run brings.")
     overlap: dt.timedelta = Field(
         dt.timedelta(hours=3),
         ge=dt.timedelta(0),
         description="How far before its watermark each sync starts to read: Klaviyo shows events late.",
+    )
+    reread_days: int = Field(
+        7,
+        ge=0,
+        description="Past days that one sync a day reads again completely: late events, attributions, deletes.",
     )
     delete_guard: float = Field(
         0.5, ge=0, le=1, description="Share of a table's live rows that one read may flag as deleted."
@@ -81,6 +93,15 @@ class Settings(BaseSettings):
     def enabled(self, table: Table) -> bool:
         """Return whether a table is synced."""
         return self.tables.get(table.name, not table.optional)
+
+    @field_validator("sync_interval")
+    @classmethod
+    def _can_be_scheduled(cls, interval: dt.timedelta) -> dt.timedelta:
+        minutes, seconds = divmod(interval.total_seconds(), 60)
+        whole = 1440 % minutes == 0 if minutes and minutes % 60 == 0 else minutes and 60 % minutes == 0
+        if seconds or not 5 <= minutes <= 1440 or not whole:
+            raise ValueError("it must be 5 to 60 minutes that divide an hour, or hours that divide a day")
+        return interval
 
     @field_validator("tables")
     @classmethod

@@ -11,6 +11,11 @@ MARGIN = dt.timedelta(seconds=60)
 """A watermark stays this far behind the server's clock: Klaviyo shows the latest rows late, and refuses bounds that
 are too close to now."""
 
+DAY = dt.timedelta(days=1)
+
+REREAD = "reread"
+"""Scope of the state of the last daily re-read."""
+
 
 @dataclass(frozen=True)
 class ReadRange:
@@ -34,13 +39,14 @@ def plan(
     now: dt.datetime,
     overlap: dt.timedelta,
     reread: bool,
+    back_to: dt.datetime | None = None,
     run_id: str | None = None,
 ) -> ReadRange:
     """Decide what to read for a range of partitions.
 
     A range of past days is read from its beginning to its end. A range that contains today continues from the
     watermark, minus `overlap`, up to now; it starts earlier only where its past days have never been read or, with
-    `reread`, at its first day.
+    `reread`, at its first day; and where `back_to` says so (`sync_back_to`).
 
     partitions: [start, end) of the range, whole UTC days.
     known: the table's state so far. now: the server's time. reread: read past days again although they were read.
@@ -51,11 +57,53 @@ def plan(
         return ReadRange(start, end, (start, end), SyncState(table, "", start, end, run_id=run_id, extends=True))
     watermark = known.synced_through if known else None
     if watermark is not None:
-        only_today = start + dt.timedelta(days=1) >= end
+        only_today = start + DAY >= end
         unread = known is not None and known.synced_from is not None and start < known.synced_from
         resume = min(watermark, through) - overlap
         start = min(start, resume) if unread or (reread and not only_today) else resume
-    today = through.replace(hour=0, minute=0, second=0)
-    complete = (partitions[0], today) if start <= partitions[0] < today else None
-    since = min(start, through)
-    return ReadRange(start, None, complete, SyncState(table, "", since, through, run_id=run_id))
+    since = min(start, through, back_to or start)
+    complete = (first_whole_day(since), midnight(through))
+    return ReadRange(
+        since,
+        None,
+        complete if complete[0] < complete[1] else None,
+        SyncState(table, "", since, through, run_id=run_id),
+    )
+
+
+def sync_back_to(
+    known: SyncState | None,
+    last_reread: SyncState | None,
+    *,
+    now: dt.datetime,
+    first_days: int,
+    reread_days: int,
+    interval: dt.timedelta,
+) -> dt.datetime | None:
+    """Return the midnight from which on a sync has to read, whatever its watermark; None: it needs not go back.
+
+    The first sync of a table goes back `first_days`, and once a day one goes back `reread_days`, but not into the
+    history that has not been read yet.
+
+    known, last_reread: the table's states. now: the server's time. interval: between two syncs.
+    """
+    today = midnight(now - MARGIN)
+    if known is None or known.synced_through is None:
+        return today - first_days * DAY
+    if last_reread and last_reread.synced_through and now < last_reread.synced_through + DAY - interval / 2:
+        return None
+    if not reread_days:
+        return None
+    back_to = today - reread_days * DAY
+    return max(back_to, known.synced_from) if known.synced_from else back_to
+
+
+def midnight(moment: dt.datetime) -> dt.datetime:
+    """Return the beginning of a UTC day."""
+    return moment.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def first_whole_day(moment: dt.datetime) -> dt.datetime:
+    """Return the first midnight, UTC, at or after a moment."""
+    day = midnight(moment)
+    return day if day == moment else day + DAY

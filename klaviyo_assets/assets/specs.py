@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
@@ -59,6 +60,30 @@ def pass_spec(settings: Settings, name: str, description: str) -> dg.AssetSpec:
         owners=list(settings.owners),
         metadata={"dagster/table_name": f"{settings.destination_schema}.person"},
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=dt.timedelta(days=8)),
+    )
+
+
+def progress_spec(
+    settings: Settings,
+    name: str,
+    description: str,
+    *,
+    fresh_for: dt.timedelta | None = None,
+    deps: Sequence[dg.AssetKey] = (),
+) -> dg.AssetSpec:
+    """Describe an asset that holds no rows: its metadata says how the sync is doing.
+
+    Its steps may come to nothing (`skippable`): it is not always due.
+    """
+    return dg.AssetSpec(
+        table_key(settings, name),
+        group_name=_group(settings, "core"),
+        description=description,
+        kinds={"klaviyo", "duckdb"},
+        owners=list(settings.owners),
+        deps=deps,
+        skippable=True,
+        freshness_policy=dg.FreshnessPolicy.time_window(fail_window=fresh_for) if fresh_for else None,
     )
 
 

@@ -19,22 +19,25 @@ def build_jobs(
     *,
     incremental: Sequence[dg.AssetsDefinition],
     whole: Sequence[dg.AssetsDefinition],
+    history: dg.AssetsDefinition,
+    reconciliation: dg.AssetsDefinition,
 ) -> list[dg.UnresolvedAssetJobDefinition]:
     """Return `klaviyo_sync`, `klaviyo_backfill` and `klaviyo_full_refresh`.
 
-    incremental: the assets with partitions. whole: all others.
+    incremental: the assets with partitions. whole: the tables without.
+    history, reconciliation: what says how event and person are doing.
     """
     return [
         dg.define_asset_job(
             f"{settings.name}_sync",
-            _all(*incremental, *whole),
+            _all(*incremental, *whole, history, reconciliation),
             description="Event and person from their watermarks to now, and every table that is due. Days of the "
             "range tags before the watermark are read only if they never were.",
             tags={INCREMENTAL: "true"},
         ),
         dg.define_asset_job(
             f"{settings.name}_backfill",
-            _all(*incremental),
+            _all(*incremental, history),
             description="Event and person of the days in the range tags, each day read completely.",
         ),
         dg.define_asset_job(

@@ -172,6 +172,23 @@ class DuckDBWarehouse(DuckDBResource):
             finally:
                 connection.execute("ROLLBACK").fetchall()
 
+    # State
+
+    def remember(self, *states: SyncState, synced_at: dt.datetime) -> None:
+        """Store states that come with no rows."""
+        with self._transaction(self.schema_name, synced_at) as transaction:
+            for state in states:
+                transaction.write_state(state)
+
+    def forget(self, tables: Sequence[str]) -> list[str]:
+        """Forget how far tables are synced, all scopes; return those of which something was known. Rows stay."""
+        if not self._exists():
+            return []
+        with self._transaction(self.schema_name, dt.datetime.now(dt.UTC)) as transaction:
+            known = sorted({table for table, _ in transaction.read_states()} & set(tables))
+            transaction.forget(known)
+        return known
+
     # Reading
 
     def states(self) -> dict[tuple[str, str], SyncState]:
@@ -195,6 +212,18 @@ class DuckDBWarehouse(DuckDBResource):
                 return []
             chosen = ", ".join(quote(name) for name in columns)
             return transaction.sql(f"SELECT {chosen} FROM {transaction.table(table)}")
+
+    def earliest(self, table: str, column: str) -> dt.datetime | None:
+        """Return the earliest time in a TIMESTAMP column among the rows that are not deleted, in UTC."""
+        with self._reading() as transaction:
+            return transaction.earliest(table, column) if transaction else None
+
+    def daily_counts(
+        self, table: str, by: str, at: str, start: dt.datetime, end: dt.datetime
+    ) -> dict[tuple[Any, dt.date], int]:
+        """Return (value of `by`, UTC day of `at`) -> number of rows in [start, end) that are not deleted."""
+        with self._reading() as transaction:
+            return transaction.daily_counts(table, by, Scope(at, start, end)) if transaction else {}
 
     def live_rows(self, spec: TableSpec) -> int:
         """Return the number of rows of a table that are not deleted."""

@@ -52,6 +52,12 @@ class SyncState:
     synced_at: dt.datetime | None = None
     extends: bool = False
 
+    def covers(self, start: dt.datetime, end: dt.datetime) -> bool:
+        """Return whether all of [start, end) has been read."""
+        if self.synced_through is None or self.synced_through < end:
+            return False
+        return self.synced_from is None or self.synced_from <= start
+
     def after(self, before: SyncState | None) -> SyncState | None:
         """Return what is known once this is added to what was known before; None: nothing new.
 

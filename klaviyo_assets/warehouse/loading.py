@@ -332,6 +332,26 @@ class Transaction:
                 )
         return deleted
 
+    # Live rows
+
+    def earliest(self, table: str, column: str) -> dt.datetime | None:
+        """Return the earliest time in a column, in UTC; None if there is no live row."""
+        if column not in self.column_types(table):
+            return None
+        return _aware(self.value(f"SELECT min({quote(column)}) FROM {self.table(table)} WHERE {_NOT_DELETED}"))
+
+    def daily_counts(self, table: str, by: str, scope: Scope) -> dict[tuple[Any, dt.date], int]:
+        """Return (value of `by`, day) -> number of live rows in a range of time."""
+        if not scope.column or not {by, scope.column} <= self.column_types(table).keys():
+            return {}
+        condition, parameters = _inside(scope)
+        counted = self.sql(
+            f"SELECT {quote(by)}, CAST({quote(scope.column)} AS DATE) AS day, count(*) FROM {self.table(table)} "
+            f"WHERE {_NOT_DELETED} AND {condition} GROUP BY ALL",
+            parameters,
+        )
+        return {(value, day): count for value, day, count in counted}
+
     # Lookups
 
     def correct(self, dependent: TableSpec, lookup: Lookup) -> int:
@@ -378,6 +398,11 @@ class Transaction:
                 f"SELECT {columns(_STATE_COLUMNS)} FROM {self.table(STATE_TABLE)}"
             )
         }
+
+    def forget(self, tables: Sequence[str]) -> None:
+        """Remove the states of tables, all scopes."""
+        for table in tables:
+            self.sql(f'DELETE FROM {self.table(STATE_TABLE)} WHERE "table" = ?', [table])
 
     def ensure_state(self) -> None:
         """Create `_sync_state` if it is not there."""

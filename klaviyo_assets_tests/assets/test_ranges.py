@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from klaviyo_assets.assets.ranges import MARGIN, plan
+from klaviyo_assets.assets.ranges import MARGIN, first_whole_day, midnight, plan, sync_back_to
 from klaviyo_assets.warehouse.extract import SyncState
 
 DAY = dt.timedelta(days=1)
@@ -61,20 +61,57 @@ def test_just_after_midnight_the_watermark_stays_behind_the_clock() -> None:
     assert chosen.state.synced_through == TODAY - dt.timedelta(seconds=40)
 
 
+def test_whole_days_that_are_read_up_to_now_are_complete() -> None:
+    since = TODAY - 90 * DAY
+    assert read((0, 0), (since, TODAY - 4 * DAY)).complete == (TODAY - 4 * DAY, TODAY)
+    assert read((0, 0), (since, TODAY - 4 * DAY + 4 * OVERLAP)).complete == (TODAY - 3 * DAY, TODAY)
+    assert read((0, 0), (since, TODAY + DAY / 2)).complete is None
+    assert read((0, 0), (since, TODAY + DAY / 2), back_to=TODAY - 7 * DAY).complete == (TODAY - 7 * DAY, TODAY)
+
+
+def back_to(
+    known: tuple[dt.datetime | None, dt.datetime] | None = None, reread: dt.datetime | None = None, **options: Any
+) -> dt.datetime | None:
+    state = SyncState("event", synced_from=known[0], synced_through=known[1]) if known else None
+    last = SyncState("event", "reread", synced_through=reread) if reread else None
+    defaults = {"now": NOW, "first_days": 5, "reread_days": 7, "interval": DAY / 24}
+    return sync_back_to(state, last, **{**defaults, **options})
+
+
+def test_a_sync_goes_back_first_and_once_a_day() -> None:
+    known = (TODAY - 90 * DAY, NOW - DAY / 24)
+    assert back_to() == TODAY - 5 * DAY
+    assert back_to(known) == back_to((None, NOW)) == TODAY - 7 * DAY
+    assert back_to(known, reread=NOW - DAY) == TODAY - 7 * DAY
+    assert back_to(known, reread=NOW - DAY * 23 / 24) is None
+    assert back_to(known, reread_days=0) is None
+    assert back_to((TODAY - 2 * DAY, NOW)) == TODAY - 2 * DAY, "what was never read is left to the history"
+
+
+def test_days_begin_at_midnight_utc() -> None:
+    evening = dt.datetime(2026, 5, 9, 22, 30, tzinfo=dt.timezone(-OVERLAP))
+    assert midnight(evening) == TODAY and first_whole_day(evening) == TODAY + DAY
+    assert midnight(TODAY) == first_whole_day(TODAY) == TODAY
+
+
 @given(
     first=st.integers(-30, 0),
     length=st.integers(0, 30),
     known=st.none() | st.tuples(st.integers(-2000, 0), st.integers(0, 2000)),
     reread=st.booleans(),
+    back=st.none() | st.integers(0, 40),
 )
 def test_no_state_claims_what_was_not_read(
-    first: int, length: int, known: tuple[int, int] | None, reread: bool
+    first: int, length: int, known: tuple[int, int] | None, reread: bool, back: int | None
 ) -> None:
     """What is known afterwards lies within what was known before and what this run reads."""
     last = min(first + length, 0)
     hours = dt.timedelta(hours=1)
     before = (NOW + (known[0] - known[1]) * hours, NOW + known[0] * hours) if known else None
-    chosen = read((first, last), before, reread=reread)
+    chosen = read((first, last), before, reread=reread, back_to=None if back is None else TODAY - back * DAY)
+    if chosen.complete:
+        assert chosen.start <= chosen.complete[0] < chosen.complete[1] <= (chosen.end or THROUGH)
+        assert chosen.complete == (midnight(chosen.complete[0]), midnight(chosen.complete[1]))
     after = chosen.state.after(SyncState("event", synced_from=before[0], synced_through=before[1]) if before else None)
     if after is None:
         return

@@ -1,0 +1,185 @@
+"""How far back EVENT and PERSON have been read, and which days come next."""
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import dagster as dg
+
+from klaviyo_assets.api import KlaviyoClient, NotPermitted
+from klaviyo_assets.assets.ranges import DAY, first_whole_day
+from klaviyo_assets.assets.specs import progress_spec, table_key
+from klaviyo_assets.resources import KlaviyoAccount
+from klaviyo_assets.settings import Settings
+from klaviyo_assets.tables.documents import attributes, instant, resources
+from klaviyo_assets.tables.events import EVENT
+from klaviyo_assets.tables.profiles import PERSON
+from klaviyo_assets.warehouse.extract import SyncState
+
+HISTORY = "history"
+NEXT_RANGE = "next_range"
+"""Metadata with the days to read next; absent if the history is complete."""
+
+
+@dataclass(frozen=True)
+class TableHistory:
+    """What is known of a table's past. first: the first day wanted. complete_from: every day since has been read."""
+
+    table: str
+    first: dt.date
+    complete_from: dt.date
+
+    @property
+    def days_left(self) -> int:
+        """Days that have not been read completely."""
+        return max((self.complete_from - self.first).days, 0)
+
+
+@dataclass(frozen=True)
+class DayRange:
+    """Days to read, both ends included, and of which tables."""
+
+    first_day: dt.date
+    last_day: dt.date
+    tables: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the range as asset metadata."""
+        return {
+            "first_day": self.first_day.isoformat(),
+            "last_day": self.last_day.isoformat(),
+            "tables": list(self.tables),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """Return the range that asset metadata holds."""
+        first_day, last_day = (dt.date.fromisoformat(value[name]) for name in ("first_day", "last_day"))
+        return cls(first_day, last_day, tuple(value["tables"]))
+
+
+def table_history(
+    known: SyncState | None, earliest: Iterable[dt.datetime | None], start: dt.date
+) -> TableHistory | None:
+    """Return what is known of a table's past; None before its first sync.
+
+    earliest: times of its first rows, as far as there are any. start: no day before is wanted.
+    """
+    if known is None or known.synced_through is None:
+        return None
+    if known.synced_from is None:
+        return TableHistory(known.table, start, start)
+    complete_from = first_whole_day(known.synced_from).date()
+    days = [moment.astimezone(dt.UTC).date() for moment in earliest if moment]
+    return TableHistory(known.table, max(start, min([*days, complete_from])), complete_from)
+
+
+def next_range(histories: Iterable[TableHistory], chunk_days: int) -> DayRange | None:
+    """Return the newest days that have not been read, at most `chunk_days`; None if all have been.
+
+    A table that is behind is read alone until it has caught up: no day is read twice.
+    """
+    unread = [history for history in histories if history.days_left]
+    if not unread:
+        return None
+    end = max(history.complete_from for history in unread)
+    level = [history for history in unread if history.complete_from == end]
+    until = [history.first for history in level] + [h.complete_from for h in unread if h.complete_from < end]
+    return DayRange(
+        max(end - dt.timedelta(days=chunk_days), *until),
+        end - DAY,
+        tuple(history.table for history in level),
+    )
+
+
+def build_history(settings: Settings) -> dg.AssetsDefinition:
+    """Return the asset whose metadata says how far the history has come."""
+    spec = progress_spec(
+        settings,
+        HISTORY,
+        "How far back EVENT and PERSON have been read. The first sync brings the latest days; "
+        "`klaviyo_backfill_sensor` has older ones read, newest first, until `history_start` or the account's first "
+        "event.",
+    )
+
+    # It has to come last and whatever becomes of the others, so it depends on none of them.
+    @dg.multi_asset(
+        name=f"{settings.name}__{HISTORY}",
+        specs=[spec],
+        op_tags={"dagster/priority": "-1000"},
+        required_resource_keys={settings.name},
+    )
+    def history(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+        account: KlaviyoAccount = getattr(context.resources, settings.name)
+        states = account.warehouse.states()
+        found = []
+        for table, ask in ((EVENT.name, first_event), (PERSON.name, first_update)):
+            known = states.get((table, ""))
+            if known and known.synced_from and known.synced_from.date() > settings.history_start:
+                earliest = [_if_permitted(ask, account.client), account.warehouse.earliest(table, _time_of[table])]
+            else:
+                earliest = []
+            found.append(table_history(known, earliest, settings.history_start))
+        histories = [history for history in found if history]
+        metadata = describe(histories, account.client.now().date(), settings.history_chunk_days)
+        yield dg.MaterializeResult(asset_key=table_key(settings, HISTORY), metadata=metadata)
+
+    return history
+
+
+_time_of = {EVENT.name: "datetime", PERSON.name: "updated"}
+
+
+def describe(histories: list[TableHistory], today: dt.date, chunk_days: int) -> dict[str, Any]:
+    """Return the asset's metadata: days are UTC, numbers of days are those of the table that is furthest behind."""
+    if not histories:
+        return {}
+    oldest = max(history.complete_from for history in histories)
+    described: dict[str, Any] = {
+        "days_done": max((today - oldest).days, 0),
+        "days_left": max(history.days_left for history in histories),
+        "oldest_day_complete": oldest.isoformat(),
+        "first_day": min(history.first for history in histories).isoformat(),
+        "tables": dg.MetadataValue.json(
+            {
+                h.table: {
+                    "days_left": h.days_left,
+                    "oldest_day_complete": h.complete_from.isoformat(),
+                    "first_day": h.first.isoformat(),
+                }
+                for h in histories
+            }
+        ),
+    }
+    following = next_range(histories, chunk_days)
+    if following:
+        described[NEXT_RANGE] = dg.MetadataValue.json(following.to_json())
+    return described
+
+
+def first_event(client: KlaviyoClient) -> dt.datetime | None:
+    """Ask for the time of the account's first event; None if it has none."""
+    page = client.get("get_events", "/events", {"sort": "datetime", "page[size]": 1, "fields[event]": "datetime"})
+    return _first(page.json(), "datetime")
+
+
+def first_update(client: KlaviyoClient) -> dt.datetime | None:
+    """Ask for the last update of the profile that has not been updated for the longest; None if there is none."""
+    page = client.get("get_profiles", "/profiles", {"sort": "updated", "page[size]": 1, "fields[profile]": "updated"})
+    return _first(page.json(), "updated")
+
+
+def _first(document: Mapping[str, Any], attribute: str) -> dt.datetime | None:
+    for resource in resources(document):
+        value = attributes(resource).get(attribute)
+        if value is not None:
+            return instant(value)
+    return None
+
+
+def _if_permitted(ask: Callable[[KlaviyoClient], dt.datetime | None], client: KlaviyoClient) -> dt.datetime | None:
+    try:
+        return ask(client)
+    except NotPermitted:
+        return None

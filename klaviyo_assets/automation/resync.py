@@ -1,0 +1,68 @@
+"""The job that has tables imported anew."""
+
+import datetime as dt
+from collections.abc import Collection
+
+import dagster as dg
+from pydantic import Field
+
+from klaviyo_assets.automation.running import run_in_progress
+from klaviyo_assets.settings import Settings
+from klaviyo_assets.tables import exclusions
+from klaviyo_assets.tables.catalogue import TABLES
+from klaviyo_assets.tables.profiles import PERSON
+from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+
+CONFIRMATION = "resync"
+
+
+class ResyncConfig(dg.Config):
+    """What is to be imported anew."""
+
+    confirm: str = Field(description=f"The word `{CONFIRMATION}`: without it, nothing happens.")
+    tables: list[str] = Field(default_factory=list, description="Names of tables, such as `event`. Default: all.")
+
+
+def build_resync(settings: Settings, *, others: Collection[str]) -> dg.JobDefinition:
+    """Return `klaviyo_resync`. others: jobs that must not be in progress meanwhile."""
+    warehouse_key = f"{settings.name}_warehouse"
+
+    @dg.op(name=f"{settings.name}__forget", required_resource_keys={warehouse_key}, out=dg.Out(dg.Nothing))
+    def forget(context: dg.OpExecutionContext, config: ResyncConfig) -> None:
+        tables = chosen(config)
+        running = run_in_progress(context.instance, others, dt.datetime.now(dt.UTC))
+        if running:
+            raise dg.Failure(
+                f"Run {running.run_id} of {running.job_name} has not ended. Wait for it, or cancel it.",
+                allow_retries=False,
+            )
+        warehouse: DuckDBWarehouse = getattr(context.resources, warehouse_key)
+        known = warehouse.forget(tables)
+        context.log.info(f"The next sync imports anew: {', '.join(known) or 'nothing, no such table was synced yet'}.")
+
+    @dg.job(
+        name=f"{settings.name}_resync",
+        description="Forgets how far all or chosen tables are synced: the next sync imports them anew, newest days "
+        "first. Rows stay readable; those that Klaviyo no longer has are flagged as they are found missing.",
+    )
+    def resync() -> None:
+        forget()
+
+    return resync
+
+
+def chosen(config: ResyncConfig) -> list[str]:
+    """Return the tables whose states are to be forgotten; raises dagster.Failure unless the user means it."""
+    if config.confirm != CONFIRMATION:
+        raise dg.Failure(
+            f"Nothing was forgotten: set `confirm: {CONFIRMATION}` in the run's config if you mean it.",
+            allow_retries=False,
+        )
+    known = [table.name for table in TABLES]
+    unknown = sorted(set(config.tables) - set(known))
+    if unknown:
+        raise dg.Failure(f"There is no table {', '.join(unknown)}.", allow_retries=False)
+    tables = config.tables or known
+    if {table.name for table in exclusions.TABLES} & set(tables):
+        return [*tables, PERSON.name]  # they are read with its pages
+    return tables

@@ -1,0 +1,36 @@
+"""Which runs are under way."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+
+import dagster as dg
+
+LONGEST = dt.timedelta(hours=12)
+"""How long a run may take: Dagster's run monitoring ends it, and nothing waits for it any longer."""
+
+SILENCE = dt.timedelta(hours=1)
+"""A run that began and has logged nothing for so long is taken for dead: its process was killed. If it lives after all
+and another one runs beside it, that costs requests and does no harm."""
+
+MAX_RUNTIME = {"dagster/max_runtime": str(int(LONGEST.total_seconds()))}
+"""Tag for Dagster's run monitoring, seconds."""
+
+_WAITING = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED)
+_BEGUN = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
+
+
+def run_in_progress(instance: dg.DagsterInstance, jobs: Collection[str], now: dt.datetime) -> dg.DagsterRun | None:
+    """Return a run of one of the jobs that has not ended, unless it looks dead. now: this machine's time."""
+    filters = dg.RunsFilter(statuses=[*_WAITING, *_BEGUN], created_after=now - LONGEST)
+    for record in instance.get_run_records(filters):
+        run = record.dagster_run
+        if run.job_name not in jobs:
+            continue
+        if run.status in _WAITING:
+            return run
+        last = instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
+        if last and now.timestamp() - last[0].event_log_entry.timestamp < SILENCE.total_seconds():
+            return run
+    return None
