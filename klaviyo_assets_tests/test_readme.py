@@ -20,6 +20,8 @@ def assets() -> str:
             continue
         if table.partitioned_by:
             read = "every sync, by day"
+        elif table.family == "profiles":
+            read = "every sync, with person"
         elif table.cadence is None:
             read = "every sync, as a whole"
         else:
