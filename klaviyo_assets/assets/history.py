@@ -12,6 +12,7 @@ from klaviyo_assets.assets.ranges import DAY, first_whole_day
 from klaviyo_assets.assets.specs import progress_spec, table_key
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
+from klaviyo_assets.tables import exclusions
 from klaviyo_assets.tables.documents import attributes, instant, resources
 from klaviyo_assets.tables.events import EVENT
 from klaviyo_assets.tables.profiles import PERSON
@@ -114,21 +115,20 @@ def build_history(settings: Settings) -> dg.AssetsDefinition:
         account: KlaviyoAccount = getattr(context.resources, settings.name)
         states = account.warehouse.states()
         found = []
-        for table, ask in ((EVENT.name, first_event), (PERSON.name, first_update)):
-            known = states.get((table, ""))
-            if known and known.synced_from and known.synced_from.date() > settings.history_start:
-                earliest = [_if_permitted(ask, account.client), account.warehouse.earliest(table, _time_of[table])]
-            else:
-                earliest = []
-            found.append(table_history(known, earliest, settings.history_start))
+        persons = [PERSON, *(table for table in exclusions.TABLES if settings.enabled(table))]
+        for tables, ask in (([EVENT], first_event), (persons, first_update)):
+            known = [states[table.name, ""] for table in tables if (table.name, "") in states]
+            earliest: list[dt.datetime | None] = []
+            if any(state.synced_from and state.synced_from.date() > settings.history_start for state in known):
+                earliest.append(_if_permitted(ask, account.client))
+                if tables == [EVENT]:  # of days that Klaviyo has emptied, the rows are still to be flagged
+                    earliest.append(account.warehouse.earliest(EVENT.name, "datetime"))
+            found += [table_history(state, earliest, settings.history_start) for state in known]
         histories = [history for history in found if history]
         metadata = describe(histories, account.client.now().date(), settings.history_chunk_days)
         yield dg.MaterializeResult(asset_key=table_key(settings, HISTORY), metadata=metadata)
 
     return history
-
-
-_time_of = {EVENT.name: "datetime", PERSON.name: "updated"}
 
 
 def describe(histories: list[TableHistory], today: dt.date, chunk_days: int) -> dict[str, Any]:

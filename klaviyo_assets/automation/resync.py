@@ -8,9 +8,7 @@ from pydantic import Field
 
 from klaviyo_assets.automation.running import run_in_progress
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.tables import exclusions
 from klaviyo_assets.tables.catalogue import TABLES
-from klaviyo_assets.tables.profiles import PERSON
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 
 CONFIRMATION = "resync"
@@ -62,7 +60,4 @@ def chosen(config: ResyncConfig) -> list[str]:
     unknown = sorted(set(config.tables) - set(known))
     if unknown:
         raise dg.Failure(f"There is no table {', '.join(unknown)}.", allow_retries=False)
-    tables = config.tables or known
-    if {table.name for table in exclusions.TABLES} & set(tables):
-        return [*tables, PERSON.name]  # they are read with its pages
-    return tables
+    return config.tables or known

@@ -69,7 +69,7 @@ def build_sensor(
     def _request(value: dict[str, object], run_key: str, *flags: str) -> dg.RunRequest:
         days = DayRange.from_json(value)
         wanted = {table_key(settings, table) for table in days.tables}
-        keys = [key for assets in incremental if assets.keys & wanted for key in sorted(assets.keys)]
+        keys = sorted(key for assets in incremental for key in assets.keys & wanted)
         return dg.RunRequest(
             run_key=run_key,
             asset_selection=[*keys, history_key],

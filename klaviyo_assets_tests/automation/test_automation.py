@@ -285,6 +285,22 @@ def test_resync_imports_anew_and_flags_what_is_gone(daemon: Callable[..., Daemon
     assert klaviyo.differences("event", "person") == []
 
 
+def test_exclusions_that_are_imported_anew_are_read_alone(daemon: Callable[..., Daemon]) -> None:
+    automatic = daemon(tables=only("global_exclusion"))
+    klaviyo = automatic.klaviyo
+    automatic.sync()
+    automatic.backfill()
+    config = {"ops": {"klaviyo__forget": {"config": {"confirm": "resync", "tables": ["global_exclusion"]}}}}
+    assert klaviyo.run("klaviyo_resync", config=config).success
+    automatic.sync()
+    ran = automatic.sense()
+    assert not isinstance(ran, str) and ran[1].success
+    assert {key.path[-1] for key in ran[0].asset_selection or ()} == {"global_exclusion", "history"}
+    automatic.backfill()
+    assert klaviyo.differences("global_exclusion") == []
+    assert automatic.state("global_exclusion").synced_from == automatic.state("person").synced_from
+
+
 def any_of_day(klaviyo: Project, ids: set[str], offset: int) -> str:
     rows = stored(klaviyo.warehouse, "event")
     return next(r["id"] for r in rows if r["id"] in ids and r["datetime"].date().isoformat() == klaviyo.day(offset))
