@@ -84,24 +84,23 @@ def _incremental(
         account: KlaviyoAccount = getattr(context.resources, settings.name)
         chosen = [table for table in enabled if table.name in context.op_execution_context.selected_output_names]
         use = account.usage()
-        now, states = account.client.now(), account.warehouse.states()
-        wanted = _days(context, now)
-        known = {table.name: states.get((table.name, "")) for table in chosen}
-        if is_unread_only(context) and all(state and state.covers(*wanted) for state in known.values()):
+        now = account.client.now()
+        days_wanted = _days(context, now)
+        states = account.warehouse.states()
+        if is_unread_only(context) and all(_has_read(states.get((table.name, "")), days_wanted) for table in chosen):
             context.log.info(f"These days of {main.name} have been read meanwhile.")
             return
+        back_to = {table.name: _back_to(settings, states, table, now) for table in chosen}
+        reread = not is_incremental(context, None if config.reread is None else not config.reread)
         # Each table has a watermark of its own: a run may end between two loads, or be of one table only.
-        back_to = {
-            table.name: _back_to(settings, known[table.name], states.get((table.name, REREAD)), now) for table in chosen
-        }
         plans = [
             plan(
                 table.name,
-                wanted,
-                known[table.name],
+                days_wanted,
+                states.get((table.name, "")),
                 now=now,
                 overlap=settings.overlap,
-                reread=not is_incremental(context, None if config.reread is None else not config.reread),
+                reread=reread,
                 back_to=back_to[table.name],
                 run_id=context.run.run_id,
             )
@@ -125,22 +124,23 @@ def _incremental(
                 writer.close()
             used = use()
             for table in chosen:
-                saved = [replace(read_range.state, table=table.name)]
-                if read_range.end is None and back_to[table.name]:
-                    saved.append(replace(saved[0], scope=REREAD, synced_from=None, complete=True))
-                yield dg.Output(
-                    _extract(context, main, table, writers, read_range, saved, used), output_name=table.name
-                )
+                went_back = read_range.end is None and back_to[table.name] is not None
+                extract = _extract(context, main, table, writers, read_range, went_back, used)
+                yield dg.Output(extract, output_name=table.name)
 
     return incremental
 
 
+def _has_read(known: SyncState | None, days: tuple[dt.datetime, dt.datetime]) -> bool:
+    return known is not None and known.covers(*days)
+
+
 def _back_to(
-    settings: Settings, known: SyncState | None, last_reread: SyncState | None, now: dt.datetime
+    settings: Settings, states: Mapping[tuple[str, str], SyncState], table: Table, now: dt.datetime
 ) -> dt.datetime | None:
     back_to = sync_back_to(
-        known,
-        last_reread,
+        states.get((table.name, "")),
+        states.get((table.name, REREAD)),
         now=now,
         first_days=settings.first_sync_days,
         reread_days=settings.reread_days,
@@ -168,17 +168,20 @@ def _extract(
     table: Table,
     writers: Mapping[str, SpoolWriter],
     read_range: ReadRange,
-    states: Sequence[SyncState],
+    went_back: bool,
     used: Mapping[str, Any],
 ) -> Extract:
     """Say what is loaded: the main table's rows, or those of a table that comes with it."""
     writer = writers[table.name]
     if writer.lost:
         context.log.warning(f"Values of {table.name} that do not fit their column's type are NULL: {writer.lost}.")
+    state = replace(read_range.state, table=table.name)
+    went_back_at = replace(state, scope=REREAD, synced_from=None, complete=True)
+    states = (state, went_back_at) if went_back else (state,)
     if table is not main:
         # The page of a profile shows all of its exclusions: those that are not on it are gone.
         ids = Scope(table.primary_key[0], values=writers[IDS.name].spool)
-        return Extract(table, spool=writer.spool, scope=ids, guarded=False, states=tuple(states), metadata=lambda: used)
+        return Extract(table, spool=writer.spool, scope=ids, guarded=False, states=states, metadata=lambda: used)
     complete = read_range.complete
     scope = Scope(table.partitioned_by, *complete) if complete and table.version is None else None
     described = {
@@ -193,7 +196,7 @@ def _extract(
     keys = context.partition_keys if _has_days(context) else []
     if len(keys) > 1:
         described["figures_are_of"] = f"all {len(keys)} days from {keys[0]} to {keys[-1]}"
-    return Extract(table, spool=writer.spool, scope=scope, states=tuple(states), metadata=lambda: described)
+    return Extract(table, spool=writer.spool, scope=scope, states=states, metadata=lambda: described)
 
 
 def read_events(account: KlaviyoAccount, chosen: ReadRange, report: Progress, log: logging.Logger) -> Iterator[Batch]:
