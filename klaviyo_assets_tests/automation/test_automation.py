@@ -22,7 +22,7 @@ from klaviyo_assets.sandbox.faults import Call, Status
 from klaviyo_assets.sandbox.generate import generate_account
 from klaviyo_assets.settings import Settings
 from klaviyo_assets_tests.automation.daemon import Daemon, days
-from klaviyo_assets_tests.conftest import Project, only
+from klaviyo_assets_tests.conftest import Project, failures, only
 from klaviyo_assets_tests.expected import stored
 
 DAY = dt.timedelta(days=1)
@@ -225,7 +225,8 @@ def test_a_run_for_unread_days_reads_no_day_that_has_been_read_since(daemon: Cal
     tags = {RANGE_START: klaviyo.day(-3), RANGE_END: klaviyo.day(-2)}
     for flags, windows in (({UNREAD_ONLY: "true"}, 0), ({}, 1)):
         klaviyo.sandbox.requests.clear()
-        assert automatic.launch("klaviyo_backfill", dg.RunRequest(tags=tags | flags)).success
+        result = automatic.launch("klaviyo_backfill", dg.RunRequest(tags=tags | flags))
+        assert result.success, failures(result)
         assert len(read_windows(klaviyo)) == windows
 
 
