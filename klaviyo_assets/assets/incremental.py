@@ -35,6 +35,10 @@ class ReadConfig(dg.Config):
         description="Read the past days of the range again even if they were read before, instead of continuing from "
         "the watermark. Default: yes, except in syncs.",
     )
+    accept_shrink: bool = Field(
+        default=False,
+        description="Flag events as deleted even if days lack more of them than `delete_guard` allows.",
+    )
 
 
 Batch = Mapping[str, Columns]
@@ -126,6 +130,7 @@ def _incremental(
             for table in chosen:
                 went_back = read_range.end is None and back_to[table.name] is not None
                 extract = _extract(context, main, table, writers, read_range, went_back, used)
+                extract.guarded = extract.guarded and not config.accept_shrink
                 yield dg.Output(extract, output_name=table.name)
 
     return incremental

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
@@ -96,6 +97,8 @@ def deployment(tmp_path: Path) -> Iterator[Deployment]:
     home = tmp_path / "home"
     home.mkdir()
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        instance.get_runs_count()  # makes Dagster's own SQLite files, which two first runs would do at the same time
     with Sandbox(account) as sandbox:
         deployment = Deployment(tmp_path, sandbox)
         with deployment.processes:
