@@ -17,6 +17,7 @@ from klaviyo_assets.assets.snapshots import build_snapshots
 from klaviyo_assets.assets.specs import io_manager_key, table_key
 from klaviyo_assets.automation.jobs import build_jobs
 from klaviyo_assets.automation.resync import build_resync
+from klaviyo_assets.automation.running import Clock, machine_time
 from klaviyo_assets.automation.schedules import build_schedule
 from klaviyo_assets.automation.sensors import build_sensor
 from klaviyo_assets.resources import KlaviyoAccount
@@ -30,13 +31,17 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_p
 
 
 def build_definitions(
-    settings: Settings | None = None, *, executor: dg.ExecutorDefinition = dg.in_process_executor
+    settings: Settings | None = None,
+    *,
+    executor: dg.ExecutorDefinition = dg.in_process_executor,
+    clock: Clock = machine_time,
 ) -> dg.Definitions:
     """Return the assets, checks, jobs, schedule, sensor and resources of one Klaviyo account.
 
     settings: default: from the environment and the settings file.
     executor: of every job that does not choose its own. In one process, because steps are short, a process costs
         seconds to start, and the account's rate limits are shared.
+    clock: tells the schedule and the sensor how long a run has been silent.
     """
     settings = settings or Settings()
     warehouse = DuckDBWarehouse(database=settings.duckdb_path, schema_name=settings.destination_schema)
@@ -59,8 +64,8 @@ def build_definitions(
         assets=[*incremental, *whole, history, reconciliation],
         asset_checks=checks,
         jobs=[sync, backfill, full_refresh, build_resync(settings, others=(sync.name, backfill.name))],
-        schedules=[build_schedule(settings, sync)],
-        sensors=[build_sensor(settings, backfill=backfill, others=[sync.name], incremental=incremental)],
+        schedules=[build_schedule(settings, sync, clock)],
+        sensors=[build_sensor(settings, backfill=backfill, others=[sync.name], incremental=incremental, clock=clock)],
         resources={
             settings.name: KlaviyoAccount(
                 warehouse=warehouse,

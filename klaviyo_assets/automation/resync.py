@@ -1,12 +1,11 @@
 """The job that has tables imported anew."""
 
-import datetime as dt
 from collections.abc import Collection
 
 import dagster as dg
 from pydantic import Field
 
-from klaviyo_assets.automation.running import run_in_progress
+from klaviyo_assets.automation.running import machine_time, run_in_progress
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.catalogue import TABLES
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
@@ -28,7 +27,7 @@ def build_resync(settings: Settings, *, others: Collection[str]) -> dg.JobDefini
     @dg.op(name=f"{settings.name}__forget", required_resource_keys={warehouse_key}, out=dg.Out(dg.Nothing))
     def forget(context: dg.OpExecutionContext, config: ResyncConfig) -> None:
         tables = chosen(config)
-        running = run_in_progress(context.instance, others, dt.datetime.now(dt.UTC))
+        running = run_in_progress(context.instance, others, machine_time())
         if running:
             raise dg.Failure(
                 f"Run {running.run_id} of {running.job_name} has not ended. Wait for it, or cancel it.",
