@@ -14,11 +14,13 @@ from typing import Any
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.execution.api import execute_run
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
 from dagster._core.test_utils import instance_for_test
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import WorkspaceLoadTarget
+from dagster._utils.hosted_user_process import recon_job_from_origin
 from dagster_graphql.test.utils import execute_dagster_graphql
 
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
@@ -36,14 +38,12 @@ API = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
 LAUNCH = re.findall(r"```graphql\n(.*?)```", API, re.DOTALL)[0]
 LAUNCHES = yaml.safe_load(re.findall(r"<!-- launches.*?```yaml\n(.*?)```", API, re.DOTALL)[0])
 DAYS = 4
-IN_PROCESS = {
-    "run_launcher": {
-        "module": "dagster._core.launcher.sync_in_memory_run_launcher",
-        "class": "SyncInMemoryRunLauncher",
-    },
+DEPLOYMENT = {
+    "run_launcher": {"module": "dagster._core.test_utils", "class": "MockedRunLauncher"},
     "run_coordinator": {"module": "dagster._core.run_coordinator", "class": "DefaultRunCoordinator"},
     "event_log_storage": {"module": "dagster._core.storage.event_log", "class": "InMemoryEventLogStorage"},
 }
+"""Runs are launched, and wait to be executed here."""
 DEFINITIONS = """
 from klaviyo_assets.definitions import build_definitions
 from klaviyo_assets.settings import Settings
@@ -65,7 +65,7 @@ class File(WorkspaceLoadTarget):
 
 @dataclass
 class Webserver:
-    """Dagster's GraphQL schema over the project's definitions; what is launched runs at once."""
+    """Dagster's GraphQL schema over the project's definitions; what is launched is run at once."""
 
     sandbox: Sandbox
     workspace: WorkspaceProcessContext
@@ -90,7 +90,11 @@ class Webserver:
             },
         ).data["launchRun"]
         assert answer["__typename"] == "LaunchRunSuccess", answer
-        run = self.workspace.instance.get_run_by_id(answer["run"]["runId"])
+        instance, run_id = self.workspace.instance, answer["run"]["runId"]
+        launched = instance.get_run_by_id(run_id)
+        assert launched and launched.job_code_origin
+        execute_run(recon_job_from_origin(launched.job_code_origin), launched, instance)
+        run = instance.get_run_by_id(run_id)
         assert run
         return run
 
@@ -112,7 +116,7 @@ def webserver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Webse
         )
         file = tmp_path / "definitions.py"
         file.write_text(DEFINITIONS.format(settings=settings.model_dump_json()))
-        instance = stack.enter_context(instance_for_test(overrides=IN_PROCESS))
+        instance = stack.enter_context(instance_for_test(overrides=DEPLOYMENT))
         workspace = stack.enter_context(WorkspaceProcessContext(instance, File(str(file))))
         yield Webserver(sandbox, workspace, DuckDBWarehouse(database=settings.duckdb_path))
 
