@@ -174,20 +174,20 @@ def test_a_day_of_events_that_is_read_again_completely(klaviyo: Project) -> None
 
 def test_days_that_lost_too_many_events_need_a_word(klaviyo: Project) -> None:
     metric = klaviyo.account.all("metric")[0].id
-    noon = klaviyo.account.clock.now().replace(hour=12)
-    by_age: dict[int, set[str]] = {}
-    for event in klaviyo.account.events:
-        day = dt.datetime.fromtimestamp(event.occurred_at, dt.UTC).date()
-        by_age.setdefault((noon.date() - day).days, set()).add(event.id)
-    age = max(range(1, DAYS - 1), key=lambda age: len(by_age.get(age, ())))
-    gone = by_age[age]
-    for id in gone:
-        klaviyo.account.remove_event(id)
-    klaviyo.account.add_event(metric, noon - dt.timedelta(days=age))
-    assert len(gone) > 10 and not klaviyo.run("klaviyo_backfill", -age, -age).success
+    noon = klaviyo.account.clock.now().replace(hour=12) - dt.timedelta(days=2)
+    for second in range(20):  # however few the simulated shop has on that day
+        klaviyo.account.add_event(metric, noon + dt.timedelta(seconds=second))
+    assert klaviyo.run("klaviyo_backfill", -2, -2).success
+    before = {event.id for event in klaviyo.account.events}
+    for event in list(klaviyo.account.events):
+        if dt.datetime.fromtimestamp(event.occurred_at, dt.UTC).date() == noon.date():
+            klaviyo.account.remove_event(event.id)
+    gone = before - {event.id for event in klaviyo.account.events}
+    klaviyo.account.add_event(metric, noon)
+    assert not klaviyo.run("klaviyo_backfill", -2, -2).success
     assert not keys(klaviyo, "event", "id", deleted=True)
     accepted = {"ops": {"klaviyo__event": {"config": {"accept_shrink": True}}}}
-    assert klaviyo.run("klaviyo_backfill", -age, -age, config=accepted).success
+    assert klaviyo.run("klaviyo_backfill", -2, -2, config=accepted).success
     assert keys(klaviyo, "event", "id", deleted=True) == gone
 
 
