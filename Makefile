@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test month lint format lock screenshot clean
+.PHONY: help install demo dev test lint format lock screenshot clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -32,9 +32,6 @@ dev: $(READY) ## Open the Dagster UI (on the sandbox account, unless KLAVIYO_API
 
 test: $(READY) ## Run the tests
 	@$(BIN)/python -m pytest
-
-month: $(READY) ## Run the simulated month of hourly syncs (about an hour)
-	@$(BIN)/python -m pytest klaviyo_assets_tests/automation/test_month.py -m slow -s
 
 lint: $(READY) ## Check style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
