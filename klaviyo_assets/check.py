@@ -18,8 +18,11 @@ from klaviyo_assets.api import (
     equals,
     revision_support,
 )
+from klaviyo_assets.assets.fields import sparse_fields
+from klaviyo_assets.privacy import MissingSalt, salt
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.catalogue import TABLES
+from klaviyo_assets.tables.documents import attributes, mapping
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.duckdb import SNAPSHOT, DuckDBWarehouse
 from klaviyo_assets.warehouse.errors import WarehouseError
@@ -123,13 +126,18 @@ def check(settings: Settings) -> Report:
     tables = enabled_tables(settings)
     key = os.environ.get(settings.api_key_variable)
     if key:
-        with KlaviyoClient(key, base_url=settings.api_url) as client:
+        with KlaviyoClient(key, base_url=settings.api_url, defaults=sparse_fields(settings)) as client:
             try:
                 _check_api(client, tables, report)
             except KlaviyoError as error:
                 report.problems.append(str(error))
     else:
         report.problems.append(f"{settings.api_key_variable} is not set: it holds the private API key.")
+    if settings.masking.hashes:
+        try:
+            salt(settings.hash_salt_variable)
+        except MissingSalt as error:
+            report.problems.append(str(error))
     _check_warehouse(settings, tables, report)
     return report
 
@@ -149,7 +157,8 @@ def _check_api(client: KlaviyoClient, tables: list[Table], report: Report) -> No
             continue  # permitted, and nothing there
         else:
             if probe.operation == "get_accounts":
-                report.account = page.json()["data"][0]["attributes"]["contact_information"]["organization_name"]
+                contact = mapping(attributes(page.json()["data"][0]).get("contact_information"))
+                report.account = contact.get("organization_name")
 
 
 def _check_warehouse(settings: Settings, tables: list[Table], report: Report) -> None:

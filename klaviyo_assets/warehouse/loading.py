@@ -7,7 +7,7 @@ the same transaction. Rows are matched by delete and insert, not by MERGE, which
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -43,6 +43,8 @@ class LoadResult:
 
     rows: rows that came, duplicates removed. row_count: rows in the table afterwards, deleted ones included.
     older: rows that were not written because the table holds a newer version of them.
+    columns_left_out: columns that came and that the table does not take.
+    columns_with_old_values: blocked or hashed columns that hold values from before they were.
     """
 
     rows: int
@@ -54,6 +56,8 @@ class LoadResult:
     row_count: int = 0
     columns_added: tuple[str, ...] = ()
     columns_widened: tuple[str, ...] = ()
+    columns_left_out: tuple[str, ...] = ()
+    columns_with_old_values: tuple[str, ...] = ()
 
 
 @dataclass
@@ -104,7 +108,10 @@ class Transaction:
         self.sql(f"CREATE TABLE IF NOT EXISTS {self.table(name)} ({ddl})")
 
     def ensure(self, spec: TableSpec) -> None:
-        """Create the schema and the table, or add the declared columns that an existing table lacks."""
+        """Create the schema and the table; of an existing one, add the declared columns that it lacks.
+
+        A declared TEXT column that has another type becomes text: it may be hashed by now.
+        """
         self.create_schema()
         declared = spec.types | {column.name: column.type for column in SYSTEM_COLUMNS}
         self.create(spec.name, declared)
@@ -112,17 +119,34 @@ class Transaction:
         for name, kind in declared.items():
             if name not in existing:
                 self._add_column(spec.name, name, kind)
+            elif kind is Type.TEXT:
+                self._widen(spec.name, name, existing[name], kind)
+
+    def _widen(self, table: str, name: str, existing: Type, target: Type) -> None:
+        if existing is not target:
+            self.sql(
+                f"ALTER TABLE {self.table(table)} ALTER COLUMN {quote(name)} "
+                f"SET DATA TYPE {TYPE_NAMES[target]} USING {convert(quote(name), existing, target)}"
+            )
+
+    def left_out(self, spec: TableSpec, spool: Spool) -> tuple[str, ...]:
+        """Return the spool's columns that the table does not take: it takes all of the first rows."""
+        if spec.takes_new_columns or not self.sql(f"SELECT 1 FROM {self.table(spec.name)} LIMIT 1"):
+            return ()
+        existing = self.column_types(spec.name)
+        return tuple(sorted({name for file in spool.files for name in file.types} - existing.keys()))
 
     def _add_column(self, table: str, name: str, kind: Type) -> None:
         self.sql(f"ALTER TABLE {self.table(table)} ADD COLUMN {quote(name)} {TYPE_NAMES[kind]}")
 
-    def fit(self, spec: TableSpec, spool: Spool) -> tuple[list[str], list[str]]:
+    def fit(self, spec: TableSpec, spool: Spool, left_out: Collection[str] = ()) -> tuple[list[str], list[str]]:
         """Add the spool's new columns to the table and widen those that are too narrow; return both."""
         existing = self.column_types(spec.name)
         incoming: dict[str, set[Type]] = {}
         for file in spool.files:
             for name, kind in file.types.items():
-                incoming.setdefault(name, set()).add(kind)
+                if name not in left_out:
+                    incoming.setdefault(name, set()).add(kind)
         added, widened = [], []
         for name, kinds in incoming.items():
             target = self._common_type(spec.name, name, existing.get(name), kinds, spool)
@@ -130,11 +154,7 @@ class Transaction:
                 self._add_column(spec.name, name, target)
                 added.append(name)
             elif target != existing[name]:
-                using = convert(quote(name), existing[name], target)
-                self.sql(
-                    f"ALTER TABLE {self.table(spec.name)} ALTER COLUMN {quote(name)} "
-                    f"SET DATA TYPE {TYPE_NAMES[target]} USING {using}"
-                )
+                self._widen(spec.name, name, existing[name], target)
                 widened.append(name)
         return added, widened
 
@@ -229,12 +249,13 @@ class Transaction:
             return set(names)
         staged: set[str] = set()
         for number, file in enumerate(source.files):
-            values = ", ".join(convert(quote(name), kind, types[name]) for name, kind in file.types.items())
+            came = {name: kind for name, kind in file.types.items() if name in types}
+            values = ", ".join(convert(quote(name), kind, types[name]) for name, kind in came.items())
             self.sql(
-                f"INSERT INTO {_STAGE} ({columns(file.types)}, {_ORDER}) "
+                f"INSERT INTO {_STAGE} ({columns(came)}, {_ORDER}) "
                 f"SELECT {values}, {number << 32} + file_row_number FROM {_parquet(file.path)}"
             )
-            staged |= set(file.types)
+            staged |= set(came)
         return staged
 
     def _deduplicate(self, spec: TableSpec) -> None:
@@ -399,10 +420,13 @@ class Transaction:
             )
         }
 
-    def forget(self, tables: Sequence[str]) -> None:
-        """Remove the states of tables, all scopes."""
+    def forget(self, tables: Sequence[str], scope: str | None = None) -> None:
+        """Remove the states of tables, of one scope or of all."""
         for table in tables:
-            self.sql(f'DELETE FROM {self.table(STATE_TABLE)} WHERE "table" = ?', [table])
+            self.sql(
+                f'DELETE FROM {self.table(STATE_TABLE)} WHERE "table" = ? AND scope = coalesce(?, scope)',
+                [table, scope],
+            )
 
     def ensure_state(self) -> None:
         """Create `_sync_state` if it is not there."""
