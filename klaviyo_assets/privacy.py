@@ -245,7 +245,7 @@ class Masking:
     takes_new_columns: bool = True
 
     def table(self, table: Table) -> Table:
-        """Return a table as it is written: without blocked columns, hashed ones as text, lookups that still hold."""
+        """Return a table as it is written: without blocked columns and their lookups, hashed ones as text."""
         policy = self.policy(table)
         if policy.packs and policy.packing:
             table = packed_table(table, policy.packing)
@@ -267,9 +267,7 @@ class Masking:
             lookups=tuple(
                 lookup
                 for lookup in table.lookups
-                if policy.action(lookup.on) is Action.KEEP
-                and policy.action(lookup.column) is not Action.BLOCK
-                and policy.action(lookup.column) is self._own(lookup.table).action(lookup.value)
+                if not policy.blocks(lookup.on) and not policy.blocks(lookup.column)
             ),
         )
 

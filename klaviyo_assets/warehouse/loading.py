@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,6 +18,7 @@ import duckdb
 from klaviyo_assets.warehouse.batches import EXACT_IN_DOUBLE, widen
 from klaviyo_assets.warehouse.errors import SuspiciousSnapshot, WarehouseError
 from klaviyo_assets.warehouse.extract import Scope, Sweep, SyncState
+from klaviyo_assets.warehouse.rewriting import sql_function
 from klaviyo_assets.warehouse.schema import DELETED, SYNCED, SYSTEM_COLUMNS, Lookup, TableSpec, Type
 from klaviyo_assets.warehouse.spool import Spool
 from klaviyo_assets.warehouse.sql import TYPE_NAMES, columns, convert, literal, quote, same_key, type_of
@@ -376,16 +378,25 @@ class Transaction:
     # Lookups
 
     def correct(self, dependent: TableSpec, lookup: Lookup) -> int:
-        """Update the rows of `dependent` whose looked-up column differs from the table it repeats."""
+        """Update the rows of `dependent` whose looked-up column differs from the table it repeats.
+
+        Where `dependent` holds digests, the other table's values are hashed to compare (a digest stays what it is).
+        """
         if not self.column_types(dependent.name) or not self.column_types(lookup.table):
             return 0
-        corrected: int = self.value(
-            f"UPDATE {self.table(dependent.name)} AS own SET {quote(lookup.column)} = other.{quote(lookup.value)}, "
-            f"{quote(SYNCED.name)} = ? FROM {self.table(lookup.table)} AS other "
-            f"WHERE own.{quote(lookup.on)} = other.{quote(lookup.key)} AND other.{quote(lookup.value)} IS NOT NULL "
-            f"AND own.{quote(lookup.column)} IS DISTINCT FROM other.{quote(lookup.value)}",
-            [self.synced_at],
-        )
+        key, value, policy = quote(lookup.key), quote(lookup.value), dependent.policy
+        with ExitStack() as stack:
+            if policy and (policy.hashes(lookup.on) or policy.hashes(lookup.column)):
+                digest = stack.enter_context(sql_function(self, policy.digest, Type.TEXT))
+                key = f"{digest}({key})" if policy.hashes(lookup.on) else key
+                value = f"{digest}({value})" if policy.hashes(lookup.column) else value
+            corrected: int = self.value(
+                f"UPDATE {self.table(dependent.name)} AS own SET {quote(lookup.column)} = other.value, "
+                f"{quote(SYNCED.name)} = ? FROM (SELECT {key} AS key, {value} AS value "
+                f"FROM {self.table(lookup.table)}) AS other WHERE own.{quote(lookup.on)} = other.key "
+                f"AND other.value IS NOT NULL AND own.{quote(lookup.column)} IS DISTINCT FROM other.value",
+                [self.synced_at],
+            )
         return corrected
 
     # State

@@ -57,14 +57,14 @@ def rewrite(transaction: Transaction, spec: TableSpec) -> list[str]:
             if types[name] is not Type.TEXT:
                 text = convert(column, types[name], Type.TEXT)
                 transaction.sql(f"ALTER TABLE {table} ALTER COLUMN {column} SET DATA TYPE VARCHAR USING {text}")
-            with _function(transaction, policy.digest, Type.TEXT) as digest:
+            with sql_function(transaction, policy.digest, Type.TEXT) as digest:
                 is_digest = f"regexp_full_match({column}, {literal(policy.digest_pattern)})"
                 transaction.sql(
                     f"UPDATE {table} SET {column} = {digest}({column}) WHERE {column} IS NOT NULL AND NOT {is_digest}"
                 )
             done.append(f"{name} hashed")
         else:
-            with _function(transaction, policy.masked_json, Type.TEXT) as masked:
+            with sql_function(transaction, policy.masked_json, Type.TEXT) as masked:
                 transaction.sql(f"UPDATE {table} SET {column} = {masked}(CAST({column} AS VARCHAR))")
             done.append(f"{name} rewritten")
     return done
@@ -85,7 +85,7 @@ def _is_old(transaction: Transaction, spec: TableSpec, name: str) -> bool:
             transaction.sql(f"{rows} AND NOT regexp_full_match({text}, {literal(policy.digest_pattern)}) LIMIT 1")
         )
     if name == policy.json_column:
-        with _function(transaction, policy.is_unmasked, Type.BOOLEAN) as unmasked:
+        with sql_function(transaction, policy.is_unmasked, Type.BOOLEAN) as unmasked:
             return bool(transaction.sql(f"{rows} AND {unmasked}(CAST({column} AS VARCHAR)) LIMIT 1"))
     return False
 
@@ -100,7 +100,7 @@ def _has_index(transaction: Transaction, spec: TableSpec) -> bool:
 
 
 @contextmanager
-def _function(transaction: Transaction, call: Callable[[str], Any], returns: Type) -> Iterator[str]:
+def sql_function(transaction: Transaction, call: Callable[[str], Any], returns: Type) -> Iterator[str]:
     """Make a Python function known to SQL for a while; NULL goes around it."""
     name = f"policy_{uuid.uuid4().hex}"
     transaction.connection.create_function(name, call, [TYPE_NAMES[Type.TEXT]], TYPE_NAMES[returns])
