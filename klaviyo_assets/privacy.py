@@ -265,9 +265,7 @@ class Masking:
             ),
             foreign_keys=tuple(key for key in table.foreign_keys if policy.action(key.column) is Action.KEEP),
             lookups=tuple(
-                lookup
-                for lookup in table.lookups
-                if not policy.blocks(lookup.on) and not policy.blocks(lookup.column)
+                lookup for lookup in table.lookups if not policy.blocks(lookup.on) and not policy.blocks(lookup.column)
             ),
         )
 

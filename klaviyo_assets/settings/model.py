@@ -10,9 +10,9 @@ import datetime as dt
 import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from klaviyo_assets.privacy import SALT_VARIABLE, Masking
@@ -21,6 +21,21 @@ from klaviyo_assets.settings.columns import are_columns, are_switches
 from klaviyo_assets.settings.problems import check, explained
 from klaviyo_assets.tables.catalogue import FIRST_TABLES
 from klaviyo_assets.tables.table import Table
+
+
+def _seconds(value: Any) -> Any:
+    """A number is seconds, in the environment too, where it is text."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+Duration = Annotated[
+    dt.timedelta,
+    BeforeValidator(_seconds),
+    WithJsonSchema({"type": ["string", "number"], "description": "ISO 8601 such as PT1H, or seconds"}),
+]
 
 
 class Settings(BaseSettings):
@@ -53,7 +68,7 @@ class Settings(BaseSettings):
     history_start: dt.date = Field(
         dt.date(2012, 1, 1), description="The first day of EVENT and PERSON; Klaviyo was founded in 2012."
     )
-    sync_interval: dt.timedelta = Field(
+    sync_interval: Duration = Field(
         dt.timedelta(hours=1),
         description="How often event and person are synced: 5 minutes to a day, a whole part of an hour or of a day.",
     )
@@ -61,7 +76,7 @@ class Settings(BaseSettings):
         7, ge=0, description="Past days that the first sync brings; `klaviyo_backfill_sensor` requests the older ones."
     )
     history_chunk_days: int = Field(30, ge=1, description="Days of history that one run brings.")
-    overlap: dt.timedelta = Field(
+    overlap: Duration = Field(
         dt.timedelta(hours=3),
         ge=dt.timedelta(0),
         description="How far before its watermark each sync starts to read: Klaviyo shows events late.",

@@ -14,6 +14,7 @@ Problem = tuple[tuple[str | int, ...], str]
 
 _WORDS = {
     "Input should be a valid dictionary": "it has to be a mapping, such as {campaign: false}; JSON in the environment",
+    "Input should be a valid timedelta": "it has to be a duration, such as PT1H, or seconds",
     "Input should be": "it has to be",
     "Value error, ": "",
     "Field required": "it is missing",

@@ -104,7 +104,5 @@ def sql_function(transaction: Transaction, call: Callable[[str], Any], returns: 
     """Make a Python function known to SQL for a while; NULL goes around it."""
     name = f"policy_{uuid.uuid4().hex}"
     transaction.connection.create_function(name, call, [TYPE_NAMES[Type.TEXT]], TYPE_NAMES[returns])
-    try:
-        yield name
-    finally:
-        transaction.connection.remove_function(name)
+    yield name
+    transaction.connection.remove_function(name)  # after a failure it goes with the connection

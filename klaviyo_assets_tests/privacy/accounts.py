@@ -74,7 +74,9 @@ def small_account() -> Account:
             "big": BIG + n,
             "": "KEPT empty name",
         }
-        account.add_event("Mtric1", now - dt.timedelta(hours=2, seconds=n), profile_id=person_id(n), properties=properties)
+        account.add_event(
+            "Mtric1", now - dt.timedelta(hours=2, seconds=n), profile_id=person_id(n), properties=properties
+        )
     return account
 
 

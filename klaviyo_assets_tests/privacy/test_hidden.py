@@ -80,11 +80,7 @@ def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 
 def files_with(folder: Path, *texts: bytes) -> list[tuple[str, bytes]]:
     return [
-        (str(file), text)
-        for file in folder.rglob("*")
-        if file.is_file()
-        for text in texts
-        if text in file.read_bytes()
+        (str(file), text) for file in folder.rglob("*") if file.is_file() for text in texts if text in file.read_bytes()
     ]
 
 
@@ -121,12 +117,11 @@ def test_nothing_that_is_hidden_is_anywhere(
 
     # Not asked for where Klaviyo allows it.
     requests = [request for request in klaviyo.sandbox.requests if request.operation]
-    fields = {
-        (request.operation, name): set(value.split(","))
-        for request in requests
-        for name, value in request.query.items()
-        if name.startswith("fields[")
-    }
+    fields: dict[tuple[str, str], set[str]] = {}
+    for request in requests:
+        for name, value in request.query.items():
+            if name.startswith("fields["):
+                fields.setdefault((request.operation or "", name), set()).update(value.split(","))
     assert fields["get_profiles", "fields[profile]"].isdisjoint({"phone_number", "first_name", "location.city"})
     assert {"email", "location.zip", "properties", "subscriptions"} <= fields["get_profiles", "fields[profile]"]
     assert fields["get_events", "fields[event]"] == {"datetime", "timestamp", "event_properties"}
@@ -186,9 +181,7 @@ def assert_packed(person: dict[str, Any], event: dict[str, Any]) -> None:
     assert not [name for name in person if name.startswith("custom_") and name != "custom_fields"]
 
 
-def test_without_a_salt_nothing_is_asked_for(
-    private: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_salt_nothing_is_asked_for(private: Callable[..., Project], monkeypatch: pytest.MonkeyPatch) -> None:
     klaviyo = private(hashed_columns={"person": ["email"]}, hash_salt_variable="MY_SALT")
     klaviyo.sandbox.requests.clear()
     result = klaviyo.run("klaviyo_sync", 0)
