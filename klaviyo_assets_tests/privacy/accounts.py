@@ -21,9 +21,9 @@ def email(number: int) -> str:
     return f"raw.email{number}@hash.example"
 
 
-def small_account() -> Account:
+def small_account(key: str = "pk_sandbox") -> Account:
     """Profiles, events of one metric, a template; `BLOCK` begins what is to be blocked, `RAW` what is to be hashed."""
-    account = Account(keys={KEY: None})
+    account = Account(keys={key: None})
     now = account.clock.now()
     stamp = now.strftime("%Y-%m-%dT%H:%M:%S+00:00")
     account.add(

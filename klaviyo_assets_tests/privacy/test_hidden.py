@@ -62,7 +62,7 @@ def private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     monkeypatch.setenv("KLAVIYO_HASH_SALT", SALT)
     (tmp_path / "home").mkdir()
     with (
-        Sandbox(small_account()) as sandbox,
+        Sandbox(small_account(KEY)) as sandbox,
         dg.DagsterInstance.local_temp(str(tmp_path / "home")) as instance,
     ):
 
@@ -163,20 +163,22 @@ def test_nothing_that_is_hidden_is_anywhere(
     # The account is compared with its masked row of before: nothing has changed.
     assert len(stored(klaviyo.warehouse, "account_history")) == 1
     schema = klaviyo.definitions.resolve_asset_graph().get(dg.AssetKey(["klaviyo", "person"])).metadata
-    columns = {column.name: column.type for column in schema["dagster/column_schema"].schema.columns}
+    columns = {column.name: column.type for column in schema["dagster/column_schema"].columns}
     assert columns["email"] == "text" and "phone_number" not in columns
 
 
 def assert_packed(person: dict[str, Any], event: dict[str, Any]) -> None:
     assert not [name for name in event if name.startswith("property_") and name.count("_") == 1 and name[9:] not in
                 ("value", "attribution")]  # fmt: skip
+    email_digest, phone, value = digest(email(0)), digest('{"no":"RAWorder0"}'), digest("RAWvalue0")
     assert event["custom_property_fields"] == (
-        '{"email":"%s","Order Phone":"%s","$value":"%s","Kept":"KEPTevent0","big":%d,"":"KEPT empty name"}'
-        % (digest(email(0)), digest('{"no":"RAWorder0"}'), digest("RAWvalue0"), BIG)
+        f'{{"email":"{email_digest}","Order Phone":"{phone}","$value":"{value}","Kept":"KEPTevent0","big":{BIG},'
+        '"":"KEPT empty name"}'
     )
+    phone, nested = digest("RAWphone0"), digest('{"deep":["RAWnested0"]}')
     assert person["custom_fields"] == (
-        '{"My Phone (home)":"%s","Nested":"%s","Loyalty":"KEPTloyalty0","Nobody":null,"fields":"KEPTfields0"}'
-        % (digest("RAWphone0"), digest('{"deep":["RAWnested0"]}'))
+        f'{{"My Phone (home)":"{phone}","Nested":"{nested}","Loyalty":"KEPTloyalty0","Nobody":null,'
+        '"fields":"KEPTfields0"}'
     )
     assert not [name for name in person if name.startswith("custom_") and name != "custom_fields"]
 

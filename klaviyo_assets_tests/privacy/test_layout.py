@@ -8,17 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
-import pytest
 
 from klaviyo_assets.assets.reconciliation import RANGES
 from klaviyo_assets_tests.conftest import Project, only
 from klaviyo_assets_tests.expected import stored
-from klaviyo_assets_tests.privacy.accounts import BIG, KEY, PEOPLE, person_id, small_account
-
-
-@pytest.fixture(autouse=True)
-def key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KLAVIYO_API_KEY", KEY)
+from klaviyo_assets_tests.privacy.accounts import BIG, PEOPLE, person_id, small_account
 
 
 def by_id(klaviyo: Project, table: str) -> dict[str, dict[str, Any]]:

@@ -22,7 +22,7 @@ from klaviyo_assets.tables.profiles import PERSON
 from klaviyo_assets.warehouse.errors import WarehouseError
 from klaviyo_assets_tests.conftest import QUIET, Project, only
 from klaviyo_assets_tests.expected import stored
-from klaviyo_assets_tests.privacy.accounts import BLOCKED, HASHED, KEY, PEOPLE, SALT, email, person_id, small_account
+from klaviyo_assets_tests.privacy.accounts import BLOCKED, HASHED, PEOPLE, SALT, email, person_id, small_account
 from klaviyo_assets_tests.warehouse import helpers
 from klaviyo_assets_tests.warehouse.helpers import load, rows, warehouse_at
 
@@ -57,10 +57,7 @@ def metadata(result: dg.ExecuteInProcessResult, table: str) -> dict[str, Any]:
     return {name: value.value for name, value in event.metadata.items()}
 
 
-def test_old_values_stay_until_they_are_rewritten(
-    project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("KLAVIYO_API_KEY", KEY)
+def test_old_values_stay_until_they_are_rewritten(project: Callable[..., Project], tmp_path: Path) -> None:
     account = small_account()
     tables = only("metric", "email_template", "account_history")
     klaviyo = project(account, tables=tables)
@@ -184,3 +181,13 @@ def test_a_table_is_looked_through_until_it_is_clean(tmp_path: Path) -> None:
     load(warehouse, [{"id": "4", "s": "plain"}])
     assert warehouse.state("event", "privacy") is None, "without the policy, plain values may have come"
     assert load(warehouse, [{"id": "5"}], spec=spec).columns_with_old_values == ("property_s",)
+
+
+def test_a_table_with_an_index_is_emptied_of_what_is_blocked(tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path)
+    load(warehouse, [{"id": "1", "s": "a", "gone": 1}])
+    warehouse.query("CREATE INDEX mine ON klaviyo.event (id)")
+    spec = replace(helpers.EVENT, policy=ColumnPolicy(("property_gone",), ("property_s",)))
+    assert warehouse.rewrite([spec]) == {"event": ["property_gone emptied", "property_s hashed"]}
+    (row,) = rows(warehouse)
+    assert (row["property_s"], row["property_gone"]) == (digest("a"), None)
