@@ -34,6 +34,8 @@ DIGEST_PATTERN = DIGEST + "[0-9a-f]{64}"
 SALT_VARIABLE = "KLAVIYO_HASH_SALT"
 
 _DIGEST = re.compile(DIGEST_PATTERN)
+_JSON_TEXT = (msgspec.Raw, bytes)
+_string = msgspec.json.Decoder(str).decode
 _HASHED_NAME = re.compile(r"_[0-9a-f]{8,64}$")
 
 
@@ -148,7 +150,7 @@ class ColumnPolicy:
         return Columns(
             columns.rows,
             self._masked(columns.declared, lambda text: text),
-            self._masked(columns.dynamic, msgspec.json.encode),
+            self._masked(columns.dynamic, lambda text: b'"%s"' % text.encode()),
         )
 
     def _masked(self, columns: Mapping[str, list[Any]], encode: Callable[[str], Any]) -> dict[str, list[Any]]:
@@ -185,7 +187,10 @@ class ColumnPolicy:
 
     # Values that are there already
 
-    digest_pattern = DIGEST_PATTERN
+    @property
+    def digest_pattern(self) -> str:
+        """A regular expression that digests match."""
+        return DIGEST_PATTERN
 
     def digest(self, text: str) -> str:
         """Return the digest of a text; raises MissingSalt."""
@@ -224,10 +229,10 @@ def text_of(value: Any) -> str | None:
     """
     if value is None or isinstance(value, str):
         return value
-    if isinstance(value, msgspec.Raw | bytes):
+    if isinstance(value, _JSON_TEXT):
         content = bytes(value)
         if content[:1] == b'"':
-            return msgspec.json.decode(content, type=str)
+            return _string(content)
         return None if content == b"null" else content.decode()
     if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT_IN_DOUBLE:
         value = int(value)

@@ -27,6 +27,7 @@ from klaviyo_assets.assets.progress import Progress
 from klaviyo_assets.assets.ranges import REREAD, ReadRange, plan, sync_back_to
 from klaviyo_assets.assets.snapshots import skip_or_raise
 from klaviyo_assets.assets.specs import asset_out, table_spec
+from klaviyo_assets.privacy import ColumnPolicy
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables import events, exclusions, metrics, profiles
@@ -224,10 +225,10 @@ def read_events(
 ) -> Iterator[Batch]:
     """Read the events of a range. Their times have whole seconds, so half-open windows fit exactly."""
     client = account.client
-    table = settings.table(events.EVENT)
+    policy = settings.masking.policy(events.EVENT)
     names: dict[str, str] = {}
     try:
-        for page in client.pages("get_metrics", "/metrics") if "type" in table.types else ():
+        for page in client.pages("get_metrics", "/metrics") if not policy.blocks("type") else ():
             names |= metrics.names(page.json())
     except NotPermitted as error:
         log.warning(f"The type of events will be NULL: {error}")
@@ -239,13 +240,13 @@ def read_events(
         parameters: dict[str, str | int | None] = {
             "filter": all_of(between("datetime", start, end), has("profile") if only_active else None),
             "sort": "datetime",
-            "include": "attributions" if events.ATTRIBUTION in table.types else None,
+            "include": None if policy.blocks(events.ATTRIBUTION) else "attributions",
             "page[size]": 1000,
         }
         return client.pages("get_events", "/events", parameters)
 
     for page in _windows(account, chosen, fetch, attribute_times("datetime"), report):
-        yield {"event": _packed(table, events.columns(page.content, context), page)}
+        yield {"event": _packed(policy, events.columns(page.content, context), page)}
 
 
 def read_profiles(
@@ -255,7 +256,7 @@ def read_profiles(
 
     The API has only strict bounds, so windows are a second wider on both sides; what comes twice is matched by key.
     """
-    table = settings.table(profiles.PERSON)
+    policy = settings.masking.policy(profiles.PERSON)
     subscriptions = "subscriptions" if asks_for_subscriptions(settings) else None
 
     def fetch(start: dt.datetime, end: dt.datetime | None) -> Iterator[Page]:
@@ -268,7 +269,7 @@ def read_profiles(
         return account.client.pages("get_profiles", "/profiles", parameters)
 
     for page in _windows(account, chosen, fetch, attribute_times("updated"), report):
-        persons = _packed(table, profiles.columns(page.content), page)
+        persons = _packed(policy, profiles.columns(page.content), page)
         rows = exclusions.rows(page.json())
         yield {
             "person": persons,
@@ -277,9 +278,8 @@ def read_profiles(
         }
 
 
-def _packed(table: Table, columns: Columns, page: Page) -> Columns:
-    policy = table.policy
-    if policy is None or policy.packing is None or not policy.packs:
+def _packed(policy: ColumnPolicy, columns: Columns, page: Page) -> Columns:
+    if policy.packing is None or not policy.packs:
         return columns
     return packed(columns, page.content, policy.packing, policy.packed)
 

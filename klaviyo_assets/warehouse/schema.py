@@ -8,10 +8,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from klaviyo_assets.privacy import ColumnPolicy
+from klaviyo_assets.warehouse.policy import Policy
 
 
 class Type(enum.StrEnum):
@@ -89,7 +87,7 @@ class TableSpec:
     partitioned_by: str | None = None
     dynamic: str | None = None
     lookups: tuple[Lookup, ...] = ()
-    policy: ColumnPolicy | None = None
+    policy: Policy | None = None
     takes_new_columns: bool = True
 
     def __post_init__(self) -> None:

@@ -52,6 +52,7 @@ def small_account(key: str = "pk_sandbox") -> Account:
                     "created": stamp,
                     "updated": stamp,
                     "subscriptions": never_subscribed(),
+                    "predictive_analytics": {"churn_probability": 0.125, "total_clv": 7.5, "historic_clv": 6.5},
                     "properties": {
                         "Birth Date": f"BLOCKbirth{n}",
                         "birth date": f"BLOCKother{n}",
@@ -81,13 +82,13 @@ def small_account(key: str = "pk_sandbox") -> Account:
 
 
 BLOCKED = {
-    "person": ["phone_number", "first_name", "city", "custom_*birth*"],
+    "person": ["phone_number", "first_name", "city", "custom_*birth*", "*_total_clv"],
     "event": ["property_card*", "property_extra", "uuid"],
     "email_template": ["html"],
     "account_history": ["industry", "contact_information_organization_name"],
 }
 HASHED = {
-    "person": ["email", "address_1", "custom_*phone*", "custom_nested"],
+    "person": ["email", "address_1", "custom_*phone*", "custom_nested", "*churn*"],
     "event": ["property_email", "property_*phone*", "property_value"],
     "metric": ["name"],
     "account_history": ["timezone"],

@@ -99,7 +99,7 @@ def test_nothing_that_is_hidden_is_anywhere(
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    klaviyo = private(blocked_columns=BLOCKED, hashed_columns=HASHED, packing=packing)
+    klaviyo = private(blocked_columns=BLOCKED, hashed_columns=HASHED, packing=packing, predictive_analytics="weekly")
     with caplog.at_level(logging.DEBUG):
         klaviyo.sync(first=-1)
         assert {row["type"] for row in stored(klaviyo.warehouse, "event")} == {digest("RAW metric name")}
@@ -140,6 +140,8 @@ def test_nothing_that_is_hidden_is_anywhere(
     for n in range(PEOPLE):
         person, event = people[person_id(n)], events[person_id(n)]
         assert person["email"] == digest(email(n)) and person["address_1"] == digest(f"RAWstreet{n}")
+        predicted = [person[f"predictive_analytics_{name}"] for name in ("churn_probability", "historic_clv")]
+        assert predicted == [digest("0.125"), 6.5] and "predictive_analytics_total_clv" not in person
         assert (person["zip"], person["last_name"]) == (f"KEPTzip{n}", f"KEPTlast{n}")
         assert event["property_value"] is None and event["property_value_text"] == digest(f"RAWvalue{n}")
         assert event["type"] == digest("RAW other name")
