@@ -27,11 +27,11 @@ def test_changing_the_packing_loses_nothing(project: Callable[..., Project]) -> 
     ).id
     properties = {event.id: event.properties for event in account.events}
     unpacked = project(account, tables=only())
-    unpacked.sync(first=-1)
+    assert unpacked.run("klaviyo_backfill", -1).success
     before = by_id(unpacked, "event")
 
     packed = project(account, tables=only(), packing="packed")
-    packed.sync(first=-1)
+    assert packed.run("klaviyo_backfill", -1).success
     events = by_id(packed, "event")
     for id, event in events.items():
         wanted = {name: value for name, value in properties[id].items() if name != "$flow"}
@@ -50,7 +50,7 @@ def test_changing_the_packing_loses_nothing(project: Callable[..., Project]) -> 
 
     # New properties are no new columns any more, and back again everything is in columns.
     late = account.add_event(metric, now - dt.timedelta(minutes=5), properties={"brand new": 1, "Kept": "late"}).id
-    packed.sync()
+    assert packed.run("klaviyo_backfill", 0).success
     assert "property_brand_new" not in by_id(packed, "event")[late]
     assert by_id(packed, "event")[late]["custom_property_fields"] == '{"brand new":1,"Kept":"late"}'
     again = project(account, tables=only())
@@ -68,11 +68,11 @@ def test_changing_the_packing_loses_nothing(project: Callable[..., Project]) -> 
 def test_columns_that_are_left_out_are_named(project: Callable[..., Project]) -> None:
     account = small_account()
     klaviyo = project(account, tables=only(), new_columns="block_all")
-    klaviyo.sync(first=-1)
+    assert klaviyo.run("klaviyo_backfill", -1).success
     assert by_id(klaviyo, "person")[person_id(0)]["custom_loyalty"] == "KEPTloyalty0"
     metric = account.all("metric")[0].id
     late = account.add_event(metric, account.clock.now(), properties={"brand new": 1, "Kept": "late"}).id
-    result = klaviyo.sync()
+    result = klaviyo.run("klaviyo_backfill", 0)
     found = {
         event.step_materialization_data.materialization.asset_key.path[-1]: {
             name: value.value for name, value in event.step_materialization_data.materialization.metadata.items()
@@ -95,7 +95,7 @@ def test_only_events_of_active_profiles(project: Callable[..., Project]) -> None
     }
     account.delete("profile", person_id(0))
     klaviyo = project(account, tables=only("metric"), only_active_profiles=True, reread_days=1)
-    klaviyo.sync(first=-6)
+    assert klaviyo.run("klaviyo_backfill", -6).success
     assert {row["person_id"] for row in stored(klaviyo.warehouse, "event")} == {person_id(n) for n in range(1, PEOPLE)}
     assert not own[0] & by_id(klaviyo, "event").keys() and own[1] <= by_id(klaviyo, "event").keys()
 
