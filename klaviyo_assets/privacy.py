@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -62,7 +62,7 @@ def salt(variable: str) -> bytes:
     value = os.environ.get(variable)
     if not value:
         raise MissingSalt(variable)
-    return value.encode()
+    return value.encode("utf-8", "surrogateescape")
 
 
 def is_digest(value: Any) -> bool:
@@ -138,12 +138,9 @@ class ColumnPolicy:
         told = repr((sorted(self.blocked), sorted(self.hashed), self.packs))
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
-    def blocks_all(self, columns: Iterable[str], prefix: str | None = None) -> bool:
-        """Return whether all of these columns are blocked, and every one that begins with `prefix`."""
-        everything = ("*", f"{prefix}*") if prefix else ()
-        return all(self.action(name) is Action.BLOCK for name in columns) and (
-            prefix is None or any(pattern in everything for pattern in self.blocked)
-        )
+    def blocks_every(self, prefix: str) -> bool:
+        """Return whether every column that begins with `prefix` is blocked, whatever comes after it."""
+        return any(pattern in ("*", f"{prefix}*") for pattern in self.blocked)
 
     def apply(self, columns: Columns) -> Columns:
         """Return the columns without the blocked ones, with digests in the hashed ones."""

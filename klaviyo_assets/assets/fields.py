@@ -32,5 +32,6 @@ def _wanted(settings: Settings, fieldset: Fieldset, *, blocked_too: bool = False
             return False
         return blocked_too or policies[table].action(column) is not Action.BLOCK
 
-    properties = blocked_too or not any(policy.blocks_all((), fieldset.prefix) for policy in policies.values())
+    prefix = fieldset.prefix
+    properties = blocked_too or not (prefix and any(policy.blocks_every(prefix) for policy in policies.values()))
     return fieldset.wanted(wants, properties)
