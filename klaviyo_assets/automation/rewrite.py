@@ -6,10 +6,12 @@ from collections.abc import Collection
 import dagster as dg
 from pydantic import Field
 
+from klaviyo_assets.assets.specs import table_key
 from klaviyo_assets.automation.resync import chosen
 from klaviyo_assets.automation.running import run_in_progress
 from klaviyo_assets.privacy import MissingSalt, salt
 from klaviyo_assets.settings import Settings
+from klaviyo_assets.tables.catalogue import TABLES
 from klaviyo_assets.tables.catalogue import table as table_named
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 
@@ -35,7 +37,8 @@ def build_rewrite(settings: Settings, *, others: Collection[str]) -> dg.JobDefin
     @dg.op(name=f"{settings.name}__rewrite", required_resource_keys={warehouse_key}, out=dg.Out(dg.Nothing))
     def rewrite_values(context: dg.OpExecutionContext, config: RewriteConfig) -> None:
         tables = chosen(config.confirm, CONFIRMATION, config.tables)
-        running = run_in_progress(context.instance, others, dt.datetime.now(dt.UTC))
+        assets = [table_key(settings, table.name) for table in TABLES]
+        running = run_in_progress(context.instance, others, dt.datetime.now(dt.UTC), assets=assets)
         if running:
             raise dg.Failure(
                 f"Run {running.run_id} of {running.job_name} has not ended. Wait for it, or cancel it.",
