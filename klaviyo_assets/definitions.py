@@ -8,6 +8,7 @@ import dagster as dg
 
 from klaviyo_assets.assets.account_history import build_account_history
 from klaviyo_assets.assets.checks import build_checks
+from klaviyo_assets.assets.fields import sparse_fields
 from klaviyo_assets.assets.history import build_history
 from klaviyo_assets.assets.incremental import build_incremental
 from klaviyo_assets.assets.memberships import build_memberships
@@ -17,6 +18,7 @@ from klaviyo_assets.assets.snapshots import build_snapshots
 from klaviyo_assets.assets.specs import io_manager_key, table_key
 from klaviyo_assets.automation.jobs import build_jobs
 from klaviyo_assets.automation.resync import build_resync
+from klaviyo_assets.automation.rewrite import build_rewrite
 from klaviyo_assets.automation.running import Clock, machine_time
 from klaviyo_assets.automation.schedules import build_schedule
 from klaviyo_assets.automation.sensors import build_sensor
@@ -58,7 +60,8 @@ def _definitions(settings: Settings, executor: dg.ExecutorDefinition, clock: Clo
         *build_account_history(settings),
     ]
     keys = {key for asset in (*incremental, *whole) for key in asset.keys}
-    checks = build_checks(settings, [table for table in TABLES if table_key(settings, table.name) in keys])
+    tables = [settings.table(table) for table in TABLES if table_key(settings, table.name) in keys]
+    checks = build_checks(settings, tables)
     history, reconciliation = build_history(settings), build_reconciliation(settings)
     sync, backfill, full_refresh = build_jobs(
         settings, incremental=incremental, whole=whole, history=history, reconciliation=reconciliation
@@ -66,7 +69,13 @@ def _definitions(settings: Settings, executor: dg.ExecutorDefinition, clock: Clo
     return dg.Definitions(
         assets=[*incremental, *whole, history, reconciliation],
         asset_checks=[checks],
-        jobs=[sync, backfill, full_refresh, build_resync(settings, others=(sync.name, backfill.name))],
+        jobs=[
+            sync,
+            backfill,
+            full_refresh,
+            build_resync(settings, others=(sync.name, backfill.name)),
+            build_rewrite(settings, others=(sync.name, backfill.name, full_refresh.name)),
+        ],
         schedules=[build_schedule(settings, sync, clock)],
         sensors=[build_sensor(settings, backfill=backfill, others=[sync.name], incremental=incremental, clock=clock)],
         resources={
@@ -75,6 +84,8 @@ def _definitions(settings: Settings, executor: dg.ExecutorDefinition, clock: Clo
                 api_key_variable=settings.api_key_variable,
                 api_url=settings.api_url,
                 max_concurrency=settings.max_concurrency,
+                hash_salt_variable=settings.hash_salt_variable if settings.masking.hashes else None,
+                sparse_fields=sparse_fields(settings),
             ),
             f"{settings.name}_warehouse": warehouse,
             io_manager_key(settings): WarehouseIOManager(warehouse=warehouse, delete_guard=settings.delete_guard),
