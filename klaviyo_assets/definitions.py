@@ -19,6 +19,7 @@ from klaviyo_assets.assets.specs import io_manager_key, table_key
 from klaviyo_assets.automation.jobs import build_jobs
 from klaviyo_assets.automation.resync import build_resync
 from klaviyo_assets.automation.rewrite import build_rewrite
+from klaviyo_assets.automation.running import Clock, machine_time
 from klaviyo_assets.automation.schedules import build_schedule
 from klaviyo_assets.automation.sensors import build_sensor
 from klaviyo_assets.resources import KlaviyoAccount
@@ -31,20 +32,23 @@ from klaviyo_assets.warehouse.io_manager import WarehouseIOManager
 warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy")
 
 
-def build_definitions(*accounts: Settings, executor: dg.ExecutorDefinition = dg.in_process_executor) -> dg.Definitions:
+def build_definitions(
+    *accounts: Settings, executor: dg.ExecutorDefinition = dg.in_process_executor, clock: Clock = machine_time
+) -> dg.Definitions:
     """Return the assets, checks, jobs, schedules, sensors and resources of one or several Klaviyo accounts.
 
     accounts: the settings of each. Default: one account, from the environment and the settings file.
     executor: of every job that does not choose its own. In one process, because steps are short, a process costs
         seconds to start, and an account's rate limits are shared.
+    clock: tells the schedules and the sensors how long a run has been silent.
     Raises ValueError if two accounts would share names or tables.
     """
     accounts = accounts or (Settings(),)
     require_distinct(accounts)
-    return dg.Definitions.merge(*(_definitions(settings, executor) for settings in accounts))
+    return dg.Definitions.merge(*(_definitions(settings, executor, clock) for settings in accounts))
 
 
-def _definitions(settings: Settings, executor: dg.ExecutorDefinition) -> dg.Definitions:
+def _definitions(settings: Settings, executor: dg.ExecutorDefinition, clock: Clock) -> dg.Definitions:
     warehouse = DuckDBWarehouse(database=settings.duckdb_path, schema_name=settings.destination_schema)
     incremental = build_incremental(settings)
     snapshots, published = build_snapshots(settings)
@@ -72,8 +76,8 @@ def _definitions(settings: Settings, executor: dg.ExecutorDefinition) -> dg.Defi
             build_resync(settings, others=(sync.name, backfill.name)),
             build_rewrite(settings, others=(sync.name, backfill.name, full_refresh.name)),
         ],
-        schedules=[build_schedule(settings, sync)],
-        sensors=[build_sensor(settings, backfill=backfill, others=[sync.name], incremental=incremental)],
+        schedules=[build_schedule(settings, sync, clock)],
+        sensors=[build_sensor(settings, backfill=backfill, others=[sync.name], incremental=incremental, clock=clock)],
         resources={
             settings.name: KlaviyoAccount(
                 warehouse=warehouse,

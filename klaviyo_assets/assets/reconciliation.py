@@ -83,8 +83,9 @@ def build_reconciliation(settings: Settings) -> dg.AssetsDefinition:
         if known is None or known.synced_through is None:
             return
         start = first_whole_day(max(known.synced_from or _start(settings), _start(settings)))
-        # Of the latest days the daily re-read takes care: there it is normal that Klaviyo knows more.
-        end = midnight(now) - settings.reread_days * DAY
+        # Of the latest days the daily re-read takes care: there it is normal that Klaviyo knows more. The oldest day
+        # that it reads is compared all the same: from the next midnight on it reads that day no more.
+        end = midnight(now) - max(settings.reread_days - 1, 0) * DAY
         if start >= end:
             context.log.info("There is nothing to compare yet: the days before the daily re-read have not been read.")
             return

@@ -1,13 +1,12 @@
 """The job that has tables imported anew."""
 
-import datetime as dt
 from collections.abc import Collection
 
 import dagster as dg
 from pydantic import Field
 
 from klaviyo_assets.assets.specs import table_key
-from klaviyo_assets.automation.running import run_in_progress
+from klaviyo_assets.automation.running import machine_time, run_in_progress
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.catalogue import TABLES
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
@@ -30,7 +29,7 @@ def build_resync(settings: Settings, *, others: Collection[str]) -> dg.JobDefini
     def forget(context: dg.OpExecutionContext, config: ResyncConfig) -> None:
         tables = chosen(config.confirm, CONFIRMATION, config.tables)
         assets = [table_key(settings, table.name) for table in TABLES]
-        running = run_in_progress(context.instance, others, dt.datetime.now(dt.UTC), assets=assets)
+        running = run_in_progress(context.instance, others, machine_time(), assets=assets)
         if running:
             raise dg.Failure(
                 f"Run {running.run_id} of {running.job_name} has not ended. Wait for it, or cancel it.",
