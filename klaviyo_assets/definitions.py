@@ -19,6 +19,7 @@ from klaviyo_assets.automation.jobs import build_jobs
 from klaviyo_assets.automation.resync import build_resync
 from klaviyo_assets.automation.schedules import build_schedule
 from klaviyo_assets.automation.sensors import build_sensor
+from klaviyo_assets.models.assets import build_models
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.catalogue import TABLES
@@ -55,7 +56,7 @@ def build_definitions(
     sync, backfill, full_refresh = build_jobs(
         settings, incremental=incremental, whole=whole, history=history, reconciliation=reconciliation
     )
-    return dg.Definitions(
+    account = dg.Definitions(
         assets=[*incremental, *whole, history, reconciliation],
         asset_checks=checks,
         jobs=[sync, backfill, full_refresh, build_resync(settings, others=(sync.name, backfill.name))],
@@ -73,6 +74,7 @@ def build_definitions(
         },
         executor=executor,
     )
+    return dg.Definitions.merge(account, build_models(settings))
 
 
 defs = build_definitions()

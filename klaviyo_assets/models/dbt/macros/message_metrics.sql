@@ -1,5 +1,6 @@
-{#- The numbers of each campaign or flow and variation, out of klaviyo__person_campaign_flow. id: the column to group by. -#}
-{% macro message_metrics(id) %}
+{#- The numbers of each campaign or flow and variation, out of a relation like klaviyo__person_campaign_flow.
+    id: the column to group by. -#}
+{% macro message_metrics(relation, id) %}
     select
         {{ id }},
         variation_id,
@@ -13,7 +14,7 @@
         count(distinct case when {{ column.name }} > 0 then person_id end) as unique_{{ column.name }}
         {%- endif %}
         {%- endfor %}
-    from {{ ref('klaviyo__person_campaign_flow') }}
+    from {{ relation }}
     where {{ id }} is not null
     group by {{ id }}, variation_id, source_relation
 {% endmacro %}

@@ -1,5 +1,5 @@
 with metrics as (
-    {{ message_metrics('last_touch_flow_id') }}
+    {{ message_metrics(ref('klaviyo__person_campaign_flow'), 'last_touch_flow_id') }}
 )
 
 select
