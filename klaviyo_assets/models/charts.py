@@ -26,6 +26,7 @@ def charts(figures: Figures) -> dict[str, str]:
             {"campaign_revenue": "Campaigns", "flow_revenue": "Flows", "organic": "Not attributed"},
             "revenue",
         ),
+        "per_recipient": _lines(weeks, {"revenue_per_recipient": "revenue"}, "per message received", ",.2f"),
         "growth": _bars(
             [{**week, "left": -week["left"]} for week in weeks], {"joined": "Subscribed", "left": "Left"}, "people"
         ),
@@ -43,7 +44,7 @@ def charts(figures: Figures) -> dict[str, str]:
 def _long(rows: Sequence[Row], series: Mapping[str, str]) -> alt.Data:
     return alt.Data(
         values=[
-            {"week": f"{row['name']}T00:00:00", "series": label, "value": row[name], "order": order}
+            {"week": f"{row['name']:%-d %b}", "series": label, "value": row[name], "order": order}
             for row in rows
             for order, (name, label) in enumerate(series.items())
             if row[name] is not None
@@ -52,7 +53,7 @@ def _long(rows: Sequence[Row], series: Mapping[str, str]) -> alt.Data:
 
 
 def _week() -> alt.X:
-    return alt.X("week:T", title=None, axis=alt.Axis(format="%-d %b", grid=False, tickCount=8))
+    return alt.X("week:O", title="week from", sort=None, axis=alt.Axis(grid=False, labelAngle=0, labelOverlap=True))
 
 
 def _colour(series: Mapping[str, str]) -> alt.Color:
@@ -61,9 +62,8 @@ def _colour(series: Mapping[str, str]) -> alt.Color:
 
 
 def _bars(rows: Sequence[Row], series: Mapping[str, str], title: str) -> str:
-    width = max(4, min(28, _WIDTH // (len(rows) + 2) - 4))
-    y = alt.Y("value:Q", title=title, axis=alt.Axis(format="~s", tickCount=5), stack="zero")
-    chart = alt.Chart(_long(rows, series)).mark_bar(size=width)
+    y = alt.Y("value:Q", title=title, axis=alt.Axis(format=",d", tickCount=5), stack="zero")
+    chart = alt.Chart(_long(rows, series)).mark_bar()
     return _svg(chart.encode(x=_week(), y=y, color=_colour(series), order="order:Q"))
 
 
@@ -76,7 +76,7 @@ def _lines(rows: Sequence[Row], series: Mapping[str, str], title: str, format: s
 def _ranking(rows: Sequence[Row]) -> str:
     data = alt.Data(values=[{"name": row["name"], "value": row["revenue"]} for row in rows])
     y = alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=220, grid=False))
-    x = alt.X("value:Q", title="revenue", axis=alt.Axis(format="~s", tickCount=5))
+    x = alt.X("value:Q", title="revenue", axis=alt.Axis(format=",d", tickCount=5))
     chart = alt.Chart(data).mark_bar(color=_COLOURS[0], height=14).encode(x=x, y=y)
     return _svg(chart, height=max(60, 24 * len(rows)))
 

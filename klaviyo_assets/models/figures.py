@@ -47,7 +47,8 @@ class Figures:
     """The figures of the days from `since` until before `until`, UTC.
 
     total: one row. weeks, campaigns, flows: rows with the same members, and `week` (its Monday) or `name`; campaigns
-    and flows by revenue, most first. An open or click counts once for each person and message.
+    and flows by revenue, most first. An open or click counts once for each person and message; who subscribes or leaves
+    counts once a period.
     """
 
     since: dt.date
@@ -84,13 +85,13 @@ def read_figures(
         rows("week", "week", "true", "week"),
         rows(
             "last_touch_campaign_id",
-            "coalesce(max(campaign_name), last_touch_campaign_id)",
+            "coalesce(max(campaign_name), 'Deleted campaign ' || last_touch_campaign_id)",
             "last_touch_campaign_id IS NOT NULL",
             by_revenue,
         ),
         rows(
             "last_touch_flow_id",
-            "coalesce(max(flow_name), last_touch_flow_id)",
+            "coalesce(max(flow_name), 'Deleted flow ' || last_touch_flow_id)",
             "last_touch_flow_id IS NOT NULL",
             by_revenue,
         ),
@@ -103,13 +104,11 @@ def _is(kind: str) -> str:
 
 
 def _sums() -> str:
-    once = ("opened", "clicked", "text_clicked")
-    parts = [
-        f"count(DISTINCT message_to_person) FILTER ({_is(kind)}) AS {kind}"
-        if kind in once
-        else f"count(*) FILTER ({_is(kind)}) AS {kind}"
-        for kind in _KINDS
-    ]
+    counted = {
+        **dict.fromkeys(("opened", "clicked", "text_clicked"), "DISTINCT message_to_person"),
+        **dict.fromkeys(("unsubscribed", "joined", "left"), "DISTINCT person_id"),
+    }
+    parts = [f"count({counted.get(kind, '*')}) FILTER ({_is(kind)}) AS {quote(kind)}" for kind in _KINDS]
     for name, condition in {
         "revenue": "last_touch_type IS NOT NULL",
         "campaign_revenue": "last_touch_type = 'campaign'",

@@ -91,6 +91,7 @@ def render(figures: Figures, heading: str) -> str:
             ("Messages received, by week", "sends"),
             ("Open and click rate", "rates"),
             ("Revenue, by week", "revenue"),
+            ("Revenue per recipient", "per_recipient"),
             ("List growth", "growth"),
             ("Deliverability", "deliverability"),
         ],
@@ -106,7 +107,7 @@ def tiles(total: Row) -> list[tuple[str, str]]:
     return [
         ("messages received", number(total["sent"])),
         ("e-mails opened", percent(total["open_rate"])),
-        ("e-mails and texts clicked", percent(total["click_rate"])),
+        ("e-mails, texts clicked", percent(total["click_rate"])),
         ("attributed revenue", number(total["revenue"])),
         ("revenue per recipient", money(total["revenue_per_recipient"])),
         ("subscribers gained", number(total["growth"])),
