@@ -10,7 +10,7 @@ from pydantic import Field
 
 from klaviyo_assets.assets.specs import table_key
 from klaviyo_assets.models.automation import build_models_job, build_models_sensor
-from klaviyo_assets.models.project import PROJECT, SHOPIFY, Model, is_installed, read_project
+from klaviyo_assets.models.project import SHOPIFY, Model, is_installed, read_project
 from klaviyo_assets.models.report import build_report
 from klaviyo_assets.models.run import DbtFailed, Result, Target, build
 from klaviyo_assets.settings import Settings
@@ -122,7 +122,7 @@ def _models(settings: Settings, models: Sequence[Model]) -> dg.AssetsDefinition:
         for result in results:  # in dbt's order: Dagster wants a model before those that read it
             if result.kind == "test" and result.name in by_check:
                 yield _check_result(by_check[result.name], result)
-            elif result.kind == "model" and not result.is_failure:
+            elif result.name in described and not result.is_failure:
                 metadata = {**described[result.name], "seconds": result.seconds}
                 yield dg.MaterializeResult(asset_key=model_key(settings, result.name), metadata=metadata)
         failed = [result for result in results if result.is_failure and result.status != "skipped"]
@@ -134,12 +134,11 @@ def _models(settings: Settings, models: Sequence[Model]) -> dg.AssetsDefinition:
 
 
 def _spec(settings: Settings, model: Model) -> dg.AssetSpec:
-    path = next(PROJECT.glob(f"models/**/{model.name}.sql"))
     return dg.AssetSpec(
         model_key(settings, model.name),
         deps=[*(model_key(settings, name) for name in model.reads), *_source_keys(settings, model)],
         group_name="models" if settings.name == "klaviyo" else f"{settings.name}_models",
-        description=f"{model.description}\n\n```sql\n{path.read_text()}```",
+        description=f"{model.description}\n\n```sql\n{model.sql}```",
         kinds={"dbt", "duckdb"},
         owners=list(settings.owners),
         automation_condition=AUTOMATION,
@@ -166,7 +165,7 @@ def _described(warehouse: DuckDBWarehouse, schema: str, models: Sequence[Model])
     columns: dict[str, list[tuple[str, str]]] = {}
     described = {}
     with warehouse.connect() as connection:
-        (database,) = connection.execute("SELECT current_database()").fetchall()[0]
+        ((database,),) = connection.execute("SELECT current_database()").fetchall()
         for table, column, kind in connection.execute(
             "SELECT table_name, column_name, data_type FROM duckdb_columns() "
             "WHERE database_name = ? AND schema_name = ? ORDER BY column_index",

@@ -63,7 +63,7 @@ def read_figures(
     connection: duckdb.DuckDBPyConnection, schema: str, since: dt.date, until: dt.date, *, top: int = 10
 ) -> Figures:
     """Read the figures of a period from the models in `schema`."""
-    (database,) = connection.execute("SELECT current_database()").fetchall()[0]
+    ((database,),) = connection.execute("SELECT current_database()").fetchall()
     events = f"""
         SELECT *, date_trunc('week', occurred_on)::DATE AS week,
             coalesce(campaign_id, flow_message_id, flow_id) || '/' || person_id AS message_to_person

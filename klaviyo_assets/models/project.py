@@ -27,12 +27,17 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @dataclass(frozen=True)
 class Model:
-    """A dbt model. columns: name -> description. reads: other models. sources: (dbt source, table). checks: names."""
+    """A dbt model that is a table.
+
+    columns: name -> description. reads: other such models. sources: (dbt source, table), through views too.
+    checks: names of tests.
+    """
 
     name: str
     group: str
     description: str
     columns: Mapping[str, str]
+    sql: str
     reads: tuple[str, ...]
     sources: tuple[tuple[str, str], ...]
     checks: tuple[str, ...]
@@ -48,21 +53,32 @@ def is_installed() -> bool:
 
 @cache
 def read_project() -> tuple[Model, ...]:
-    """Return the models of the dbt project."""
-    sql = {path.stem: path for path in PROJECT.glob("models/**/*.sql")}
+    """Return the models of the dbt project that are tables."""
+    sql = {path.stem: path.read_text() for path in PROJECT.glob("models/**/*.sql")}
+    views = {path.stem for path in PROJECT.glob("models/**/staging/*.sql")}
+
+    def refs(name: str) -> set[str]:
+        """What a model reads, itself or through views."""
+        direct = set(_REF.findall(sql[name]))
+        return direct.union(*(refs(view) for view in direct & views))
+
     models = []
     for properties in sorted(PROJECT.glob("models/**/*.yml")):
         for entry in yaml.load(properties.read_text(), _LOADER).get("models", ()):  # noqa: S506  (a safe loader)
-            path = sql[entry["name"]]
-            text = path.read_text()
+            name = entry["name"]
+            if name in views:
+                continue
+            found = refs(name)
+            sources = {source for view in (found & views) | {name} for source in _SOURCE.findall(sql[view])}
             models.append(
                 Model(
-                    name=entry["name"],
-                    group=path.relative_to(PROJECT / "models").parts[0],
+                    name=name,
+                    group=properties.parent.name,
                     description=entry["description"].strip(),
                     columns={column["name"]: column["description"] for column in entry.get("columns", ())},
-                    reads=tuple(sorted(set(_REF.findall(text)))),
-                    sources=tuple(sorted(set(_SOURCE.findall(text)))),
+                    sql=sql[name],
+                    reads=tuple(sorted(found - views)),
+                    sources=tuple(sorted(sources)),
                     checks=tuple(_check_names(entry)),
                 )
             )

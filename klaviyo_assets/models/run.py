@@ -22,6 +22,7 @@ _CONNECT_ATTEMPTS = 8
 
 _LEVELS = {"debug": 10, "info": 10, "warn": 30, "error": 40}
 _RESULTS = ("LogModelResult", "LogTestResult")
+_STAGING = ("path:models/staging", "path:models/shopify/staging")
 _PARTIAL_PARSE = "partial_parse.msgpack"
 
 
@@ -66,6 +67,7 @@ class Target:
             "schema": self.schema,
             "threads": min(os.cpu_count() or 1, 4),
             "config_options": dict(self.config),
+            "attach": [{"path": ":memory:", "alias": "klaviyo_models_staging"}],
             "settings": {"TimeZone": "UTC"},
             "retries": {"connect_attempts": _CONNECT_ATTEMPTS, "retryable_exceptions": ["IOException"]},
         }
@@ -78,13 +80,15 @@ def build(
     select: Sequence[str] = (),
     variables: Mapping[str, Any],
     full_refresh: bool = False,
+    unit_tests: bool = False,
     cache: Path,
     log: Logger,
 ) -> list[Result]:
     """Build models and test them; return what became of each, in order.
 
-    select: names of models and tests; default: all models with their tests. cache: a folder in which dbt keeps what it
-    has parsed; dbt itself sees what has changed since. Raises DbtFailed if dbt could not begin.
+    select: names of models and tests; default: all models with their tests. unit_tests: also test the project itself.
+    cache: a folder in which dbt keeps what it has parsed; dbt itself sees what has changed since. Raises DbtFailed if
+    dbt could not begin.
     """
     with tempfile.TemporaryDirectory(prefix="klaviyo_models_") as folder:
         work = Path(folder)
@@ -95,8 +99,9 @@ def build(
         arguments = [
             "build",
             *("--project-dir", str(PROJECT), "--profiles-dir", folder, "--target-path", folder, "--log-path", folder),
-            *("--exclude-resource-type", "unit_test", "--vars", json.dumps(dict(variables))),
-            *(("--select", *select, "--indirect-selection", "cautious") if select else ()),
+            *("--vars", json.dumps(dict(variables))),
+            *(() if unit_tests else ("--exclude-resource-type", "unit_test")),
+            *(("--select", *select, *_STAGING, "--indirect-selection", "cautious") if select else ()),
             *(("--full-refresh",) if full_refresh else ()),
         ]
         errors = []

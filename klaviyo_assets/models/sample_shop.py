@@ -34,11 +34,12 @@ _TABLES = {
 }
 
 
-def write_shopify(connection: duckdb.DuckDBPyConnection, database: str, klaviyo: str, shopify: str) -> None:
+def write_shopify(connection: duckdb.DuckDBPyConnection, klaviyo: str, shopify: str) -> None:
     """Make the Shopify tables that belong to the orders of a synced account, in a schema of their own.
 
-    klaviyo, shopify: names of the schemas, in `database`. Each Placed Order event with a value is an order.
+    klaviyo, shopify: names of the schemas. Each Placed Order event with a value is an order.
     """
+    ((database,),) = connection.execute("SELECT current_database()").fetchall()
     source, target = quote(database, klaviyo), quote(database, shopify)
     placed = f"""
         SELECT event.id, event.person_id, lower(person.email) AS email, event.timestamp AS placed_at,
