@@ -1,6 +1,5 @@
 """The models as assets: one for each dbt model, and the report."""
 
-import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,6 @@ from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.catalogue import TABLES
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.sql import quote
-
-_log = logging.getLogger(__name__)
 
 AUTOMATION = (
     dg.AutomationCondition.any_deps_updated().since_last_handled()
@@ -44,7 +41,10 @@ def build_models(settings: Settings) -> dg.Definitions:
     if not settings.models:
         return dg.Definitions()
     if not is_installed():
-        _log.info("There are no models of campaigns, flows and people: pip install 'klaviyo-assets[models]'.")
+        dg.get_dagster_logger(__name__).info(
+            "There are no models of campaigns, flows and people: pip install 'klaviyo-assets[models]' brings them, the "
+            "setting `models: false` does without."
+        )
         return dg.Definitions()
     models = chosen_models(settings)
     built = _models(settings, models)

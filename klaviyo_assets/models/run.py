@@ -153,10 +153,10 @@ def _log_line(line: str) -> tuple[int, str]:
 
 
 def _result(entry: Mapping[str, Any]) -> Result:
-    kind, _, name, *_ = entry["unique_id"].split(".")
+    kind, _, *names = entry["unique_id"].split(".")
     return Result(
         kind=kind,
-        name=name,
+        name=names[1] if kind == "unit_test" else names[0],  # the model comes before
         status=entry["status"],
         message=entry.get("message") or "",
         seconds=round(entry.get("execution_time") or 0, 3),
