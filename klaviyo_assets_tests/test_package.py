@@ -78,7 +78,7 @@ def test_definitions_of_any_settings_are_loadable(given: dict[str, Any]) -> None
     keys = {spec.key for spec in specs(settings)}
     wanted = {each.name for each in TABLES if settings.enabled(each)}
     assert {key.path[-1] for key in keys} & EVERYTHING.keys() >= wanted - {"list_person", "segment_person"}
-    assert {key.path[0] for key in keys} <= {settings.name, f"{settings.name}_staging"}
+    assert {key.path[0] for key in keys} <= {settings.name, f"{settings.name}_staging", f"{settings.name}_models"}
 
 
 def test_two_accounts_fit_into_one_code_location() -> None:
@@ -96,7 +96,8 @@ def test_every_asset_describes_itself(name: str) -> None:
     interval = dt.timedelta(minutes=30)
     passes = {"memberships": "weekly", "predictive_analytics": "weekly"}
     settings = Settings(
-        **{"name": name, "schema": f"{name}_raw", "tables": EVERYTHING, "sync_interval": interval, **passes}
+        **{"name": name, "schema": f"{name}_raw", "tables": EVERYTHING, "sync_interval": interval, "models": False},
+        **passes,
     )
     found = specs(settings)
     assert {spec.key.path[-1] for spec in found} >= set(EVERYTHING)

@@ -66,8 +66,9 @@ def build_report(settings: Settings, prefix: str, schema: str) -> dg.AssetsDefin
 
 def default_path(settings: Settings) -> Path:
     """Return where the page goes if nobody says: beside the warehouse file."""
-    folder = Path("data") if ":" in settings.duckdb_path else Path(settings.duckdb_path).parent
-    return folder / f"{settings.name}_{REPORT}.html"
+    database = Path("data/klaviyo") if ":" in settings.duckdb_path else Path(settings.duckdb_path)
+    account = "" if settings.name == "klaviyo" else f"{settings.name}_"
+    return database.with_name(f"{database.stem}_{account}{REPORT}.html")
 
 
 def title(settings: Settings) -> str:
