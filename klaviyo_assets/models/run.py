@@ -101,7 +101,7 @@ def build(
             *("--project-dir", str(PROJECT), "--profiles-dir", folder, "--target-path", folder, "--log-path", folder),
             *("--vars", json.dumps(dict(variables))),
             *(() if unit_tests else ("--exclude-resource-type", "unit_test")),
-            *(("--select", *select, *_STAGING, "--indirect-selection", "cautious") if select else ()),
+            *(("--select", *select, *_STAGING, "--indirect-selection", "buildable") if select else ()),
             *(("--full-refresh",) if full_refresh else ()),
         ]
         errors = []
