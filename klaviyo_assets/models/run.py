@@ -127,7 +127,7 @@ def _dbt(arguments: Sequence[str], folder: Path) -> Iterator[Iterator[str]]:
     """Run dbt and give the lines that it prints; stop it if the caller does not come to the end."""
     flags = ("--log-format", "json", "--no-use-colors", "--no-send-anonymous-usage-stats", "--no-version-check")
     process = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", "dbt.cli.main", *flags, *arguments],
+        [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *flags, *arguments],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -300,7 +300,8 @@ def test_an_incremental_build_touches_only_people_with_news_and_ends_as_a_full_o
         "INSERT INTO klaviyo.klaviyo.event SELECT * REPLACE ('e31' AS id) FROM klaviyo.klaviyo.event WHERE id = 'e29'"
     )
     changed.write(
-        "INSERT INTO klaviyo.klaviyo_models.klaviyo__events SELECT * REPLACE ('e31' AS event_id, 'k' AS unique_event_id) "
+        "INSERT INTO klaviyo.klaviyo_models.klaviyo__events "
+        "SELECT * REPLACE ('e31' AS event_id, 'key' AS unique_event_id) "
         "FROM klaviyo.klaviyo_models.klaviyo__events WHERE event_id = 'e29'"
     )
     changed.write("UPDATE klaviyo.klaviyo_models.klaviyo__events SET uuid = 'untouched'")
