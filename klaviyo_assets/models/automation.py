@@ -47,7 +47,7 @@ def build_models_sensor(
             return dg.SkipReason("There has been no sync yet: start the schedule, or launch a sync.")
         if latest <= int(context.cursor or 0):
             return dg.SkipReason("No table has been written since the models were last built.")
-        running = run_in_progress(context.instance, [*writers, job.name], dt.datetime.now(dt.UTC))
+        running = run_in_progress(context.instance, [*writers, job.name], dt.datetime.now(dt.UTC), assets=watched)
         if running:
             return dg.SkipReason(f"Run {running.run_id} of {running.job_name} has not ended.")
         request = dg.RunRequest(run_key=f"models-{latest}", tags=MAX_RUNTIME)
