@@ -22,6 +22,7 @@ from klaviyo_assets.automation.rewrite import build_rewrite
 from klaviyo_assets.automation.running import Clock, machine_time
 from klaviyo_assets.automation.schedules import build_schedule
 from klaviyo_assets.automation.sensors import build_sensor
+from klaviyo_assets.models.assets import build_models
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings, require_distinct
 from klaviyo_assets.tables.catalogue import TABLES
@@ -66,7 +67,7 @@ def _definitions(settings: Settings, executor: dg.ExecutorDefinition, clock: Clo
     sync, backfill, full_refresh = build_jobs(
         settings, incremental=incremental, whole=whole, history=history, reconciliation=reconciliation
     )
-    return dg.Definitions(
+    account = dg.Definitions(
         assets=[*incremental, *whole, history, reconciliation],
         asset_checks=[checks],
         jobs=[
@@ -92,6 +93,7 @@ def _definitions(settings: Settings, executor: dg.ExecutorDefinition, clock: Clo
         },
         executor=executor,
     )
+    return dg.Definitions.merge(account, build_models(settings))
 
 
 defs = build_definitions()

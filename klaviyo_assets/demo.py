@@ -16,12 +16,17 @@ import dagster as dg
 
 from klaviyo_assets.assets.progress import Report, listening
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
+from klaviyo_assets.models.sample_shop import write_shopify
 from klaviyo_assets.sandbox.control import SandboxControl
+from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.io_manager import STAGING
 
 SANDBOX_KEY = "pk_sandbox"
 """The API key of every simulated account."""
+
+SHOPIFY_SCHEMA = "shopify"
+"""Where the orders of the simulated shop go."""
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
 
@@ -96,7 +101,7 @@ def run_demo(*, events: int, profiles: int, days: int, seed: int, database: Path
         sandbox_environment(url, database),
         dg.DagsterInstance.get() as instance,
     ):
-        definitions = build_definitions()
+        definitions = build_definitions(Settings(shopify_schema=SHOPIFY_SCHEMA))
         today = dt.datetime.now(dt.UTC).date()
         first = {RANGE_START: (today - dt.timedelta(days=days)).isoformat(), RANGE_END: today.isoformat()}
         sync(instance, definitions, "klaviyo_sync", first)
@@ -105,6 +110,13 @@ def run_demo(*, events: int, profiles: int, days: int, seed: int, database: Path
             SandboxControl(url).tell("delete", type="campaign", id=campaign)
         click.echo("\nNow two campaigns are deleted in Klaviyo. Importing again:\n")
         sync(instance, definitions, "klaviyo_full_refresh")
+        if any(job.name == "klaviyo_models_job" for job in definitions.resolve_all_job_defs()):
+            click.echo("\nBuilding the models, together with the orders of a simulated Shopify shop:\n")
+            with warehouse.connect() as connection:
+                write_shopify(connection, warehouse.schema_name, SHOPIFY_SCHEMA)
+            build_models(instance, definitions)
+        else:
+            click.echo("\nThere are no models without the extra: pip install 'klaviyo-assets[models]'.")
     click.echo(
         f"\nThe tables are in {database}, schema klaviyo: query them with DuckDB, or see the assets with `make dev`."
     )
@@ -114,6 +126,13 @@ def sync(
     instance: dg.DagsterInstance, definitions: dg.Definitions, job_name: str, tags: Mapping[str, str] | None = None
 ) -> None:
     """Run a job as a real Dagster run and print a table of what it did; raises click.ClickException if it fails."""
+    _print_table(materializations(run(instance, definitions, job_name, tags)))
+
+
+def run(
+    instance: dg.DagsterInstance, definitions: dg.Definitions, job_name: str, tags: Mapping[str, str] | None = None
+) -> dg.ExecuteInProcessResult:
+    """Run a job as a real Dagster run; raises click.ClickException if it fails."""
     job = definitions.resolve_job_def(job_name)
     with _progress_bars():
         result = job.execute_in_process(
@@ -125,7 +144,22 @@ def sync(
     if not result.success:
         checks = [str(check.description) for check in result.get_asset_check_evaluations() if not check.passed]
         raise click.ClickException("\n".join([f"{job_name} failed; the reason is above.", *checks]))
-    _print_table(materializations(result))
+    return result
+
+
+def build_models(instance: dg.DagsterInstance, definitions: dg.Definitions) -> None:
+    """Build the models and the report as a real Dagster run; raises click.ClickException if it fails."""
+    result = run(instance, definitions, "klaviyo_models_job")
+    built = materializations(result)
+    for key, values in built.items():
+        if "dagster/row_count" in values:
+            click.echo(f"{key:<68}{values['dagster/row_count']:>9,} rows")
+    checks = result.get_asset_check_evaluations()
+    click.echo(f"\n{sum(check.passed for check in checks)} of {len(checks)} tests passed.")
+    for check in checks:
+        if not check.passed:
+            click.echo(f"{check.severity.value.lower()}: {check.check_name}: {check.description}")
+    click.echo(f"The report is {built['klaviyo_models/campaign_report']['path']}")
 
 
 def materializations(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -104,11 +105,15 @@ def test_demo_syncs_twice_and_prints_what_landed(tmp_path: Path) -> None:
     # Nothing but what is meant to be read in a log: no bars, no codes of a terminal.
     assert done.stdout.isascii() and all(c.isprintable() or c == "\n" for c in done.stdout)
     known = ("A simulated Klaviyo account", "asset  ", "klaviyo/", "Now two campaigns", "The tables are in")
+    known += ("Building the models", "klaviyo_models/", "30 of 30 tests passed", "The report is")
     assert [line for line in done.stdout.splitlines() if line and not line.startswith(known)] == []
 
     warehouse = DuckDBWarehouse(database=str(tmp_path / "data/demo.duckdb"))
     found = warehouse.query("SELECT count(*), count(*) FILTER (_fivetran_deleted) FROM klaviyo.campaign")
     assert found == [(refreshed["campaign"][0], 2)]
+    models = warehouse.query("SELECT count(*) FROM klaviyo_models.klaviyo__events")
+    assert models == [(300,)] and re.search(r"^klaviyo_models/klaviyo__events +300 rows$", done.stdout, re.MULTILINE)
+    assert "<svg" in (tmp_path / "data/demo_campaign_report.html").read_text()
 
 
 def test_demo_whose_sync_fails_says_why(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_definitions_of_any_settings_are_loadable(given: dict[str, Any]) -> None
     keys = {spec.key for spec in specs(settings)}
     wanted = {each.name for each in TABLES if settings.enabled(each)}
     assert {key.path[-1] for key in keys} & EVERYTHING.keys() >= wanted - {"list_person", "segment_person"}
-    assert {key.path[0] for key in keys} <= {settings.name, f"{settings.name}_staging"}
+    assert {key.path[0] for key in keys} <= {settings.name, f"{settings.name}_staging", f"{settings.name}_models"}
 
 
 # What assets say of themselves
@@ -95,6 +95,7 @@ def test_every_asset_describes_itself(name: str) -> None:
             "tables": EVERYTHING,
             "sync_interval": interval,
             "owners": ["team:data"],
+            "models": False,
             **passes,
         }
     )

@@ -13,7 +13,8 @@ README = Path(__file__).parents[1] / "README.md"
 
 
 def assets() -> str:
-    keys = {key.path[-1] for key in build_definitions(Settings()).resolve_asset_graph().get_all_asset_keys()}
+    graph = build_definitions(Settings()).resolve_asset_graph()
+    keys = {key.path[-1] for key in graph.get_all_asset_keys() if key.path[0] == "klaviyo"}
     lines = ["| asset | what | read | key |", "|---|---|---|---|"]
     for table in TABLES:
         if table.name not in keys:
@@ -41,7 +42,7 @@ def settings() -> str:
         if isinstance(default, bool):
             default = str(default).lower()
         what = (field.description or "").removesuffix("; called `schema` in a settings file.")
-        lines.append(f"| `{shown}` | `{default}` | {what} |".replace("`()`", "").replace("`{}`", ""))
+        lines.append(f"| `{shown}` | `{default}` | {what} |".replace("`()`", "").replace("`{}`", "").replace("``", ""))
     return "\n".join(lines)
 
 

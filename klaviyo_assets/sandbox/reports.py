@@ -113,7 +113,7 @@ def report(
     for groupings, counts in (results[key] for key in keys[:size]):
         values = [statistics_of(each) for each in counts]
         series = {name: [each[name] for each in values] for name in statistics}
-        shown = series if interval else {name: each[0] for name, each in series.items()}
+        shown: dict[str, Any] = dict(series) if interval else {name: each[0] for name, each in series.items()}
         page.append({"groupings": groupings, "statistics": shown})
     content: dict[str, Any] = {"results": page}
     if interval:

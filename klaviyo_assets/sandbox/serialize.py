@@ -151,7 +151,7 @@ class Serializer:
             if name in INLINED.get(type, ()) or (primary and name in self.query.includes):
                 ids = self.account.related(type, id, name)
                 references = [{"type": relation.target, "id": each} for each in ids]
-                value["data"] = references if relation.many else next(iter(references), None)
+                value["data"] = references if relation.many else (references[0] if references else None)
             label = name
             if type == "profile" and name == "conversations" and self.query.operation.segments[0] != "profiles":
                 label = "conversation"

@@ -130,6 +130,15 @@ class Settings(BaseSettings):
         (), description="Owners of the assets in Dagster: e-mail addresses, or `team:data`."
     )
     max_concurrency: int = Field(8, ge=1, le=64, description="Most requests at a time, over all tables.")
+    models: bool = Field(
+        True, description="Models of campaigns, flows and people: `pip install 'klaviyo-assets[models]'` brings them."
+    )
+    model_variables: dict[str, Any] = Field(
+        default_factory=dict, description="Variables of the models, by name: docs/models.md lists them."
+    )
+    shopify_schema: str = Field(
+        "", description="Schema of Shopify's tables in the warehouse, which turns the Shopify models on."
+    )
 
     def __init__(self, **values: Any) -> None:
         try:

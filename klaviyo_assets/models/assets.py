@@ -1,0 +1,197 @@
+"""The models as assets: one for each dbt model, and the report."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from klaviyo_assets.assets.specs import table_key
+from klaviyo_assets.models.automation import build_models_job, build_models_sensor
+from klaviyo_assets.models.project import SHOPIFY, Model, is_installed, read_project
+from klaviyo_assets.models.report import build_report
+from klaviyo_assets.models.run import DbtFailed, Result, Target, build
+from klaviyo_assets.settings import Settings
+from klaviyo_assets.tables.catalogue import TABLES
+from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.sql import quote
+
+AUTOMATION = (
+    dg.AutomationCondition.any_deps_updated().since_last_handled()
+    & ~dg.AutomationCondition.any_deps_in_progress()
+    & ~dg.AutomationCondition.in_progress()
+)
+"""For those who run Dagster's automation sensor instead of `klaviyo_models_sensor`. `eager()` would wait until every
+day of EVENT since 2012 has been materialized."""
+
+
+class ModelsConfig(dg.Config):
+    """How the models are built."""
+
+    full_refresh: bool = Field(
+        default=False,
+        description="Build klaviyo__events anew from all events. Needed after a change of variables, such as another "
+        "lookback or another pass-through column.",
+    )
+
+
+def build_models(settings: Settings) -> dg.Definitions:
+    """Return the assets, checks, job and sensor of the models; nothing if they are turned off or not installed."""
+    if not settings.models:
+        return dg.Definitions()
+    if not is_installed():
+        dg.get_dagster_logger(__name__).info(
+            "There are no models of campaigns, flows and people: pip install 'klaviyo-assets[models]' brings them, the "
+            "setting `models: false` does without."
+        )
+        return dg.Definitions()
+    models = chosen_models(settings)
+    built = _models(settings, models)
+    report = build_report(settings, models_prefix(settings), models_schema(settings))
+    job = build_models_job(settings, [built, report])
+    watched = sorted({key for model in models for key in _source_keys(settings, model, own=True)})
+    return dg.Definitions(assets=[built, report], jobs=[job], sensors=[build_models_sensor(settings, job, watched)])
+
+
+def models_prefix(settings: Settings) -> str:
+    """Return the key prefix of the models."""
+    return f"{settings.name}_models"
+
+
+def models_schema(settings: Settings) -> str:
+    """Return the schema that the models go to."""
+    return f"{settings.destination_schema}_models"
+
+
+def model_key(settings: Settings, model: str) -> dg.AssetKey:
+    """Return the key of a model's asset."""
+    return dg.AssetKey([models_prefix(settings), model])
+
+
+def chosen_models(settings: Settings) -> list[Model]:
+    """Return the models that the settings ask for."""
+    return [model for model in read_project() if settings.shopify_schema or model.group != SHOPIFY]
+
+
+def variables(settings: Settings) -> dict[str, Any]:
+    """Return the dbt variables; those of the setting `model_variables` win."""
+    return {
+        "klaviyo_schema": settings.destination_schema,
+        **({"shopify_schema": settings.shopify_schema} if settings.shopify_schema else {}),
+        **settings.model_variables,
+    }
+
+
+def _models(settings: Settings, models: Sequence[Model]) -> dg.AssetsDefinition:
+    warehouse_key = f"{settings.name}_warehouse"
+    names = {model_key(settings, model.name): model.name for model in models}
+
+    @dg.multi_asset(
+        name=f"{settings.name}__models",
+        specs=[_spec(settings, model) for model in models],
+        check_specs=[
+            dg.AssetCheckSpec(check, asset=model_key(settings, model.name))
+            for model in models
+            for check in model.checks
+        ],
+        can_subset=True,
+        required_resource_keys={warehouse_key},
+    )
+    def build_all(context: dg.AssetExecutionContext, config: ModelsConfig) -> Iterator[Any]:
+        warehouse: DuckDBWarehouse = getattr(context.resources, warehouse_key)
+        keys, checks = context.selected_asset_keys, context.selected_asset_check_keys
+        whole = len(keys) == len(names)
+        selected = [] if whole else [*(names[key] for key in keys), *(check.name for check in checks)]
+        target = Target(warehouse.database, models_schema(settings), warehouse.connection_config or {})
+        with warehouse.connect():
+            pass  # waits for whoever holds the file, and names them
+        try:
+            results = build(
+                target,
+                select=selected,
+                variables=variables(settings),
+                full_refresh=config.full_refresh,
+                cache=Path(context.instance.storage_directory()) / models_prefix(settings),
+                log=context.log,
+            )
+        except DbtFailed as error:
+            raise dg.Failure(f"dbt could not build the models.\n{error}", allow_retries=False) from None
+        described = _described(warehouse, target.schema, models)
+        by_check = {check.name: check for check in checks}
+        for result in results:  # in dbt's order: Dagster wants a model before those that read it
+            if result.kind == "test" and result.name in by_check:
+                yield _check_result(by_check[result.name], result)
+            elif result.name in described and not result.is_failure:
+                metadata = {**described[result.name], "seconds": result.seconds}
+                yield dg.MaterializeResult(asset_key=model_key(settings, result.name), metadata=metadata)
+        failed = [result for result in results if result.is_failure and result.status != "skipped"]
+        if failed:
+            reasons = "\n".join(f"{result.name}: {result.message or result.status}" for result in failed)
+            raise dg.Failure(f"dbt built not all of the models.\n{reasons}", allow_retries=False)
+
+    return build_all
+
+
+def _spec(settings: Settings, model: Model) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        model_key(settings, model.name),
+        deps=[*(model_key(settings, name) for name in model.reads), *_source_keys(settings, model)],
+        group_name="models" if settings.name == "klaviyo" else f"{settings.name}_models",
+        description=f"{model.description}\n\n```sql\n{model.sql}```",
+        kinds={"dbt", "duckdb"},
+        owners=list(settings.owners),
+        automation_condition=AUTOMATION,
+        metadata={
+            "dagster/table_name": f"{models_schema(settings)}.{model.name}",
+            "dagster/column_schema": dg.TableSchema(
+                [dg.TableColumn(name, description=description) for name, description in model.columns.items()]
+            ),
+        },
+    )
+
+
+def _source_keys(settings: Settings, model: Model, *, own: bool = False) -> list[dg.AssetKey]:
+    """Return the keys of the tables that a model reads. own: only those of this account."""
+    synced = {table.name for table in TABLES if settings.enabled(table)}
+    keys = [table_key(settings, table) for source, table in model.sources if source != SHOPIFY and table in synced]
+    if settings.shopify_schema and not own:
+        keys += [dg.AssetKey([settings.shopify_schema, table]) for source, table in model.sources if source == SHOPIFY]
+    return keys
+
+
+def _described(warehouse: DuckDBWarehouse, schema: str, models: Sequence[Model]) -> dict[str, dict[str, Any]]:
+    """Return model -> metadata: its rows, and its columns with their types; models that do not exist are left out."""
+    columns: dict[str, list[tuple[str, str]]] = {}
+    described = {}
+    with warehouse.connect() as connection:
+        ((database,),) = connection.execute("SELECT current_database()").fetchall()
+        for table, column, kind in connection.execute(
+            "SELECT table_name, column_name, data_type FROM duckdb_columns() "
+            "WHERE database_name = ? AND schema_name = ? ORDER BY column_index",
+            [database, schema],
+        ).fetchall():
+            columns.setdefault(table, []).append((column, kind))
+        for model in models:
+            if model.name in columns:
+                ((rows,),) = connection.execute(
+                    f"SELECT count(*) FROM {quote(database, schema, model.name)}"
+                ).fetchall()
+                described[model.name] = {
+                    "dagster/row_count": rows,
+                    "dagster/column_schema": dg.TableSchema(
+                        [dg.TableColumn(name, kind, model.columns.get(name)) for name, kind in columns[model.name]]
+                    ),
+                }
+    return described
+
+
+def _check_result(check: dg.AssetCheckKey, result: Result) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=check.asset_key,
+        check_name=check.name,
+        passed=result.status == "pass",
+        severity=dg.AssetCheckSeverity.WARN if result.status == "warn" else dg.AssetCheckSeverity.ERROR,
+        metadata={"rows_that_fail": result.failures},
+        description=result.message or None,
+    )

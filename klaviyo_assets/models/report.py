@@ -1,0 +1,148 @@
+"""The campaign report: one HTML page that needs nothing else, also as asset metadata."""
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import jinja2
+from pydantic import Field
+
+from klaviyo_assets.models.figures import Figures, Row, read_figures
+from klaviyo_assets.settings import Settings
+from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+
+REPORT = "campaign_report"
+
+_TEMPLATE = Path(__file__).with_name("report.html.j2")
+
+
+class ReportConfig(dg.Config):
+    """What the report is about, and where it goes."""
+
+    days: int = Field(default=90, ge=1, description="Days that it covers, today included.")
+    path: str = Field(default="", description="The HTML file. Default: beside the DuckDB file.")
+
+
+def build_report(settings: Settings, prefix: str, schema: str) -> dg.AssetsDefinition:
+    """Return the asset that renders the report. prefix: of asset keys. schema: of the models."""
+    warehouse_key = f"{settings.name}_warehouse"
+
+    @dg.asset(
+        key=dg.AssetKey([prefix, REPORT]),
+        deps=[dg.AssetKey([prefix, "klaviyo__events"])],
+        group_name="models" if settings.name == "klaviyo" else f"{settings.name}_models",
+        kinds={"html"},
+        owners=list(settings.owners),
+        description="The last 90 days on one HTML page: sends, open and click rates, revenue, the best campaigns and "
+        "flows, list growth and deliverability. Its path and a summary are in the metadata.",
+        required_resource_keys={warehouse_key},
+    )
+    def campaign_report(context: dg.AssetExecutionContext, config: ReportConfig) -> dg.MaterializeResult[Any]:
+        warehouse: DuckDBWarehouse = getattr(context.resources, warehouse_key)
+        until = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
+        try:
+            with warehouse.connect() as connection:
+                figures = read_figures(connection, schema, until - dt.timedelta(days=config.days), until)
+        except duckdb.CatalogException as error:
+            raise dg.Failure(
+                f"There is no {schema}.klaviyo__events yet: run {prefix}_job first.", allow_retries=False
+            ) from error
+        path = Path(config.path) if config.path else default_path(settings)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(render(figures, title(settings)))
+        return dg.MaterializeResult(
+            metadata={
+                "path": dg.MetadataValue.path(str(path.absolute())),
+                "report": dg.MetadataValue.url(path.absolute().as_uri()),
+                "preview": dg.MetadataValue.md(summary(figures)),
+                "bytes": path.stat().st_size,
+            }
+        )
+
+    return campaign_report
+
+
+def default_path(settings: Settings) -> Path:
+    """Return where the page goes if nobody says: beside the warehouse file."""
+    database = Path("data/klaviyo") if ":" in settings.duckdb_path else Path(settings.duckdb_path)
+    account = "" if settings.name == "klaviyo" else f"{settings.name}_"
+    return database.with_name(f"{database.stem}_{account}{REPORT}.html")
+
+
+def title(settings: Settings) -> str:
+    """Return the heading of the page."""
+    return "Campaign report" if settings.name == "klaviyo" else f"Campaign report: {settings.name}"
+
+
+def render(figures: Figures, heading: str) -> str:
+    """Return the page."""
+    from klaviyo_assets.models.charts import charts  # the library takes a second to load
+
+    environment = jinja2.Environment(autoescape=True)
+    environment.filters.update(number=number, percent=percent, money=money)
+    return environment.from_string(_TEMPLATE.read_text()).render(
+        title=heading,
+        figures=figures,
+        last_day=figures.until - dt.timedelta(days=1),
+        tiles=tiles(figures.total),
+        charts=charts(figures),
+        sections=[
+            ("Messages received, by week", "sends"),
+            ("Open and click rate", "rates"),
+            ("Revenue, by week", "revenue"),
+            ("Revenue per recipient", "per_recipient"),
+            ("List growth", "growth"),
+            ("Deliverability", "deliverability"),
+        ],
+        rankings=[
+            ("Campaigns with the most revenue", "campaigns", figures.campaigns),
+            ("Flows with the most revenue", "flows", figures.flows),
+        ],
+    )
+
+
+def tiles(total: Row) -> list[tuple[str, str]]:
+    """Return the headline figures: label, value."""
+    return [
+        ("messages received", number(total["sent"])),
+        ("e-mails opened", percent(total["open_rate"])),
+        ("e-mails, texts clicked", percent(total["click_rate"])),
+        ("attributed revenue", number(total["revenue"])),
+        ("revenue per recipient", money(total["revenue_per_recipient"])),
+        ("subscribers gained", number(total["growth"])),
+        ("e-mails bounced", percent(total["bounce_rate"])),
+    ]
+
+
+def summary(figures: Figures) -> str:
+    """Return the report in short, as Markdown."""
+    lines = ["| | |", "|---|---:|", *(f"| {label} | {value} |" for label, value in tiles(figures.total))]
+    for heading, rows in (("campaign", figures.campaigns), ("flow", figures.flows)):
+        lines += ["", f"| {heading} | received | opened | clicked | revenue |", "|---|---:|---:|---:|---:|"]
+        lines += [
+            f"| {_cell(row['name'])} | {number(row['sent'])} | {percent(row['open_rate'])} "
+            f"| {percent(row['click_rate'])} | {number(row['revenue'])} |"
+            for row in rows[:5]
+        ]
+    return "\n".join(lines)
+
+
+def number(value: float | None) -> str:
+    """Format a whole number."""
+    return "-" if value is None else f"{value:,.0f}"
+
+
+def percent(value: float | None) -> str:
+    """Format a share."""
+    return "-" if value is None else f"{value:.1%}"
+
+
+def money(value: float | None) -> str:
+    """Format an amount."""
+    return "-" if value is None else f"{value:,.2f}"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,164 @@
+"""Running dbt: in a process of its own, so that the warehouse file is free again when it ends, however it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from logging import Logger
+from pathlib import Path
+from typing import Any
+
+from klaviyo_assets.models.project import PROJECT, PROJECT_NAME
+
+_CONNECT_ATTEMPTS = 8
+"""dbt waits 1, 2, 4, ... seconds between two: about four minutes in all."""
+
+_LEVELS = {"debug": 10, "info": 10, "warn": 30, "error": 40}
+_RESULTS = ("LogModelResult", "LogTestResult")
+_STAGING = ("path:models/staging", "path:models/shopify/staging")
+_PARTIAL_PARSE = "partial_parse.msgpack"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a model or a test. status: dbt's word. failures: rows that a test objects to."""
+
+    kind: str
+    name: str
+    status: str
+    message: str
+    seconds: float
+    failures: int
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether it failed, or was skipped because something before it failed."""
+        return self.status not in ("success", "pass", "warn", "no-op")
+
+
+class DbtFailed(Exception):
+    """dbt did not come as far as its first model; the message is dbt's own."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the models go.
+
+    database: a DuckDB file, or `md:name`. schema: of the models. config: of the connection.
+    """
+
+    database: str
+    schema: str
+    config: Mapping[str, Any]
+
+    def profile(self) -> dict[str, Any]:
+        """Return the content of dbt's profiles.yml; secrets stay in the environment."""
+        path = self.database if ":" in self.database else str(Path(self.database).absolute())
+        output = {
+            "type": "duckdb",
+            "path": path,
+            "schema": self.schema,
+            "threads": min(os.cpu_count() or 1, 4),
+            "config_options": dict(self.config),
+            "attach": [{"path": ":memory:", "alias": "klaviyo_models_staging"}],
+            "settings": {"TimeZone": "UTC"},
+            "retries": {"connect_attempts": _CONNECT_ATTEMPTS, "retryable_exceptions": ["IOException"]},
+        }
+        return {PROJECT_NAME: {"target": "duckdb", "outputs": {"duckdb": output}}}
+
+
+def build(
+    target: Target,
+    *,
+    select: Sequence[str] = (),
+    variables: Mapping[str, Any],
+    full_refresh: bool = False,
+    unit_tests: bool = False,
+    cache: Path,
+    log: Logger,
+) -> list[Result]:
+    """Build models and test them; return what became of each, in order.
+
+    select: names of models and tests; default: all models with their tests. unit_tests: also test the project itself.
+    cache: a folder in which dbt keeps what it has parsed; dbt itself sees what has changed since. Raises DbtFailed if
+    dbt could not begin.
+    """
+    with tempfile.TemporaryDirectory(prefix="klaviyo_models_") as folder:
+        work = Path(folder)
+        (work / "profiles.yml").write_text(json.dumps(target.profile()))  # JSON is YAML too
+        parsed, kept = work / _PARTIAL_PARSE, cache / _PARTIAL_PARSE
+        if kept.exists():
+            shutil.copy(kept, parsed)
+        arguments = [
+            "build",
+            *("--project-dir", str(PROJECT), "--profiles-dir", folder, "--target-path", folder, "--log-path", folder),
+            *("--vars", json.dumps(dict(variables))),
+            *(() if unit_tests else ("--exclude-resource-type", "unit_test")),
+            *(("--select", *select, *_STAGING, "--indirect-selection", "buildable") if select else ()),
+            *(("--full-refresh",) if full_refresh else ()),
+        ]
+        errors = []
+        with _dbt(arguments, PROJECT.parent) as lines:
+            for line in lines:
+                level, message = _log_line(line)
+                log.log(level, message)
+                if level >= _LEVELS["error"]:
+                    errors.append(message)
+        if parsed.exists():
+            cache.mkdir(parents=True, exist_ok=True)
+            beside = cache / f"{_PARTIAL_PARSE}.{os.getpid()}"
+            shutil.copy(parsed, beside)
+            beside.replace(kept)
+        results = work / "run_results.json"
+        if not results.exists():
+            raise DbtFailed("\n".join(errors) or "dbt ended without a result.")
+        return [_result(entry) for entry in json.loads(results.read_text())["results"]]
+
+
+@contextmanager
+def _dbt(arguments: Sequence[str], folder: Path) -> Iterator[Iterator[str]]:
+    """Run dbt and give the lines that it prints; stop it if the caller does not come to the end."""
+    flags = ("--log-format", "json", "--no-use-colors", "--no-send-anonymous-usage-stats", "--no-version-check")
+    process = subprocess.Popen(  # noqa: S603
+        [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *flags, *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None  # noqa: S101
+    try:
+        yield iter(process.stdout)
+        process.wait()
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+def _log_line(line: str) -> tuple[int, str]:
+    try:
+        info = json.loads(line)["info"]
+        level = 20 if info["name"] in _RESULTS and info["level"] == "info" else _LEVELS.get(info["level"], 10)
+        return level, info["msg"].strip()
+    except (ValueError, TypeError, KeyError):
+        return 10, line.strip()
+
+
+def _result(entry: Mapping[str, Any]) -> Result:
+    kind, _, *names = entry["unique_id"].split(".")
+    return Result(
+        kind=kind,
+        name=names[1] if kind == "unit_test" else names[0],  # the model comes before
+        status=entry["status"],
+        message=entry.get("message") or "",
+        seconds=round(entry.get("execution_time") or 0, 3),
+        failures=entry.get("failures") or 0,
+    )

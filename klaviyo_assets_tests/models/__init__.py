@@ -1,0 +1,1 @@
+"""The models, built by dbt."""

@@ -1,0 +1,151 @@
+"""An account small enough to count by hand: 3 people, 2 campaigns, 1 flow, 30 events, and 4 orders in a shop."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from klaviyo_assets.tables.catalogue import table
+from klaviyo_assets.warehouse.batches import typed_batches
+from klaviyo_assets.warehouse.columns import Columns
+from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.spool import temporary_spool
+
+SYNCED = dt.datetime(2026, 4, 1, tzinfo=dt.UTC)
+
+
+def at(text: str) -> dt.datetime:
+    """A time in 2026: `03-01 09:00`."""
+    return dt.datetime.fromisoformat(f"2026-{text}")
+
+
+def event(id: str, when: str, person: str | None, type: str, **more: Any) -> dict[str, Any]:
+    moment = at(when).replace(tzinfo=dt.UTC)
+    return {
+        "id": id,
+        "datetime": moment,
+        "timestamp": moment,
+        "person_id": person,
+        "type": type,
+        "metric_id": type.replace(" ", "_"),
+        "uuid": f"uuid-{id}",
+        **more,
+    }
+
+
+def credit(id: str) -> dict[str, Any]:
+    """The attribution that Klaviyo gives today."""
+    return {"property_attribution": {"relationships": {"attributed-event": {"data": {"type": "event", "id": id}}}}}
+
+
+def old_credit(id: str) -> dict[str, Any]:
+    """The attribution of Fivetran's older rows."""
+    return {"property_attribution": {"$attributed_event_id": id, "$flow": "f1"}}
+
+
+def worth(value: float) -> dict[str, Any]:
+    return {"property_value": value}
+
+
+_C1A = {"campaign_id": "c1", "_variation": "v1"}
+_C1B = {"campaign_id": "c1", "_variation": "v2"}
+_C2 = {"campaign_id": "c2", "_variation": "v3"}
+_F1 = {"flow_id": "f1", "flow_message_id": "m1"}
+
+EVENTS = [
+    event("e01", "03-01 09:00", "p1", "Received Email", **_C1A),
+    event("e02", "03-01 10:00", "p1", "Opened Email", **_C1A),
+    event("e03", "03-01 10:05", "p1", "Clicked Email", **_C1A),
+    event("e04", "03-01 10:10", "p1", "Active on Site"),
+    event("e05", "03-01 10:20", "p1", "Viewed Product", **credit("e03")),
+    event("e06", "03-01 10:30", "p1", "Ordered Product", **worth(40), **credit("e03")),
+    event("e07", "03-01 10:30", "p1", "Ordered Product", **worth(60), **credit("e03")),
+    event("e08", "03-01 10:31", "p1", "Placed Order", **worth(100), **credit("e03")),
+    event("e09", "03-05 12:00", "p1", "Refunded Order", **worth(40)),
+    event("e10", "03-20 08:00", "p1", "Placed Order", **worth(25.5)),
+    event("e11", "03-21 09:00", "p1", "Received SMS", **_F1),
+    event("e12", "03-21 09:30", "p1", "Clicked Text Message", **_F1),
+    event("e13", "03-21 10:00", "p1", "Placed Order", **worth(70), **old_credit("e12")),
+    event("e14", "03-01 09:00", "p2", "Received Email", **_C1B),
+    event("e15", "03-01 15:00", "p2", "Opened Email", **_C1B),
+    event("e16", "03-01 15:30", "p2", "Unsubscribed", **_C1B),
+    event("e17", "03-02 08:00", "p2", "Checkout Started", **worth(80), **credit("e15")),
+    event("e18", "03-02 08:05", "p2", "Placed Order", **worth(80), **credit("e15")),
+    event("e19", "03-10 09:00", "p2", "Received Email", **_C2),
+    event("e20", "03-10 09:05", "p2", "Opened Email", **_C2),
+    event("e21", "03-10 09:06", "p2", "Opened Email", **_C2),
+    event("e22", "03-10 10:00", "p2", "Active on Site"),
+    event("e23", "03-10 11:00", "p2", "Cancelled Order", **worth(80)),
+    event("e24", "03-11 09:00", "p2", "Received Text Message", **_F1),
+    event("e25", "03-10 09:00", "p3", "Received Email", **_C2),
+    event("e26", "03-10 12:00", "p3", "Marked Email as Spam", **_C2),
+    event("e27", "03-12 09:00", "p3", "Sent Text Message", **_F1),
+    event("e28", "03-12 10:00", "p3", "Unsubscribed from Text Messaging Marketing"),
+    event("e29", "03-13 09:00", None, "Active on Site"),
+    event("e30", "03-14 09:00", "p3", "Placed Order", **worth(10), **credit("e99")),
+]
+
+PEOPLE = [
+    {"id": "p1", "email": "Ada@Acme.example", "first_name": "Ada", "last_name": "Low", "city": "York"},
+    {"id": "p2", "email": "bob@acme.example", "first_name": "Bob"},
+    {"id": "p3", "phone_number": "+15550100"},
+]
+CAMPAIGNS = [
+    {"id": "c1", "name": "Spring", "status": "Sent", "subject": "Hello", "campaign_type": "email"},
+    {"id": "c2", "name": "Summer", "status": "Sent"},
+]
+FLOWS = [{"id": "f1", "name": "Welcome", "status": "live", "trigger_type": "Added to List"}]
+METRICS = [
+    {"id": "Placed_Order", "name": "Placed Order", "integration_id": "s", "integration_name": "Shopify"},
+    {"id": "Opened_Email", "name": "Opened Email", "integration_id": "k", "integration_name": "Klaviyo"},
+]
+
+
+def put(
+    warehouse: DuckDBWarehouse, name: str, rows: Sequence[Mapping[str, Any]], synced_at: dt.datetime = SYNCED
+) -> None:
+    """Load rows as a sync does."""
+    spec = table(name)
+    columns = {column: [row.get(column) for row in rows] for column in spec.types}
+    names = dict.fromkeys(column for row in rows for column in row if column not in spec.types)
+    dynamic = {
+        column: [json.dumps(row[column]).encode() if column in row else None for row in rows] for column in names
+    }
+    with temporary_spool() as spool:
+        spool.write_all(typed_batches([Columns(len(rows), columns, dynamic)], spec))
+        warehouse.load(spec, spool, synced_at=synced_at)
+
+
+def put_account(warehouse: DuckDBWarehouse) -> None:
+    put(warehouse, "event", EVENTS)
+    put(warehouse, "person", PEOPLE)
+    put(warehouse, "campaign", CAMPAIGNS)
+    put(warehouse, "flow", FLOWS)
+    put(warehouse, "metric", METRICS)
+
+
+def put_shop(warehouse: DuckDBWarehouse) -> None:
+    """Orders of Ada: after a click, in the last second after a text message, a second later; and of a stranger."""
+    with warehouse.connect() as connection:
+        for statement in (
+            "USE klaviyo.klaviyo",
+            "CREATE SCHEMA klaviyo.shop",
+            """CREATE TABLE klaviyo.shop."order" AS SELECT * FROM (VALUES
+                (1, 11, 'ada@acme.example', TIMESTAMP '2026-03-01 11:00:00', 100.0, false),
+                (2, 11, 'ADA@acme.example', TIMESTAMP '2026-03-22 09:30:00', 30.0, false),
+                (3, 11, 'ada@acme.example', TIMESTAMP '2026-03-22 09:30:01', 20.0, false),
+                (4, 12, 'eve@acme.example', TIMESTAMP '2026-03-01 12:00:00', 50.0, false),
+                (5, 12, 'eve@acme.example', TIMESTAMP '2026-03-01 12:00:00', 50.0, true)
+            ) AS orders (id, customer_id, email, created_at, total_price, _fivetran_deleted)""",
+            """CREATE TABLE klaviyo.shop.customer AS SELECT * FROM (VALUES
+                (11, 'ada@acme.example', 'Ada', 'Lovelace'), (12, 'eve@acme.example', 'Eve', NULL)
+            ) AS customers (id, email, first_name, last_name)""",
+            """CREATE TABLE klaviyo.shop.order_line AS SELECT * FROM (VALUES
+                (21, 1, 'tea', 2), (22, 1, 'cup', 1), (23, 2, 'tea', 1)
+            ) AS lines (id, order_id, product_id, quantity)""",
+            "CREATE TABLE klaviyo.shop.order_line_refund AS SELECT 22 AS order_line_id, 15 subtotal, 1.5 total_tax",
+            "CREATE TABLE klaviyo.shop.order_shipping_line AS SELECT 1 AS order_id, 4.9 AS price",
+        ):
+            connection.execute(statement).fetchall()

@@ -1,0 +1,391 @@
+"""The models say what the account of `by_hand` holds, and go on saying it however it changes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from klaviyo_assets.definitions import build_definitions
+from klaviyo_assets.models.assets import chosen_models, model_key, variables
+from klaviyo_assets.models.figures import read_figures
+from klaviyo_assets.models.project import read_project
+from klaviyo_assets.models.report import render
+from klaviyo_assets.models.run import DbtFailed, Result, Target, build
+from klaviyo_assets.settings import Settings
+from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets_tests.conftest import QUIET, failures
+from klaviyo_assets_tests.models import by_hand, expected
+from klaviyo_assets_tests.models.by_hand import at, event, put, worth
+
+LOG = logging.getLogger(__name__)
+FINALS = (
+    "klaviyo__events",
+    "klaviyo__person_campaign_flow",
+    "klaviyo__campaigns",
+    "klaviyo__flows",
+    "klaviyo__persons",
+)
+
+
+@dataclass
+class Built:
+    """A warehouse with models. The file has the name of the schema: everything has to be called by three names."""
+
+    folder: Path
+    cache: Path
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(duckdb_path=str(self.folder / "klaviyo.duckdb"), shopify_schema="shop")
+
+    @property
+    def warehouse(self) -> DuckDBWarehouse:
+        return DuckDBWarehouse(database=self.settings.duckdb_path)
+
+    def copy(self, folder: Path) -> Built:
+        shutil.copytree(self.folder, folder)
+        return Built(folder, self.cache)
+
+    def rows(self, model: str, columns: Sequence[str] = ("*",), schema: str = "klaviyo_models") -> list[dict[str, Any]]:
+        with self.warehouse.connect() as connection:
+            result = connection.execute(f'SELECT {", ".join(columns)} FROM klaviyo.{schema}."{model}"')
+            names = [column[0] for column in result.description]
+            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+    def write(self, statement: str) -> None:
+        with self.warehouse.connect() as connection:
+            connection.execute(statement).fetchall()
+
+    def build(
+        self, *select: str, schema: str = "klaviyo_models", more: dict[str, Any] | None = None, **options: Any
+    ) -> dict[str, Result]:
+        results = build(
+            Target(self.settings.duckdb_path, schema, {}),
+            select=select,
+            variables=variables(self.settings) | (more or {}),
+            cache=self.cache,
+            log=LOG,
+            **options,
+        )
+        return {result.name: result for result in results}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Built, dg.ExecuteInProcessResult]]:
+    """The models and the report, built once by the job, as a user does."""
+    folder = tmp_path_factory.mktemp("models")
+    home = folder / "home"
+    home.mkdir()
+    built = Built(folder / "data", home / "storage" / "klaviyo_models")
+    by_hand.put_account(built.warehouse)
+    by_hand.put_shop(built.warehouse)
+    with dg.DagsterInstance.local_temp(str(home)) as instance:
+        job = build_definitions(built.settings).resolve_job_def("klaviyo_models_job")
+        yield built, job.execute_in_process(instance=instance, run_config=QUIET, raise_on_error=False)
+
+
+@pytest.fixture(scope="module")
+def hand(run: tuple[Built, dg.ExecuteInProcessResult]) -> Built:
+    built, result = run
+    assert result.success, failures(result)
+    return built
+
+
+def plain(value: Any) -> Any:
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def compare(rows: list[dict[str, Any]], keys: Sequence[str], wanted: expected.Rows) -> None:
+    """Check every metric of every row, and whatever else the expectation names."""
+    found = {tuple(row[key] for key in keys): row for row in rows}
+    assert found.keys() == wanted.keys() and len(rows) == len(wanted)
+    metric = re.compile(r"^((total|organic|unique)_)*(count|sum_revenue)_")
+    for key, row in found.items():
+        names = {name for name in row if metric.match(name)}
+        assert len(names) > 18 and names >= {name for name in wanted[key] if metric.match(name)}
+        figures = {name: plain(row[name]) for name in names | wanted[key].keys()}
+        assert figures == {**dict.fromkeys(names, 0), **wanted[key]}, key
+
+
+# The figures
+
+
+def test_every_event_is_credited_as_klaviyo_says(hand: Built) -> None:
+    rows = {row["event_id"]: row for row in hand.rows("klaviyo__events")}
+    times = {given["id"]: given["timestamp"].replace(tzinfo=None) for given in by_hand.EVENTS}
+    types = {given["id"]: given["type"] for given in by_hand.EVENTS}
+    assert rows.keys() == times.keys()
+    for id, row in rows.items():
+        campaign, flow, touch = expected.CREDITS[id]
+        kind = "campaign" if campaign else "flow" if flow else None
+        found = [row[f"last_touch_{name}"] for name in ("campaign_id", "flow_id", "type", "at", "event_type")]
+        assert found == [campaign, flow, kind, times.get(touch or ""), types.get(touch or "")], id
+        assert (row["campaign_name"], row["flow_name"]) == (
+            {"c1": "Spring", "c2": "Summer"}.get(campaign or ""),
+            {"f1": "Welcome"}.get(flow or ""),
+        )
+        assert (row["occurred_at"], row["type"], row["source_relation"]) == (times[id], types[id], "")
+        assert row["occurred_on"] == times[id].date()
+    ada = rows["e08"]
+    assert (ada["numeric_value"], ada["person_email"], ada["person_city"]) == (100, "Ada@Acme.example", "York")
+    assert (ada["integration_name"], ada["campaign_type"], ada["campaign_subject_line"]) == (
+        "Shopify",
+        "email",
+        "Hello",
+    )
+    assert ada["variation_id"] == "v1", "a conversion belongs to the variation that earned it"
+
+
+def test_every_metric_is_the_one_counted_by_hand(hand: Built) -> None:
+    key = ["person_id", "last_touch_campaign_id", "last_touch_flow_id", "variation_id"]
+    compare(hand.rows("klaviyo__person_campaign_flow"), key, expected.PERSON_CAMPAIGN_FLOW)
+    compare(hand.rows("klaviyo__campaigns"), ["campaign_id", "variation_id"], expected.CAMPAIGNS)
+    compare(hand.rows("klaviyo__flows"), ["flow_id", "variation_id"], expected.FLOWS)
+    compare(hand.rows("klaviyo__persons"), ["person_id"], expected.PERSONS)
+
+
+def test_orders_are_credited_to_the_last_message_before(hand: Built) -> None:
+    orders = {row["order_id"]: row for row in hand.rows("shopify_holistic_reporting__orders_attribution")}
+    names = ("last_touch_campaign_id", "last_touch_flow_id", "last_touch_event_id", "new_vs_repeat")
+    assert {id: tuple(order[name] for name in names) for id, order in orders.items()} == {
+        "1": ("c1", None, "e03", "new"),
+        "2": (None, "f1", "e12", "repeat"),
+        "3": (None, None, None, "repeat"),
+        "4": (None, None, None, "new"),
+    }
+    first = orders["1"]
+    assert (first["count_interactions_with_campaign"], first["count_interactions_with_flow"]) == (2, None)
+    amounts = ("line_item_count", "quantity", "shipping_cost", "refund_subtotal", "order_adjusted_total")
+    assert [plain(first[name]) for name in amounts] == [2, 3, 4.9, 15, 83.5]
+
+    days = hand.rows("shopify_holistic_reporting__daily_customer_metrics")
+    bought = {
+        (str(row["date_day"]), row["email"], row["campaign_id"], row["flow_id"], row["variation_id"]): (
+            row["shopify_total_orders"],
+            plain(row["shopify_total_price"]),
+            row["count_placed_order"],
+        )
+        for row in days
+        if row["shopify_total_orders"] or row["count_placed_order"]
+    }
+    assert bought == {
+        ("2026-03-01", "ada@acme.example", "c1", None, "v1"): (1, 83.5, 1),
+        ("2026-03-01", "eve@acme.example", None, None, None): (1, 50, 0),
+        ("2026-03-02", "bob@acme.example", "c1", None, "v2"): (0, 0, 1),
+        ("2026-03-20", "ada@acme.example", None, None, None): (0, 0, 1),
+        ("2026-03-21", "ada@acme.example", None, "f1", None): (0, 0, 1),
+        ("2026-03-22", "ada@acme.example", None, "f1", None): (1, 30, 0),
+        ("2026-03-22", "ada@acme.example", None, None, None): (1, 20, 0),
+    }
+
+    customers = {row["email"]: row for row in hand.rows("shopify_holistic_reporting__customer_enhanced")}
+    names = ("full_name", "klaviyo_person_id", "shopify_customer_ids", "shopify_lifetime_count_orders")
+    assert {email: tuple(row[name] for name in names) for email, row in customers.items()} == {
+        "ada@acme.example": ("Ada Lovelace", "p1", "11", 3),
+        "bob@acme.example": ("Bob", "p2", None, 0),
+        "eve@acme.example": ("Eve", None, "12", 1),
+    }
+    ada = customers["ada@acme.example"]
+    assert [plain(ada[f"shopify_lifetime_total_{name}"]) for name in ("spent", "refunded", "amount")] == [
+        150,
+        16.5,
+        133.5,
+    ]
+    assert plain(ada["klaviyo_total_sum_revenue_placed_order"]) == 195.5
+
+
+def test_the_report_says_what_happened(hand: Built) -> None:
+    with hand.warehouse.connect() as connection:
+        figures = read_figures(connection, "klaviyo_models", dt.date(2026, 3, 1), dt.date(2026, 3, 22))
+    names = ("email", "text", "opened", "clicked", "revenue", "all_revenue", "joined", "left", "complained")
+    assert {name: figures.total[name] for name in names} == {
+        "email": 4,
+        "text": 2,
+        "opened": 3,
+        "clicked": 1,
+        "revenue": 250,
+        "all_revenue": 285.5,
+        "joined": 0,
+        "left": 2,
+        "complained": 1,
+    }
+    assert figures.total["open_rate"] == 0.75 and figures.total["revenue_per_recipient"] == 250 / 6
+    assert [(row["name"], row["revenue"], row["email"]) for row in figures.campaigns] == [
+        ("Spring", 180, 2),
+        ("Summer", 0, 2),
+    ]
+    assert [(row["name"], row["revenue"], row["text"]) for row in figures.flows] == [("Welcome", 70, 2)]
+    mondays = [dt.date(2026, 2, 23), dt.date(2026, 3, 2), dt.date(2026, 3, 9), dt.date(2026, 3, 16)]
+    assert [row["name"] for row in figures.weeks] == mondays
+
+    page = render(figures, "A & B <report>")
+    assert "A &amp; B &lt;report&gt;" in page and page.count("<svg") == 8
+    assert "<script" not in page and not re.search(r"(src|href)=\"?http", page)
+
+
+# As assets
+
+
+def test_a_run_materializes_every_model_and_runs_every_test(run: tuple[Built, dg.ExecuteInProcessResult]) -> None:
+    built, result = run
+    assert result.success, failures(result)
+    found = {
+        event.step_materialization_data.materialization.asset_key: event.step_materialization_data.materialization
+        for event in result.get_asset_materialization_events()
+    }
+    models = chosen_models(built.settings)
+    report = model_key(built.settings, "campaign_report")
+    assert found.keys() == {model_key(built.settings, model.name) for model in models} | {report}
+    events = found[model_key(built.settings, "klaviyo__events")]
+    assert events.metadata["dagster/row_count"].value == 30
+    columns = {column.name: column for column in events.metadata["dagster/column_schema"].value.columns}  # type: ignore
+    assert columns["occurred_at"].type == "TIMESTAMP" and columns["occurred_at"].description
+    checks = {check.check_name: check.passed for check in result.get_asset_check_evaluations()}
+    assert checks == dict.fromkeys((name for model in models for name in model.checks), True)
+    page = Path(str(found[report].metadata["path"].value))
+    assert page == built.folder / "klaviyo_campaign_report.html" and "<svg" in page.read_text()
+    assert "messages received" in str(found[report].metadata["preview"].value)
+
+
+def test_the_assets_are_those_of_the_dbt_project(hand: Built) -> None:
+    from dbt.contracts.graph.manifest import Manifest
+
+    manifest = Manifest.from_msgpack((hand.cache / "partial_parse.msgpack").read_bytes())
+    models = {id: node for id, node in manifest.nodes.items() if node.resource_type == "model"}
+
+    def upstream(id: str) -> set[str]:
+        """What a model reads, itself or through views."""
+        direct = set(models[id].depends_on_nodes)
+        views = {other for other in direct if other in models and models[other].config.materialized == "view"}
+        return (direct - views).union(*map(upstream, views))
+
+    parsed = {}
+    for id, node in models.items():
+        if node.config.materialized != "view":
+            reads = {other.split(".")[-1] for other in upstream(id) if other.startswith("model.")}
+            parsed[node.name] = (reads, {tuple(o.split(".")[2:]) for o in upstream(id) if o.startswith("source.")})
+    assert {model.name: (set(model.reads), set(model.sources)) for model in read_project()} == parsed
+    tests = {node.name for node in manifest.nodes.values() if node.resource_type == "test"}
+    assert {name for model in read_project() for name in model.checks} == tests
+
+
+def test_every_column_of_the_finals_is_described(hand: Built) -> None:
+    described = {model.name: model.columns for model in read_project()}
+    for model in FINALS:
+        columns = set(hand.rows(model)[0])
+        assert described[model].keys() <= columns, "a column that is described does not exist"
+        plain_columns = {name for name in columns if not re.search(r"(^|_)(count|sum_revenue)_", name)}
+        assert plain_columns <= described[model].keys(), model
+
+
+# Changes
+
+
+def test_an_incremental_build_touches_only_people_with_news_and_ends_as_a_full_one(hand: Built, tmp_path: Path) -> None:
+    changed = hand.copy(tmp_path / "changed")
+    later, earlier = by_hand.SYNCED + dt.timedelta(days=1), by_hand.SYNCED - dt.timedelta(hours=3)
+    events = {given["id"]: given for given in by_hand.EVENTS}
+    # Each has news of one kind, but for an event of a deleted profile that has none.
+    changed.write(
+        "INSERT INTO klaviyo.klaviyo.event SELECT * REPLACE ('e31' AS id) FROM klaviyo.klaviyo.event WHERE id = 'e29'"
+    )
+    changed.write(
+        "INSERT INTO klaviyo.klaviyo_models.klaviyo__events "
+        "SELECT * REPLACE ('e31' AS event_id, 'key' AS unique_event_id) "
+        "FROM klaviyo.klaviyo_models.klaviyo__events WHERE event_id = 'e29'"
+    )
+    changed.write("UPDATE klaviyo.klaviyo_models.klaviyo__events SET uuid = 'untouched'")
+    # Ada has another address.
+    put(changed.warehouse, "person", [{**by_hand.PEOPLE[0], "email": "new@acme.example"}], later)
+    # What Bob did is credited at last, and an event turns out to be somebody else's.
+    put(changed.warehouse, "event", [{**events["e22"], **by_hand.credit("e20")}], later)
+    put(changed.warehouse, "event", [{**events["e24"], "person_id": "p4"}], later)
+    # A backfill that began before the last sync brings the event that another is credited to.
+    put(changed.warehouse, "event", [event("e99", "03-13 09:00", "p3", "Opened Email", campaign_id="c2")], earlier)
+    changed.write("UPDATE klaviyo.klaviyo.event SET _fivetran_deleted = true WHERE id = 'e29'")
+
+    assert not [result for result in changed.build(*FINALS).values() if result.is_failure]
+    incremental = {model: changed.rows(model) for model in FINALS}
+    rows = {row["event_id"]: row for row in incremental["klaviyo__events"]}
+    assert rows.keys() == (events.keys() | {"e31", "e99"}) - {"e29"}
+    assert {id for id, row in rows.items() if row["uuid"] == "untouched"} == {"e31"}
+    assert (rows["e22"]["last_touch_campaign_id"], rows["e24"]["person_id"]) == ("c2", "p4")
+    assert (rows["e30"]["last_touch_campaign_id"], rows["e30"]["campaign_name"]) == ("c2", "Summer")
+    assert rows["e01"]["person_email"] == "new@acme.example"
+
+    results = changed.build(*FINALS, full_refresh=True, unit_tests=True)
+    assert not [result for result in results.values() if result.is_failure]
+    assert {result.name for result in results.values() if result.kind == "unit_test"} == {
+        "klaviyo_names_the_event_that_earned_the_credit",
+        "the_last_touch_of_the_session_earns_the_credit",
+    }
+    for model in FINALS:
+        assert told(incremental[model]) == told(changed.rows(model)), model
+
+
+def told(rows: list[dict[str, Any]]) -> list[str]:
+    """What rows say, in an order of its own, without what the test has written into them."""
+    marks = ("uuid", "unique_event_id")
+    return sorted(repr({name: value for name, value in row.items() if name not in marks}) for row in rows)
+
+
+def test_accounts_side_by_side_with_sessions_and_columns_of_their_own(hand: Built, tmp_path: Path) -> None:
+    both = hand.copy(tmp_path / "both")
+    second = DuckDBWarehouse(database=both.settings.duckdb_path, schema_name="klaviyo_eu")
+    put(
+        second,
+        "event",
+        [
+            event("e02", "03-01 10:00", "p1", "Opened Email", campaign_id="c9", property_colour="green"),
+            event("e08", "03-06 10:00", "p1", "Placed Order", **worth(7)),
+        ],
+    )
+    red_fails = "case when colour = 'red' then error('no red') else upper(colour) end"
+    colour = {"name": "property_colour", "alias": "colour", "transform_sql": red_fails}
+    more = {
+        "klaviyo_union_schemas": ["klaviyo", "klaviyo_eu"],
+        "using_native_attribution": False,
+        "klaviyo__event_pass_through_columns": [colour],
+        "klaviyo__count_metrics": ["Placed Order"],
+    }
+    results = both.build("+klaviyo__persons", schema="union", more=more)
+    assert not [result for result in results.values() if result.is_failure]
+    rows = {(row["source_relation"], row["event_id"]): row for row in both.rows("klaviyo__events", schema="union")}
+    assert len(rows) == 30 + 2
+    order = rows["klaviyo_eu", "e08"]
+    assert (order["last_touch_campaign_id"], order["last_touch_at"]) == ("c9", at("03-01 10:00"))
+    assert rows["klaviyo_eu", "e02"]["colour"] == "GREEN"
+    # By sessions, what Klaviyo credits to nothing goes to the last touch.
+    assert rows["klaviyo", "e09"]["last_touch_campaign_id"] == "c1"
+    assert rows["klaviyo", "e10"]["last_touch_campaign_id"] is None
+    people = both.rows("klaviyo__persons", ["person_id", "total_count_placed_order"], schema="union")
+    assert sorted((row["person_id"], row["total_count_placed_order"]) for row in people) == [
+        ("p1", 3),
+        ("p2", 1),
+        ("p3", 1),
+    ]
+
+    # A build that fails half way, after the old rows of Ada were deleted, leaves everything as it was.
+    put(second, "event", [event("e77", "03-07 10:00", "p1", "Active on Site", property_colour="red")])
+    before = both.rows("klaviyo__events", schema="union")
+    results = both.build("klaviyo__events", schema="union", more=more)
+    assert results["klaviyo__events"].status == "error" and "red" in results["klaviyo__events"].message
+    after = both.rows("klaviyo__events", schema="union")
+    assert sorted(map(repr, after)) == sorted(map(repr, before))
+
+
+def test_what_dbt_objects_to_is_in_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dbt_project.yml").write_text("name: klaviyo_models\nconfig-version: 2\nprofile: nobody\n")
+    monkeypatch.setattr("klaviyo_assets.models.run.PROJECT", tmp_path)
+    with pytest.raises(DbtFailed, match="nobody"):
+        Built(tmp_path, tmp_path / "cache").build()
