@@ -7,7 +7,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -312,7 +312,8 @@ class DuckDBWarehouse(DuckDBResource):
                 yield transaction
                 connection.execute("COMMIT").fetchall()
             except BaseException:
-                connection.execute("ROLLBACK").fetchall()
+                with suppress(duckdb.TransactionException):  # there is none any more if the commit failed
+                    connection.execute("ROLLBACK").fetchall()
                 raise
 
     @contextmanager
