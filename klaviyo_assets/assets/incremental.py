@@ -32,8 +32,8 @@ class ReadConfig(dg.Config):
 
     reread: bool | None = Field(
         default=None,
-        description="Read the past days of the range again even if they were read before, instead of continuing from "
-        "the watermark. Default: yes, except in syncs.",
+        description="In a range that contains today: read its past days again even if they were read before, instead "
+        "of continuing from the watermark. Default: yes, except in syncs. A range of past days is always read.",
     )
     accept_shrink: bool = Field(
         default=False,
@@ -44,6 +44,8 @@ class ReadConfig(dg.Config):
 Batch = Mapping[str, Columns]
 """Output name -> the columns that a page gives: tables, and `ids` for the keys that the page spoke of."""
 ReadRows = Callable[[KlaviyoAccount, ReadRange, Progress, logging.Logger], Iterator[Batch]]
+
+_PAGES_PER_COLLECTION = 50
 
 IDS = TableSpec(name="ids", columns=(Column("id", Type.TEXT),), primary_key=("id",))
 
@@ -272,19 +274,21 @@ def _windows(
 
 
 def without_pauses(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """Keep the garbage collector from looking through a page's many new objects while they are made."""
+    """Keep the garbage collector from looking, again and again, through what waits to be spooled.
+
+    Pages make no cycles; what else is left behind is collected now and then.
+    """
     was_on = gc.isenabled()
+    gc.freeze()
+    gc.disable()
     try:
-        while True:
-            gc.disable()
-            try:
-                batch = next(batches, None)
-            finally:
-                if was_on:
-                    gc.enable()
-            if batch is None:
-                return
+        for number, batch in enumerate(batches, 1):
             yield batch
+            if number % _PAGES_PER_COLLECTION == 0:
+                gc.collect()
     finally:
+        gc.unfreeze()
+        if was_on:
+            gc.enable()
         if isinstance(batches, Generator):
             batches.close()
