@@ -31,6 +31,7 @@ SNAPSHOT = "snapshot"
 """Scope of the state of a table's staging copy."""
 
 _log = logging.getLogger(__name__)
+_LACKS_MEMORY = re.compile("memory|pin block", re.IGNORECASE)
 _HOLDER = re.compile(r"Conflicting lock is held in (.+?)(?:\. |$)")
 
 
@@ -64,7 +65,29 @@ class DuckDBWarehouse(DuckDBResource):
         states: Sequence[SyncState] = (),
     ) -> LoadResult:
         """Upsert a spool's rows by primary key and store the states, in one transaction."""
+        memory = None if "memory_limit" in (self.connection_config or {}) else _memory(spool)
+        try:
+            return self._load(spec, spool, synced_at=synced_at, scope=scope, guard=guard, states=states, memory=memory)
+        except (duckdb.OutOfMemoryException, duckdb.TransactionException) as error:
+            if memory is None or not _LACKS_MEMORY.search(str(error)):
+                raise
+            _log.info("Loading %s needs more memory than %s: trying again without that limit.", spec.name, memory)
+        return self._load(spec, spool, synced_at=synced_at, scope=scope, guard=guard, states=states, memory=None)
+
+    def _load(
+        self,
+        spec: TableSpec,
+        spool: Spool,
+        *,
+        synced_at: dt.datetime,
+        scope: Scope | None,
+        guard: float | None,
+        states: Sequence[SyncState],
+        memory: str | None,
+    ) -> LoadResult:
         with self._transaction(self.schema_name, synced_at) as transaction:
+            if memory:
+                transaction.sql(f"SET memory_limit = '{memory}'")
             transaction.ensure(spec)
             added, widened = transaction.fit(spec, spool)
             result = transaction.upsert(spec, spool, scope=scope, guard=guard)
@@ -366,6 +389,12 @@ def _holder(error: str) -> str | None:
         return None
     holder = _HOLDER.search(error)
     return holder.group(1) if holder else "another process"
+
+
+def _memory(spool: Spool) -> str:
+    """Return what DuckDB may use for a load: it would hold many rows in memory that it can as well write to disk."""
+    columns = {name for file in spool.files for name in file.types}
+    return f"{250 + 6 * len(columns)}MB"
 
 
 def _is_newer(before: SyncState | None, state: SyncState) -> bool:
