@@ -7,6 +7,7 @@ serves until standard input ends. It answers CONNECT to a.klaviyo.com and to not
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 import subprocess
 import sys
@@ -69,6 +70,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 if __name__ == "__main__":
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of each connection that ends
     where = Path(sys.argv[1])
     make_certificates(where)
     asyncio.run(serve(where, int(sys.argv[2])))
