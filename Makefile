@@ -4,10 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test lint format lock screenshot clean
+.PHONY: help install demo dev test bench bench-peers lint format lock screenshot clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(READY): pyproject.toml setup.cfg requirements.lock
 	@if command -v uv >/dev/null 2>&1; then \
@@ -33,6 +33,12 @@ dev: $(READY) ## Open the Dagster UI (on the sandbox account, unless KLAVIYO_API
 test: $(READY) ## Run the tests
 	@$(BIN)/python -m pytest
 
+bench: $(READY) ## Measure speed and memory; BENCH="--help" shows the choices, BENCH="event --times 5" makes one
+	@$(BIN)/python -m benchmarks $(BENCH)
+
+bench-peers: $(READY) ## Measure ingestr and Airbyte's connector beside it (installs them into .bench-peers; needs npm, openssl)
+	@$(BIN)/python -m benchmarks --peers $(BENCH)
+
 lint: $(READY) ## Check style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
@@ -46,4 +52,4 @@ screenshot: $(READY) ## Take the README's picture of the asset graph (needs Chro
 	@$(BIN)/python docs/screenshot.py
 
 clean: ## Remove the virtual environment and everything that was made
-	rm -rf $(VENV) data .dagster_home .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .bench-peers data .dagster_home .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info

@@ -57,6 +57,8 @@ Batch = Mapping[str, Columns]
 """Output name -> the columns that a page gives: tables, and `ids` for the keys that the page spoke of."""
 ReadRows = Callable[[Settings, KlaviyoAccount, ReadRange, Progress, logging.Logger], Iterator[Batch]]
 
+_PAGES_PER_COLLECTION = 50
+
 IDS = TableSpec(name="ids", columns=(Column("id", Type.TEXT),), primary_key=("id",))
 
 
@@ -303,19 +305,21 @@ def _windows(
 
 
 def without_pauses(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """Keep the garbage collector from looking through a page's many new objects while they are made."""
+    """Keep the garbage collector from looking, again and again, through what waits to be spooled.
+
+    Pages make no cycles; what else is left behind is collected now and then.
+    """
     was_on = gc.isenabled()
+    gc.freeze()
+    gc.disable()
     try:
-        while True:
-            gc.disable()
-            try:
-                batch = next(batches, None)
-            finally:
-                if was_on:
-                    gc.enable()
-            if batch is None:
-                return
+        for number, batch in enumerate(batches, 1):
             yield batch
+            if number % _PAGES_PER_COLLECTION == 0:
+                gc.collect()
     finally:
+        gc.unfreeze()
+        if was_on:
+            gc.enable()
         if isinstance(batches, Generator):
             batches.close()

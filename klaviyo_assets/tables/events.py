@@ -7,7 +7,7 @@ property: its value stays a slice of the page.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ from klaviyo_assets.tables.documents import decoded, identifier, instant
 from klaviyo_assets.tables.naming import column_names, with_hash
 from klaviyo_assets.tables.raw import NOTHING, number_of, text_of
 from klaviyo_assets.tables.table import Table, double, json, references, text, timestamp
-from klaviyo_assets.warehouse.columns import Columns
+from klaviyo_assets.warehouse.columns import Cells, Columns
 from klaviyo_assets.warehouse.schema import Lookup
 
 PREFIX = "property_"
@@ -162,11 +162,8 @@ def columns(content: bytes, context: EventContext) -> Columns:
     attributions = {item.id: item for item in page.included or () if item.type == "attribution"}
     rows = len(page.data)
     declared: dict[str, list[Any]] = {name: [None] * rows for name in EVENT.types}
-    dynamic: dict[str, list[Raw | bytes | None]] = {}
+    dynamic = Cells(rows)
     cells_of: dict[tuple[str, ...], list[list[Raw | bytes | None]]] = {}
-
-    def put(column: str, row: int, value: Raw) -> None:
-        dynamic.setdefault(column, [None] * rows)[row] = value
 
     ids, values, attribution_values = declared["id"], declared[VALUE], declared[ATTRIBUTION]
     for row, event in enumerate(page.data):
@@ -204,18 +201,18 @@ def columns(content: bytes, context: EventContext) -> Columns:
             value = properties.pop(plan.value)
             values[row], exact = number_of(value)
             if not exact:
-                put(plan.value_text, row, value)
+                dynamic[plan.value_text][row] = value
         if plan.attribution is not None:
             own = properties.pop(plan.attribution)
             if attribution is not None:
-                put(plan.attribution_otherwise, row, own)
+                dynamic[plan.attribution_otherwise][row] = own
             elif bytes(own) not in NOTHING:
                 attribution = own
         attribution_values[row] = attribution
 
         cells = cells_of.get(keys)
         if cells is None:
-            cells = cells_of[keys] = [dynamic.setdefault(name, [None] * rows) for name in plan.columns]
+            cells = cells_of[keys] = list(map(dynamic.__getitem__, plan.columns))
         for cell, value in zip(cells, properties.values(), strict=True):
             cell[row] = value
     return Columns(rows, declared, dynamic)
@@ -230,7 +227,7 @@ class _Plan(NamedTuple):
     attribution_otherwise: the column of a property that an attribution resource displaces.
     """
 
-    columns: tuple[str, ...]
+    columns: Sequence[str]
     value: str | None
     value_text: str
     attribution: str | None
@@ -240,10 +237,13 @@ class _Plan(NamedTuple):
 @lru_cache(maxsize=4096)
 def _plan(keys: tuple[str, ...]) -> _Plan:
     names = column_names(keys, PREFIX)
+    columns = [names[key] for key in keys]
+    if VALUE not in columns and ATTRIBUTION not in columns:
+        return _Plan(columns, None, VALUE_TEXT, None, ATTRIBUTION)
     owners = {column: key for key, column in names.items()}
     value, attribution = owners.get(VALUE), owners.get(ATTRIBUTION)
     return _Plan(
-        columns=tuple(names[key] for key in keys if key not in (value, attribution)),
+        columns=[names[key] for key in keys if key not in (value, attribution)],
         value=value,
         value_text=with_hash(VALUE_TEXT, value or "", owners) if VALUE_TEXT in owners else VALUE_TEXT,
         attribution=attribution,

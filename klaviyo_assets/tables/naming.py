@@ -57,6 +57,9 @@ def column_names(keys: Collection[str], prefix: str) -> dict[str, str]:
     Where names meet, the key that starts with `$` keeps the plain name, else the first in sorted order; each
     other one gets the name with a hash of its key. The result depends on nothing but the set of keys.
     """
+    plain = [column_name(key, prefix) for key in keys]
+    if len(set(plain)) == len(plain):
+        return dict(zip(keys, plain, strict=True))
     names: dict[str, str] = {}
     taken: set[str] = set()
     displaced: list[str] = []

@@ -13,7 +13,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from klaviyo_assets.tables.documents import decoded, instant, mapping
 from klaviyo_assets.tables.naming import column_names
 from klaviyo_assets.tables.table import Table, boolean, double, text, timestamp
-from klaviyo_assets.warehouse.columns import Columns
+from klaviyo_assets.warehouse.columns import Cells, Columns
 
 PREFIX = "custom_"
 
@@ -215,9 +215,9 @@ def _names(keys: tuple[str, ...]) -> Mapping[str, str]:
 
 
 def _custom(all_attributes: Sequence[_Attributes]) -> dict[str, list[Raw | bytes | None]]:
-    dynamic: dict[str, list[Raw | bytes | None]] = {}
+    dynamic = Cells(len(all_attributes))
     for row, a in enumerate(all_attributes):
         properties = a.properties or {}
         for key, column in _names(tuple(properties)).items():
-            dynamic.setdefault(column, [None] * len(all_attributes))[row] = properties[key]
+            dynamic[column][row] = properties[key]
     return dynamic

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import compress
 from typing import Any
 
 import msgspec
@@ -26,7 +28,8 @@ from klaviyo_assets.warehouse.schema import TableSpec, Type
 EXACT_IN_DOUBLE = 2**53
 """Integers up to this size survive the way through a double."""
 
-BATCH_ROWS = 20_000
+BATCH_ROWS, BATCH_CELLS = 20_000, 4_000_000
+"""A batch is full when it has so many rows, or values and empty cells together: wide rows need more memory."""
 
 ARROW_TYPES: dict[Type, pa.DataType] = {
     Type.BOOLEAN: pa.bool_(),
@@ -41,6 +44,7 @@ ARROW_TYPES: dict[Type, pa.DataType] = {
 _UTC = pa.timestamp("us", "UTC")
 _ZONED_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)")
 _YEARS_THAT_FIT = range(1, 10_000)
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799  # the years 1 to 9999, as Python's datetime
 _TYPE_KEY = b"type"
 
 
@@ -151,7 +155,13 @@ def _declared(values: list[Any], kind: Type) -> tuple[pa.Array, int]:
 
 
 def _fast_timestamps(values: list[Any]) -> pa.Array | None:
+    """Convert a column of ISO texts, or one of whole epoch seconds; None if it holds anything else."""
     try:
+        if set(map(type, values)) <= {int, type(None)}:
+            seconds = list(filter(None, values))
+            if min(seconds, default=0) < _FIRST_SECOND or max(seconds, default=0) > _LAST_SECOND:
+                return None
+            return pa.array(values, pa.int64()).cast(pa.timestamp("s")).cast(ARROW_TYPES[Type.TIMESTAMP])
         return pa.array(values, pa.string()).cast(_UTC).cast(ARROW_TYPES[Type.TIMESTAMP])
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         return None
@@ -241,52 +251,74 @@ _KINDS = {ord(char): _NUMBER for char in "-0123456789"} | {
 _booleans = msgspec.json.Decoder(list[bool | None])
 _strings = msgspec.json.Decoder(list[str | None])
 _numbers = msgspec.json.Decoder(list[int | float | None])
+_first = operator.itemgetter(0)
 
 
 def _appearing(slices: Sequence[msgspec.Raw | bytes | None]) -> tuple[Type, pa.Array] | None:
-    """Find the narrowest type that holds every value, and convert; None if there is no value at all."""
-    texts = [b"null" if item is None else bytes(item) for item in slices]
-    kinds = {_KINDS[text[0]] for text in texts} - {_NULL}
+    """Find the narrowest type that holds every value, and convert; None if there is no value at all.
+
+    Most columns that appear are empty in most rows, so only the values themselves are looked at.
+    """
+    texts = list(map(bytes, filter(None, slices)))
+    kinds = {_KINDS[first] for first in set(map(_first, texts))} - {_NULL}
     if not kinds:
         return None
+    kind, values = _converted(texts, kinds)
+    if len(values) < len(slices):
+        values = _spread(values, slices)
+    return kind, pa.array(values, ARROW_TYPES[kind])
+
+
+def _converted(texts: list[bytes], kinds: set[int]) -> tuple[Type, list[Any]]:
     if len(kinds) == 1:
         (kind,) = kinds
         if kind == _NESTED:
-            values = [None if text == b"null" else text.decode() for text in texts]
-            return Type.JSON, pa.array(values, pa.string())
+            return Type.JSON, [None if text == b"null" else text.decode() for text in texts]
         joined = b"[" + b",".join(texts) + b"]"
         if kind == _BOOLEAN:
-            return Type.BOOLEAN, pa.array(_booleans.decode(joined), pa.bool_())
+            return Type.BOOLEAN, _booleans.decode(joined)
         if kind == _STRING:
             return _strings_or_times(_strings.decode(joined))
         numeric = _numeric(joined)
         if numeric:
             return numeric
-    return Type.TEXT, pa.array([_text_of_json(text) for text in texts], pa.string())
+    return Type.TEXT, [_text_of_json(text) for text in texts]
 
 
-def _strings_or_times(values: list[str | None]) -> tuple[Type, pa.Array]:
-    texts = (value for value in values if value is not None)
+def _spread(values: list[Any], slices: Sequence[Any]) -> list[Any]:
+    """Put the values in the places that are not None."""
+    spread: list[Any] = [None] * len(slices)
+    for place, value in zip(compress(range(len(slices)), slices), values, strict=True):
+        spread[place] = value
+    return spread
+
+
+def _strings_or_times(values: list[str | None]) -> tuple[Type, list[Any]]:
+    texts = [value for value in values if value is not None]
     if all(_ZONED_TIME.fullmatch(text) and int(text[:4]) in _YEARS_THAT_FIT for text in texts):
         times = _fast_timestamps(values)
         if times is not None:
-            return Type.TIMESTAMP, times
-    return Type.TEXT, pa.array(values, pa.string())
+            return Type.TIMESTAMP, times.cast(pa.int64()).to_pylist()
+    return Type.TEXT, values
 
 
-def _numeric(joined: bytes) -> tuple[Type, pa.Array] | None:
+def _numeric(joined: bytes) -> tuple[Type, list[Any]] | None:
     """Bigint or double if that keeps every number exactly as far as JSON numbers are exact, else None."""
     try:
         numbers = _numbers.decode(joined)
     except msgspec.DecodeError:
         return None  # a number beyond the largest double
+    kinds = set(map(type, numbers)) - {type(None)}
+    if kinds == {float}:
+        finite = all(map(math.isfinite, filter(None, numbers)))
+        return (Type.DOUBLE, numbers) if finite else None
     integers = [number for number in numbers if isinstance(number, int)]
-    largest = max((abs(number) for number in integers), default=0)
-    if len(integers) + numbers.count(None) == len(numbers):
-        return (Type.BIGINT, pa.array(numbers, pa.int64())) if largest < 2**63 else None
+    largest = max(map(abs, integers), default=0)
+    if kinds == {int}:
+        return (Type.BIGINT, numbers) if largest < 2**63 else None
     if largest > EXACT_IN_DOUBLE or any(isinstance(n, float) and not math.isfinite(n) for n in numbers):
         return None
-    return Type.DOUBLE, pa.array(numbers, pa.float64())
+    return Type.DOUBLE, numbers
 
 
 def _text_of_json(text: bytes) -> str | None:

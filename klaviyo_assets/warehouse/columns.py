@@ -9,6 +9,18 @@ from typing import Any
 import msgspec
 
 
+class Cells(dict[str, list[msgspec.Raw | bytes | None]]):
+    """Columns that appear: asking for one that is not there yet makes it, empty."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        self._rows = rows
+
+    def __missing__(self, name: str) -> list[msgspec.Raw | bytes | None]:
+        cells = self[name] = [None] * self._rows
+        return cells
+
+
 @dataclass
 class Columns:
     """One batch of rows as columns; every list has `rows` items.

@@ -7,7 +7,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ SNAPSHOT = "snapshot"
 """Scope of the state of a table's staging copy."""
 
 _log = logging.getLogger(__name__)
+_LACKS_MEMORY = re.compile("memory|pin block", re.IGNORECASE)
 _HOLDER = re.compile(r"Conflicting lock is held in (.+?)(?:\. |$)")
 
 
@@ -66,7 +67,29 @@ class DuckDBWarehouse(DuckDBResource):
         states: Sequence[SyncState] = (),
     ) -> LoadResult:
         """Upsert a spool's rows by primary key and store the states, in one transaction."""
+        memory = None if "memory_limit" in (self.connection_config or {}) else _memory(spool)
+        try:
+            return self._load(spec, spool, synced_at=synced_at, scope=scope, guard=guard, states=states, memory=memory)
+        except (duckdb.OutOfMemoryException, duckdb.TransactionException) as error:
+            if memory is None or not _LACKS_MEMORY.search(str(error)):
+                raise
+            _log.info("Loading %s needs more memory than %s: trying again without that limit.", spec.name, memory)
+        return self._load(spec, spool, synced_at=synced_at, scope=scope, guard=guard, states=states, memory=None)
+
+    def _load(
+        self,
+        spec: TableSpec,
+        spool: Spool,
+        *,
+        synced_at: dt.datetime,
+        scope: Scope | None,
+        guard: float | None,
+        states: Sequence[SyncState],
+        memory: str | None,
+    ) -> LoadResult:
         with self._transaction(self.schema_name, synced_at) as transaction:
+            if memory:
+                transaction.sql(f"SET memory_limit = '{memory}'")
             transaction.ensure(spec)
             left_out = transaction.left_out(spec, spool)
             added, widened = transaction.fit(spec, spool, left_out)
@@ -348,7 +371,8 @@ class DuckDBWarehouse(DuckDBResource):
                 yield transaction
                 connection.execute("COMMIT").fetchall()
             except BaseException:
-                connection.execute("ROLLBACK").fetchall()
+                with suppress(duckdb.TransactionException):  # there is none any more if the commit failed
+                    connection.execute("ROLLBACK").fetchall()
                 raise
 
     @contextmanager
@@ -405,6 +429,12 @@ def _holder(error: str) -> str | None:
         return None
     holder = _HOLDER.search(error)
     return holder.group(1) if holder else "another process"
+
+
+def _memory(spool: Spool) -> str:
+    """Return what DuckDB may use for a load: it would hold many rows in memory that it can as well write to disk."""
+    columns = {name for file in spool.files for name in file.types}
+    return f"{250 + 6 * len(columns)}MB"
 
 
 def _is_newer(before: SyncState | None, state: SyncState) -> bool:

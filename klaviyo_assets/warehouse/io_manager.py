@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-import pandas as pd
 import pyarrow as pa
 from pydantic import Field
 
@@ -82,6 +81,8 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
 
     def load_input(self, context: dg.InputContext) -> Any:
         """Read an upstream table, or the part of it that the downstream partitions need."""
+        import pandas as pd  # half a second, which a run that reads nothing this way need not wait
+
         prefix, table = context.asset_key.path[-2:]
         upstream = context.upstream_output
         window = context.asset_partitions_time_window if context.has_asset_partitions else None

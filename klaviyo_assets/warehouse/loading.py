@@ -19,6 +19,8 @@ from klaviyo_assets.warehouse.batches import EXACT_IN_DOUBLE, widen
 from klaviyo_assets.warehouse.errors import SuspiciousSnapshot, WarehouseError
 from klaviyo_assets.warehouse.extract import Scope, Sweep, SyncState
 from klaviyo_assets.warehouse.rewriting import sql_function
+from klaviyo_assets.warehouse.rows import ORDER as _ORDER
+from klaviyo_assets.warehouse.rows import Rows, relation_rows, spool_rows
 from klaviyo_assets.warehouse.schema import DELETED, SYNCED, SYSTEM_COLUMNS, Lookup, TableSpec, Type
 from klaviyo_assets.warehouse.spool import Spool
 from klaviyo_assets.warehouse.sql import TYPE_NAMES, columns, convert, literal, quote, same_key, type_of
@@ -34,8 +36,7 @@ _STATE_COLUMNS = {
     "run_id": Type.TEXT,
     "synced_at": Type.TIMESTAMP,
 }
-_STAGE = "_stage"
-_ORDER = "_order"
+_STAGE, _KEPT = "_stage", "_kept"
 _NOT_DELETED = f"NOT coalesce({quote(DELETED.name)}, false)"
 
 
@@ -192,33 +193,51 @@ class Transaction:
         guard: share of the scope's live rows that may vanish; more raises SuspiciousSnapshot. None: any.
         """
         types = self.column_types(spec.name)
-        staged = self._stage(spec, source, types)
+        rows_of = spool_rows(source, types) if isinstance(source, Spool) else [relation_rows(source, spec, types)]
+        self._stage(spec, rows_of)
+        came = self.value(f"SELECT count(*) FROM {_STAGE}")
         self._deduplicate(spec)
         self._check_keys(spec)
         rows = self.value(f"SELECT count(*) FROM {_STAGE}")
         deleted = self._flag_vanished(spec, scope, guard) if scope else 0
         older = self._leave_newer(spec)
-        self._keep_other_columns(spec, types, staged)
+        staged = {name for part in rows_of for name in part.values}
+        others = self._keep_other_columns(spec, types, staged) if rows else []
         table = self.table(spec.name)
         match = same_key(spec.name, _STAGE, spec.primary_key)
         updated = self.value(f"DELETE FROM {table} USING {_STAGE} WHERE {match}") if rows else 0
-        names = [name for name in types if name in staged or name not in self._owned(spec, types)]
-        names = [name for name in names if name not in (SYNCED.name, DELETED.name)]
-        written = self.value(
-            f"INSERT INTO {table} ({columns([*names, SYNCED.name, DELETED.name])}) "
-            f"SELECT {columns(names)}, ?, false FROM {_STAGE} ORDER BY {_ORDER}",
-            [self.synced_at],
-        )
+        all_of_them = rows - older == came
+        written = sum(self._insert(spec, part, others, all_of_them=all_of_them) for part in rows_of)
         self.sql(f"DROP TABLE {_STAGE}")
+        if others:
+            self.sql(f"DROP TABLE {_KEPT}")
         return LoadResult(
             rows=rows, inserted=written - updated, updated=updated, deleted=deleted, older=older,
             row_count=self.value(f"SELECT count(*) FROM {table}"),
         )  # fmt: skip
 
+    def _insert(self, spec: TableSpec, rows: Rows, others: Sequence[str], *, all_of_them: bool) -> int:
+        """Write the staged rows of a part of what came, straight from where they lie."""
+        kept, where = "", ""
+        if others:
+            kept = f" LEFT JOIN {_KEPT} AS kept ON {same_key('new', 'kept', spec.primary_key)}"
+        if not all_of_them:
+            where = f" WHERE new.{_ORDER} IN (SELECT {_ORDER} FROM {_STAGE})"
+        names = [name for name in rows.values if name not in (SYNCED.name, DELETED.name)]
+        values = ", ".join([*(quote("new", name) for name in names), *(quote("kept", name) for name in others)])
+        written: int = self.value(
+            f"INSERT INTO {self.table(spec.name)} ({columns([*names, *others, SYNCED.name, DELETED.name])}) "
+            f"SELECT {values}, ?, false FROM ({rows.select(names)}) AS new{kept}{where}",
+            [self.synced_at],
+        )
+        return written
+
     def patch(self, spec: TableSpec, spool: Spool) -> LoadResult:
         """Fill columns of rows that the table has, leaving alone the rows that have these values already."""
         types = self.column_types(spec.name)
-        staged = self._stage(spec, spool, types)
+        rows_of = spool_rows(spool, types)
+        staged = {name for part in rows_of for name in part.values}
+        self._stage(spec, rows_of, [name for name in types if name in staged])
         self._deduplicate(spec)
         self._check_keys(spec)
         filled = sorted(staged - set(spec.primary_key))
@@ -240,30 +259,26 @@ class Transaction:
         """Columns that a row fills by being there: appearing ones are NULL where the row has none."""
         return {name for name in types if spec.dynamic and name.startswith(spec.dynamic)} - set(spec.types)
 
-    def _stage(self, spec: TableSpec, source: Spool | str, types: dict[str, Type]) -> set[str]:
-        """Fill the stage, converting to the table's types; return the columns that came."""
-        ddl = ", ".join(f"{quote(name)} {TYPE_NAMES[kind]}" for name, kind in types.items())
+    def _stage(self, spec: TableSpec, rows_of: Sequence[Rows], names: Sequence[str] | None = None) -> None:
+        """Fill the stage with the key and the version of every row that came, or with the columns `names`.
+
+        The other columns stay where they are until they are inserted: they may be hundreds.
+        """
+        key = [*spec.primary_key, *([spec.version] if spec.version else [])]
+        names = list(dict.fromkeys(key if names is None else [*key, *names]))
+        types = self.column_types(spec.name)
+        ddl = ", ".join(f"{quote(name)} {TYPE_NAMES[types[name]]}" for name in names)
         self.sql(f"CREATE TEMP TABLE {_STAGE} ({ddl}, {_ORDER} BIGINT)")
-        if isinstance(source, str):
-            names = [name for name in types if name not in (SYNCED.name, DELETED.name)]
-            names = [name for name in names if name in spec.types]
-            self.sql(f"INSERT INTO {_STAGE} ({columns(names)}, {_ORDER}) SELECT {columns(names)}, rowid FROM {source}")
-            return set(names)
-        staged: set[str] = set()
-        for number, file in enumerate(source.files):
-            came = {name: kind for name, kind in file.types.items() if name in types}
-            values = ", ".join(convert(quote(name), kind, types[name]) for name, kind in came.items())
-            self.sql(
-                f"INSERT INTO {_STAGE} ({columns(came)}, {_ORDER}) "
-                f"SELECT {values}, {number << 32} + file_row_number FROM {_parquet(file.path)}"
-            )
-            staged |= set(came)
-        return staged
+        for part in rows_of:
+            came = [name for name in names if name in part.values]
+            self.sql(f"INSERT INTO {_STAGE} ({columns([*came, _ORDER])}) {part.select(came)}")
 
     def _deduplicate(self, spec: TableSpec) -> None:
         """Keep one row per key: the newest version, the last to come among equals."""
         key = columns(spec.primary_key)
-        total, distinct = self.sql(f"SELECT count(*), count(DISTINCT ({key})) FROM {_STAGE}")[0]
+        total, distinct = self.sql(
+            f"SELECT count(*), (SELECT count(*) FROM (SELECT DISTINCT {key} FROM {_STAGE})) FROM {_STAGE}"
+        )[0]
         if total > distinct:
             newest = f"{quote(spec.version)} DESC NULLS LAST, {_ORDER} DESC" if spec.version else f"{_ORDER} DESC"
             self.sql(
@@ -289,16 +304,19 @@ class Transaction:
         )
         return older
 
-    def _keep_other_columns(self, spec: TableSpec, types: dict[str, Type], staged: set[str]) -> None:
-        """Carry over the columns that this load does not speak of: they are another load's, or the user's."""
-        others = [name for name in types if name not in staged and name not in self._owned(spec, types)]
-        others = [name for name in others if name not in (SYNCED.name, DELETED.name)]
-        if others and self.value(f"SELECT count(*) FROM {_STAGE}"):
-            assignments = ", ".join(f"{quote(name)} = old.{quote(name)}" for name in others)
+    def _keep_other_columns(self, spec: TableSpec, types: dict[str, Type], staged: set[str]) -> list[str]:
+        """Remember the columns that this load does not speak of: they are another load's, or the user's."""
+        owned = self._owned(spec, types)
+        others = [name for name in types if name not in staged | owned | {SYNCED.name, DELETED.name}]
+        if others:
+            ddl = ", ".join(f"{quote(name)} {TYPE_NAMES[types[name]]}" for name in (*spec.primary_key, *others))
+            self.sql(f"CREATE TEMP TABLE {_KEPT} ({ddl})")
+            key = columns(spec.primary_key, "old")
             self.sql(
-                f"UPDATE {_STAGE} SET {assignments} FROM {self.table(spec.name)} AS old "
-                f"WHERE {same_key('old', _STAGE, spec.primary_key)}"
+                f"INSERT INTO {_KEPT} SELECT DISTINCT ON ({key}) {key}, {columns(others, 'old')} "
+                f"FROM {self.table(spec.name)} AS old SEMI JOIN {_STAGE} ON {same_key('old', _STAGE, spec.primary_key)}"
             )
+        return others
 
     # Deletes
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-from klaviyo_assets.warehouse.batches import BATCH_ROWS, column_type, typed_batches
+from klaviyo_assets.warehouse.batches import BATCH_CELLS, BATCH_ROWS, column_type, typed_batches
 from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.schema import TableSpec, Type
 
@@ -74,6 +74,7 @@ class SpoolWriter:
         self._spec = spec
         self._waiting: list[Columns] = []
         self._rows = 0
+        self._cells = 0
 
     def add(self, columns: Columns) -> None:
         """Take columns; they are spooled once there are enough of them."""
@@ -82,14 +83,15 @@ class SpoolWriter:
                 columns = self._spec.policy.apply(columns)
             self._waiting.append(columns)
             self._rows += columns.rows
-        if self._rows >= BATCH_ROWS:
+            self._cells += columns.rows * (len(columns.declared) + len(columns.dynamic))
+        if self._rows >= BATCH_ROWS or self._cells >= BATCH_CELLS:
             self.close()
 
     def close(self) -> None:
         """Spool what is waiting."""
         for batch in typed_batches(self._waiting, self._spec, rows=self._rows, on_lost=self._note):
             self.spool.write(batch)
-        self._waiting, self._rows = [], 0
+        self._waiting, self._rows, self._cells = [], 0, 0
 
     def _note(self, column: str, count: int) -> None:
         self.lost[column] = self.lost.get(column, 0) + count

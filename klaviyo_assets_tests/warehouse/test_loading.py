@@ -332,3 +332,17 @@ def test_no_spool_is_taken_for_abandoned_before_its_lock_is_held(
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(spool, range(3)))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_load_that_lacks_memory_is_made_without_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("klaviyo_assets.warehouse.duckdb._memory", lambda spool: "1MB")
+    warehouse = warehouse_at(tmp_path)
+    with caplog.at_level("INFO", "klaviyo_assets"):
+        result = load(warehouse, [{"id": str(n), "note": "x" * 1000, "size": n} for n in range(5000)])
+    assert "without that limit" in caplog.text
+    assert (result.inserted, result.row_count) == (5000, 5000)
+    assert warehouse.query("SELECT count(DISTINCT id), sum(property_size), sum(length(note)) FROM klaviyo.event") == [
+        (5000, 12_497_500, 5_000_000)
+    ]

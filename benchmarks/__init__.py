@@ -1,0 +1,1 @@
+"""How fast, how heavy: measured runs against a simulated account. `make bench`."""

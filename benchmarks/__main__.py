@@ -1,0 +1,94 @@
+"""`make bench`: run cases, print what they used, and write it to benchmarks/RESULTS.md if asked to."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+import click
+
+from benchmarks.cases import CASES, CEILING, Result, run_case
+
+RESULTS = Path(__file__).parent / "RESULTS.md"
+STAGES = ("wait", "receive", "parse", "map", "type", "spool", "load")
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("cases", nargs=-1)
+@click.option("--times", default=3, show_default=True, help="Runs of each case; medians are shown.")
+@click.option("--all", "everything", is_flag=True, help="Also the cases that take minutes and gigabytes.")
+@click.option("--list", "only_list", is_flag=True, help="Show the names of the cases.")
+@click.option("--write", is_flag=True, help="Write benchmarks/RESULTS.md.")
+@click.option(
+    "--peers", is_flag=True, help="EVENT beside ingestr and Airbyte, installed into .bench-peers (make bench-peers)."
+)
+def main(cases: tuple[str, ...], times: int, everything: bool, only_list: bool, write: bool, peers: bool) -> None:
+    """Measure CASES (names or their beginnings; default: all small ones) against a simulated Klaviyo.
+
+    Each run is a fresh process, from its start to its end, Dagster's included. The simulated Klaviyo is a process of
+    its own on the same machine; its CPU time is shown but not counted.
+    """
+    if only_list:
+        for case in CASES:
+            click.echo(f"{case.name}{'  (only with --all or by its name)' if case.big else ''}")
+        return
+    if peers:
+        from benchmarks.peers import compare
+
+        lines = compare(times)
+    else:
+        chosen = (
+            [c for c in CASES if any(c.name.startswith(n) for n in cases)]
+            if cases
+            else [c for c in CASES if everything or not c.big]
+        )
+        lines = [_HEAD, "|---" * _HEAD.count(" | ") + "|---|"]
+        click.echo(lines[0])
+        for case in chosen:
+            lines.append(_row(run_case(case, times)))
+            click.echo(lines[-1])
+    if write:
+        title = "Beside other tools" if peers else "Runs"
+        before = RESULTS.read_text() if RESULTS.exists() else "# Results\n"
+        kept = "\n## ".join(part.rstrip("\n") for part in before.split("\n## ") if not part.startswith(title))
+        RESULTS.write_text("\n".join([kept, "", f"## {title}", "", _machine(times), "", *lines]) + "\n")
+
+
+_HEAD = (
+    "| case | wall s | CPU s | rows/s | CPU s per million rows | peak MB | requests (429) | share of the API's ceiling "
+    f"| load s | sandbox CPU s | {' / '.join(STAGES)} |"
+)
+
+
+def _row(results: list[Result]) -> str:
+    def middle(of: list[float]) -> float:
+        return median(of)
+
+    first = results[0]
+    wall, cpu = middle([r.used.wall for r in results]), middle([r.used.cpu for r in results])
+    rate = first.rows / wall
+    share = f"{rate / CEILING[first.table]:.0%}" if first.table in CEILING else ""
+    stages = " / ".join(f"{middle([r.stages.get(stage, 0.0) for r in results]):.1f}" for stage in STAGES)
+    cells = [
+        first.case, f"{wall:.1f}", f"{cpu:.1f}", f"{rate:,.0f}", f"{cpu / max(first.rows, 1) * 1e6:,.0f}",
+        f"{middle([r.used.peak for r in results]):,.0f}", f"{first.requests:,} ({sum(r.refused for r in results)})",
+        share, f"{middle([r.seconds_loading for r in results]):.2f}",
+        f"{middle([r.cpu_sandbox for r in results]):.1f}", stages,
+    ]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
+def _machine(times: int) -> str:
+    packages = ", ".join(f"{name} {version(name)}" for name in ("dagster", "duckdb", "pyarrow", "msgspec"))
+    return (
+        f"{dt.datetime.now(dt.UTC):%Y-%m-%d}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}, {packages}. Median of {times}."
+    )
+
+
+if __name__ == "__main__":
+    main()

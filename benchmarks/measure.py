@@ -1,0 +1,63 @@
+"""One measured run: a fresh process, from its start to its end, with all that it used."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+QUIET = "telemetry:\n  enabled: false\n"
+
+
+@dataclass(frozen=True)
+class Used:
+    """What a process used: seconds of wall time, CPU seconds and peak memory in MB, its children included."""
+
+    wall: float
+    cpu: float
+    peak: float
+
+
+def measured(command: Sequence[str], environment: Mapping[str, str], output: Path) -> Used:
+    """Run a command; raise RuntimeError with the end of its output if it fails."""
+    began = time.monotonic()
+    with output.open("w") as file:
+        process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=file, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+    wall = time.monotonic() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{command[0]} failed ({process.returncode}):\n{output.read_text()[-2000:]}")
+    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
+    return Used(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit / 1e6)
+
+
+def run_job(
+    job: str,
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    days: tuple[str, str] | None = None,
+    only: Sequence[str] = (),
+) -> tuple[Used, dict[str, Any]]:
+    """Run a Dagster job as a user would, on `folder/warehouse.duckdb`; return what it used and what `run` says."""
+    home = folder / "dagster"
+    home.mkdir(exist_ok=True)
+    (home / "dagster.yaml").write_text(QUIET)
+    answer = folder / "answer.json"
+    tags = dict(
+        zip(("dagster/asset_partition_range_start", "dagster/asset_partition_range_end"), days or (), strict=False)
+    )
+    wanted = {"job": job, "tags": tags, "answer": str(answer), "only": [["klaviyo", name] for name in only]}
+    used = measured(
+        [sys.executable, "-W", "ignore", "-m", "benchmarks.run", json.dumps(wanted)],
+        {"DAGSTER_HOME": str(home), "KLAVIYO_DUCKDB_PATH": str(folder / "warehouse.duckdb"), **environment},
+        folder / "output.txt",
+    )
+    return used, json.loads(answer.read_text())

@@ -1,0 +1,126 @@
+"""The measured process: one Dagster job, as a user would run it, and what each of its stages took.
+
+The stages are timed from outside, by wrapping the functions that they consist of; seconds are those of the thread's
+own CPU time, but `wait` (for the server and for rate limits, added up over threads), `load` and `commit`: wall time.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+_seconds: defaultdict[str, float] = defaultdict(float)
+_lock = threading.Lock()
+_inner = threading.local()
+
+
+def timed(owner: Any, name: str, stage: str, *, clock: Callable[[], float] = time.thread_time) -> None:
+    """Add up the time that a function takes, without the timed functions that it calls."""
+    function = getattr(owner, name)
+    original = owner.__dict__.get(name, function)
+    function = original.__func__ if isinstance(original, classmethod | staticmethod) else original
+
+    def timing(*args: Any, **options: Any) -> Any:
+        outer, _inner.seconds = getattr(_inner, "seconds", 0.0), 0.0
+        began = clock()
+        try:
+            return function(*args, **options)
+        finally:
+            spent = clock() - began
+            with _lock:
+                _seconds[stage] += spent - _inner.seconds
+            _inner.seconds = outer + spent
+
+    setattr(owner, name, classmethod(timing) if isinstance(original, classmethod) else timing)
+
+
+def _time_stages() -> None:
+    from klaviyo_assets.api import client, page
+    from klaviyo_assets.assets import incremental
+    from klaviyo_assets.tables import events, profiles
+    from klaviyo_assets.warehouse import batches, spool
+    from klaviyo_assets.warehouse import duckdb as warehouse
+
+    send = client.KlaviyoClient._send_now
+
+    def send_now(self: Any, *args: Any) -> Any:
+        wall, cpu = time.monotonic(), time.thread_time()
+        try:
+            return send(self, *args)
+        finally:
+            cpu = time.thread_time() - cpu
+            with _lock:
+                _seconds["receive"] += cpu
+                _seconds["wait"] += time.monotonic() - wall - cpu
+
+    client.KlaviyoClient._send_now = send_now  # type: ignore[method-assign]
+    timed(page.Page, "of", "parse")
+    for module in (events, profiles):
+        timed(module, "decoded", "parse")
+        timed(module, "columns", "map")
+    timed(incremental.exclusions, "rows", "map")
+    timed(batches, "typed_batch", "type")
+    timed(spool.Spool, "write", "spool")
+    for step in ("load", "publish", "store_snapshot"):
+        timed(warehouse.DuckDBWarehouse, step, "load", clock=time.monotonic)
+
+
+def main() -> None:
+    """Run the job that the first argument, a JSON object, describes; print what it did as JSON."""
+    began = time.monotonic()
+    wanted = json.loads(sys.argv[1])
+    import dagster as dg
+
+    from klaviyo_assets.definitions import build_definitions
+
+    imported = time.monotonic() - began
+    cpu = [time.process_time()]
+    if wanted.get("profile"):
+        import cProfile
+
+        profiler = cProfile.Profile()
+    _time_stages()
+    with dg.DagsterInstance.get() as instance:
+        job = build_definitions().resolve_job_def(wanted["job"])
+        defined = time.monotonic() - began
+        cpu.append(time.process_time())
+        options = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
+        if wanted.get("profile"):
+            profiler.enable()
+        keys = [dg.AssetKey(key) for key in wanted.get("only", [])] or None
+        result = job.execute_in_process(
+            instance=instance, tags=wanted.get("tags", {}), run_config=options, asset_selection=keys
+        )
+        if wanted.get("profile"):
+            profiler.disable()
+            profiler.dump_stats(wanted["profile"])
+        ran = time.monotonic() - began
+        cpu.append(time.process_time())
+        metadata = {
+            event.step_materialization_data.materialization.asset_key.to_user_string(): {
+                name: value.value
+                for name, value in event.step_materialization_data.materialization.metadata.items()
+                if isinstance(value.value, int | float)
+            }
+            for event in result.get_asset_materialization_events()
+        }
+    found = {
+        "imported": imported,
+        "defined": defined,
+        "ran": ran,
+        "cpu": cpu,
+        "stages": dict(_seconds),
+        "assets": metadata,
+    }
+    with open(wanted["answer"], "w") as file:  # noqa: PTH123
+        json.dump(found, file)
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

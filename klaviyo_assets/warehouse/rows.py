@@ -1,0 +1,63 @@
+"""Rows that a load reads: where they lie, and how they become values of the table's types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from klaviyo_assets.warehouse.schema import TableSpec, Type
+from klaviyo_assets.warehouse.spool import Spool, SpoolFile
+from klaviyo_assets.warehouse.sql import convert, literal, quote
+
+ORDER = "_order"
+"""Column with the place of a row among all that came: of two rows with one key, the later one counts."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A relation with rows on their way into a table.
+
+    relation, order: SQL. values: column of the table -> SQL of its values, in the table's type.
+    """
+
+    relation: str
+    order: str
+    values: Mapping[str, str]
+
+    def select(self, names: Sequence[str]) -> str:
+        """Return the query of some columns and of `ORDER`."""
+        chosen = "".join(f"{self.values[name]} AS {quote(name)}, " for name in names)
+        return f"SELECT {chosen}{self.order} AS {ORDER} FROM {self.relation}"
+
+
+def relation_rows(relation: str, spec: TableSpec, types: Mapping[str, Type]) -> Rows:
+    """Return the declared columns of a table that has the same types."""
+    return Rows(relation, "rowid", {name: quote(name) for name in types if name in spec.types})
+
+
+def spool_rows(spool: Spool, types: Mapping[str, Type]) -> list[Rows]:
+    """Return a spool's rows, as few parts as its types allow; columns that the table does not have are left out.
+
+    Files are read together if no column has two types in them; a column that one of them lacks is NULL there.
+    """
+    parts: list[tuple[list[tuple[int, SpoolFile]], dict[str, Type]]] = []
+    for number, file in enumerate(spool.files):
+        fitting = (part for part in parts if all(part[1].get(name, kind) is kind for name, kind in file.types.items()))
+        files, known = next(fitting, (None, None)) or (None, None)
+        if files is None or known is None:
+            files, known = [], {}
+            parts.append((files, known))
+        files.append((number, file))
+        known |= file.types
+    return [_files_rows(files, known, types) for files, known in parts]
+
+
+def _files_rows(files: Sequence[tuple[int, SpoolFile]], known: Mapping[str, Type], types: Mapping[str, Type]) -> Rows:
+    paths = ", ".join(literal(str(file.path)) for _, file in files)
+    # Files are named after their number, so that parts of a spool can be put in one order.
+    order = "(CAST(parse_filename(filename, true) AS BIGINT) << 32) + file_row_number"
+    return Rows(
+        f"read_parquet([{paths}], union_by_name = true, filename = true, file_row_number = true)",
+        order,
+        {name: convert(quote(name), kind, types[name]) for name, kind in known.items() if name in types},
+    )
