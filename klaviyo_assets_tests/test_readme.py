@@ -39,6 +39,8 @@ def settings() -> str:
         default = field.get_default(call_default_factory=True)
         if hasattr(default, "total_seconds"):
             default = f"PT{int(default.total_seconds() // 3600)}H"
+        if isinstance(default, bool):
+            default = str(default).lower()
         what = (field.description or "").removesuffix("; called `schema` in a settings file.")
         lines.append(f"| `{shown}` | `{default}` | {what} |".replace("`()`", "").replace("`{}`", "").replace("``", ""))
     return "\n".join(lines)

@@ -7,7 +7,8 @@ the same transaction. Rows are matched by delete and insert, not by MERGE, which
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,6 +18,7 @@ import duckdb
 from klaviyo_assets.warehouse.batches import EXACT_IN_DOUBLE, widen
 from klaviyo_assets.warehouse.errors import SuspiciousSnapshot, WarehouseError
 from klaviyo_assets.warehouse.extract import Scope, Sweep, SyncState
+from klaviyo_assets.warehouse.rewriting import sql_function
 from klaviyo_assets.warehouse.schema import DELETED, SYNCED, SYSTEM_COLUMNS, Lookup, TableSpec, Type
 from klaviyo_assets.warehouse.spool import Spool
 from klaviyo_assets.warehouse.sql import TYPE_NAMES, columns, convert, literal, quote, same_key, type_of
@@ -43,6 +45,8 @@ class LoadResult:
 
     rows: rows that came, duplicates removed. row_count: rows in the table afterwards, deleted ones included.
     older: rows that were not written because the table holds a newer version of them.
+    columns_left_out: columns that came and that the table does not take.
+    columns_with_old_values: blocked or hashed columns that hold values from before they were.
     """
 
     rows: int
@@ -54,6 +58,8 @@ class LoadResult:
     row_count: int = 0
     columns_added: tuple[str, ...] = ()
     columns_widened: tuple[str, ...] = ()
+    columns_left_out: tuple[str, ...] = ()
+    columns_with_old_values: tuple[str, ...] = ()
 
 
 @dataclass
@@ -104,7 +110,10 @@ class Transaction:
         self.sql(f"CREATE TABLE IF NOT EXISTS {self.table(name)} ({ddl})")
 
     def ensure(self, spec: TableSpec) -> None:
-        """Create the schema and the table, or add the declared columns that an existing table lacks."""
+        """Create the schema and the table; of an existing one, add the declared columns that it lacks.
+
+        A declared TEXT column that has another type becomes text: it may be hashed by now.
+        """
         self.create_schema()
         declared = spec.types | {column.name: column.type for column in SYSTEM_COLUMNS}
         self.create(spec.name, declared)
@@ -112,17 +121,34 @@ class Transaction:
         for name, kind in declared.items():
             if name not in existing:
                 self._add_column(spec.name, name, kind)
+            elif kind is Type.TEXT:
+                self._widen(spec.name, name, existing[name], kind)
+
+    def _widen(self, table: str, name: str, existing: Type, target: Type) -> None:
+        if existing is not target:
+            self.sql(
+                f"ALTER TABLE {self.table(table)} ALTER COLUMN {quote(name)} "
+                f"SET DATA TYPE {TYPE_NAMES[target]} USING {convert(quote(name), existing, target)}"
+            )
+
+    def left_out(self, spec: TableSpec, spool: Spool) -> tuple[str, ...]:
+        """Return the spool's columns that the table does not take: it takes all of the first rows."""
+        if spec.takes_new_columns or not self.sql(f"SELECT 1 FROM {self.table(spec.name)} LIMIT 1"):
+            return ()
+        existing = self.column_types(spec.name)
+        return tuple(sorted({name for file in spool.files for name in file.types} - existing.keys()))
 
     def _add_column(self, table: str, name: str, kind: Type) -> None:
         self.sql(f"ALTER TABLE {self.table(table)} ADD COLUMN {quote(name)} {TYPE_NAMES[kind]}")
 
-    def fit(self, spec: TableSpec, spool: Spool) -> tuple[list[str], list[str]]:
+    def fit(self, spec: TableSpec, spool: Spool, left_out: Collection[str] = ()) -> tuple[list[str], list[str]]:
         """Add the spool's new columns to the table and widen those that are too narrow; return both."""
         existing = self.column_types(spec.name)
         incoming: dict[str, set[Type]] = {}
         for file in spool.files:
             for name, kind in file.types.items():
-                incoming.setdefault(name, set()).add(kind)
+                if name not in left_out:
+                    incoming.setdefault(name, set()).add(kind)
         added, widened = [], []
         for name, kinds in incoming.items():
             target = self._common_type(spec.name, name, existing.get(name), kinds, spool)
@@ -130,11 +156,7 @@ class Transaction:
                 self._add_column(spec.name, name, target)
                 added.append(name)
             elif target != existing[name]:
-                using = convert(quote(name), existing[name], target)
-                self.sql(
-                    f"ALTER TABLE {self.table(spec.name)} ALTER COLUMN {quote(name)} "
-                    f"SET DATA TYPE {TYPE_NAMES[target]} USING {using}"
-                )
+                self._widen(spec.name, name, existing[name], target)
                 widened.append(name)
         return added, widened
 
@@ -229,12 +251,13 @@ class Transaction:
             return set(names)
         staged: set[str] = set()
         for number, file in enumerate(source.files):
-            values = ", ".join(convert(quote(name), kind, types[name]) for name, kind in file.types.items())
+            came = {name: kind for name, kind in file.types.items() if name in types}
+            values = ", ".join(convert(quote(name), kind, types[name]) for name, kind in came.items())
             self.sql(
-                f"INSERT INTO {_STAGE} ({columns(file.types)}, {_ORDER}) "
+                f"INSERT INTO {_STAGE} ({columns(came)}, {_ORDER}) "
                 f"SELECT {values}, {number << 32} + file_row_number FROM {_parquet(file.path)}"
             )
-            staged |= set(file.types)
+            staged |= set(came)
         return staged
 
     def _deduplicate(self, spec: TableSpec) -> None:
@@ -355,16 +378,25 @@ class Transaction:
     # Lookups
 
     def correct(self, dependent: TableSpec, lookup: Lookup) -> int:
-        """Update the rows of `dependent` whose looked-up column differs from the table it repeats."""
+        """Update the rows of `dependent` whose looked-up column differs from the table it repeats.
+
+        Where `dependent` holds digests, the other table's values are hashed to compare (a digest stays what it is).
+        """
         if not self.column_types(dependent.name) or not self.column_types(lookup.table):
             return 0
-        corrected: int = self.value(
-            f"UPDATE {self.table(dependent.name)} AS own SET {quote(lookup.column)} = other.{quote(lookup.value)}, "
-            f"{quote(SYNCED.name)} = ? FROM {self.table(lookup.table)} AS other "
-            f"WHERE own.{quote(lookup.on)} = other.{quote(lookup.key)} AND other.{quote(lookup.value)} IS NOT NULL "
-            f"AND own.{quote(lookup.column)} IS DISTINCT FROM other.{quote(lookup.value)}",
-            [self.synced_at],
-        )
+        key, value, policy = quote(lookup.key), quote(lookup.value), dependent.policy
+        with ExitStack() as stack:
+            if policy and (policy.hashes(lookup.on) or policy.hashes(lookup.column)):
+                digest = stack.enter_context(sql_function(self, policy.digest, Type.TEXT))
+                key = f"{digest}({key})" if policy.hashes(lookup.on) else key
+                value = f"{digest}({value})" if policy.hashes(lookup.column) else value
+            corrected: int = self.value(
+                f"UPDATE {self.table(dependent.name)} AS own SET {quote(lookup.column)} = other.value, "
+                f"{quote(SYNCED.name)} = ? FROM (SELECT {key} AS key, {value} AS value "
+                f"FROM {self.table(lookup.table)}) AS other WHERE own.{quote(lookup.on)} = other.key "
+                f"AND other.value IS NOT NULL AND own.{quote(lookup.column)} IS DISTINCT FROM other.value",
+                [self.synced_at],
+            )
         return corrected
 
     # State
@@ -399,10 +431,13 @@ class Transaction:
             )
         }
 
-    def forget(self, tables: Sequence[str]) -> None:
-        """Remove the states of tables, all scopes."""
+    def forget(self, tables: Sequence[str], scope: str | None = None) -> None:
+        """Remove the states of tables, of one scope or of all."""
         for table in tables:
-            self.sql(f'DELETE FROM {self.table(STATE_TABLE)} WHERE "table" = ?', [table])
+            self.sql(
+                f'DELETE FROM {self.table(STATE_TABLE)} WHERE "table" = ? AND scope = coalesce(?, scope)',
+                [table, scope],
+            )
 
     def ensure_state(self) -> None:
         """Create `_sync_state` if it is not there."""
