@@ -67,6 +67,7 @@ def build_definitions(
                 api_key_variable=settings.api_key_variable,
                 api_url=settings.api_url,
                 max_concurrency=settings.max_concurrency,
+                request_timeout=settings.request_timeout.total_seconds(),
             ),
             f"{settings.name}_warehouse": warehouse,
             io_manager_key(settings): WarehouseIOManager(warehouse=warehouse, delete_guard=settings.delete_guard),

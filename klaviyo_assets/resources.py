@@ -11,6 +11,8 @@ from pydantic import Field, PrivateAttr
 from klaviyo_assets.api import KlaviyoClient
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 
+CONNECT_TIMEOUT = 10.0
+
 
 class KlaviyoAccount(dg.ConfigurableResource):
     """One Klaviyo account and the warehouse it goes to; all assets of a run share its connections and rate limits.
@@ -24,6 +26,7 @@ class KlaviyoAccount(dg.ConfigurableResource):
     )
     api_url: str = Field(default="https://a.klaviyo.com/api", description="Base URL of the API.")
     max_concurrency: int = Field(default=8, description="Most requests at a time, over all tables.")
+    request_timeout: float = Field(default=120.0, description="Seconds that Klaviyo may be silent during a request.")
 
     _client: KlaviyoClient | None = PrivateAttr(default=None)
 
@@ -39,7 +42,12 @@ class KlaviyoAccount(dg.ConfigurableResource):
                     "example. To try without a Klaviyo account: `make demo`.",
                     allow_retries=False,
                 )
-            self._client = KlaviyoClient(key, base_url=self.api_url, max_concurrency=self.max_concurrency)
+            self._client = KlaviyoClient(
+                key,
+                base_url=self.api_url,
+                max_concurrency=self.max_concurrency,
+                timeout=(CONNECT_TIMEOUT, self.request_timeout),
+            )
         return self._client
 
     def usage(self) -> Callable[[], dict[str, Any]]:

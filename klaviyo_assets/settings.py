@@ -86,6 +86,11 @@ class Settings(BaseSettings):
         (), description="Owners of the assets in Dagster: e-mail addresses, or `team:data`."
     )
     max_concurrency: int = Field(8, ge=1, le=64, description="Most requests at a time, over all tables.")
+    request_timeout: dt.timedelta = Field(
+        dt.timedelta(minutes=2),
+        gt=dt.timedelta(0),
+        description="How long Klaviyo may be silent during a request, which is tried again then.",
+    )
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**_public_names(values))
