@@ -7,18 +7,9 @@ from pathlib import Path
 import pytest
 
 from klaviyo_assets.sandbox.plan import KINDS
-from klaviyo_assets_tests.faults.mixtures import mix, yesterday
+from klaviyo_assets_tests.faults.mixtures import mix
 
 IN_TEST, IN_SOAK = 20, 500
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("yesterday")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KLAVIYO_API_KEY", "pk_sandbox")
-        yesterday(folder)
-    return folder
 
 
 @pytest.fixture(autouse=True)
