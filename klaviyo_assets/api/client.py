@@ -54,8 +54,9 @@ class KlaviyoClient:
     and raises a `KlaviyoError`: `InvalidApiKey`, `MissingScope`, `NotPermitted`, `RateLimited`, `NotFound`,
     `InvalidRequest` or `ApiUnavailable`.
 
-    `timeout` is (connect, read) in seconds; whatever arrives, ten minutes are enough for an answer. `clock` returns monotonic seconds; `sleep` waits (by default in a way
-    that `close` interrupts). At most `max_concurrency` requests are under way at a time, from however many threads.
+    `timeout` is (connect, read) in seconds, the latter for each piece of an answer; all of it has ten minutes. `clock`
+    returns monotonic seconds; `sleep` waits (by default in a way that `close` interrupts). At most `max_concurrency`
+    requests are under way at a time, from however many threads.
     """
 
     def __init__(

@@ -7,7 +7,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from pydantic import Field
 
 from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.columns import Columns
-from klaviyo_assets.warehouse.errors import SnapshotMissing, WarehouseLocked
+from klaviyo_assets.warehouse.errors import DiskFull, SnapshotMissing, WarehouseLocked, WarehouseUnusable, is_full
 from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope, Sweep, SyncState
 from klaviyo_assets.warehouse.loading import LoadResult, Transaction, check_shrink
 from klaviyo_assets.warehouse.schema import DELETED, ForeignKey, TableSpec
@@ -30,6 +30,7 @@ SNAPSHOT = "snapshot"
 """Scope of the state of a table's staging copy."""
 
 _log = logging.getLogger(__name__)
+_LOCKED = re.compile("Could not set lock|lock is held|used by another process")
 _HOLDER = re.compile(r"Conflicting lock is held in (.+?)(?:\. |$)")
 
 
@@ -311,8 +312,11 @@ class DuckDBWarehouse(DuckDBResource):
                     transaction.ensure_state()
                 yield transaction
                 connection.execute("COMMIT").fetchall()
-            except BaseException:
-                connection.execute("ROLLBACK").fetchall()
+            except BaseException as error:
+                with suppress(duckdb.Error):  # a COMMIT that failed has rolled back already
+                    connection.execute("ROLLBACK").fetchall()
+                if isinstance(error, duckdb.Error) and is_full(error):
+                    raise DiskFull(self.database, "Free some there, and run it again.") from error
                 raise
 
     @contextmanager
@@ -321,7 +325,8 @@ class DuckDBWarehouse(DuckDBResource):
     ) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open the database, waiting for a process that holds the file; close it at the end.
 
-        Raises WarehouseLocked, which names that process, after `lock_timeout` seconds.
+        Raises WarehouseLocked, which names that process, after `lock_timeout` seconds, and WarehouseUnusable if the
+        database can't be opened at all.
         """
         if ":" not in self.database:
             Path(self.database).parent.mkdir(parents=True, exist_ok=True)
@@ -346,8 +351,11 @@ class DuckDBWarehouse(DuckDBResource):
             try:
                 return duckdb.connect(self.database, config=self.connection_config or {})
             except duckdb.IOException as error:
-                if "lock" not in str(error).lower():
-                    raise
+                reason = str(error).partition("\n")[0].removeprefix("IO Error: ").replace(f'"{self.database}"', "it")
+                if "newer version" in str(error):
+                    reason = f"a newer version of DuckDB than {duckdb.__version__} has written it."
+                if not _LOCKED.search(reason):
+                    raise WarehouseUnusable(self.database, reason) from None
                 holder = _HOLDER.search(str(error))
                 who = holder.group(1) if holder else "another process"
                 if clock() >= deadline:

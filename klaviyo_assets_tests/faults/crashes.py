@@ -33,8 +33,8 @@ from klaviyo_assets_tests.conftest import QUIET
 from klaviyo_assets_tests.faults.story import SETTINGS, TABLES, assets
 
 POINTS = ("request", "answer", "spool", "statement", "executed", "step", "stored")
-"""Where a sync can be killed: before a request or after its answer, before or after a spool file or (half of them) in
-it, before or after a statement of a load (DDL, the steps of the load, COMMIT), before or after a step's rows are stored."""
+"""Where a sync can be killed: before a request and after its answer, before and after a spool file, before and after a
+statement of a load (DDL, its steps, COMMIT), before and after a step's rows are stored."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,8 @@ def serve(url: str) -> None:
         _, status = os.waitpid(child, 0)
         finished = json.loads(report.read_text()) if report.exists() else {"success": False, "counts": {}}
         outcome = Outcome(os.WIFSIGNALED(status), seconds=time.monotonic() - began, **finished)
-        print(json.dumps(asdict(outcome)), flush=True)
+        sys.stdout.write(json.dumps(asdict(outcome)) + "\n")
+        sys.stdout.flush()
 
 
 def sync(job: dg.JobDefinition, order: Mapping[str, Any]) -> dict[str, Any]:
