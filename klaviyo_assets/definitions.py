@@ -39,7 +39,11 @@ def build_definitions(
         seconds to start, and the account's rate limits are shared.
     """
     settings = settings or Settings()
-    warehouse = DuckDBWarehouse(database=settings.duckdb_path, schema_name=settings.destination_schema)
+    warehouse = DuckDBWarehouse(
+        database=settings.duckdb_path,
+        schema_name=settings.destination_schema,
+        max_dynamic_columns=settings.max_dynamic_columns,
+    )
     incremental = build_incremental(settings)
     snapshots, published, checks = build_snapshots(settings)
     whole = [

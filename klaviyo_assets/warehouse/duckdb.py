@@ -46,6 +46,10 @@ class DuckDBWarehouse(DuckDBResource):
         default=120.0, description="Seconds to wait for another process that holds the database file."
     )
 
+    max_dynamic_columns: int = Field(
+        default=2000, description="Columns that may appear in a table; the values of more go to one JSON column."
+    )
+
     @property
     def staging_schema(self) -> str:
         """Schema of the snapshots."""
@@ -66,11 +70,11 @@ class DuckDBWarehouse(DuckDBResource):
         """Upsert a spool's rows by primary key and store the states, in one transaction."""
         with self._transaction(self.schema_name, synced_at) as transaction:
             transaction.ensure(spec)
-            added, widened = transaction.fit(spec, spool)
+            added, widened, overflow = transaction.fit(spec, spool, self.max_dynamic_columns)
             result = transaction.upsert(spec, spool, scope=scope, guard=guard)
             for state in states:
                 transaction.write_state(state)
-        return replace(result, columns_added=tuple(added), columns_widened=tuple(widened))
+        return replace(result, columns_added=tuple(added), columns_widened=tuple(widened), overflow=overflow)
 
     def patch(
         self, spec: TableSpec, spool: Spool, *, synced_at: dt.datetime, states: Sequence[SyncState] = ()
@@ -119,7 +123,7 @@ class DuckDBWarehouse(DuckDBResource):
                 return LoadResult(spool.rows, 0, 0, older=spool.rows, row_count=count)
             transaction.sql(f"DROP TABLE IF EXISTS {transaction.table(spec.name)}")
             transaction.ensure(spec)
-            added, _ = transaction.fit(spec, spool)
+            added, *_ = transaction.fit(spec, spool)
             result = transaction.upsert(spec, spool)
             destination.write_state(replace(state, rows=result.rows))
         return replace(result, columns_added=tuple(added))

@@ -59,6 +59,11 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
                     extra = {"spool_bytes": spool.bytes, **obj.metadata()}
         seconds = round(time.monotonic() - began, 3)
         context.add_output_metadata({**_metadata(result), **extra, "seconds": seconds})
+        if result.overflow:
+            context.log.warning(
+                f"{obj.spec.name} has {self.warehouse.max_dynamic_columns:,} columns of properties, the most that "
+                f"`max_dynamic_columns` allows: {obj.spec.overflow} holds the values of {', '.join(result.overflow)}."
+            )
         context.log.info(
             f"{context.asset_key.to_user_string()}: {result.rows:,} rows came, {result.inserted:,} new, "
             f"{result.updated:,} updated, {result.deleted:,} deleted, in {seconds:.1f} s."
@@ -121,6 +126,8 @@ def _metadata(result: LoadResult) -> dict[str, Any]:
         described["new_columns"] = dg.MetadataValue.json(sorted(result.columns_added))
     if result.columns_widened:
         described["widened_columns"] = dg.MetadataValue.json(sorted(result.columns_widened))
+    if result.overflow:
+        described["columns_in_overflow"] = dg.MetadataValue.json(sorted(result.overflow))
     if result.older:
         described["rows_older_than_table"] = result.older
     if result.corrected:

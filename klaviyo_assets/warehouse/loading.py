@@ -19,7 +19,7 @@ from klaviyo_assets.warehouse.errors import SuspiciousSnapshot, WarehouseError
 from klaviyo_assets.warehouse.extract import Scope, Sweep, SyncState
 from klaviyo_assets.warehouse.schema import DELETED, SYNCED, SYSTEM_COLUMNS, Lookup, TableSpec, Type
 from klaviyo_assets.warehouse.spool import Spool
-from klaviyo_assets.warehouse.sql import TYPE_NAMES, columns, convert, literal, quote, same_key, type_of
+from klaviyo_assets.warehouse.sql import TYPE_NAMES, columns, convert, json_object, literal, quote, same_key, type_of
 
 STATE_TABLE = "_sync_state"
 _STATE_COLUMNS = {
@@ -43,6 +43,7 @@ class LoadResult:
 
     rows: rows that came, duplicates removed. row_count: rows in the table afterwards, deleted ones included.
     older: rows that were not written because the table holds a newer version of them.
+    overflow: names of appearing columns that the table has no room for.
     """
 
     rows: int
@@ -54,6 +55,7 @@ class LoadResult:
     row_count: int = 0
     columns_added: tuple[str, ...] = ()
     columns_widened: tuple[str, ...] = ()
+    overflow: tuple[str, ...] = ()
 
 
 @dataclass
@@ -116,13 +118,24 @@ class Transaction:
     def _add_column(self, table: str, name: str, kind: Type) -> None:
         self.sql(f"ALTER TABLE {self.table(table)} ADD COLUMN {quote(name)} {TYPE_NAMES[kind]}")
 
-    def fit(self, spec: TableSpec, spool: Spool) -> tuple[list[str], list[str]]:
-        """Add the spool's new columns to the table and widen those that are too narrow; return both."""
+    def fit(
+        self, spec: TableSpec, spool: Spool, most: int | None = None
+    ) -> tuple[list[str], list[str], tuple[str, ...]]:
+        """Add the spool's new columns to the table and widen those that are too narrow; return both.
+
+        most: appearing columns that the table may have; the names of those beyond are returned too. They are not added
+            but go to the table's overflow column. A column that the table has stays one.
+        """
         existing = self.column_types(spec.name)
         incoming: dict[str, set[Type]] = {}
         for file in spool.files:
             for name, kind in file.types.items():
                 incoming.setdefault(name, set()).add(kind)
+        overflow = self._overflow(spec, existing, incoming, most)
+        if overflow and spec.overflow and spec.overflow not in existing:
+            self._add_column(spec.name, spec.overflow, Type.JSON)
+        for name in overflow:
+            del incoming[name]
         added, widened = [], []
         for name, kinds in incoming.items():
             target = self._common_type(spec.name, name, existing.get(name), kinds, spool)
@@ -136,7 +149,16 @@ class Transaction:
                     f"SET DATA TYPE {TYPE_NAMES[target]} USING {using}"
                 )
                 widened.append(name)
-        return added, widened
+        return added, widened, overflow
+
+    def _overflow(
+        self, spec: TableSpec, existing: Iterable[str], incoming: Iterable[str], most: int | None
+    ) -> tuple[str, ...]:
+        if most is None or not spec.dynamic:
+            return ()
+        there = {name for name in existing if name.startswith(spec.dynamic)} - {*spec.types, spec.overflow}
+        new = [name for name in incoming if name not in there and name not in spec.types]
+        return tuple(new[max(0, most - len(there)) :])
 
     def _common_type(
         self, table: str, name: str, existing: Type | None, incoming: Iterable[Type], spool: Spool
@@ -229,12 +251,17 @@ class Transaction:
             return set(names)
         staged: set[str] = set()
         for number, file in enumerate(source.files):
-            values = ", ".join(convert(quote(name), kind, types[name]) for name, kind in file.types.items())
+            values = {
+                name: convert(quote(name), kind, types[name]) for name, kind in file.types.items() if name in types
+            }
+            overflow = {name: kind for name, kind in file.types.items() if name not in types}
+            if overflow and spec.overflow:
+                values[spec.overflow] = json_object(overflow)
             self.sql(
-                f"INSERT INTO {_STAGE} ({columns(file.types)}, {_ORDER}) "
-                f"SELECT {values}, {number << 32} + file_row_number FROM {_parquet(file.path)}"
+                f"INSERT INTO {_STAGE} ({columns(values)}, {_ORDER}) "
+                f"SELECT {', '.join(values.values())}, {number << 32} + file_row_number FROM {_parquet(file.path)}"
             )
-            staged |= set(file.types)
+            staged |= set(values)
         return staged
 
     def _deduplicate(self, spec: TableSpec) -> None:
