@@ -286,11 +286,11 @@ async def _send(send: Send, answer: Answer, request: Headers, account: Account, 
         _transport(send).close()
         return
     if isinstance(fault, Drip):
-        size = max(1, len(body) // fault.pieces)
-        while len(body) > size:
+        size = -(-len(body) // fault.pieces)
+        for start in range(0, len(body), size):
             await asyncio.sleep(fault.seconds)
-            await send({"type": "http.response.body", "body": body[:size], "more_body": True})
-            body = body[size:]
+            await send({"type": "http.response.body", "body": body[start : start + size], "more_body": True})
+        body = b""
     if isinstance(fault, Slow) and fault.body:
         half = len(body) // 2
         await send({"type": "http.response.body", "body": body[:half], "more_body": True})

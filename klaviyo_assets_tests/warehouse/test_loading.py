@@ -317,10 +317,16 @@ def test_the_watermark_moves_forward_and_never_over_a_gap() -> None:
 # Locks
 
 
-def test_a_locked_file_is_waited_for_and_its_holder_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_locked_file_is_waited_for_and_its_holder_named(read_only: bool, tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path, lock_timeout=30.0)
     load(warehouse, [{"id": "1"}])
-    script = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    script = f"""
+import duckdb, sys
+connection = duckdb.connect(sys.argv[1], read_only={read_only})
+print("held", flush=True)
+sys.stdin.read()
+"""
     holder = subprocess.Popen(
         [sys.executable, "-c", script, warehouse.database], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
