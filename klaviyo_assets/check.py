@@ -18,13 +18,20 @@ from klaviyo_assets.api import (
     equals,
     revision_support,
 )
+from klaviyo_assets.assets.due import is_due
+from klaviyo_assets.assets.history import known_histories, progress
+from klaviyo_assets.assets.memberships import COMPLETE
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.catalogue import TABLES
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.duckdb import SNAPSHOT, DuckDBWarehouse
 from klaviyo_assets.warehouse.errors import WarehouseError
+from klaviyo_assets.warehouse.inspection import INSPECTED
 
 ONE = {"page[size]": 1}
+
+WARN_DAYS = 90
+"""Days before the end of the API revision's support from which on there is a warning."""
 
 
 @dataclass(frozen=True)
@@ -79,24 +86,39 @@ class ScopeReport:
 
 @dataclass
 class TableReport:
-    """How far a table is. Times are UTC; None: never."""
+    """How far a table is. Times are UTC; None: never.
+
+    synced_through: the watermark, or when a table that is imported as a whole was last read. synced_at: start of the
+        run that wrote it. rows: live rows at the last check, or rows that came last. due: whether the next sync reads
+        it.
+    """
 
     table: str
     synced_through: str | None
     synced_at: str | None
     rows: int | None
     next_due: str | None
+    due: bool
 
 
 @dataclass
 class Report:
-    """What the check found. problems: what makes the check fail; empty if everything works."""
+    """What the check found. problems: what makes the check fail; empty if everything works.
+
+    key_variable: the environment variable that holds the key; the key itself is in no report.
+    revision_days_left: days until Klaviyo ends the support of the API revision that is spoken.
+    history: how far back EVENT and PERSON have been read; None before the first sync.
+    warnings: what needs attention, but does not make the check fail.
+    """
 
     account: str | None = None
+    key_variable: str = ""
     revision_days_left: int = 0
     scopes: list[ScopeReport] = field(default_factory=list)
     warehouse: str = ""
     tables: list[TableReport] = field(default_factory=list)
+    history: dict[str, int | str] | None = None
+    warnings: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
@@ -117,20 +139,29 @@ def enabled_tables(settings: Settings) -> list[Table]:
 def check(settings: Settings) -> Report:
     """Try the API key, each scope that an enabled table needs, and the warehouse; look up the state of the tables.
 
-    Makes one request for each scope. Raises nothing that is the user's to mend: that is in the report's problems.
+    Makes one request for each scope, and two for the history. Raises nothing that is the user's to mend: that is in
+    the report's problems.
     """
-    report = Report(revision_days_left=revision_support(dt.date.today()))
+    report = Report(key_variable=settings.api_key_variable, revision_days_left=revision_support(dt.date.today()))
+    if report.revision_days_left < WARN_DAYS:
+        report.warnings.append(
+            f"Klaviyo supports the API revision for {report.revision_days_left} more days: update klaviyo-assets."
+        )
     tables = enabled_tables(settings)
+    warehouse = DuckDBWarehouse(database=settings.duckdb_path, schema_name=settings.destination_schema, lock_timeout=5)
+    writable = _check_warehouse(settings, warehouse, tables, report)
     key = os.environ.get(settings.api_key_variable)
-    if key:
-        with KlaviyoClient(key, base_url=settings.api_url) as client:
-            try:
-                _check_api(client, tables, report)
-            except KlaviyoError as error:
-                report.problems.append(str(error))
-    else:
+    if not key:
         report.problems.append(f"{settings.api_key_variable} is not set: it holds the private API key.")
-    _check_warehouse(settings, tables, report)
+        return report
+    with KlaviyoClient(key, base_url=settings.api_url) as client:
+        try:
+            _check_api(client, tables, report)
+            if writable:
+                histories = known_histories(settings, warehouse, client)
+                report.history = progress(histories, client.now().date()) if histories else None
+        except KlaviyoError as error:
+            report.problems.append(str(error))
     return report
 
 
@@ -152,25 +183,30 @@ def _check_api(client: KlaviyoClient, tables: list[Table], report: Report) -> No
                 report.account = page.json()["data"][0]["attributes"]["contact_information"]["organization_name"]
 
 
-def _check_warehouse(settings: Settings, tables: list[Table], report: Report) -> None:
-    warehouse = DuckDBWarehouse(database=settings.duckdb_path, schema_name=settings.destination_schema, lock_timeout=5)
+def _check_warehouse(settings: Settings, warehouse: DuckDBWarehouse, tables: list[Table], report: Report) -> bool:
+    """Look up how far the tables are; return whether the warehouse can be written."""
     report.warehouse = f"{settings.duckdb_path}, schema {settings.destination_schema}"
     try:
         warehouse.try_to_write()
         states = warehouse.states()
     except (WarehouseError, duckdb.Error, OSError) as error:
         report.problems.append(f"The warehouse can't be written: {error}")
-        return
+        return False
+    now = dt.datetime.now(dt.UTC)
     for table in tables:
-        state = states.get((table.name, SNAPSHOT)) or states.get((table.name, ""))
+        scope = next((s for s in (SNAPSHOT, COMPLETE) if (table.name, s) in states), "")
+        state = states.get((table.name, scope))
         through = state.synced_through if state else None
-        due = through + table.cadence if through and table.cadence else None
+        following = through + table.cadence if through and table.cadence else None
+        live = states.get((table.name, INSPECTED), state)
         report.tables.append(
             TableReport(
                 table.name,
                 synced_through=through.isoformat() if through else None,
                 synced_at=state.synced_at.isoformat() if state and state.synced_at else None,
-                rows=state.rows if state else None,
-                next_due=due.isoformat() if due else ("every sync" if through else "now"),
+                rows=live.rows if live else None,
+                next_due=following.isoformat() if following else ("every sync" if through else "now"),
+                due=is_due(settings, states, table.name, scope, table.cadence, now),
             )
         )
+    return True

@@ -117,7 +117,7 @@ def check(as_json: bool) -> None:
 
 
 def _print_report(report: Report) -> None:
-    click.echo(f"account    {report.account or 'unknown'}")
+    click.echo(f"account    {report.account or 'unknown'}, key in {report.key_variable}")
     click.echo(f"revision   of the API, supported for {report.revision_days_left} more days")
     click.echo(f"warehouse  {report.warehouse}")
     for scope in report.scopes:
@@ -126,10 +126,19 @@ def _print_report(report: Report) -> None:
         if scope.problem:
             click.echo(f"{'':<10} {scope.problem}")
     if report.tables:
-        click.echo(f"\n{'table':<32} {'synced through (UTC)':<26} {'rows':>12}  next due")
+        click.echo(f"\n{'table':<32} {'synced through (UTC)':<20} {'last sync (UTC)':<20} {'rows':>12}  next due")
     for table in report.tables:
         rows = "" if table.rows is None else f"{table.rows:,}"
-        click.echo(f"{table.table:<32} {(table.synced_through or 'never')[:19]:<26} {rows:>12}  {table.next_due}")
+        times = [(moment or "never")[:19] for moment in (table.synced_through, table.synced_at)]
+        following = "now" if table.due and table.next_due != "every sync" else str(table.next_due)[:19]
+        click.echo(f"{table.table:<32} {times[0]:<20} {times[1]:<20} {rows:>12}  {following}")
+    if report.history:
+        click.echo(
+            "\nhistory    complete from {oldest_day_complete} on: {days_done:,} days done, {days_left:,} left, "
+            "back to {first_day}".format(**report.history)
+        )
+    for warning in report.warnings:
+        click.echo(f"\nWARNING    {warning}", err=True)
     for problem in report.problems:
         click.echo(f"\nPROBLEM    {problem}", err=True)
 

@@ -20,7 +20,7 @@ from klaviyo_assets.automation.resync import build_resync
 from klaviyo_assets.automation.schedules import build_schedule
 from klaviyo_assets.automation.sensors import build_sensor
 from klaviyo_assets.resources import KlaviyoAccount
-from klaviyo_assets.settings import Settings
+from klaviyo_assets.settings import Settings, require_distinct
 from klaviyo_assets.tables.catalogue import TABLES
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.io_manager import WarehouseIOManager
@@ -29,23 +29,27 @@ from klaviyo_assets.warehouse.io_manager import WarehouseIOManager
 warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy")
 
 
-def build_definitions(
-    settings: Settings | None = None, *, executor: dg.ExecutorDefinition = dg.in_process_executor
-) -> dg.Definitions:
-    """Return the assets, checks, jobs, schedule, sensor and resources of one Klaviyo account.
+def build_definitions(*accounts: Settings, executor: dg.ExecutorDefinition = dg.in_process_executor) -> dg.Definitions:
+    """Return the assets, checks, jobs, schedules, sensors and resources of one or several Klaviyo accounts.
 
-    settings: default: from the environment and the settings file.
+    accounts: the settings of each. Default: one account, from the environment and the settings file.
     executor: of every job that does not choose its own. In one process, because steps are short, a process costs
-        seconds to start, and the account's rate limits are shared.
+        seconds to start, and an account's rate limits are shared.
+    Raises ValueError if two accounts would share names or tables.
     """
-    settings = settings or Settings()
+    accounts = accounts or (Settings(),)
+    require_distinct(accounts)
+    return dg.Definitions.merge(*(_definitions(settings, executor) for settings in accounts))
+
+
+def _definitions(settings: Settings, executor: dg.ExecutorDefinition) -> dg.Definitions:
     warehouse = DuckDBWarehouse(
         database=settings.duckdb_path,
         schema_name=settings.destination_schema,
         max_dynamic_columns=settings.max_dynamic_columns,
     )
     incremental = build_incremental(settings)
-    snapshots, published, checks = build_snapshots(settings)
+    snapshots, published = build_snapshots(settings)
     whole = [
         *snapshots,
         *published,
@@ -54,14 +58,14 @@ def build_definitions(
         *build_account_history(settings),
     ]
     keys = {key for asset in (*incremental, *whole) for key in asset.keys}
-    checks += build_checks(settings, [table for table in TABLES if table_key(settings, table.name) in keys])
+    checks = build_checks(settings, [table for table in TABLES if table_key(settings, table.name) in keys])
     history, reconciliation = build_history(settings), build_reconciliation(settings)
     sync, backfill, full_refresh = build_jobs(
         settings, incremental=incremental, whole=whole, history=history, reconciliation=reconciliation
     )
     return dg.Definitions(
         assets=[*incremental, *whole, history, reconciliation],
-        asset_checks=checks,
+        asset_checks=[checks],
         jobs=[sync, backfill, full_refresh, build_resync(settings, others=(sync.name, backfill.name))],
         schedules=[build_schedule(settings, sync)],
         sensors=[build_sensor(settings, backfill=backfill, others=[sync.name], incremental=incremental)],

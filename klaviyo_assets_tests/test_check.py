@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import dagster as dg
 import msgspec
 import pytest
 from click.testing import CliRunner
@@ -39,7 +40,35 @@ def test_everything_works(klaviyo: Project) -> None:
     assert report["problems"] == []
     metric = next(table for table in report["tables"] if table["table"] == "metric")
     assert metric["rows"] == len(klaviyo.account.all("metric")) and metric["next_due"] == "every sync"
+    assert metric["due"] and report["key_variable"] == "KLAVIYO_API_KEY"
     assert "pk_sandbox" not in json.dumps(report)
+    event = next(table for table in report["tables"] if table["table"] == "event")
+    assert event["rows"] == len(klaviyo.account.events)
+    state = klaviyo.warehouse.state("event")
+    assert state and state.synced_through and event["synced_through"] == state.synced_through.isoformat()
+    shown = klaviyo.instance.get_latest_materialization_event(dg.AssetKey(["klaviyo", "history"]))
+    assert shown and shown.asset_materialization
+    of_asset = {name: value.value for name, value in shown.asset_materialization.metadata.items()}
+    assert report["history"] == {name: of_asset[name] for name in report["history"]}
+    text = CliRunner().invoke(main, ["check"]).output
+    assert f"complete from {report['history']['oldest_day_complete']} on: 7 days done, " in text
+
+
+def test_what_is_due_is_said(klaviyo: Project) -> None:
+    settings = klaviyo.settings.model_copy(update={"tables": only("campaign", "list")})
+    fresh = Project(klaviyo.sandbox, settings, klaviyo.instance)
+    assert {table.due for table in check(settings).tables} == {True}, "nothing was synced yet"
+    fresh.sync(first=-2)
+    assert {table.table: table.due for table in check(settings).tables} == {
+        "event": True, "person": True, "list": True, "campaign": False
+    }  # fmt: skip
+
+
+def test_the_end_of_the_revision_is_announced(klaviyo: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert check(klaviyo.settings).warnings == []
+    monkeypatch.setattr("klaviyo_assets.check.revision_support", lambda today: 89)
+    result = CliRunner().invoke(main, ["check"])
+    assert result.exit_code == 0 and "for 89 more days: update" in result.output
 
 
 def test_a_missing_scope_is_named_with_its_tables(klaviyo: Project, monkeypatch: pytest.MonkeyPatch) -> None:

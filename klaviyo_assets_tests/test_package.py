@@ -81,13 +81,6 @@ def test_definitions_of_any_settings_are_loadable(given: dict[str, Any]) -> None
     assert {key.path[0] for key in keys} <= {settings.name, f"{settings.name}_staging"}
 
 
-def test_two_accounts_fit_into_one_code_location() -> None:
-    both = dg.Definitions.merge(
-        build_definitions(Settings()), build_definitions(Settings(**{"name": "shop_dk", "schema": "shop_dk"}))
-    )
-    dg.Definitions.validate_loadable(both)
-
-
 # What assets say of themselves
 
 
@@ -96,9 +89,23 @@ def test_every_asset_describes_itself(name: str) -> None:
     interval = dt.timedelta(minutes=30)
     passes = {"memberships": "weekly", "predictive_analytics": "weekly"}
     settings = Settings(
-        **{"name": name, "schema": f"{name}_raw", "tables": EVERYTHING, "sync_interval": interval, **passes}
+        **{
+            "name": name,
+            "schema": f"{name}_raw",
+            "tables": EVERYTHING,
+            "sync_interval": interval,
+            "owners": ["team:data"],
+            **passes,
+        }
     )
-    found = specs(settings)
+    definitions = build_definitions(settings)
+    found = list(definitions.resolve_all_asset_specs())
+    graph = definitions.resolve_asset_graph()
+    checks = {
+        key: {check.name for check in graph.get_check_keys_for_assets({key})} for key in graph.get_all_asset_keys()
+    }
+    owned = [spec.key for spec in found if spec.owners != ["team:data"]]
+    assert not owned
     assert {spec.key.path[-1] for spec in found} >= set(EVERYTHING)
     for spec in found:
         prefix, of = spec.key.path
@@ -117,6 +124,10 @@ def test_every_asset_describes_itself(name: str) -> None:
             assert freshness(spec) == (WEEKLY, None), spec.key
             continue
 
+        if staging:
+            assert checks[spec.key] == ({"not_suspiciously_small"} if table(of).captures_deletes else set()), spec.key
+        else:
+            assert checks[spec.key] == {"integrity"}, spec.key
         assert spec.metadata["dagster/table_name"] == f"{name}_raw{'_staging' if staging else ''}.{of}"
         schema = spec.metadata["dagster/column_schema"]
         assert isinstance(schema, dg.TableSchema)

@@ -1,6 +1,7 @@
-"""Checks on the tables, for users to see; only the guard on snapshots (in `snapshots`) stops a run."""
+"""A check on each table, for users to see. It stops nothing: what must not be loaded, the load itself refuses."""
 
-from collections.abc import Sequence
+import datetime as dt
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
@@ -8,37 +9,96 @@ from klaviyo_assets.assets.specs import table_key
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.table import Table
+from klaviyo_assets.warehouse.errors import SuspiciousSnapshot
+from klaviyo_assets.warehouse.inspection import Inspection
+from klaviyo_assets.warehouse.loading import check_shrink
+from klaviyo_assets.warehouse.schema import ForeignKey
+
+INTEGRITY = "integrity"
 
 
-def build_checks(settings: Settings, tables: Sequence[Table]) -> list[dg.AssetChecksDefinition]:
-    """Return the checks of the tables that are synced."""
+def build_checks(settings: Settings, tables: Sequence[Table]) -> dg.AssetChecksDefinition:
+    """Return the checks of the tables that are synced: one step, which opens the warehouse once.
+
+    The step depends on no asset: else it would not run in a sync that leaves out one of them as not due. It has a low
+    priority, so that it comes after them. Each table has one check, because Dagster stores three events for each.
+    """
     names = {table.name for table in tables}
-    return [
-        _foreign_keys(settings, table, names)
-        for table in tables
-        if any(key.table in names and not key.nominal for key in table.foreign_keys)
-    ]
+    keys = {t.name: [key for key in t.foreign_keys if key.table in names and not key.nominal] for t in tables}
+    specs = {table.name: _spec(settings, table, keys[table.name]) for table in tables}
 
-
-def _foreign_keys(settings: Settings, table: Table, tables: set[str]) -> dg.AssetChecksDefinition:
-    keys = [key for key in table.foreign_keys if key.table in tables and not key.nominal]
-
-    @dg.asset_check(
-        asset=table_key(settings, table.name),
-        name="foreign_keys",
-        additional_deps=[table_key(settings, other) for other in sorted({key.table for key in keys} - {table.name})],
-        description="Every row refers to rows that exist: "
-        + ", ".join(f"{key.column} to {key.table.upper()}" for key in keys)
-        + ". Only references that Klaviyo itself keeps are checked.",
+    @dg.op(
+        name=f"{settings.name}__checks",
+        out={spec.get_python_identifier(): dg.Out(dg.Any, is_required=False) for spec in specs.values()},
+        tags={"dagster/priority": "-900"},
         required_resource_keys={settings.name},
     )
-    def foreign_keys(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    def checks(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckResult]:
         account: KlaviyoAccount = getattr(context.resources, settings.name)
-        orphans = {key.column: account.warehouse.orphans(table, key) for key in keys}
-        return dg.AssetCheckResult(
-            passed=not any(orphans.values()),
-            severity=dg.AssetCheckSeverity.WARN,
-            metadata={f"unknown_{column}": count for column, count in orphans.items()},
-        )
+        chosen = [table for table in tables if specs[table.name].key in context.selected_asset_check_keys]
+        seen = account.warehouse.inspect([(t, keys[t.name]) for t in chosen], now=dt.datetime.now(dt.UTC))
+        for table in chosen:
+            if table.name in seen:
+                yield _result(settings, table, seen[table.name])
 
-    return foreign_keys
+    return dg.AssetChecksDefinition.create(
+        keys_by_input_name={},
+        node_def=checks,
+        check_specs_by_output_name={spec.get_python_identifier(): spec for spec in specs.values()},
+        can_subset=True,
+    )
+
+
+def _spec(settings: Settings, table: Table, keys: Sequence[ForeignKey]) -> dg.AssetCheckSpec:
+    promises = [
+        f"No two rows have the same {', '.join(table.primary_key)}, and none lacks it.",
+        "Not more live rows went since the last check than `delete_guard` allows (else a warning).",
+    ]
+    if keys:
+        references = ", ".join(f"{key.column} to {key.table.upper()}" for key in keys)
+        promises.append(f"Every row refers to rows that exist (else a warning): {references}.")
+    promises.append("Of a large table, the rows written since the last check are looked at, once a week all.")
+    return dg.AssetCheckSpec(INTEGRITY, asset=table_key(settings, table.name), description=" ".join(promises))
+
+
+def _result(settings: Settings, table: Table, seen: Inspection) -> dg.AssetCheckResult:
+    errors: list[str] = []
+    warnings: list[str] = []
+    if seen.duplicates:
+        errors.append(f"{seen.duplicates:,} keys have several rows.")
+    if seen.without_key:
+        errors.append(f"{seen.without_key:,} rows have no key.")
+    lost = _lost(settings, table, seen)
+    if lost:
+        (warnings if seen.live else errors).append(
+            f"{lost:,} of {seen.live_before:,} live rows went since the last check."
+        )
+    warnings += [f"{n:,} rows have an unknown {column}." for column, n in seen.orphans.items() if n]
+    return dg.AssetCheckResult(
+        passed=not errors and not warnings,
+        asset_key=table_key(settings, table.name),
+        check_name=INTEGRITY,
+        severity=dg.AssetCheckSeverity.ERROR if errors else dg.AssetCheckSeverity.WARN,
+        description=" ".join(errors + warnings) or None,
+        metadata={
+            "live_rows": seen.live,
+            "deleted_rows": seen.rows - seen.live,
+            **({} if seen.live_before is None else {"live_rows_before": seen.live_before}),
+            "rows_deleted_since": seen.flagged,
+            "duplicate_keys": seen.duplicates,
+            "rows_without_key": seen.without_key,
+            **{f"unknown_{column}": count for column, count in seen.orphans.items()},
+            "looked_at": "all rows" if seen.wholly else "rows written since the last check",
+        },
+    )
+
+
+def _lost(settings: Settings, table: Table, seen: Inspection) -> int:
+    """Return how many of the live rows of the last check are gone, 0 if that is not too many."""
+    before = seen.live_before or 0
+    lost = min(max(before - seen.live, seen.flagged), before)
+    try:
+        check_shrink(table, before=before, going=lost, guard=settings.delete_guard)
+    except SuspiciousSnapshot:
+        return lost
+    return 0

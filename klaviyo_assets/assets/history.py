@@ -1,7 +1,7 @@
 """How far back EVENT and PERSON have been read, and which days come next."""
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -16,6 +16,7 @@ from klaviyo_assets.tables import exclusions
 from klaviyo_assets.tables.documents import attributes, instant, resources
 from klaviyo_assets.tables.events import EVENT
 from klaviyo_assets.tables.profiles import PERSON
+from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.extract import SyncState
 
 HISTORY = "history"
@@ -113,34 +114,49 @@ def build_history(settings: Settings) -> dg.AssetsDefinition:
     )
     def history(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         account: KlaviyoAccount = getattr(context.resources, settings.name)
-        states = account.warehouse.states()
-        found = []
-        persons = [PERSON, *(table for table in exclusions.TABLES if settings.enabled(table))]
-        for tables, ask in (([EVENT], first_event), (persons, first_update)):
-            known = [states[table.name, ""] for table in tables if (table.name, "") in states]
-            earliest: list[dt.datetime | None] = []
-            if any(state.synced_from and state.synced_from.date() > settings.history_start for state in known):
-                earliest.append(_if_permitted(ask, account.client))
-                if tables == [EVENT]:  # of days that Klaviyo has emptied, the rows are still to be flagged
-                    earliest.append(account.warehouse.earliest(EVENT.name, "datetime"))
-            found += [table_history(state, earliest, settings.history_start) for state in known]
-        histories = [history for history in found if history]
+        histories = known_histories(settings, account.warehouse, account.client)
         metadata = describe(histories, account.client.now().date(), settings.history_chunk_days)
         yield dg.MaterializeResult(asset_key=table_key(settings, HISTORY), metadata=metadata)
 
     return history
 
 
-def describe(histories: list[TableHistory], today: dt.date, chunk_days: int) -> dict[str, Any]:
-    """Return the asset's metadata: days are UTC, numbers of days are those of the table that is furthest behind."""
-    if not histories:
-        return {}
+def known_histories(settings: Settings, warehouse: DuckDBWarehouse, client: KlaviyoClient) -> list[TableHistory]:
+    """Return what is known of the past of EVENT and PERSON, and of what comes with them, as far as they are synced.
+
+    Klaviyo is asked for the first event and profile unless everything since `history_start` has been read.
+    """
+    states = warehouse.states()
+    found = []
+    persons = [PERSON, *(table for table in exclusions.TABLES if settings.enabled(table))]
+    for tables, ask in (([EVENT], first_event), (persons, first_update)):
+        known = [states[table.name, ""] for table in tables if (table.name, "") in states]
+        earliest: list[dt.datetime | None] = []
+        if any(state.synced_from and state.synced_from.date() > settings.history_start for state in known):
+            earliest.append(_if_permitted(ask, client))
+            if tables == [EVENT]:  # of days that Klaviyo has emptied, the rows are still to be flagged
+                earliest.append(warehouse.earliest(EVENT.name, "datetime"))
+        found += [table_history(state, earliest, settings.history_start) for state in known]
+    return [history for history in found if history]
+
+
+def progress(histories: Sequence[TableHistory], today: dt.date) -> dict[str, int | str]:
+    """Return how far the history is; days are UTC, numbers of days are those of the table that is furthest behind."""
     oldest = max(history.complete_from for history in histories)
-    described: dict[str, Any] = {
+    return {
         "days_done": max((today - oldest).days, 0),
         "days_left": max(history.days_left for history in histories),
         "oldest_day_complete": oldest.isoformat(),
         "first_day": min(history.first for history in histories).isoformat(),
+    }
+
+
+def describe(histories: list[TableHistory], today: dt.date, chunk_days: int) -> dict[str, Any]:
+    """Return the asset's metadata."""
+    if not histories:
+        return {}
+    described: dict[str, Any] = {
+        **progress(histories, today),
         "tables": dg.MetadataValue.json(
             {
                 h.table: {

@@ -32,8 +32,8 @@ class ReadConfig(dg.Config):
 
     reread: bool | None = Field(
         default=None,
-        description="Read the past days of the range again even if they were read before, instead of continuing from "
-        "the watermark. Default: yes, except in syncs.",
+        description="In a range that contains today: read its past days again even if they were read before, instead "
+        "of continuing from the watermark. Default: yes, except in syncs. A range of past days is always read.",
     )
     accept_shrink: bool = Field(
         default=False,

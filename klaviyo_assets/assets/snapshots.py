@@ -41,10 +41,8 @@ class PublishConfig(dg.Config):
     )
 
 
-def build_snapshots(
-    settings: Settings,
-) -> tuple[list[dg.AssetsDefinition], list[dg.AssetsDefinition], list[dg.AssetChecksDefinition]]:
-    """Return the snapshots (one multi-asset a family), the tables that they are published to, and the checks."""
+def build_snapshots(settings: Settings) -> tuple[list[dg.AssetsDefinition], list[dg.AssetsDefinition]]:
+    """Return the snapshots (one multi-asset a family) with a check each, and the tables that they are published to."""
     tables = [table for table in TABLES if table.family in READS and settings.enabled(table)]
     families = {
         family: [table for table in tables if table.family == family]
@@ -53,7 +51,6 @@ def build_snapshots(
     return (
         [_snapshot(settings, family, members, READS[family]) for family, members in families.items()],
         [_published(settings, table) for table in tables],
-        [_check(settings, table) for table in tables if table.captures_deletes],
     )
 
 
@@ -64,10 +61,13 @@ def _snapshot(settings: Settings, family: str, tables: Sequence[Table], read: Re
             table.name: asset_out(settings, snapshot_spec(settings, table), Extract, is_required=False)
             for table in tables
         },
+        check_specs=[_check_spec(settings, table) for table in tables if table.captures_deletes],
         can_subset=True,
         required_resource_keys={settings.name},
     )
-    def snapshot(context: dg.AssetExecutionContext, config: SnapshotConfig) -> Iterator[dg.Output[Extract]]:
+    def snapshot(
+        context: dg.AssetExecutionContext, config: SnapshotConfig
+    ) -> Iterator[dg.Output[Extract] | dg.AssetCheckResult]:
         account: KlaviyoAccount = getattr(context.resources, settings.name)
         chosen = [table for table in tables if table.name in context.op_execution_context.selected_output_names]
         use = account.usage()
@@ -97,6 +97,9 @@ def _snapshot(settings: Settings, family: str, tables: Sequence[Table], read: Re
                     table, spool=writers[table.name].spool, snapshot=True, states=(state,), metadata=lambda: used
                 )
                 yield dg.Output(extract, output_name=table.name)
+                # The IO manager has stored it by now.
+                if _check_spec(settings, table).key in context.selected_asset_check_keys:
+                    yield _check(settings, context, account, table)
 
     return snapshot
 
@@ -130,23 +133,28 @@ def _published(settings: Settings, table: Table) -> dg.AssetsDefinition:
     return published
 
 
-def _check(settings: Settings, table: Table) -> dg.AssetChecksDefinition:
-    @dg.asset_check(
+def _check_spec(settings: Settings, table: Table) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        "not_suspiciously_small",
         asset=snapshot_key(settings, table.name),
-        name="not_suspiciously_small",
         description="An empty or badly shrunk snapshot is not published: it would flag live rows as deleted.",
-        blocking=True,
-        required_resource_keys={settings.name},
     )
-    def not_suspiciously_small(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-        account: KlaviyoAccount = getattr(context.resources, settings.name)
-        before, going, staged = account.warehouse.shrinkage(table)
-        metadata = {"snapshot_rows": staged, "live_rows": before, "rows_that_would_be_deleted": going}
-        try:
-            check_shrink(table, before=before, going=going, guard=settings.delete_guard)
-        except SuspiciousSnapshot as error:
-            context.log.error(str(error))
-            return dg.AssetCheckResult(passed=False, description=str(error), metadata=metadata)
-        return dg.AssetCheckResult(passed=True, metadata=metadata)
 
-    return not_suspiciously_small
+
+def _check(
+    settings: Settings, context: dg.AssetExecutionContext, account: KlaviyoAccount, table: Table
+) -> dg.AssetCheckResult:
+    """Say whether a snapshot can be published. It need not block: publishing refuses by the same rule."""
+    before, going, staged = account.warehouse.shrinkage(table)
+    description = None
+    try:
+        check_shrink(table, before=before, going=going, guard=settings.delete_guard)
+    except SuspiciousSnapshot as error:
+        description = str(error)
+    return dg.AssetCheckResult(
+        passed=description is None,
+        asset_key=snapshot_key(settings, table.name),
+        check_name="not_suspiciously_small",
+        description=description,
+        metadata={"snapshot_rows": staged, "live_rows": before, "rows_that_would_be_deleted": going},
+    )

@@ -6,6 +6,7 @@ from collections.abc import Collection
 import dagster as dg
 from pydantic import Field
 
+from klaviyo_assets.assets.specs import table_key
 from klaviyo_assets.automation.running import run_in_progress
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.catalogue import TABLES
@@ -28,7 +29,8 @@ def build_resync(settings: Settings, *, others: Collection[str]) -> dg.JobDefini
     @dg.op(name=f"{settings.name}__forget", required_resource_keys={warehouse_key}, out=dg.Out(dg.Nothing))
     def forget(context: dg.OpExecutionContext, config: ResyncConfig) -> None:
         tables = chosen(config)
-        running = run_in_progress(context.instance, others, dt.datetime.now(dt.UTC))
+        assets = [table_key(settings, table.name) for table in TABLES]
+        running = run_in_progress(context.instance, others, dt.datetime.now(dt.UTC), assets=assets)
         if running:
             raise dg.Failure(
                 f"Run {running.run_id} of {running.job_name} has not ended. Wait for it, or cancel it.",

@@ -21,12 +21,22 @@ _WAITING = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED)
 _BEGUN = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
 
 
-def run_in_progress(instance: dg.DagsterInstance, jobs: Collection[str], now: dt.datetime) -> dg.DagsterRun | None:
-    """Return a run of one of the jobs that has not ended, unless it looks dead. now: this machine's time."""
+ASSET_JOB = "__ASSET_JOB"
+"""Dagster's own job, in which assets are materialized that were chosen in the UI, backfills among them."""
+
+
+def run_in_progress(
+    instance: dg.DagsterInstance, jobs: Collection[str], now: dt.datetime, *, assets: Collection[dg.AssetKey] = ()
+) -> dg.DagsterRun | None:
+    """Return a run of one of the jobs, or of one of the assets alone, that has not ended, unless it looks dead.
+
+    now: this machine's time.
+    """
     filters = dg.RunsFilter(statuses=[*_WAITING, *_BEGUN], created_after=now - LONGEST)
     for record in instance.get_run_records(filters):
         run = record.dagster_run
-        if run.job_name not in jobs:
+        of_assets = run.job_name == ASSET_JOB and not (run.asset_selection or set()).isdisjoint(assets)
+        if run.job_name not in jobs and not of_assets:
             continue
         if run.status in _WAITING:
             return run

@@ -32,6 +32,7 @@ def build_sensor(
     It reads what the assets `history` and `event_reconciliation` last said, asks neither the warehouse nor Klaviyo,
     and requests one run at a time. others: jobs that it waits for. incremental: event and person.
     """
+    keys = {key for asset in incremental for key in asset.keys}
     history_key, reconciliation_key = (table_key(settings, name) for name in (HISTORY, RECONCILIATION))
 
     @dg.sensor(
@@ -40,11 +41,11 @@ def build_sensor(
         minimum_interval_seconds=int(EVERY.total_seconds()),
         default_status=dg.DefaultSensorStatus.STOPPED,
         description="Has days read that are missing: those that klaviyo/event_reconciliation found to differ, then the "
-        "history, newest first. Waits while a sync or another backfill is in progress.",
+        "history, newest first. Waits while a sync or another backfill is in progress, also one from the UI.",
     )
     def backfill_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         instance = context.instance
-        running = run_in_progress(instance, [backfill.name, *others], dt.datetime.now(dt.UTC))
+        running = run_in_progress(instance, [backfill.name, *others], dt.datetime.now(dt.UTC), assets=keys)
         if running:
             return _skip(context, f"Run {running.run_id} of {running.job_name} has not ended.")
         compared = _latest(instance, reconciliation_key)
@@ -69,10 +70,9 @@ def build_sensor(
     def _request(value: dict[str, object], run_key: str, *flags: str) -> dg.RunRequest:
         days = DayRange.from_json(value)
         wanted = {table_key(settings, table) for table in days.tables}
-        keys = sorted(key for assets in incremental for key in assets.keys & wanted)
         return dg.RunRequest(
             run_key=run_key,
-            asset_selection=[*keys, history_key],
+            asset_selection=[*sorted(keys & wanted), history_key],
             tags={
                 RANGE_START: days.first_day.isoformat(),
                 RANGE_END: days.last_day.isoformat(),

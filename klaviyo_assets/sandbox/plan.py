@@ -91,10 +91,10 @@ def change_a_row(account: Account, call: Call) -> None:
 
 
 def delete_a_list(account: Account, call: Call) -> None:
-    """Delete a list that has been listed and whose members have not been read yet."""
-    if call.operation == "get_profiles_for_list":
+    """Delete the list that has been listed and whose members are about to be read, first of all."""
+    if call.operation == "get_profiles_for_list" and call.number == 1:
         id = call.path.split("/")[3]
-        if account.get("list", id) and len(account.all("list")) > 2:
+        if account.get("list", id):
             account.delete("list", id)
 
 

@@ -6,7 +6,7 @@ import datetime as dt
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.errors import DiskFull, SnapshotMissing, WarehouseLocked, WarehouseUnusable, is_full
 from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope, Sweep, SyncState
+from klaviyo_assets.warehouse.inspection import Inspection, inspect
 from klaviyo_assets.warehouse.loading import LoadResult, Transaction, check_shrink
 from klaviyo_assets.warehouse.schema import DELETED, ForeignKey, TableSpec
 from klaviyo_assets.warehouse.spool import Spool, temporary_spool
@@ -256,19 +257,14 @@ class DuckDBWarehouse(DuckDBResource):
             )
             return transaction.value(f"SELECT count(*) FROM {live}"), transaction.value(lacking), staged
 
-    def orphans(self, spec: TableSpec, key: ForeignKey) -> int:
-        """Return the number of live rows whose foreign key no row of the other table has, deleted ones included."""
-        with self._reading() as transaction:
-            tables = (spec.name, key.table)
-            if not transaction or not all(transaction.column_types(table) for table in tables):
-                return 0
-            count: int = transaction.value(
-                f"SELECT count(*) FROM {transaction.table(spec.name)} AS own "
-                f"ANTI JOIN {transaction.table(key.table)} AS other "
-                f"ON own.{quote(key.column)} = other.{quote(key.references)} "
-                f"WHERE own.{quote(key.column)} IS NOT NULL AND NOT coalesce(own.{quote(DELETED.name)}, false)"
-            )
-            return count
+    def inspect(
+        self, tables: Iterable[tuple[TableSpec, Sequence[ForeignKey]]], *, now: dt.datetime
+    ) -> dict[str, Inspection]:
+        """Look at tables for what should not be; see `inspection.inspect`."""
+        if not self._exists():
+            return {}
+        with self._transaction(self.schema_name, now) as transaction:
+            return inspect(transaction, tables, now)
 
     def read(
         self,
@@ -354,14 +350,15 @@ class DuckDBWarehouse(DuckDBResource):
         while True:
             try:
                 return duckdb.connect(self.database, config=self.connection_config or {})
-            except duckdb.IOException as error:
+            except duckdb.Error as error:
                 reason = str(error).partition("\n")[0].removeprefix("IO Error: ").replace(f'"{self.database}"', "it")
                 if "newer version" in str(error):
                     reason = f"a newer version of DuckDB than {duckdb.__version__} has written it."
-                if not _LOCKED.search(reason):
+                who = _holder(reason)
+                if who is None and isinstance(error, duckdb.IOException):
                     raise WarehouseUnusable(self.database, reason) from None
-                holder = _HOLDER.search(str(error))
-                who = holder.group(1) if holder else "another process"
+                if who is None:
+                    raise
                 if clock() >= deadline:
                     raise WarehouseLocked(
                         f"{self.database} has been held by {who} for {self.lock_timeout:g} s. Close it there, or raise "
@@ -372,6 +369,16 @@ class DuckDBWarehouse(DuckDBResource):
                     waiting = True
                 sleep(pause)
                 pause = min(pause * 1.5, 2.0)
+
+
+def _holder(error: str) -> str | None:
+    """Return who holds the file, if that is why it can't be opened."""
+    if "file handle conflict" in error:
+        return "another run in this process"  # DuckDB can't open a file that is just being opened or closed
+    if not _LOCKED.search(error):
+        return None
+    holder = _HOLDER.search(error)
+    return holder.group(1) if holder else "another process"
 
 
 def _is_newer(before: SyncState | None, state: SyncState) -> bool:

@@ -107,10 +107,11 @@ def temporary_spool() -> Iterator[Spool]:
     A killed process can't clean up: the next one removes the folder, because nobody holds its lock any more.
     """
     remove_abandoned_spools()
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    lock = FileLock(folder / _LOCK)
+    unnamed = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}"))
+    folder = unnamed.with_name(unnamed.name[1:])
     try:
-        with lock:
+        with FileLock(unnamed / _LOCK):
+            unnamed.rename(folder)  # only now, with its lock held, can others find it
             yield Spool(folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -122,7 +123,7 @@ def remove_abandoned_spools() -> None:
         path = folder / _LOCK
         try:
             if not path.exists():
-                continue  # its owner is about to take the lock
+                continue  # its owner is about to remove it
             with FileLock(path, timeout=0):
                 shutil.rmtree(folder, ignore_errors=True)
         except (Timeout, OSError):

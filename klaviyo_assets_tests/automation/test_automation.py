@@ -129,6 +129,12 @@ def test_syncs_wait_for_each_other_but_not_for_the_dead(daemon: Callable[..., Da
         assert isinstance(automatic.tick(after=2 * HOUR), dg.RunRequest), "it has said nothing for two hours"
         instance.report_run_failed(run)
         assert isinstance(automatic.tick(), dg.RunRequest)
+    assets = klaviyo.definitions.resolve_implicit_global_asset_job_def()
+    for chosen, waits in (({dg.AssetKey(["klaviyo", "metric"])}, False), ({dg.AssetKey(["klaviyo", "event"])}, True)):
+        run = instance.create_run_for_job(assets, status=dg.DagsterRunStatus.NOT_STARTED, asset_selection=chosen)
+        assert (run.run_id in str(automatic.sense())) == waits, "a backfill of the UI"
+        assert isinstance(automatic.tick(), dg.RunRequest)
+        instance.report_run_failed(run)
     instance.create_run_for_job(
         klaviyo.definitions.resolve_job_def("klaviyo_sync"), status=dg.DagsterRunStatus.NOT_STARTED
     )

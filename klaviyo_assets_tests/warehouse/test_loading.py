@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -272,15 +273,6 @@ def test_publishing_a_snapshot_upserts_flags_and_corrects_lookups(tmp_path: Path
     assert warehouse.publish(accepted, synced_at=NOON + 2 * DAY, guard=0.5).deleted == 1
 
 
-def test_orphans_are_rows_whose_parent_nobody_knows(tmp_path: Path) -> None:
-    warehouse = warehouse_at(tmp_path)
-    load(warehouse, [{"id": "e1", "note": "m1"}, {"id": "e2", "note": "m2"}, {"id": "e3", "note": None}])
-    snapshot(warehouse, [{"id": "m1", "note": "known"}])
-    assert warehouse.orphans(EVENT, ForeignKey("note", "metric")) == 0, "nothing to compare with yet"
-    warehouse.publish(Publication(METRIC), synced_at=NOON, guard=0.5)
-    assert warehouse.orphans(EVENT, ForeignKey("note", "metric")) == 1
-
-
 def test_an_older_read_neither_replaces_a_snapshot_nor_flags_what_a_later_run_wrote(tmp_path: Path) -> None:
     """Two runs overlap: the one that began first must not delete what came into being in between."""
     warehouse = warehouse_at(tmp_path)
@@ -348,3 +340,31 @@ sys.stdin.read()
 
     with warehouse.connect(sleep=let_go) as connection:
         assert connection.execute("SELECT count(*) FROM klaviyo.event").fetchall() == [(1,)]
+
+
+def test_threads_of_one_process_open_the_file_at_the_same_time(tmp_path: Path) -> None:
+    """DuckDB refuses a file that another thread is just opening or closing."""
+    warehouse = warehouse_at(tmp_path)
+
+    def use(_: int) -> None:
+        for _ in range(50):
+            with warehouse.connect() as connection:
+                connection.execute("SELECT 1").fetchall()
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(use, range(3)))
+
+
+def test_no_spool_is_taken_for_abandoned_before_its_lock_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def spool(_: int) -> None:
+        for _ in range(200):
+            with temporary_spool() as made:
+                assert made.folder.exists()
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(spool, range(3)))
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,146 @@
+"""Looking at a destination table: are its keys unique, are its rows still there, do its foreign keys lead anywhere."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from klaviyo_assets.warehouse.extract import SyncState
+from klaviyo_assets.warehouse.loading import Transaction
+from klaviyo_assets.warehouse.schema import DELETED, SYNCED, ForeignKey, TableSpec
+from klaviyo_assets.warehouse.sql import columns, quote, same_key
+
+INSPECTED = "inspected"
+INSPECTED_WHOLLY = "inspected_wholly"
+"""Scopes of the states of a table's last inspection, with its live rows, and of the last one that saw every row."""
+
+SMALL = 100_000
+"""Rows up to which a table is always looked at as a whole."""
+
+WHOLLY_EVERY = dt.timedelta(days=7)
+"""How often a larger one is. In between only what has been written since is looked at."""
+
+LONGEST_RUN = dt.timedelta(hours=12)
+"""`_fivetran_synced` is the start of a run: a run of that age may have written after the last inspection."""
+
+_NEVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found in a table.
+
+    rows, live: all rows, and those that are not deleted. live_before: the latter at the last inspection, None at the
+        first. flagged: rows that were flagged as deleted since then.
+    wholly: whether every row was looked at for the next three, else the rows that were written since.
+    duplicates: keys that several rows have. without_key: rows with a NULL in their key.
+    orphans: column -> live rows whose value no row of the other table has, deleted ones included.
+    """
+
+    rows: int
+    live: int
+    live_before: int | None
+    flagged: int
+    wholly: bool
+    duplicates: int
+    without_key: int
+    orphans: Mapping[str, int]
+
+    @property
+    def flawless(self) -> bool:
+        """Return whether nothing was found."""
+        return not (self.duplicates or self.without_key or any(self.orphans.values()))
+
+
+def inspect(
+    transaction: Transaction, tables: Iterable[tuple[TableSpec, Sequence[ForeignKey]]], now: dt.datetime
+) -> dict[str, Inspection]:
+    """Look at tables with one query each, and store when that was; return what was found by table name.
+
+    tables: each with the foreign keys to follow. What does not exist is left out. now: this machine's time.
+    A table with flaws is looked at from the same time on again, so that they are found until they are mended.
+    """
+    there = _columns(transaction)
+    states = transaction.read_states()
+    found = {}
+    for spec, keys in tables:
+        if spec.name not in there:
+            continue
+        followed = [
+            key for key in keys if key.column in there[spec.name] and key.references in there.get(key.table, set())
+        ]
+        last, last_wholly = states.get((spec.name, INSPECTED)), states.get((spec.name, INSPECTED_WHOLLY))
+        seen = found[spec.name] = _inspect(transaction, spec, followed, last, _wholly(last, last_wholly, now))
+        known = last.synced_through if last else None
+        through = now if seen.flawless else known or _NEVER
+        transaction.write_state(SyncState(spec.name, INSPECTED, synced_through=through, rows=seen.live))
+        if seen.wholly and seen.flawless:
+            transaction.write_state(SyncState(spec.name, INSPECTED_WHOLLY, synced_through=now, rows=seen.live))
+    return found
+
+
+def _wholly(last: SyncState | None, last_wholly: SyncState | None, now: dt.datetime) -> bool:
+    if last is None or last_wholly is None or last_wholly.synced_through is None:
+        return True
+    return (last.rows or 0) <= SMALL or now - last_wholly.synced_through >= WHOLLY_EVERY
+
+
+def _inspect(
+    transaction: Transaction, spec: TableSpec, keys: Sequence[ForeignKey], last: SyncState | None, wholly: bool
+) -> Inspection:
+    table, key = transaction.table(spec.name), spec.primary_key
+    deleted, synced = (quote("own", column.name) for column in (DELETED, SYNCED))
+    since = (last.synced_through if last else None) or _NEVER
+    recent = "true" if wholly else f"{synced} >= $written_since"
+    has_key = " AND ".join(f"{quote('own', name)} IS NOT NULL" for name in key)
+    same_keys = (
+        f"{table} AS own"
+        if wholly
+        else f"{table} AS own SEMI JOIN (SELECT {columns(key)} FROM {table} AS own WHERE {recent}) AS written "
+        f"ON {same_key('own', 'written', key)}"
+    )
+    orphans = [
+        f"(SELECT count(*) FROM (FROM {table} AS own WHERE {recent} AND NOT coalesce({deleted}, false)) AS own "
+        f"ANTI JOIN {transaction.table(each.table)} AS other "
+        f"ON {quote('own', each.column)} = {quote('other', each.references)} "
+        f"WHERE {quote('own', each.column)} IS NOT NULL)"
+        for each in keys
+    ]
+    selected = [
+        "count(*)",
+        f"count(*) FILTER (NOT coalesce({deleted}, false))",
+        f"count(*) FILTER ({deleted} AND {synced} > $flagged_since)",
+        f"count(*) FILTER (NOT ({has_key}))",
+        f"(SELECT count(*) FROM (SELECT 1 FROM {same_keys} WHERE {has_key} "
+        f"GROUP BY {columns(key, 'own')} HAVING count(*) > 1))",
+        *orphans,
+    ]
+    parameters = {"flagged_since": since.replace(tzinfo=None)}
+    if not wholly:
+        parameters["written_since"] = max(since - LONGEST_RUN, _NEVER).replace(tzinfo=None)
+    ((rows, live, flagged, without_key, duplicates, *unknown),) = transaction.connection.execute(
+        f"SELECT {', '.join(selected)} FROM {table} AS own", parameters
+    ).fetchall()
+    return Inspection(
+        rows=rows,
+        live=live,
+        live_before=last.rows if last else None,
+        flagged=flagged if last else 0,
+        wholly=wholly,
+        duplicates=duplicates,
+        without_key=without_key,
+        orphans={each.column: count for each, count in zip(keys, unknown, strict=True)},
+    )
+
+
+def _columns(transaction: Transaction) -> dict[str, set[str]]:
+    """Return the names of the schema's tables and of their columns, in lower case."""
+    there: dict[str, set[str]] = {}
+    for table, column in transaction.sql(
+        "SELECT table_name, lower(column_name) FROM duckdb_columns() "
+        "WHERE database_name = current_database() AND schema_name = ?",
+        [transaction.schema],
+    ):
+        there.setdefault(table, set()).add(column)
+    return there
