@@ -19,10 +19,13 @@ from klaviyo_assets.api import (
     revision_support,
 )
 from klaviyo_assets.assets.due import is_due
+from klaviyo_assets.assets.fields import sparse_fields
 from klaviyo_assets.assets.history import known_histories, progress
 from klaviyo_assets.assets.memberships import COMPLETE
+from klaviyo_assets.privacy import MissingSalt, salt
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.catalogue import TABLES
+from klaviyo_assets.tables.documents import attributes, mapping
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.duckdb import SNAPSHOT, DuckDBWarehouse
 from klaviyo_assets.warehouse.errors import WarehouseError
@@ -151,10 +154,15 @@ def check(settings: Settings) -> Report:
     warehouse = DuckDBWarehouse(database=settings.duckdb_path, schema_name=settings.destination_schema, lock_timeout=5)
     writable = _check_warehouse(settings, warehouse, tables, report)
     key = os.environ.get(settings.api_key_variable)
+    if settings.masking.hashes:
+        try:
+            salt(settings.hash_salt_variable)
+        except MissingSalt as error:
+            report.problems.append(str(error))
     if not key:
         report.problems.append(f"{settings.api_key_variable} is not set: it holds the private API key.")
         return report
-    with KlaviyoClient(key, base_url=settings.api_url) as client:
+    with KlaviyoClient(key, base_url=settings.api_url, defaults=sparse_fields(settings)) as client:
         try:
             _check_api(client, tables, report)
             if writable:
@@ -180,7 +188,8 @@ def _check_api(client: KlaviyoClient, tables: list[Table], report: Report) -> No
             continue  # permitted, and nothing there
         else:
             if probe.operation == "get_accounts":
-                report.account = page.json()["data"][0]["attributes"]["contact_information"]["organization_name"]
+                contact = mapping(attributes(page.json()["data"][0]).get("contact_information"))
+                report.account = contact.get("organization_name")
 
 
 def _check_warehouse(settings: Settings, warehouse: DuckDBWarehouse, tables: list[Table], report: Report) -> bool:

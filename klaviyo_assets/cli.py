@@ -1,4 +1,4 @@
-"""The command line: `klaviyo-assets check | demo | dev | sandbox`."""
+"""The command line: `klaviyo-assets check | demo | dev | sandbox | settings`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,20 @@ def _account_options(events: int, profiles: int, days: int) -> Callable[[Callabl
     return add
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Wrong settings are the user's to mend: the commands say what is wrong, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        from klaviyo_assets.settings.problems import SettingsError
+
+        try:
+            return super().invoke(ctx)
+        except SettingsError as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="klaviyo-assets")
 def main() -> None:
     """Sync a Klaviyo account into your own warehouse, every table a Dagster asset."""
@@ -106,14 +119,29 @@ def check(as_json: bool) -> None:
     from klaviyo_assets.check import check as run_check
     from klaviyo_assets.settings import Settings
 
-    settings = Settings()
-    report = run_check(settings)
+    chosen = Settings()
+    report = run_check(chosen)
     missing = [scope for scope in report.scopes if scope.problem]
     if as_json:
         click.echo(json.dumps(report.as_dict(), indent=2))
     else:
         _print_report(report)
-    sys.exit(1 if report.problems or (missing and settings.missing_scope == "fail") else 0)
+    sys.exit(1 if report.problems or (missing and chosen.missing_scope == "fail") else 0)
+
+
+@main.command()
+@click.option("--example", is_flag=True, help="Print a settings file with every setting, its meaning and its default.")
+@click.option("--schema", is_flag=True, help="Print a JSON schema of the settings file, for editors.")
+def settings(example: bool, schema: bool) -> None:
+    """Print the settings in effect, as YAML: from the environment, the file of KLAVIYO_SETTINGS, and the defaults."""
+    from klaviyo_assets.settings import Settings, describe
+
+    if example:
+        click.echo(describe.example(), nl=False)
+    elif schema:
+        click.echo(json.dumps(describe.json_schema(), indent=2))
+    else:
+        click.echo(describe.effective(Settings()), nl=False)
 
 
 def _print_report(report: Report) -> None:

@@ -8,6 +8,7 @@ import dagster as dg
 
 from klaviyo_assets.assets.account_history import build_account_history
 from klaviyo_assets.assets.checks import build_checks
+from klaviyo_assets.assets.fields import sparse_fields
 from klaviyo_assets.assets.history import build_history
 from klaviyo_assets.assets.incremental import build_incremental
 from klaviyo_assets.assets.memberships import build_memberships
@@ -17,6 +18,8 @@ from klaviyo_assets.assets.snapshots import build_snapshots
 from klaviyo_assets.assets.specs import io_manager_key, table_key
 from klaviyo_assets.automation.jobs import build_jobs
 from klaviyo_assets.automation.resync import build_resync
+from klaviyo_assets.automation.rewrite import build_rewrite
+from klaviyo_assets.automation.running import Clock, machine_time
 from klaviyo_assets.automation.schedules import build_schedule
 from klaviyo_assets.automation.sensors import build_sensor
 from klaviyo_assets.resources import KlaviyoAccount
@@ -29,20 +32,23 @@ from klaviyo_assets.warehouse.io_manager import WarehouseIOManager
 warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy")
 
 
-def build_definitions(*accounts: Settings, executor: dg.ExecutorDefinition = dg.in_process_executor) -> dg.Definitions:
+def build_definitions(
+    *accounts: Settings, executor: dg.ExecutorDefinition = dg.in_process_executor, clock: Clock = machine_time
+) -> dg.Definitions:
     """Return the assets, checks, jobs, schedules, sensors and resources of one or several Klaviyo accounts.
 
     accounts: the settings of each. Default: one account, from the environment and the settings file.
     executor: of every job that does not choose its own. In one process, because steps are short, a process costs
         seconds to start, and an account's rate limits are shared.
+    clock: tells the schedules and the sensors how long a run has been silent.
     Raises ValueError if two accounts would share names or tables.
     """
     accounts = accounts or (Settings(),)
     require_distinct(accounts)
-    return dg.Definitions.merge(*(_definitions(settings, executor) for settings in accounts))
+    return dg.Definitions.merge(*(_definitions(settings, executor, clock) for settings in accounts))
 
 
-def _definitions(settings: Settings, executor: dg.ExecutorDefinition) -> dg.Definitions:
+def _definitions(settings: Settings, executor: dg.ExecutorDefinition, clock: Clock) -> dg.Definitions:
     warehouse = DuckDBWarehouse(
         database=settings.duckdb_path,
         schema_name=settings.destination_schema,
@@ -58,7 +64,8 @@ def _definitions(settings: Settings, executor: dg.ExecutorDefinition) -> dg.Defi
         *build_account_history(settings),
     ]
     keys = {key for asset in (*incremental, *whole) for key in asset.keys}
-    checks = build_checks(settings, [table for table in TABLES if table_key(settings, table.name) in keys])
+    tables = [settings.table(table) for table in TABLES if table_key(settings, table.name) in keys]
+    checks = build_checks(settings, tables)
     history, reconciliation = build_history(settings), build_reconciliation(settings)
     sync, backfill, full_refresh = build_jobs(
         settings, incremental=incremental, whole=whole, history=history, reconciliation=reconciliation
@@ -66,9 +73,15 @@ def _definitions(settings: Settings, executor: dg.ExecutorDefinition) -> dg.Defi
     return dg.Definitions(
         assets=[*incremental, *whole, history, reconciliation],
         asset_checks=[checks],
-        jobs=[sync, backfill, full_refresh, build_resync(settings, others=(sync.name, backfill.name))],
-        schedules=[build_schedule(settings, sync)],
-        sensors=[build_sensor(settings, backfill=backfill, others=[sync.name], incremental=incremental)],
+        jobs=[
+            sync,
+            backfill,
+            full_refresh,
+            build_resync(settings, others=(sync.name, backfill.name)),
+            build_rewrite(settings, others=(sync.name, backfill.name, full_refresh.name)),
+        ],
+        schedules=[build_schedule(settings, sync, clock)],
+        sensors=[build_sensor(settings, backfill=backfill, others=[sync.name], incremental=incremental, clock=clock)],
         resources={
             settings.name: KlaviyoAccount(
                 warehouse=warehouse,
@@ -76,6 +89,8 @@ def _definitions(settings: Settings, executor: dg.ExecutorDefinition) -> dg.Defi
                 api_url=settings.api_url,
                 max_concurrency=settings.max_concurrency,
                 request_timeout=settings.request_timeout.total_seconds(),
+                hash_salt_variable=settings.hash_salt_variable if settings.masking.hashes else None,
+                sparse_fields=sparse_fields(settings),
             ),
             f"{settings.name}_warehouse": warehouse,
             io_manager_key(settings): WarehouseIOManager(warehouse=warehouse, delete_guard=settings.delete_guard),

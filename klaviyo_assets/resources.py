@@ -9,6 +9,7 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from klaviyo_assets.api import KlaviyoClient
+from klaviyo_assets.privacy import MissingSalt, salt
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 
 CONNECT_TIMEOUT = 10.0
@@ -17,7 +18,7 @@ CONNECT_TIMEOUT = 10.0
 class KlaviyoAccount(dg.ConfigurableResource):
     """One Klaviyo account and the warehouse it goes to; all assets of a run share its connections and rate limits.
 
-    The key is read from the environment when a run needs it, so that it is in no run's config.
+    The key and the salt are read from the environment when a run needs them, so that they are in no run's config.
     """
 
     warehouse: dg.ResourceDependency[DuckDBWarehouse]
@@ -27,12 +28,18 @@ class KlaviyoAccount(dg.ConfigurableResource):
     api_url: str = Field(default="https://a.klaviyo.com/api", description="Base URL of the API.")
     max_concurrency: int = Field(default=8, description="Most requests at a time, over all tables.")
     request_timeout: float = Field(default=120.0, description="Seconds that Klaviyo may be silent during a request.")
+    hash_salt_variable: str | None = Field(
+        default=None, description="Name of the environment variable that holds the salt, if columns are hashed."
+    )
+    sparse_fields: dict[str, dict[str, str]] = Field(
+        default={}, description="Operation of the API -> parameters that leave out the fields of blocked columns."
+    )
 
     _client: KlaviyoClient | None = PrivateAttr(default=None)
 
     @property
     def client(self) -> KlaviyoClient:
-        """The API client; raises dagster.Failure if there is no API key."""
+        """The API client; raises dagster.Failure if there is no API key, or no salt and columns to hash."""
         if self._client is None:
             key = os.environ.get(self.api_key_variable)
             if not key:
@@ -42,11 +49,17 @@ class KlaviyoAccount(dg.ConfigurableResource):
                     "example. To try without a Klaviyo account: `make demo`.",
                     allow_retries=False,
                 )
+            if self.hash_salt_variable:
+                try:
+                    salt(self.hash_salt_variable)
+                except MissingSalt as error:
+                    raise dg.Failure(str(error), allow_retries=False) from None
             self._client = KlaviyoClient(
                 key,
                 base_url=self.api_url,
                 max_concurrency=self.max_concurrency,
                 timeout=(CONNECT_TIMEOUT, self.request_timeout),
+                defaults=self.sparse_fields,
             )
         return self._client
 

@@ -54,6 +54,8 @@ class KlaviyoClient:
     and raises a `KlaviyoError`: `InvalidApiKey`, `MissingScope`, `NotPermitted`, `RateLimited`, `NotFound`,
     `InvalidRequest` or `ApiUnavailable`.
 
+    `defaults`: operation -> parameters of all its GET requests that do not say otherwise.
+
     `timeout` is (connect, read) in seconds, the latter for each piece of an answer; all of it has ten minutes. `clock`
     returns monotonic seconds; `sleep` waits (by default in a way that `close` interrupts). At most `max_concurrency`
     requests are under way at a time, from however many threads.
@@ -66,6 +68,7 @@ class KlaviyoClient:
         base_url: str = BASE_URL,
         max_concurrency: int = 8,
         tries: int = 6,
+        defaults: Mapping[str, Params] | None = None,
         timeout: tuple[float, float] = (10, 120),
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] | None = None,
@@ -81,6 +84,7 @@ class KlaviyoClient:
         self.max_concurrency = max_concurrency
         self.stats = Stats()
         self._key = Secret(api_key)
+        self._defaults = defaults or {}
         self._tries = tries
         self._timeout = timeout
         self._clock = clock
@@ -101,7 +105,7 @@ class KlaviyoClient:
 
     def get(self, operation: str, path: str, params: Params | None = None) -> Page:
         """One page."""
-        return self._request("GET", operation, urls.build(self.base_url, path, params))
+        return self._request("GET", operation, self._address(operation, path, params))
 
     def post(self, operation: str, path: str, body: Mapping[str, Any], params: Params | None = None) -> Page:
         """One page of a reporting endpoint. `body` is the JSON document to send; reports change nothing."""
@@ -113,7 +117,7 @@ class KlaviyoClient:
         A page size that Klaviyo refuses is replaced by the largest that it allows; a page that is too heavy for it
         (504, 524) is asked for in halves. Raises PaginationError if a link leaves the API or a page comes twice.
         """
-        url: str | None = self._fitting(operation, urls.build(self.base_url, path, params))
+        url: str | None = self._fitting(operation, self._address(operation, path, params))
         seen: set[int] = set()
         previous: Page | None = None
         while url is not None:
@@ -134,7 +138,7 @@ class KlaviyoClient:
         """
         if refresh or self._server_time is None:
             try:
-                self.get("get_accounts", "accounts", {"fields[account]": "timezone"})
+                self.get("get_accounts", "accounts", {"fields[account]": "id"})
             except (NotPermitted, InvalidRequest, RateLimited):
                 logger.debug("The accounts may not be read; the refusal tells the time as well.")
         if self._server_time is None:
@@ -160,6 +164,9 @@ class KlaviyoClient:
         raise TypeError("A KlaviyoClient holds a secret and connections; make one where it is needed.")
 
     # Pages
+
+    def _address(self, operation: str, path: str, params: Params | None) -> str:
+        return urls.build(self.base_url, path, {**self._defaults.get(operation, {}), **(params or {})})
 
     def _page(self, operation: str, url: str) -> Page:
         while True:

@@ -13,6 +13,7 @@ from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables import accounts
 from klaviyo_assets.tables.accounts import ACCOUNT_HISTORY
 from klaviyo_assets.tables.documents import Row
+from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.extract import Extract, SyncState
@@ -20,7 +21,7 @@ from klaviyo_assets.warehouse.extract import Extract, SyncState
 
 def build_account_history(settings: Settings) -> list[dg.AssetsDefinition]:
     """Return the asset, unless the table is off."""
-    table = ACCOUNT_HISTORY
+    table = settings.table(ACCOUNT_HISTORY)
     if not settings.enabled(table):
         return []
 
@@ -42,18 +43,19 @@ def build_account_history(settings: Settings) -> list[dg.AssetsDefinition]:
         except NotPermitted as error:
             skip_or_raise(settings, context, error, [table])
             return
-        batch = typed_batch(Columns.of_rows(accounts.rows(document, now)[table.name], table.types), table)
-        unchanged = _settings(batch.to_pylist()) == _settings(_latest(account))
+        columns = Columns.of_rows(accounts.rows(document, now)[table.name], table.types)
+        batch = typed_batch(table.policy.apply(columns) if table.policy else columns, table)
+        unchanged = _settings(batch.to_pylist()) == _settings(_latest(account, table))
         state = SyncState(table.name, "", synced_through=now, complete=True, run_id=context.run.run_id)
         yield dg.Output(Extract(table, [] if unchanged else [batch], states=(state,)), output_name=table.name)
 
     return [account_history]
 
 
-def _latest(account: KlaviyoAccount) -> list[Row]:
+def _latest(account: KlaviyoAccount, table: Table) -> list[Row]:
     """Return the newest row of each account."""
-    names = list(ACCOUNT_HISTORY.types)
-    rows = [dict(zip(names, row, strict=True)) for row in account.warehouse.rows(ACCOUNT_HISTORY.name, names)]
+    names = list(table.types)
+    rows = [dict(zip(names, row, strict=True)) for row in account.warehouse.rows(table.name, names)]
     return list({row["id"]: row for row in sorted(rows, key=lambda row: row["observed_at"])}.values())
 
 

@@ -11,15 +11,27 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from klaviyo_assets.api import NotPermitted, Page, attribute_times, between, read_windows, strictly_between
+from klaviyo_assets.api import (
+    NotPermitted,
+    Page,
+    all_of,
+    attribute_times,
+    between,
+    has,
+    read_windows,
+    strictly_between,
+)
 from klaviyo_assets.assets.due import is_incremental, is_unread_only
+from klaviyo_assets.assets.fields import asks_for_subscriptions
 from klaviyo_assets.assets.progress import Progress
 from klaviyo_assets.assets.ranges import REREAD, ReadRange, plan, sync_back_to
 from klaviyo_assets.assets.snapshots import skip_or_raise
 from klaviyo_assets.assets.specs import asset_out, table_spec
+from klaviyo_assets.privacy import ColumnPolicy
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables import events, exclusions, metrics, profiles
+from klaviyo_assets.tables.packing import packed
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.extract import Extract, Scope, SyncState
@@ -43,7 +55,7 @@ class ReadConfig(dg.Config):
 
 Batch = Mapping[str, Columns]
 """Output name -> the columns that a page gives: tables, and `ids` for the keys that the page spoke of."""
-ReadRows = Callable[[KlaviyoAccount, ReadRange, Progress, logging.Logger], Iterator[Batch]]
+ReadRows = Callable[[Settings, KlaviyoAccount, ReadRange, Progress, logging.Logger], Iterator[Batch]]
 
 IDS = TableSpec(name="ids", columns=(Column("id", Type.TEXT),), primary_key=("id",))
 
@@ -59,7 +71,11 @@ def build_incremental(settings: Settings) -> list[dg.AssetsDefinition]:
         ((events.EVENT,), read_events),
         ((profiles.PERSON, *exclusions.TABLES), read_profiles),
     )
-    return [_incremental(settings, days, tables, read) for tables, read in families if settings.enabled(tables[0])]
+    return [
+        _incremental(settings, days, [settings.table(table) for table in tables], read)
+        for tables, read in families
+        if settings.enabled(tables[0])
+    ]
 
 
 def _incremental(
@@ -116,7 +132,7 @@ def _incremental(
         with ExitStack() as stack:
             writers = {spec.name: SpoolWriter(spec, stack.enter_context(temporary_spool())) for spec in (*chosen, IDS)}
             try:
-                batches = read(account, read_range, Progress(main.name, context.log), context.log)
+                batches = read(settings, account, read_range, Progress(main.name, context.log), context.log)
                 for batch in without_pauses(batches):
                     for name, columns in batch.items():
                         if name in writers:
@@ -204,53 +220,68 @@ def _extract(
     return Extract(table, spool=writer.spool, scope=scope, states=states, metadata=lambda: described)
 
 
-def read_events(account: KlaviyoAccount, chosen: ReadRange, report: Progress, log: logging.Logger) -> Iterator[Batch]:
+def read_events(
+    settings: Settings, account: KlaviyoAccount, chosen: ReadRange, report: Progress, log: logging.Logger
+) -> Iterator[Batch]:
     """Read the events of a range. Their times have whole seconds, so half-open windows fit exactly."""
     client = account.client
+    policy = settings.masking.policy(events.EVENT)
     names: dict[str, str] = {}
     try:
-        for page in client.pages("get_metrics", "/metrics"):
+        for page in client.pages("get_metrics", "/metrics") if not policy.blocks("type") else ():
             names |= metrics.names(page.json())
     except NotPermitted as error:
         log.warning(f"The type of events will be NULL: {error}")
     context = events.EventContext(names, dict(account.warehouse.rows("campaign_message", ("id", "campaign_id"))))
 
+    only_active = settings.only_active_profiles
+
     def fetch(start: dt.datetime, end: dt.datetime | None) -> Iterator[Page]:
-        parameters: dict[str, str | int] = {
-            "filter": between("datetime", start, end),
+        parameters: dict[str, str | int | None] = {
+            "filter": all_of(between("datetime", start, end), has("profile") if only_active else None),
             "sort": "datetime",
-            "include": "attributions",
+            "include": None if policy.blocks(events.ATTRIBUTION) else "attributions",
             "page[size]": 1000,
         }
         return client.pages("get_events", "/events", parameters)
 
     for page in _windows(account, chosen, fetch, attribute_times("datetime"), report):
-        yield {"event": events.columns(page.content, context)}
+        yield {"event": _packed(policy, events.columns(page.content, context), page)}
 
 
-def read_profiles(account: KlaviyoAccount, chosen: ReadRange, report: Progress, log: logging.Logger) -> Iterator[Batch]:
+def read_profiles(
+    settings: Settings, account: KlaviyoAccount, chosen: ReadRange, report: Progress, log: logging.Logger
+) -> Iterator[Batch]:
     """Read the profiles that were updated in a range.
 
     The API has only strict bounds, so windows are a second wider on both sides; what comes twice is matched by key.
     """
+    policy = settings.masking.policy(profiles.PERSON)
+    subscriptions = "subscriptions" if asks_for_subscriptions(settings) else None
 
     def fetch(start: dt.datetime, end: dt.datetime | None) -> Iterator[Page]:
-        parameters: dict[str, str | int] = {
+        parameters: dict[str, str | int | None] = {
             "filter": strictly_between("updated", start, end),
             "sort": "updated",
-            "additional-fields[profile]": "subscriptions",
+            "additional-fields[profile]": subscriptions,
             "page[size]": 100,
         }
         return account.client.pages("get_profiles", "/profiles", parameters)
 
     for page in _windows(account, chosen, fetch, attribute_times("updated"), report):
-        persons = profiles.columns(page.content)
+        persons = _packed(policy, profiles.columns(page.content), page)
         rows = exclusions.rows(page.json())
         yield {
             "person": persons,
             **{table.name: Columns.of_rows(rows[table.name], table.types) for table in exclusions.TABLES},
             IDS.name: Columns(persons.rows, {"id": persons.declared["id"]}),
         }
+
+
+def _packed(policy: ColumnPolicy, columns: Columns, page: Page) -> Columns:
+    if policy.packing is None or not policy.packs:
+        return columns
+    return packed(columns, page.content, policy.packing, policy.packed)
 
 
 def _windows(

@@ -61,7 +61,7 @@ def build_memberships(settings: Settings) -> list[dg.AssetsDefinition]:
 
 
 def _memberships(settings: Settings, group: Group) -> dg.AssetsDefinition:
-    table = group.table
+    table = settings.table(group.table)
 
     @dg.multi_asset(
         name=f"{settings.name}__{table.name}",

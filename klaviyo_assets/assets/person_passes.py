@@ -41,7 +41,7 @@ def build_person_passes(settings: Settings) -> list[dg.AssetsDefinition]:
     if not settings.enabled(PERSON):
         return []
     passes = [_sweep(settings)]
-    if settings.predictive_analytics != "off":
+    if settings.predictive_analytics != "off" and any(ANALYTICS in name for name in settings.table(PERSON).types):
         passes.append(_predictions(settings))
     return passes
 
@@ -79,13 +79,13 @@ def _sweep(settings: Settings) -> dg.AssetsDefinition:
             writer.close()
             state = SyncState(PERSON.name, SWEEP, synced_through=now, complete=True, run_id=context.run.run_id)
             sweep = Sweep(
-                PERSON,
+                settings.table(PERSON),
                 spool,
                 began=began,
                 created="created",
                 created_before=now,
                 still_there=lambda ids: _still_there(account, ids),
-                children=((GLOBAL_EXCLUSION, "person_id"), (LIST_EXCLUSION, "id")),
+                children=((settings.table(GLOBAL_EXCLUSION), "person_id"), (settings.table(LIST_EXCLUSION), "id")),
                 accept_shrink=config.accept_shrink,
                 states=(state,),
                 metadata=use,
@@ -96,6 +96,7 @@ def _sweep(settings: Settings) -> dg.AssetsDefinition:
 
 
 def _predictions(settings: Settings) -> dg.AssetsDefinition:
+    person = settings.table(PERSON)
     spec = pass_spec(
         settings,
         "person_predictions",
@@ -119,7 +120,7 @@ def _predictions(settings: Settings) -> dg.AssetsDefinition:
             "fields[profile]": "created,predictive_analytics",
         }
         with temporary_spool() as spool:
-            writer = SpoolWriter(PERSON, spool)
+            writer = SpoolWriter(person, spool)
             report = Progress("person_predictions", context.log)
             try:
                 pages = _all_profiles(account, wanted, report)
@@ -132,7 +133,7 @@ def _predictions(settings: Settings) -> dg.AssetsDefinition:
                 return
             writer.close()
             state = SyncState(PERSON.name, PREDICTIONS, synced_through=began, complete=True, run_id=context.run.run_id)
-            extract = Extract(PERSON, spool=spool, patch=True, states=(state,), metadata=use)
+            extract = Extract(person, spool=spool, patch=True, states=(state,), metadata=use)
             yield dg.Output(extract, output_name="person_predictions")
 
     return person_predictions

@@ -14,6 +14,7 @@ from klaviyo_assets.assets.history import DayRange
 from klaviyo_assets.assets.ranges import DAY, first_whole_day, midnight
 from klaviyo_assets.assets.snapshots import SnapshotConfig, skip_or_raise
 from klaviyo_assets.assets.specs import progress_spec, table_key
+from klaviyo_assets.privacy import Action
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables import metrics
@@ -52,6 +53,7 @@ class Difference:
 
 def build_reconciliation(settings: Settings) -> dg.AssetsDefinition:
     """Return the asset."""
+    shows_names = settings.masking.policy(metrics.METRIC).action("name") is Action.KEEP
     spec = progress_spec(
         settings,
         RECONCILIATION,
@@ -81,13 +83,14 @@ def build_reconciliation(settings: Settings) -> dg.AssetsDefinition:
         if known is None or known.synced_through is None:
             return
         start = first_whole_day(max(known.synced_from or _start(settings), _start(settings)))
-        # Of the latest days the daily re-read takes care: there it is normal that Klaviyo knows more.
-        end = midnight(now) - settings.reread_days * DAY
+        # Of the latest days the daily re-read takes care: there it is normal that Klaviyo knows more. The oldest day
+        # that it reads is compared all the same: from the next midnight on it reads that day no more.
+        end = midnight(now) - max(settings.reread_days - 1, 0) * DAY
         if start >= end:
             context.log.info("There is nothing to compare yet: the days before the daily re-read have not been read.")
             return
         try:
-            names, theirs = klaviyo_counts(account.client, start, end, context)
+            names, theirs = klaviyo_counts(account.client, start, end, context, show_names=shows_names)
         except NotPermitted as error:
             skip_or_raise(settings, context, error, [EVENT])
             return
@@ -95,6 +98,8 @@ def build_reconciliation(settings: Settings) -> dg.AssetsDefinition:
         before = context.instance.get_latest_materialization_event(table_key(settings, RECONCILIATION))
         metadata = before.asset_materialization.metadata if before and before.asset_materialization else {}
         found = compare(theirs, ours, _remembered(metadata))
+        # Klaviyo's own numbers count the events of deleted profiles too: that it knows more is no reason to read again.
+        wrong = [each for each in found if not settings.only_active_profiles or each.warehouse > each.klaviyo]
         state = SyncState(EVENT.name, RECONCILIATION, synced_through=now, complete=True, run_id=context.run.run_id)
         account.warehouse.remember(state, synced_at=dt.datetime.now(dt.UTC))
         yield dg.MaterializeResult(
@@ -105,7 +110,7 @@ def build_reconciliation(settings: Settings) -> dg.AssetsDefinition:
                 "days_that_differ": len({difference.day for difference in found}),
                 "differences": dg.MetadataValue.md(as_table(found, names)),
                 DIFFERENCES: dg.MetadataValue.json(msgspec.to_builtins(found)),
-                RANGES: dg.MetadataValue.json([r.to_json() for r in ranges(found, settings.history_chunk_days)]),
+                RANGES: dg.MetadataValue.json([r.to_json() for r in ranges(wrong, settings.history_chunk_days)]),
             },
         )
 
@@ -113,15 +118,22 @@ def build_reconciliation(settings: Settings) -> dg.AssetsDefinition:
 
 
 def klaviyo_counts(
-    client: KlaviyoClient, start: dt.datetime, end: dt.datetime, context: dg.AssetExecutionContext
+    client: KlaviyoClient,
+    start: dt.datetime,
+    end: dt.datetime,
+    context: dg.AssetExecutionContext,
+    *,
+    show_names: bool = True,
 ) -> tuple[dict[str, str], dict[str, dict[dt.date, int]]]:
     """Return the names of the metrics by id, and by id the number of events of each day in [start, end).
 
-    A metric that Klaviyo does not aggregate is left out, with a warning. start, end: midnights, UTC.
+    A metric that Klaviyo does not aggregate is left out, with a warning. start, end: midnights, UTC. show_names: else
+    ids take the places of names.
     """
     names: dict[str, str] = {}
     for page in client.pages("get_metrics", "/metrics"):
-        names |= metrics.names(page.json())
+        for row in metrics.rows(page.json())["metric"]:
+            names[row["id"]] = (row["name"] if show_names else None) or row["id"]
     counts: dict[str, dict[dt.date, int]] = {}
     for metric in names:
         try:

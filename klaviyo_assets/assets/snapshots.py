@@ -43,7 +43,7 @@ class PublishConfig(dg.Config):
 
 def build_snapshots(settings: Settings) -> tuple[list[dg.AssetsDefinition], list[dg.AssetsDefinition]]:
     """Return the snapshots (one multi-asset a family) with a check each, and the tables that they are published to."""
-    tables = [table for table in TABLES if table.family in READS and settings.enabled(table)]
+    tables = [settings.table(table) for table in TABLES if table.family in READS and settings.enabled(table)]
     families = {
         family: [table for table in tables if table.family == family]
         for family in dict.fromkeys(t.family for t in tables)
@@ -115,7 +115,11 @@ def skip_or_raise(
 
 
 def _published(settings: Settings, table: Table) -> dg.AssetsDefinition:
-    dependents = tuple(other for other in TABLES if any(lookup.table == table.name for lookup in other.lookups))
+    dependents = tuple(
+        dependent
+        for dependent in map(settings.table, TABLES)
+        if any(lookup.table == table.name for lookup in dependent.lookups)
+    )
 
     @dg.multi_asset(
         name=f"{settings.name}__{table.name}",

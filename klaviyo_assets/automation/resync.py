@@ -1,13 +1,12 @@
 """The job that has tables imported anew."""
 
-import datetime as dt
 from collections.abc import Collection
 
 import dagster as dg
 from pydantic import Field
 
 from klaviyo_assets.assets.specs import table_key
-from klaviyo_assets.automation.running import run_in_progress
+from klaviyo_assets.automation.running import machine_time, run_in_progress
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.catalogue import TABLES
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
@@ -28,9 +27,9 @@ def build_resync(settings: Settings, *, others: Collection[str]) -> dg.JobDefini
 
     @dg.op(name=f"{settings.name}__forget", required_resource_keys={warehouse_key}, out=dg.Out(dg.Nothing))
     def forget(context: dg.OpExecutionContext, config: ResyncConfig) -> None:
-        tables = chosen(config)
+        tables = chosen(config.confirm, CONFIRMATION, config.tables)
         assets = [table_key(settings, table.name) for table in TABLES]
-        running = run_in_progress(context.instance, others, dt.datetime.now(dt.UTC), assets=assets)
+        running = run_in_progress(context.instance, others, machine_time(), assets=assets)
         if running:
             raise dg.Failure(
                 f"Run {running.run_id} of {running.job_name} has not ended. Wait for it, or cancel it.",
@@ -51,15 +50,15 @@ def build_resync(settings: Settings, *, others: Collection[str]) -> dg.JobDefini
     return resync
 
 
-def chosen(config: ResyncConfig) -> list[str]:
-    """Return the tables whose states are to be forgotten; raises dagster.Failure unless the user means it."""
-    if config.confirm != CONFIRMATION:
+def chosen(confirmed: str, confirmation: str, tables: list[str]) -> list[str]:
+    """Return the chosen tables, all if none is chosen; raises dagster.Failure unless the user means it."""
+    if confirmed != confirmation:
         raise dg.Failure(
-            f"Nothing was forgotten: set `confirm: {CONFIRMATION}` in the run's config if you mean it.",
+            f"Nothing was changed: set `confirm: {confirmation}` in the run's config if you mean it.",
             allow_retries=False,
         )
     known = [table.name for table in TABLES]
-    unknown = sorted(set(config.tables) - set(known))
+    unknown = sorted(set(tables) - set(known))
     if unknown:
         raise dg.Failure(f"There is no table {', '.join(unknown)}.", allow_retries=False)
-    return config.tables or known
+    return tables or known

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import dagster as dg
+
+Clock = Callable[[], dt.datetime]
+"""Tells the time, aware: that of this machine, with which Dagster's log is written."""
 
 LONGEST = dt.timedelta(hours=12)
 """How long a run may take: Dagster's run monitoring ends it, and nothing waits for it any longer."""
@@ -19,6 +22,11 @@ MAX_RUNTIME = {"dagster/max_runtime": str(int(LONGEST.total_seconds()))}
 
 _WAITING = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED)
 _BEGUN = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
+
+
+def machine_time() -> dt.datetime:
+    """Return this machine's time, in UTC."""
+    return dt.datetime.now(dt.UTC)
 
 
 ASSET_JOB = "__ASSET_JOB"

@@ -9,16 +9,19 @@ import dagster as dg
 
 from klaviyo_assets.assets.specs import table_key
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
-from klaviyo_assets.automation.running import MAX_RUNTIME, run_in_progress
+from klaviyo_assets.automation.running import MAX_RUNTIME, Clock, machine_time, run_in_progress
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.events import EVENT
 from klaviyo_assets.tables.profiles import PERSON
 
 
-def build_schedule(settings: Settings, sync: dg.UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
+def build_schedule(
+    settings: Settings, sync: dg.UnresolvedAssetJobDefinition, clock: Clock = machine_time
+) -> dg.ScheduleDefinition:
     """Return `klaviyo_sync_schedule`, stopped until the user starts it.
 
     It asks Dagster's event log where to begin, and never opens the warehouse: that belongs to the runs.
+    clock: tells how long a run has been silent. (A tick may be evaluated long after the time that it stands for.)
     """
 
     @dg.schedule(
@@ -32,7 +35,7 @@ def build_schedule(settings: Settings, sync: dg.UnresolvedAssetJobDefinition) ->
     )
     def sync_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         now = context.scheduled_execution_time.astimezone(dt.UTC)
-        running = run_in_progress(context.instance, [sync.name], now)
+        running = run_in_progress(context.instance, [sync.name], clock())
         if running:
             return dg.SkipReason(f"Run {running.run_id} of {sync.name} has not ended.")
         today = now.date()

@@ -14,7 +14,7 @@ from klaviyo_assets.assets.history import HISTORY, NEXT_RANGE, DayRange
 from klaviyo_assets.assets.reconciliation import RANGES, RECONCILIATION
 from klaviyo_assets.assets.specs import table_key
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
-from klaviyo_assets.automation.running import MAX_RUNTIME, run_in_progress
+from klaviyo_assets.automation.running import MAX_RUNTIME, Clock, machine_time, run_in_progress
 from klaviyo_assets.settings import Settings
 
 EVERY = dt.timedelta(minutes=1)
@@ -26,11 +26,13 @@ def build_sensor(
     backfill: dg.UnresolvedAssetJobDefinition,
     others: Collection[str],
     incremental: Sequence[dg.AssetsDefinition],
+    clock: Clock = machine_time,
 ) -> dg.SensorDefinition:
     """Return `klaviyo_backfill_sensor`, stopped until the user starts it.
 
     It reads what the assets `history` and `event_reconciliation` last said, asks neither the warehouse nor Klaviyo,
     and requests one run at a time. others: jobs that it waits for. incremental: event and person.
+    clock: tells how long a run has been silent.
     """
     keys = {key for asset in incremental for key in asset.keys}
     history_key, reconciliation_key = (table_key(settings, name) for name in (HISTORY, RECONCILIATION))
@@ -45,7 +47,7 @@ def build_sensor(
     )
     def backfill_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         instance = context.instance
-        running = run_in_progress(instance, [backfill.name, *others], dt.datetime.now(dt.UTC), assets=keys)
+        running = run_in_progress(instance, [backfill.name, *others], clock(), assets=keys)
         if running:
             return _skip(context, f"Run {running.run_id} of {running.job_name} has not ended.")
         compared = _latest(instance, reconciliation_key)

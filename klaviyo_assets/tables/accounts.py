@@ -47,7 +47,7 @@ _ADDRESS = "contact_information_street_address_"
 def rows(document: Mapping[str, Any], observed_at: dt.datetime) -> Rows:
     """Return the rows of ACCOUNT_HISTORY. observed_at: when the account was read, with its time zone."""
     found = (
-        row_of(account, ACCOUNT_HISTORY.types, _PATHS) | {"observed_at": observed_at} for account in resources(document)
+        row_of(account, ACCOUNT_HISTORY.types, FIELDS) | {"observed_at": observed_at} for account in resources(document)
     )
     return {"account_history": latest(found, "id", "observed_at")}
 
@@ -58,4 +58,5 @@ def _path(column: str) -> str:
     return f"contact_information.{column.removeprefix(_CONTACT)}" if column.startswith(_CONTACT) else column
 
 
-_PATHS = {column: _path(column) for column in ACCOUNT_HISTORY.types}
+FIELDS = {column: _path(column) for column in ACCOUNT_HISTORY.types if column not in ACCOUNT_HISTORY.primary_key}
+"""Column -> where its value is in the API's attributes."""

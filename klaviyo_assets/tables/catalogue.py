@@ -45,6 +45,43 @@ TABLES: tuple[Table, ...] = tuple(
     for table in module.TABLES
 )
 
+FIRST_TABLES = frozenset(
+    [
+        "account_history",
+        "campaign",
+        "campaign_list",
+        "campaign_message",
+        "campaign_message_send_time",
+        "campaign_tag",
+        "campaign_tracking_utm_param",
+        "coupon",
+        "coupon_code",
+        "email_template",
+        "event",
+        "flow",
+        "flow_action",
+        "flow_action_tracking_utm_param",
+        "flow_message",
+        "flow_tag",
+        "form",
+        "form_version",
+        "global_exclusion",
+        "integration",
+        "list",
+        "list_exclusion",
+        "list_person",
+        "list_tag",
+        "metric",
+        "person",
+        "segment",
+        "segment_person",
+        "segment_tag",
+        "tag_group",
+        "tags",
+    ]
+)
+"""Tables that are on where the user does not want new ones: those of the first version, and no table that is added."""
+
 _BY_NAME = {table.name: table for table in TABLES}
 
 

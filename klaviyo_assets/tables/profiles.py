@@ -91,6 +91,13 @@ _ATTRIBUTES = tuple(
     if name != "id" and name not in _LOCATION and not name.startswith((ANALYTICS, EMAIL, SMS))
 )
 
+FIELDS = {
+    **{name: name for name in _ATTRIBUTES},
+    **{column: f"location.{name}" for column, name in _LOCATION.items()},
+    **{name: "subscriptions" for name in PERSON.types if name.startswith((EMAIL, SMS))},
+}
+"""Column -> the field of a profile that it comes from; predictive analytics are asked for by a pass of their own."""
+
 
 class _Channel(Struct):
     marketing: dict[str, Any] | None = None

@@ -23,6 +23,8 @@ from klaviyo_assets.warehouse.errors import DiskFull, SnapshotMissing, Warehouse
 from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope, Sweep, SyncState
 from klaviyo_assets.warehouse.inspection import Inspection, inspect
 from klaviyo_assets.warehouse.loading import LoadResult, Transaction, check_shrink
+from klaviyo_assets.warehouse.new_file import copy_to_new_file
+from klaviyo_assets.warehouse.rewriting import find_old_values, rewrite
 from klaviyo_assets.warehouse.schema import DELETED, ForeignKey, TableSpec
 from klaviyo_assets.warehouse.spool import Spool, temporary_spool
 from klaviyo_assets.warehouse.sql import quote, same_key
@@ -71,11 +73,20 @@ class DuckDBWarehouse(DuckDBResource):
         """Upsert a spool's rows by primary key and store the states, in one transaction."""
         with self._transaction(self.schema_name, synced_at) as transaction:
             transaction.ensure(spec)
-            added, widened, overflow = transaction.fit(spec, spool, self.max_dynamic_columns)
-            result = transaction.upsert(spec, spool, scope=scope, guard=guard)
+            left_out = transaction.left_out(spec, spool)
+            added, widened, overflow = transaction.fit(spec, spool, left_out, self.max_dynamic_columns)
+            result = transaction.upsert(spec, spool, scope=scope, guard=guard, overflow=overflow)
             for state in states:
                 transaction.write_state(state)
-        return replace(result, columns_added=tuple(added), columns_widened=tuple(widened), overflow=overflow)
+            old = find_old_values(transaction, spec)
+        return replace(
+            result,
+            columns_added=tuple(added),
+            columns_widened=tuple(widened),
+            overflow=overflow,
+            columns_left_out=left_out,
+            columns_with_old_values=old,
+        )
 
     def patch(
         self, spec: TableSpec, spool: Spool, *, synced_at: dt.datetime, states: Sequence[SyncState] = ()
@@ -166,7 +177,37 @@ class DuckDBWarehouse(DuckDBResource):
                     run_id=run_id,
                 )
             )
-        return replace(result, corrected=corrected)
+            old = find_old_values(transaction, spec)
+        return replace(result, corrected=corrected, columns_with_old_values=old)
+
+    def rewrite(self, specs: Sequence[TableSpec]) -> dict[str, list[str]]:
+        """Remove and hash the values of blocked and hashed columns, here and in the staging copies, in one transaction.
+
+        Returns table -> what was done, in words; tables with nothing to do are not in it.
+        """
+        if not self._exists():
+            return {}
+        done: dict[str, list[str]] = {}
+        with self._transaction(self.schema_name, dt.datetime.now(dt.UTC)) as transaction:
+            staging = replace(transaction, schema=self.staging_schema)
+            for spec in specs:
+                for place, suffix in ((transaction, ""), (staging, " (staging)")):
+                    if found := rewrite(place, spec):
+                        done[spec.name + suffix] = found
+                find_old_values(transaction, spec)
+        return done
+
+    def copy_to_new_file(self) -> str:
+        """Replace the database file by a copy of it, without what it once held; return what was done, in words."""
+        if ":" in self.database:
+            return f"{self.database} is no file of this machine: it was not copied to a new one."
+        if not self._exists():
+            return "There is no database yet."
+        file = Path(self.database)
+        before = file.stat().st_size
+        with self.connect() as connection:
+            copy_to_new_file(connection, file)
+        return f"{self.database} was copied to a new file: {before:,} bytes before, {file.stat().st_size:,} now."
 
     def try_to_write(self) -> None:
         """Raise what a load would raise, if the warehouse can't be written; change nothing."""

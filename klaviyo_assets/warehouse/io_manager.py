@@ -2,7 +2,7 @@
 
 import datetime as dt
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -58,6 +58,7 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
                     result = self._load(obj, spool, synced_at)
                     extra = {"spool_bytes": spool.bytes, **obj.metadata()}
         seconds = round(time.monotonic() - began, 3)
+        _warn(context, result)
         context.add_output_metadata({**_metadata(result), **extra, "seconds": seconds})
         if result.overflow:
             context.log.warning(
@@ -113,6 +114,22 @@ def _run_start(context: dg.OutputContext) -> dt.datetime:
     return dt.datetime.fromtimestamp(start, dt.UTC) if start else dt.datetime.now(dt.UTC)
 
 
+def _warn(context: dg.OutputContext, result: LoadResult) -> None:
+    table = context.asset_key.to_user_string()
+    if result.columns_left_out:
+        context.log.warning(f"{table}: columns that it does not take were left out: {_list(result.columns_left_out)}.")
+    if result.columns_with_old_values:
+        context.log.warning(
+            f"{table}: values from before they were blocked or hashed are still in these columns: "
+            f"{_list(result.columns_with_old_values)}. They stay until the rewrite job removes or hashes them."
+        )
+
+
+def _list(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:20])
+    return f"{shown} and {len(names) - 20:,} more" if len(names) > 20 else shown
+
+
 def _metadata(result: LoadResult) -> dict[str, Any]:
     described: dict[str, Any] = {
         "dagster/row_count": result.row_count,
@@ -128,6 +145,10 @@ def _metadata(result: LoadResult) -> dict[str, Any]:
         described["widened_columns"] = dg.MetadataValue.json(sorted(result.columns_widened))
     if result.overflow:
         described["columns_in_overflow"] = dg.MetadataValue.json(sorted(result.overflow))
+    if result.columns_left_out:
+        described["columns_left_out"] = dg.MetadataValue.json(list(result.columns_left_out))
+    if result.columns_with_old_values:
+        described["columns_with_old_values"] = dg.MetadataValue.json(list(result.columns_with_old_values))
     if result.older:
         described["rows_older_than_table"] = result.older
     if result.corrected:

@@ -7,7 +7,8 @@ the same transaction. Rows are matched by delete and insert, not by MERGE, which
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,6 +18,7 @@ import duckdb
 from klaviyo_assets.warehouse.batches import EXACT_IN_DOUBLE, widen
 from klaviyo_assets.warehouse.errors import SuspiciousSnapshot, WarehouseError
 from klaviyo_assets.warehouse.extract import Scope, Sweep, SyncState
+from klaviyo_assets.warehouse.rewriting import sql_function
 from klaviyo_assets.warehouse.schema import DELETED, SYNCED, SYSTEM_COLUMNS, Lookup, TableSpec, Type
 from klaviyo_assets.warehouse.spool import Spool
 from klaviyo_assets.warehouse.sql import TYPE_NAMES, columns, convert, json_object, literal, quote, same_key, type_of
@@ -44,6 +46,8 @@ class LoadResult:
     rows: rows that came, duplicates removed. row_count: rows in the table afterwards, deleted ones included.
     older: rows that were not written because the table holds a newer version of them.
     overflow: names of appearing columns that the table has no room for.
+    columns_left_out: columns that came and that the table does not take.
+    columns_with_old_values: blocked or hashed columns that hold values from before they were.
     """
 
     rows: int
@@ -56,6 +60,8 @@ class LoadResult:
     columns_added: tuple[str, ...] = ()
     columns_widened: tuple[str, ...] = ()
     overflow: tuple[str, ...] = ()
+    columns_left_out: tuple[str, ...] = ()
+    columns_with_old_values: tuple[str, ...] = ()
 
 
 @dataclass
@@ -106,7 +112,10 @@ class Transaction:
         self.sql(f"CREATE TABLE IF NOT EXISTS {self.table(name)} ({ddl})")
 
     def ensure(self, spec: TableSpec) -> None:
-        """Create the schema and the table, or add the declared columns that an existing table lacks."""
+        """Create the schema and the table; of an existing one, add the declared columns that it lacks.
+
+        A declared TEXT column that has another type becomes text: it may be hashed by now.
+        """
         self.create_schema()
         declared = spec.types | {column.name: column.type for column in SYSTEM_COLUMNS}
         self.create(spec.name, declared)
@@ -114,15 +123,32 @@ class Transaction:
         for name, kind in declared.items():
             if name not in existing:
                 self._add_column(spec.name, name, kind)
+            elif kind is Type.TEXT:
+                self._widen(spec.name, name, existing[name], kind)
+
+    def _widen(self, table: str, name: str, existing: Type, target: Type) -> None:
+        if existing is not target:
+            self.sql(
+                f"ALTER TABLE {self.table(table)} ALTER COLUMN {quote(name)} "
+                f"SET DATA TYPE {TYPE_NAMES[target]} USING {convert(quote(name), existing, target)}"
+            )
+
+    def left_out(self, spec: TableSpec, spool: Spool) -> tuple[str, ...]:
+        """Return the spool's columns that the table does not take: it takes all of the first rows."""
+        if spec.takes_new_columns or not self.sql(f"SELECT 1 FROM {self.table(spec.name)} LIMIT 1"):
+            return ()
+        existing = self.column_types(spec.name)
+        return tuple(sorted({name for file in spool.files for name in file.types} - existing.keys()))
 
     def _add_column(self, table: str, name: str, kind: Type) -> None:
         self.sql(f"ALTER TABLE {self.table(table)} ADD COLUMN {quote(name)} {TYPE_NAMES[kind]}")
 
     def fit(
-        self, spec: TableSpec, spool: Spool, most: int | None = None
+        self, spec: TableSpec, spool: Spool, left_out: Collection[str] = (), most: int | None = None
     ) -> tuple[list[str], list[str], tuple[str, ...]]:
         """Add the spool's new columns to the table and widen those that are too narrow; return both.
 
+        left_out: columns that the table does not take.
         most: appearing columns that the table may have; the names of those beyond are returned too. They are not added
             but go to the table's overflow column. A column that the table has stays one.
         """
@@ -130,7 +156,8 @@ class Transaction:
         incoming: dict[str, set[Type]] = {}
         for file in spool.files:
             for name, kind in file.types.items():
-                incoming.setdefault(name, set()).add(kind)
+                if name not in left_out:
+                    incoming.setdefault(name, set()).add(kind)
         overflow = self._overflow(spec, existing, incoming, most)
         if overflow and spec.overflow and spec.overflow not in existing:
             self._add_column(spec.name, spec.overflow, Type.JSON)
@@ -143,11 +170,7 @@ class Transaction:
                 self._add_column(spec.name, name, target)
                 added.append(name)
             elif target != existing[name]:
-                using = convert(quote(name), existing[name], target)
-                self.sql(
-                    f"ALTER TABLE {self.table(spec.name)} ALTER COLUMN {quote(name)} "
-                    f"SET DATA TYPE {TYPE_NAMES[target]} USING {using}"
-                )
+                self._widen(spec.name, name, existing[name], target)
                 widened.append(name)
         return added, widened, overflow
 
@@ -185,14 +208,16 @@ class Transaction:
         *,
         scope: Scope | None = None,
         guard: float | None = None,
+        overflow: Collection[str] = (),
     ) -> LoadResult:
         """Write rows by primary key, flag what vanished from `scope`; the table exists and fits.
 
         source: a spool, or the quoted name of a relation with the table's columns.
         guard: share of the scope's live rows that may vanish; more raises SuspiciousSnapshot. None: any.
+        overflow: columns of the spool whose values go to the overflow column.
         """
         types = self.column_types(spec.name)
-        staged = self._stage(spec, source, types)
+        staged = self._stage(spec, source, types, overflow)
         self._deduplicate(spec)
         self._check_keys(spec)
         rows = self.value(f"SELECT count(*) FROM {_STAGE}")
@@ -240,7 +265,9 @@ class Transaction:
         """Columns that a row fills by being there: appearing ones are NULL where the row has none."""
         return {name for name in types if spec.dynamic and name.startswith(spec.dynamic)} - set(spec.types)
 
-    def _stage(self, spec: TableSpec, source: Spool | str, types: dict[str, Type]) -> set[str]:
+    def _stage(
+        self, spec: TableSpec, source: Spool | str, types: dict[str, Type], overflow: Collection[str] = ()
+    ) -> set[str]:
         """Fill the stage, converting to the table's types; return the columns that came."""
         ddl = ", ".join(f"{quote(name)} {TYPE_NAMES[kind]}" for name, kind in types.items())
         self.sql(f"CREATE TEMP TABLE {_STAGE} ({ddl}, {_ORDER} BIGINT)")
@@ -254,9 +281,9 @@ class Transaction:
             values = {
                 name: convert(quote(name), kind, types[name]) for name, kind in file.types.items() if name in types
             }
-            overflow = {name: kind for name, kind in file.types.items() if name not in types}
-            if overflow and spec.overflow:
-                values[spec.overflow] = json_object(overflow)
+            beyond = {name: kind for name, kind in file.types.items() if name in overflow}
+            if beyond and spec.overflow:
+                values[spec.overflow] = json_object(beyond)
             self.sql(
                 f"INSERT INTO {_STAGE} ({columns(values)}, {_ORDER}) "
                 f"SELECT {', '.join(values.values())}, {number << 32} + file_row_number FROM {_parquet(file.path)}"
@@ -382,16 +409,25 @@ class Transaction:
     # Lookups
 
     def correct(self, dependent: TableSpec, lookup: Lookup) -> int:
-        """Update the rows of `dependent` whose looked-up column differs from the table it repeats."""
+        """Update the rows of `dependent` whose looked-up column differs from the table it repeats.
+
+        Where `dependent` holds digests, the other table's values are hashed to compare (a digest stays what it is).
+        """
         if not self.column_types(dependent.name) or not self.column_types(lookup.table):
             return 0
-        corrected: int = self.value(
-            f"UPDATE {self.table(dependent.name)} AS own SET {quote(lookup.column)} = other.{quote(lookup.value)}, "
-            f"{quote(SYNCED.name)} = ? FROM {self.table(lookup.table)} AS other "
-            f"WHERE own.{quote(lookup.on)} = other.{quote(lookup.key)} AND other.{quote(lookup.value)} IS NOT NULL "
-            f"AND own.{quote(lookup.column)} IS DISTINCT FROM other.{quote(lookup.value)}",
-            [self.synced_at],
-        )
+        key, value, policy = quote(lookup.key), quote(lookup.value), dependent.policy
+        with ExitStack() as stack:
+            if policy and (policy.hashes(lookup.on) or policy.hashes(lookup.column)):
+                digest = stack.enter_context(sql_function(self, policy.digest, Type.TEXT))
+                key = f"{digest}({key})" if policy.hashes(lookup.on) else key
+                value = f"{digest}({value})" if policy.hashes(lookup.column) else value
+            corrected: int = self.value(
+                f"UPDATE {self.table(dependent.name)} AS own SET {quote(lookup.column)} = other.value, "
+                f"{quote(SYNCED.name)} = ? FROM (SELECT {key} AS key, {value} AS value "
+                f"FROM {self.table(lookup.table)}) AS other WHERE own.{quote(lookup.on)} = other.key "
+                f"AND other.value IS NOT NULL AND own.{quote(lookup.column)} IS DISTINCT FROM other.value",
+                [self.synced_at],
+            )
         return corrected
 
     # State
@@ -426,10 +462,13 @@ class Transaction:
             )
         }
 
-    def forget(self, tables: Sequence[str]) -> None:
-        """Remove the states of tables, all scopes."""
+    def forget(self, tables: Sequence[str], scope: str | None = None) -> None:
+        """Remove the states of tables, of one scope or of all."""
         for table in tables:
-            self.sql(f'DELETE FROM {self.table(STATE_TABLE)} WHERE "table" = ?', [table])
+            self.sql(
+                f'DELETE FROM {self.table(STATE_TABLE)} WHERE "table" = ? AND scope = coalesce(?, scope)',
+                [table, scope],
+            )
 
     def ensure_state(self) -> None:
         """Create `_sync_state` if it is not there."""

@@ -9,6 +9,8 @@ import enum
 from dataclasses import dataclass
 from functools import cached_property
 
+from klaviyo_assets.warehouse.policy import Policy
+
 
 class Type(enum.StrEnum):
     """The column types that every supported warehouse has.
@@ -72,6 +74,8 @@ class TableSpec:
     partitioned_by: the TIMESTAMP column whose UTC day is the row's partition, or None.
     dynamic: prefix of the columns that appear by themselves (`property_`), or None.
     lookups: columns that repeat another table's column.
+    policy: which columns are not written, and which as digests. It is applied where rows are spooled.
+    takes_new_columns: whether columns that appear are added once the table has rows.
     """
 
     name: str
@@ -83,6 +87,8 @@ class TableSpec:
     partitioned_by: str | None = None
     dynamic: str | None = None
     lookups: tuple[Lookup, ...] = ()
+    policy: Policy | None = None
+    takes_new_columns: bool = True
 
     def __post_init__(self) -> None:
         names = [column.name for column in self.columns]

@@ -85,6 +85,8 @@ class SpoolWriter:
     def add(self, columns: Columns) -> None:
         """Take columns; they are spooled once there are enough of them."""
         if columns.rows:
+            if self._spec.policy:
+                columns = self._spec.policy.apply(columns)
             self._waiting.append(columns)
             self._rows += columns.rows
         if self._rows >= BATCH_ROWS:

@@ -32,7 +32,8 @@ class Daemon:
     run_keys: set[str] = field(default_factory=set)
 
     def tick(self, after: dt.timedelta = dt.timedelta(0)) -> dg.RunRequest | str:
-        """Evaluate the schedule; return the request or why there is none."""
+        """Evaluate the schedule; return the request or why there is none. after: since anything was logged."""
+        self.klaviyo.ahead = after
         context = InMemory(None, self.klaviyo.account.clock.now() + after, None, None)
         context.given = self.klaviyo.instance
         answer = self.klaviyo.definitions.resolve_schedule_def("klaviyo_sync_schedule")(context)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import re
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -13,7 +15,7 @@ import pytest
 
 from klaviyo_assets.api import KlaviyoClient
 from klaviyo_assets.assets.due import UNREAD_ONLY
-from klaviyo_assets.assets.ranges import midnight
+from klaviyo_assets.assets.ranges import REREAD, midnight
 from klaviyo_assets.assets.reconciliation import counts_of
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.automation.schedules import cron
@@ -54,14 +56,29 @@ def daemon(project: Callable[..., Project]) -> Callable[..., Daemon]:
 
 
 def read_windows(klaviyo: Project, operation: str = "get_events") -> list[tuple[dt.datetime, dt.datetime]]:
-    """The windows of time that were asked for, in order of time; an open end is the sandbox's now."""
-    found = set()
+    """The windows of time that were asked for, in order of time, each as often as it was; an open end is the sandbox's
+    now."""
+    found = []
     for request in klaviyo.sandbox.requests.of(operation):
+        if "page[cursor]" in request.query:
+            continue
         bounds = re.findall(r"(greater|less)[a-z-]*\((?:datetime|updated),([^)]+)\)", request.query.get("filter", ""))
         if bounds:
             times = {name: dt.datetime.fromisoformat(value) for name, value in bounds}
-            found.add((times["greater"], times.get("less", request.at)))
+            found.append((times["greater"], times.get("less", request.at)))
     return sorted(found)
+
+
+def times_read(klaviyo: Project, operation: str = "get_events") -> Counter[str]:
+    """How often each whole day was asked for; profiles are asked for with bounds a second wider."""
+    second = dt.timedelta(seconds=1)
+    count: Counter[str] = Counter()
+    for start, end in read_windows(klaviyo, operation):
+        day = midnight(start + second)
+        while day + DAY <= end + second:
+            count[day.date().isoformat()] += 1
+            day += DAY
+    return count
 
 
 def deleted(klaviyo: Project, table: str) -> set[str]:
@@ -168,6 +185,35 @@ def test_late_events_and_deletes_of_the_last_days_are_found_once_a_day(daemon: C
     assert second in {row["id"] for row in stored(klaviyo.warehouse, "event")}
 
 
+def test_events_that_appear_two_days_late_land_with_the_next_daily_reread(daemon: Callable[..., Daemon]) -> None:
+    automatic = daemon(history_chunk_days=BEGAN, history_start=noon(400).date())
+    klaviyo, account = automatic.klaviyo, automatic.klaviyo.account
+    automatic.sync()
+    automatic.backfill()
+    began = replace(automatic.state("event"), synced_from=midnight(noon(400)))
+    klaviyo.warehouse.remember(began, synced_at=noon(0))  # as if nothing had been found in the year before
+    metric, happened = account.all("metric")[0].id, account.clock.now()
+    late = {
+        account.add_event(metric, happened + n * HOUR / 100, visible_at=happened + n * HOUR / 100 + 2 * DAY).id
+        for n in range(100)
+    }
+    account.clock.advance(2 * DAY)
+    automatic.sync()
+    assert automatic.state("event", REREAD).synced_through == automatic.state("event").synced_through
+    assert len(late & live_rows(klaviyo)["event"]) <= 2, "nearly none has appeared"
+    last_year = account.add_event(metric, happened - 365 * DAY, properties={"late": "by a year"})
+    day = dt.datetime.fromtimestamp(last_year.occurred_at, dt.UTC).date().isoformat()
+    for _ in range(2):  # the first of these is not the daily one
+        account.clock.advance(12 * HOUR)
+        before = len(late & live_rows(klaviyo)["event"])
+        automatic.sync()
+    assert before <= 2 and late <= live_rows(klaviyo)["event"], "100 of 100"
+    account.clock.advance(6 * DAY)
+    automatic.sync()
+    assert last_year.id not in live_rows(klaviyo)["event"] and automatic.backfill() == [(day, day)]
+    assert klaviyo.differences("event") == []
+
+
 # History
 
 
@@ -178,6 +224,8 @@ def test_history_newest_first_and_no_day_twice(daemon: Callable[..., Daemon]) ->
     automatic.sync()
     windows = read_windows(klaviyo)
     assert [start.date().isoformat() for start, _ in windows] == [klaviyo.day(-3)]
+    latest = {e.id for e in klaviyo.account.events if e.occurred_at >= midnight(noon(AGO)).timestamp() - 3 * 86_400}
+    assert {row["id"] for row in stored(klaviyo.warehouse, "event")} == latest, "today's events, and three days"
     assert automatic.history()["oldest_day_complete"] == klaviyo.day(-3)
     left = automatic.history()["days_left"]
     ranges = automatic.backfill()
@@ -189,6 +237,9 @@ def test_history_newest_first_and_no_day_twice(daemon: Callable[..., Daemon]) ->
     for operation, slack in (("get_events", dt.timedelta(0)), ("get_profiles", dt.timedelta(seconds=4))):
         windows = read_windows(klaviyo, operation)
         assert all(end <= start + slack for (_, end), (start, _) in itertools.pairwise(windows)), operation
+        read = times_read(klaviyo, operation)
+        assert set(read.values()) == {1} and klaviyo.day(-1) in read, "every day once"
+    assert times_read(klaviyo).keys() == {(first + n * DAY).isoformat() for n in range((noon(AGO).date() - first).days)}
     before = len(klaviyo.sandbox.requests)
     assert automatic.sense() == "The history is complete." and len(klaviyo.sandbox.requests) == before
 
@@ -283,13 +334,26 @@ def test_resync_imports_anew_and_flags_what_is_gone(daemon: Callable[..., Daemon
     automatic.backfill()
     assert not read_windows(klaviyo) and read_windows(klaviyo, "get_profiles"), "only person was forgotten"
 
+    readable = live_rows(klaviyo)
     assert resync(confirm="resync").success
-    assert klaviyo.warehouse.states() == {}
+    assert klaviyo.warehouse.states() == {} and live_rows(klaviyo) == readable
+    seen = []
+    klaviyo.sandbox.faults.append(lambda call: seen.append(live_rows(klaviyo)["event"]))
     automatic.sync()
+    klaviyo.sandbox.faults.clear()
+    assert seen and min(map(len, seen)) >= len(readable["event"] - gone), "the old rows stay while new ones are read"
     assert deleted(klaviyo, "event") == {id for id in gone if id == any_of_day(klaviyo, gone, -2)}
     automatic.backfill()
     assert deleted(klaviyo, "event") == gone
-    assert klaviyo.differences("event", "person") == []
+    assert deleted(klaviyo, "campaign") == {campaign} and deleted(klaviyo, "person") == {profile}
+    assert klaviyo.differences("event", "person", "campaign") == []
+
+
+def live_rows(klaviyo: Project) -> dict[str, set[str]]:
+    return {
+        table: {id for id, gone in klaviyo.warehouse.rows(table, ("id", "_fivetran_deleted")) if not gone}
+        for table in ("event", "person", "campaign")
+    }
 
 
 def test_exclusions_that_are_imported_anew_are_read_alone(daemon: Callable[..., Daemon]) -> None:
@@ -350,6 +414,8 @@ def test_days_whose_numbers_differ_are_found_and_read_again(daemon: Callable[...
     automatic.sync()
     report = automatic.metadata("event_reconciliation")
     assert report["days_that_differ"] == 2
+    first, until = automatic.state("event").synced_from, dt.date.fromisoformat(klaviyo.day(-6))
+    assert first and report["days_compared"] == (until - first.date()).days, "the day is in it that is re-read last"
     name = account.all("metric")[0].attributes["name"]
     assert re.search(rf"\| {klaviyo.day(-28)} \| {re.escape(name)} \| (\d+) \| (\d+) \|", str(report["differences"]))
     klaviyo.sandbox.requests.clear()

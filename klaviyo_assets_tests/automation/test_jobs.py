@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -19,7 +16,9 @@ import pytest
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.sandbox.generate import generate_account
 from klaviyo_assets.sandbox.server import Sandbox
+from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets_tests.automation.processes import start_job
 from klaviyo_assets_tests.conftest import Project, only
 from klaviyo_assets_tests.expected import differences, stored
 
@@ -45,24 +44,17 @@ class Deployment:
 
     def start(self, job: str, first: int | None = None, last: int = 0) -> subprocess.Popen[str]:
         """Start a run, of a range of days counted from today unless `first` is None."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("KLAVIYO_", "DAGSTER_"))}
-        command = [sys.executable, "-m", "dagster", "job", "execute", "-m", "klaviyo_assets.definitions", "-j", job]
-        if first is not None:
-            command += ["--tags", json.dumps({RANGE_START: self.day(first), RANGE_END: self.day(last)})]
-        process = subprocess.Popen(
-            command,
-            env={
-                **kept,
-                "DAGSTER_HOME": str(self.folder / "home"),
-                "KLAVIYO_API_KEY": KEY,
-                "KLAVIYO_API_URL": self.sandbox.url,
-                "KLAVIYO_DUCKDB_PATH": str(self.folder / "warehouse.duckdb"),
-                "KLAVIYO_TABLES": json.dumps(only(*TABLES)),
-            },
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+        process = start_job(
+            job,
+            home=self.folder / "home",
+            settings=Settings(
+                api_url=self.sandbox.url,
+                duckdb_path=str(self.folder / "warehouse.duckdb"),
+                tables=only(*TABLES),
+            ),
+            key=KEY,
+            tags={} if first is None else {RANGE_START: self.day(first), RANGE_END: self.day(last)},
+            folder=self.folder,
         )
         self.processes.enter_context(process)
         self.processes.callback(process.kill)

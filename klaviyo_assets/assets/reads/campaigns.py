@@ -8,6 +8,7 @@ from typing import Any
 
 from klaviyo_assets.api import NotFound, all_of, equals
 from klaviyo_assets.assets.reads.reading import BOTH_SIDES
+from klaviyo_assets.privacy import is_digest
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.tables import campaigns as campaign_tables
 from klaviyo_assets.tables.documents import (
@@ -35,6 +36,7 @@ def campaigns(account: KlaviyoAccount) -> Iterator[Rows]:
                 {
                     "filter": all_of(equals("messages.channel", channel), equals("archived", archived)),
                     "include": ["campaign-messages", "tags"],
+                    "fields[tag]": "id",
                     "sort": "id",
                     "page[size]": 100,
                 },
@@ -75,7 +77,9 @@ class MessageTemplates:
     def _unchanged(self, id: str, message: Mapping[str, Any]) -> bool:
         updated = attributes(message).get("updated_at")
         known = self._known.get(id, (None, None))[0]
-        return bool(updated and known and instant(updated) == known.replace(tzinfo=dt.UTC))
+        if not isinstance(known, dt.datetime) or is_digest(self._known[id][1]):
+            return False  # new, or one of the columns is hashed
+        return bool(updated and instant(updated) == known.replace(tzinfo=dt.UTC))
 
     def _ask(self, campaign: str) -> dict[str, str | None]:
         if campaign not in self._asked:
@@ -83,7 +87,7 @@ class MessageTemplates:
                 page = self._client.get(
                     "get_messages_for_campaign",
                     f"/campaigns/{campaign}/campaign-messages",
-                    {"include": "template", "fields[template]": "name"},
+                    {"include": "template", "fields[template]": "id"},
                 )
             except NotFound:
                 return {}  # deleted since the page was read

@@ -14,6 +14,9 @@ from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.tables import catalogs, coupons, extras, lists, metrics, segments, tags, templates
 from klaviyo_assets.tables.documents import Rows
 
+_ONLY_TAG_IDS = {"fields[tag]": "id"}
+_ONLY_PROFILE_IDS = {"fields[profile]": "id"}
+
 
 def images(account: KlaviyoAccount) -> Iterator[Rows]:
     """Read every image; a query shows either the hidden ones or the others."""
@@ -23,10 +26,14 @@ def images(account: KlaviyoAccount) -> Iterator[Rows]:
 
 READS: dict[str, Read] = {
     "metrics": collection("get_metrics", "/metrics", metrics.rows),
-    "lists": collection("get_lists", "/lists", lists.rows, include="tags", sort="id", page_size=10),
-    "segments": collection("get_segments", "/segments", segments.rows, include="tags", sort="id", page_size=10),
+    "lists": collection("get_lists", "/lists", lists.rows, include="tags", sort="id", page_size=10, **_ONLY_TAG_IDS),
+    "segments": collection(
+        "get_segments", "/segments", segments.rows, include="tags", sort="id", page_size=10, **_ONLY_TAG_IDS
+    ),
     "templates": collection("get_templates", "/templates", templates.rows, sort="id", page_size=10),
-    "tags": collection("get_tags", "/tags", tags.rows, include="tag-group", sort="id", page_size=50),
+    "tags": collection(
+        "get_tags", "/tags", tags.rows, include="tag-group", sort="id", page_size=50, **{"fields[tag-group]": "id"}
+    ),
     "tag_groups": collection("get_tag_groups", "/tag-groups", tags.groups, sort="id", page_size=25),
     "coupons": collection("get_coupons", "/coupons", coupons.rows, page_size=100),
     "catalog_items": collection(
@@ -56,10 +63,21 @@ READS: dict[str, Read] = {
         sort="id",
         page_size=100,
     ),
-    "push_tokens": collection("get_push_tokens", "/push-tokens", extras.push_tokens, include="profile", page_size=100),
+    "push_tokens": collection(
+        "get_push_tokens",
+        "/push-tokens",
+        extras.push_tokens,
+        include="profile",
+        page_size=100,
+        **_ONLY_PROFILE_IDS,
+    ),
     "webhooks": collection("get_webhooks", "/webhooks", extras.webhooks, include="webhook-topics"),
     "custom_metrics": collection("get_custom_metrics", "/custom-metrics", metrics.custom),
     "mapped_metrics": collection(
-        "get_mapped_metrics", "/mapped-metrics", metrics.mapped, include=["metric", "custom-metric"]
+        "get_mapped_metrics",
+        "/mapped-metrics",
+        metrics.mapped,
+        include=["metric", "custom-metric"],
+        **{"fields[metric]": "id", "fields[custom-metric]": "id"},
     ),
 }

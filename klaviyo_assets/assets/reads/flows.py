@@ -6,9 +6,9 @@ action with a message that is new or has changed since the last sync (all of the
 
 FLOW_MESSAGE needs these requests only for `channel`, `created` and `updated`: an action's definition holds the rest.
 A row of the warehouse is reused if the definition still says the same and the action's `updated` lies before the last
-sync. Whether a change of a message moves the `updated` of its action is not documented; if it does not, a change of
-what no column holds (the text of an SMS) leaves `updated` of FLOW_MESSAGE behind until a column changes. The `updated`
-of a flow moves with neither.
+sync. (A column that is blocked or hashed never says the same.) Whether a change of a message moves the `updated` of its
+action is not documented; if it does not, a change of what no column holds (the text of an SMS) leaves `updated` of
+FLOW_MESSAGE behind until a column changes. The `updated` of a flow moves with neither.
 """
 
 from __future__ import annotations
@@ -96,4 +96,7 @@ def _messages(account: KlaviyoAccount, action: str) -> Iterator[Rows]:
 
 
 def _flows(account: KlaviyoAccount, *include: str) -> Iterator[Document]:
-    return both_sides(account.client, "get_flows", "/flows", "archived", include=include, sort="id", page_size=50)
+    only = {"fields[tag]": "id"} if "tags" in include else {}
+    return both_sides(
+        account.client, "get_flows", "/flows", "archived", include=include, sort="id", page_size=50, **only
+    )

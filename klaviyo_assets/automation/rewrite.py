@@ -1,0 +1,69 @@
+"""The job that removes or hashes values which were written before their columns were blocked or hashed."""
+
+import datetime as dt
+from collections.abc import Collection
+
+import dagster as dg
+from pydantic import Field
+
+from klaviyo_assets.assets.specs import table_key
+from klaviyo_assets.automation.resync import chosen
+from klaviyo_assets.automation.running import run_in_progress
+from klaviyo_assets.privacy import MissingSalt, salt
+from klaviyo_assets.settings import Settings
+from klaviyo_assets.tables.catalogue import TABLES
+from klaviyo_assets.tables.catalogue import table as table_named
+from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+
+CONFIRMATION = "rewrite"
+
+
+class RewriteConfig(dg.Config):
+    """What is to be rewritten."""
+
+    confirm: str = Field(description=f"The word `{CONFIRMATION}`: without it, nothing happens.")
+    tables: list[str] = Field(default_factory=list, description="Names of tables, such as `event`. Default: all.")
+    new_file: bool = Field(
+        default=True,
+        description="Afterwards copy the database to a new file that takes the place of the old one, in whose free "
+        "blocks the old values would still be. Needs as much disk space again for a while.",
+    )
+
+
+def build_rewrite(settings: Settings, *, others: Collection[str]) -> dg.JobDefinition:
+    """Return `klaviyo_rewrite`. others: jobs that must not be in progress meanwhile."""
+    warehouse_key = f"{settings.name}_warehouse"
+
+    @dg.op(name=f"{settings.name}__rewrite", required_resource_keys={warehouse_key}, out=dg.Out(dg.Nothing))
+    def rewrite_values(context: dg.OpExecutionContext, config: RewriteConfig) -> None:
+        tables = chosen(config.confirm, CONFIRMATION, config.tables)
+        assets = [table_key(settings, table.name) for table in TABLES]
+        running = run_in_progress(context.instance, others, dt.datetime.now(dt.UTC), assets=assets)
+        if running:
+            raise dg.Failure(
+                f"Run {running.run_id} of {running.job_name} has not ended. Wait for it, or cancel it.",
+                allow_retries=False,
+            )
+        if settings.masking.hashes:
+            try:
+                salt(settings.hash_salt_variable)
+            except MissingSalt as error:
+                raise dg.Failure(str(error), allow_retries=False) from None
+        warehouse: DuckDBWarehouse = getattr(context.resources, warehouse_key)
+        done = warehouse.rewrite([settings.table(table_named(name)) for name in tables])
+        for table, words in done.items():
+            context.log.info(f"{table}: {', '.join(words)}.")
+        if not done:
+            context.log.info("No table holds values of blocked or hashed columns.")
+        if config.new_file:
+            context.log.info(warehouse.copy_to_new_file())
+
+    @dg.job(
+        name=f"{settings.name}_rewrite",
+        description="Removes the values of blocked columns and hashes those of hashed columns that were written before "
+        "they were blocked or hashed.",
+    )
+    def rewrite() -> None:
+        rewrite_values()
+
+    return rewrite

@@ -1,0 +1,27 @@
+"""Several accounts side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from klaviyo_assets.settings.model import Settings
+
+
+def require_distinct(accounts: Sequence[Settings]) -> None:
+    """Raise ValueError if two accounts have one name, or would write to the same tables."""
+    names: set[str] = set()
+    schemas: dict[tuple[str, str], str] = {}
+    for settings in accounts:
+        if settings.name in names:
+            raise ValueError(f"Two accounts have the name {settings.name}: give each a `name` of its own.")
+        names.add(settings.name)
+        path = settings.duckdb_path
+        database = path if ":" in path else str(Path(path).resolve())
+        for schema in (settings.destination_schema, f"{settings.destination_schema}_staging"):
+            other = schemas.setdefault((database, schema.lower()), settings.name)
+            if other != settings.name:
+                raise ValueError(
+                    f"The accounts {other} and {settings.name} would both write to the schema {schema} of {path}: "
+                    "give each a `schema` or a `duckdb_path` of its own."
+                )

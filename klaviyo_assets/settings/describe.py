@@ -1,0 +1,69 @@
+"""The settings in words: those in effect, an example file, a JSON schema for editors."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from typing import Any
+
+import yaml
+
+from klaviyo_assets.settings.model import Settings
+from klaviyo_assets.settings.sources import public_name
+
+_SECRET_IN_ADDRESS = re.compile(r"(token=)[^&]*", re.IGNORECASE)
+_EXAMPLES: dict[str, Any] = {
+    "tables": {"coupon_code": False, "image": True},
+    "blocked_columns": {"person": ["phone_number", "custom_*birth*"], "event": ["property_*phone*"]},
+    "hashed_columns": {"person": ["email", "custom_*email*"], "event": ["property_*email*"]},
+    "history_start": "2020-01-01",
+    "owners": ["team:data"],
+    "schema": "klaviyo",
+}
+_HEAD = """\
+# Settings of klaviyo_assets. The environment variable KLAVIYO_SETTINGS holds the path of this file; what is set in the
+# environment (KLAVIYO_ and the name in capitals; JSON for lists and tables) wins over it. Secrets are not settings: the
+# API key and the salt of digests are only ever read from the environment. Durations are ISO 8601 (PT5M, PT3H, P1D) or
+# seconds. Lines that begin with "#:" are examples; after them comes the setting as it is by default.
+"""
+
+
+def effective(settings: Settings) -> str:
+    """Return the settings in effect as YAML; secrets are not among them."""
+    return _yaml(_values(settings))
+
+
+def example() -> str:
+    """Return a settings file with every setting, its meaning and its default; all of it may stay as it is."""
+    parts = [_HEAD]
+    for field, value in _values(Settings.model_construct()).items():
+        info = Settings.model_fields["destination_schema" if field == "schema" else field]
+        lines = [f"# {line}" for line in _wrapped(info.description or "")]
+        if field in _EXAMPLES and _EXAMPLES[field] != value:
+            lines += [f"#: {line}" for line in _yaml({field: _EXAMPLES[field]}).splitlines()]
+        parts.append("\n".join([*lines, _yaml({field: value}).rstrip()]) + "\n")
+    return "\n".join(parts)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return a JSON schema of the settings file."""
+    schema = Settings.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "Settings of klaviyo_assets"
+    schema["properties"] = {public_name(name): member for name, member in schema["properties"].items()}
+    schema.pop("description", None)
+    return schema
+
+
+def _values(settings: Settings) -> dict[str, Any]:
+    values = {public_name(name): value for name, value in settings.model_dump(mode="json").items()}
+    values["duckdb_path"] = _SECRET_IN_ADDRESS.sub(r"\1***", values["duckdb_path"])
+    return values
+
+
+def _yaml(values: dict[str, Any]) -> str:
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=False, width=1000)
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text.removesuffix("; called `schema` in a settings file."), 116)

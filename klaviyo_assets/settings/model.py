@@ -1,0 +1,218 @@
+"""Every user setting, validated once.
+
+A setting comes from the environment (`KLAVIYO_SCHEMA`), else from the file that `KLAVIYO_SETTINGS` names, else it has
+its default.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from klaviyo_assets.privacy import SALT_VARIABLE, Masking
+from klaviyo_assets.settings import sources
+from klaviyo_assets.settings.columns import are_columns, are_switches
+from klaviyo_assets.settings.problems import check, explained
+from klaviyo_assets.tables.catalogue import FIRST_TABLES
+from klaviyo_assets.tables.table import Table
+
+
+def _seconds(value: Any) -> Any:
+    """A number is seconds, in the environment too, where it is text."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+Duration = Annotated[
+    dt.timedelta,
+    BeforeValidator(_seconds),
+    WithJsonSchema({"type": ["string", "number"], "description": "ISO 8601 such as PT1H, or seconds"}),
+]
+
+
+class Settings(BaseSettings):
+    """The settings of one Klaviyo account. Durations are seconds, or ISO 8601 text such as `PT1H`.
+
+    Raises SettingsError, which lists everything that is wrong with its place.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=sources.PREFIX, extra="forbid", frozen=True, populate_by_name=True, env_ignore_empty=True
+    )
+
+    name: str = Field("klaviyo", pattern=r"^[a-z][a-z0-9_]*$", description="Prefix of asset keys and jobs.")
+    destination_schema: str = Field(
+        "klaviyo",
+        validation_alias=sources.SCHEMA_ALIAS,
+        min_length=1,
+        description="Schema of the tables in the warehouse; called `schema` in a settings file.",
+    )
+    duckdb_path: str = Field("data/klaviyo.duckdb", description="The DuckDB file, or `md:name` for MotherDuck.")
+    tables: dict[str, bool] = Field(
+        default_factory=dict,
+        description="Tables to turn on or off, by name: `{coupon_code: false, image: true}`. Default: all but the "
+        "extra ones.",
+    )
+    api_url: str = Field("https://a.klaviyo.com/api", description="Base URL of the API.")
+    api_key_variable: str = Field(
+        "KLAVIYO_API_KEY", description="Name of the environment variable that holds the private API key."
+    )
+    history_start: dt.date = Field(
+        dt.date(2012, 1, 1), description="The first day of EVENT and PERSON; Klaviyo was founded in 2012."
+    )
+    sync_interval: Duration = Field(
+        dt.timedelta(hours=1),
+        description="How often event and person are synced: 5 minutes to a day, a whole part of an hour or of a day.",
+    )
+    first_sync_days: int = Field(
+        7, ge=0, description="Past days that the first sync brings; `klaviyo_backfill_sensor` requests the older ones."
+    )
+    history_chunk_days: int = Field(30, ge=1, description="Days of history that one run brings.")
+    overlap: Duration = Field(
+        dt.timedelta(hours=3),
+        ge=dt.timedelta(0),
+        description="How far before its watermark each sync starts to read: Klaviyo shows events late.",
+    )
+    reread_days: int = Field(
+        7,
+        ge=0,
+        description="Past days that one sync a day reads again completely: late events, attributions, deletes.",
+    )
+    delete_guard: float = Field(
+        0.5, ge=0, le=1, description="Share of a table's live rows that one read may flag as deleted."
+    )
+    blocked_columns: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description="Columns that are never written, nor asked for where Klaviyo allows it, by table; patterns too: "
+        '`{person: [phone_number, "custom_*phone*"]}`.',
+    )
+    hashed_columns: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description="Columns that are written as digests (HMAC-SHA256), by table; the same value has the same digest "
+        "in every table.",
+    )
+    hash_salt_variable: str = Field(
+        SALT_VARIABLE, description="Name of the environment variable that holds the secret salt of the digests."
+    )
+    new_columns: Literal["allow_all", "allow_columns", "block_all"] = Field(
+        "allow_all",
+        description="What appears by itself: `allow_columns` leaves out tables that a later version of this project "
+        "adds, until `tables` turns them on; `block_all` also properties that a table with rows has no column for.",
+    )
+    packing: Literal["unpacked", "packed"] = Field(
+        "unpacked",
+        description="Properties of events and profiles as a column each, or packed into one JSON column: "
+        "`custom_property_fields` of EVENT, `custom_fields` of PERSON.",
+    )
+    only_active_profiles: bool = Field(
+        False, description="Leave out the events of profiles that were deleted in Klaviyo."
+    )
+    memberships: Literal["off", "weekly", "incremental"] = Field(
+        "off",
+        description="LIST_PERSON and SEGMENT_PERSON: a complete read every week; `incremental` also reads who joined "
+        "with every sync.",
+    )
+    predictive_analytics: Literal["off", "weekly"] = Field(
+        "off", description="PERSON's predictive_analytics columns, in a slow pass of their own."
+    )
+    missing_scope: Literal["skip", "fail"] = Field(
+        "skip", description="What happens to a table whose scope the API key lacks."
+    )
+    owners: tuple[str, ...] = Field(
+        (), description="Owners of the assets in Dagster: e-mail addresses, or `team:data`."
+    )
+    max_dynamic_columns: int = Field(
+        2000,
+        ge=0,
+        description="Columns of properties that a table may have; the values of more go to one JSON column.",
+    )
+    max_concurrency: int = Field(8, ge=1, le=64, description="Most requests at a time, over all tables.")
+    request_timeout: dt.timedelta = Field(
+        dt.timedelta(minutes=2),
+        gt=dt.timedelta(0),
+        description="How long Klaviyo may be silent during a request, which is tried again then.",
+    )
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**sources.internal_names(values))
+        except ValidationError as error:
+            raise explained(
+                error, [*map(sources.public_name, type(self).model_fields)], _given_by(values), sources.public_name
+            ) from None
+
+    def enabled(self, table: Table) -> bool:
+        """Return whether a table is synced."""
+        default = table.name in FIRST_TABLES if self.new_columns != "allow_all" else not table.optional
+        return self.tables.get(table.name, default)
+
+    @cached_property
+    def masking(self) -> Masking:
+        """Which columns are blocked or hashed, and how properties are laid out."""
+        return Masking(
+            {table: tuple(patterns) for table, patterns in self.blocked_columns.items()},
+            {table: tuple(patterns) for table, patterns in self.hashed_columns.items()},
+            self.hash_salt_variable,
+            packed=self.packing == "packed",
+            takes_new_columns=self.new_columns != "block_all",
+        )
+
+    def table(self, table: Table) -> Table:
+        """Return a table of the catalogue as these settings have it written."""
+        return self.masking.table(table)
+
+    @field_validator("sync_interval")
+    @classmethod
+    def _can_be_scheduled(cls, interval: dt.timedelta) -> dt.timedelta:
+        minutes, seconds = divmod(interval.total_seconds(), 60)
+        whole = 1440 % minutes == 0 if minutes and minutes % 60 == 0 else minutes and 60 % minutes == 0
+        if seconds or not 5 <= minutes <= 1440 or not whole:
+            raise ValueError("it must be 5 to 60 minutes that divide an hour, or hours that divide a day")
+        return interval
+
+    @field_validator("tables", mode="before")
+    @classmethod
+    def _tables_exist(cls, given: Any) -> Any:
+        if isinstance(given, Mapping):
+            check(are_switches(given))
+        return given
+
+    @field_validator("blocked_columns", "hashed_columns", mode="before")
+    @classmethod
+    def _columns_exist(cls, given: Any) -> Any:
+        if isinstance(given, Mapping):
+            check(are_columns(given))
+        return given
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Python first, then the environment, then the settings file."""
+        return init_settings, sources.Environment(settings_cls), sources.SettingsFile(settings_cls)
+
+
+def _given_by(values: Mapping[str, Any]) -> Callable[[str], str | None]:
+    """Return a function that says where a setting comes from; None for Python."""
+
+    def source(name: str) -> str | None:
+        public = sources.public_name(name)
+        if {name, public} & values.keys():
+            return None
+        variable = sources.variable(name)
+        return variable if os.environ.get(variable) else sources.settings_file()
+
+    return source

@@ -1,0 +1,95 @@
+"""What is wrong with settings: every problem with its place, in one error."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+Problem = tuple[tuple[str | int, ...], str]
+"""Where something is wrong below a setting, and what."""
+
+_WORDS = {
+    "Input should be a valid dictionary": "it has to be a mapping, such as {campaign: false}; JSON in the environment",
+    "Input should be a valid timedelta": "it has to be a duration, such as PT1H, or seconds",
+    "Input should be": "it has to be",
+    "Value error, ": "",
+    "Field required": "it is missing",
+    "String should": "it has to",
+    "List should": "it has to",
+}
+
+
+class SettingsError(ValueError):
+    """The settings are wrong; the message lists every problem with its place."""
+
+
+class Problems(ValueError):
+    """What a validator found wrong with the parts of one setting."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = list(problems)
+        super().__init__("; ".join(text for _, text in self.problems))
+
+
+def check(problems: Iterable[Problem]) -> None:
+    """Raise Problems if there are any."""
+    found = list(problems)
+    if found:
+        raise Problems(found)
+
+
+def similar(name: str, names: Collection[str]) -> str:
+    """Return a question that names what was probably meant; nothing if nothing comes near."""
+    near = difflib.get_close_matches(name.lower(), names, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def explained(
+    error: ValidationError, names: Collection[str], source: Callable[[str], str | None], public: Callable[[str], str]
+) -> SettingsError:
+    """Return one error for all that is wrong. No value is quoted: it may be a secret that went astray.
+
+    names: the settings that exist. source: says where a setting was given. public: the name that users know.
+    """
+    lines = [line for details in error.errors(include_url=False) for line in _lines(details, names, source, public)]
+    count = "One setting is wrong" if len(lines) == 1 else f"{len(lines)} settings are wrong"
+    return SettingsError("\n".join([f"{count}:", *(f"- {line}" for line in lines)]))
+
+
+def _lines(
+    details: ErrorDetails, names: Collection[str], source: Callable[[str], str | None], public: Callable[[str], str]
+) -> list[str]:
+    setting, *inside = details["loc"] or ("settings",)
+    name = public(str(setting))
+    raised = details.get("ctx", {}).get("error")
+    if details["type"] == "extra_forbidden":
+        found: list[Problem] = [((), f"there is no such setting{similar(name, names)}")]
+        if isinstance(details["input"], Unreadable):
+            return [str(details["input"])]
+    elif isinstance(raised, Problems):
+        found = raised.problems
+    else:
+        found = [((), _plain(details["msg"]))]
+    origin = source(str(setting))
+    where = f" ({origin})" if origin else ""
+    return [f"{_path((name, *inside, *place))}{where}: {text}" for place, text in found]
+
+
+class Unreadable(str):
+    """Takes the place of the settings in a file that can't be read: what is wrong with it."""
+
+    __slots__ = ()
+
+
+def _plain(message: str) -> str:
+    for words, plain in _WORDS.items():
+        message = message.replace(words, plain)
+    return message[:1].lower() + message[1:]
+
+
+def _path(place: Iterable[Any]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")

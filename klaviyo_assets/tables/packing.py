@@ -1,0 +1,91 @@
+"""Properties in one JSON column instead of a column each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from klaviyo_assets.tables import events, profiles
+from klaviyo_assets.tables.documents import decoded
+from klaviyo_assets.tables.naming import column_names
+from klaviyo_assets.tables.table import Table, json, text
+from klaviyo_assets.warehouse.columns import Columns
+
+Pack = Callable[[Mapping[str, Raw]], bytes | None]
+
+
+@dataclass(frozen=True)
+class Packing:
+    """The JSON column of a table, and where its properties are on a page.
+
+    prefix: of the columns that the properties would have. elsewhere: properties that fill declared columns only.
+    kept: a property column that stays one.
+    """
+
+    column: str
+    prefix: str
+    member: str
+    description: str
+    elsewhere: frozenset[str] = frozenset()
+    kept: str | None = None
+
+    def column_names(self, keys: Collection[str]) -> dict[str, str]:
+        """Return property -> the column that it would have, of those that are packed."""
+        return column_names([key for key in keys if key not in self.elsewhere], self.prefix)
+
+
+PACKED = {
+    "event": Packing(
+        "custom_property_fields",
+        events.PREFIX,
+        "event_properties",
+        "The event's properties, under their own names.",
+        frozenset(("$flow", "$message", "$variation")),
+        events.VALUE_TEXT,
+    ),
+    "person": Packing(
+        "custom_fields", profiles.PREFIX, "properties", "The profile's custom properties, under their own names."
+    ),
+}
+"""Table -> how its properties are packed."""
+
+
+class _Attributes(Struct):
+    event_properties: dict[str, Raw] | None = None
+    properties: dict[str, Raw] | None = None
+
+
+class _Resource(Struct):
+    attributes: _Attributes
+
+
+class _Page(Struct):
+    data: list[_Resource]
+
+
+_page = msgspec.json.Decoder(_Page)
+
+
+def packed_table(table: Table, packing: Packing) -> Table:
+    """Return the table with the JSON column instead of columns that appear."""
+    more = [json(packing.column, packing.description)]
+    if packing.kept:
+        more.append(text(packing.kept, "The event's value, where it is not a number."))
+    return replace(table, columns=(*table.columns, *more), dynamic=None)
+
+
+def packed(columns: Columns, content: bytes, packing: Packing, pack: Pack) -> Columns:
+    """Return the columns of a page with its properties in one JSON column: values are those of the page, exactly.
+
+    pack: what becomes of the properties of a row.
+    """
+    resources = decoded(_page, content).data
+    rows = [pack(getattr(resource.attributes, packing.member) or {}) for resource in resources]
+    more: dict[str, list[Any]] = {packing.column: [None if row is None else Raw(row) for row in rows]}
+    if packing.kept:
+        more[packing.kept] = columns.dynamic.get(packing.kept) or [None] * columns.rows
+    return Columns(columns.rows, {**columns.declared, **more})

@@ -1,0 +1,35 @@
+"""Jobs in processes of their own, as a scheduler starts them: `dagster job execute`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from klaviyo_assets.settings import Settings
+
+
+def start_job(
+    job: str, *, home: Path, settings: Settings, key: str, tags: Mapping[str, str], folder: Path
+) -> subprocess.Popen[str]:
+    """Start a run in a process. home: its DAGSTER_HOME. key: the API key. folder: where it works."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("KLAVIYO_", "DAGSTER_"))}
+    given = settings.model_dump(mode="json", exclude_defaults=True)
+    values = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
+    command = [sys.executable, "-m", "dagster", "job", "execute", "-m", "klaviyo_assets.definitions", "-j", job]
+    return subprocess.Popen(
+        [*command, "--tags", json.dumps(dict(tags))] if tags else command,
+        env={
+            **kept,
+            **{f"KLAVIYO_{name.upper()}": value for name, value in values.items()},
+            "KLAVIYO_API_KEY": key,
+            "DAGSTER_HOME": str(home),
+        },
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )

@@ -1,0 +1,173 @@
+"""Settings: where they come from, what is said of wrong ones, and how they are described."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from klaviyo_assets.cli import main
+from klaviyo_assets.settings import Settings, SettingsError
+from klaviyo_assets.settings.describe import effective, example, json_schema
+
+WRONG = """\
+overlapp: PT1H
+api_key: pk_verysecret
+sync_interval: PT7M
+delete_guard: 0.5
+memberships: sometimes
+tables: {evnt: true, image: maybe}
+blocked_columns:
+  person: [emial, id, "*", updated, "custom_*x", email]
+  events: [a]
+  metric: name
+hashed_columns:
+  event: [datetime, "property_*", _fivetran_synced, metric_id, "emial*"]
+"""
+PROBLEMS = [
+    "KLAVIYO_DELETE_GUARD): it has to be less than or equal to 1",
+    "KLAVIYO_OWNERS): ",
+    "api_key ({file}): there is no such setting; did you mean api_key_variable?",
+    "blocked_columns.events ({file}): there is no such table; did you mean event?",
+    "blocked_columns.metric ({file}): it has to be a list of columns",
+    "blocked_columns.person[0] ({file}): person has no column emial; did you mean email?",
+    "blocked_columns.person[1] ({file}): id can't be blocked nor hashed: it is the key",
+    "blocked_columns.person[2] ({file}): * also names ",
+    "blocked_columns.person[3] ({file}): updated can't be blocked nor hashed: the sync goes by it",
+    "hashed_columns.event[0] ({file}): datetime can't be blocked nor hashed",
+    "hashed_columns.event[2] ({file}): _fivetran_synced can't be blocked nor hashed: the sync itself writes it",
+    "hashed_columns.event[3] ({file}): metric_id can't be blocked nor hashed: the reconciliation counts by it",
+    "hashed_columns.event[4] ({file}): event has no column that it matches",
+    "memberships ({file}): it has to be 'off', 'weekly' or 'incremental'",
+    "overlapp ({file}): there is no such setting; did you mean overlap?",
+    "sync_interval ({file}): it must be 5 to 60 minutes",
+    "tables.evnt ({file}): there is no such table; did you mean event?",
+    "tables.image ({file}): it has to be true or false",
+]
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("KLAVIYO_")]:
+        monkeypatch.delenv(name)
+
+
+def settings_file(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    file = folder / "klaviyo.yaml"
+    file.write_text(text)
+    monkeypatch.setenv("KLAVIYO_SETTINGS", str(file))
+    return file
+
+
+def test_one_error_lists_every_problem_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = settings_file(tmp_path, WRONG, monkeypatch)
+    monkeypatch.setenv("KLAVIYO_DELETE_GUARD", "7")
+    monkeypatch.setenv("KLAVIYO_OWNERS", "[team:data")
+    with pytest.raises(SettingsError) as raised:
+        Settings()
+    message = str(raised.value)
+    for problem in PROBLEMS:
+        assert problem.format(file=file) in message
+    lines = message.splitlines()
+    assert lines[0] == f"{len(PROBLEMS)} settings are wrong:" and len(lines) == 1 + len(PROBLEMS)
+    assert "pk_verysecret" not in message and "team:data" not in message, "it may be a secret"
+
+    done = CliRunner().invoke(main, ["settings"])
+    assert done.exit_code == 1 and done.output == f"Error: {message}\n"
+    assert CliRunner().invoke(main, ["check"]).output == f"Error: {message}\n"
+    loaded = subprocess.run(
+        [sys.executable, "-m", "dagster", "definitions", "validate", "-m", "klaviyo_assets.definitions"],
+        env={**os.environ, "DAGSTER_HOME": str(tmp_path)}, cwd=tmp_path, capture_output=True, text=True, timeout=120,
+        check=False,
+    )  # fmt: skip
+    assert loaded.returncode != 0
+    assert f"{len(PROBLEMS)} settings are wrong:" in loaded.stdout + loaded.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: [", "is no YAML"),
+        ("- a\n", "has to hold settings"),
+        (None, "which does not exist"),
+    ],
+)
+def test_a_file_that_can_not_be_read(
+    text: str | None, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = settings_file(tmp_path, text or "", monkeypatch)
+    if text is None:
+        file.unlink()
+    monkeypatch.setenv("KLAVIYO_DELETE_GUARD", "many")
+    with pytest.raises(SettingsError, match=problem) as raised:
+        Settings()
+    assert str(file) in str(raised.value) and "delete_guard (KLAVIYO_DELETE_GUARD)" in str(raised.value)
+
+
+def test_python_wins_over_the_environment_and_that_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings_file(
+        tmp_path, "schema: from_file\nreread_days: 3\noverlap: PT2H\nblocked_columns: {person: [email]}\n", monkeypatch
+    )
+    monkeypatch.setenv("KLAVIYO_SCHEMA", "from_environment")
+    monkeypatch.setenv("KLAVIYO_REREAD_DAYS", "4")
+    monkeypatch.setenv("KLAVIYO_HASHED_COLUMNS", '{"event": ["property_*phone*"], "person": ["last_name"]}')
+    monkeypatch.setenv("KLAVIYO_TABLES", '{"image": true}')
+    monkeypatch.setenv("KLAVIYO_ONLY_ACTIVE_PROFILES", "true")
+    found = Settings(reread_days=5)
+    assert (found.destination_schema, found.reread_days, found.overlap.total_seconds()) == ("from_environment", 5, 7200)
+    assert found.blocked_columns == {"person": ["email"]} and found.tables == {"image": True}
+    assert found.hashed_columns == {"event": ["property_*phone*"], "person": ["last_name"]}
+    assert found.only_active_profiles is True
+    assert Settings(schema="mine").destination_schema == "mine"
+    with pytest.raises(SettingsError, match=r"^One setting is wrong:\n- reread_days: it has to be"):
+        Settings(reread_days=-1)
+
+
+def test_the_example_is_valid_and_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = CliRunner().invoke(main, ["settings", "--example"]).output
+    assert text == example() and len(yaml.safe_load(text)) == len(Settings.model_fields)
+    jsonschema.validate(yaml.safe_load(text), json_schema())
+    defaults = Settings()
+    settings_file(tmp_path, text, monkeypatch)
+    assert Settings() == defaults
+    # The examples in its comments are valid, too.
+    lines = [line.removeprefix("#: ") for line in text.splitlines() if line.startswith("#: ")]
+    examples = yaml.safe_load("\n".join(lines))
+    assert {"blocked_columns", "hashed_columns", "tables"} <= examples.keys()
+    settings_file(tmp_path, "\n".join(lines), monkeypatch)
+    assert Settings().blocked_columns == examples["blocked_columns"]
+    jsonschema.validate(examples, json_schema())
+
+
+def test_the_schema_knows_the_names_and_values_that_users_write() -> None:
+    schema = json.loads(CliRunner().invoke(main, ["settings", "--schema"]).output)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert "schema" in schema["properties"] and "KLAVIYO_SCHEMA" not in json.dumps(schema)
+    assert set(yaml.safe_load(example())) == schema["properties"].keys()
+    bad: list[Any] = [{"overlapp": 1}, {"packing": "tight"}, {"delete_guard": 2}, {"blocked_columns": {"person": "x"}}]
+    for wrong in bad:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(wrong, schema)
+
+
+def test_the_settings_in_effect_hold_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KLAVIYO_API_KEY", "pk_verysecret")
+    monkeypatch.setenv("KLAVIYO_HASH_SALT", "verysalty")
+    monkeypatch.setenv("KLAVIYO_DUCKDB_PATH", "md:shop?motherduck_token=abcdef&x=1")
+    monkeypatch.setenv("KLAVIYO_SYNC_INTERVAL", "1800")
+    text = CliRunner().invoke(main, ["settings"]).output
+    assert text == effective(Settings()) and not any(s in text for s in ("pk_verysecret", "verysalty", "abcdef"))
+    found = yaml.safe_load(text)
+    assert found["sync_interval"] == "PT30M" and found["duckdb_path"] == "md:shop?motherduck_token=***&x=1"
+    settings_file(tmp_path, text, monkeypatch)
+    assert Settings().sync_interval.total_seconds() == 1800
