@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test bench bench-peers lint format lock screenshot clean
+.PHONY: help install demo dev test soak bench bench-peers lint format lock screenshot clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -32,6 +32,10 @@ dev: $(READY) ## Open the Dagster UI (on the sandbox account, unless KLAVIYO_API
 
 test: $(READY) ## Run the tests
 	@$(BIN)/python -m pytest
+
+# SEED=7 runs only the seed 7, of the mixtures and of the kills.
+soak: $(READY) ## Run hundreds of mixtures of faults and of kills (hours)
+	@$(BIN)/python -m pytest -m soak -vv --tb=short $(if $(SEED),-m "soak or not soak" -k "mixture and [$(SEED)] or kill and [$(SEED)]") klaviyo_assets_tests/faults
 
 bench: $(READY) ## Measure speed and memory; BENCH="--help" shows the choices, BENCH="event --times 5" makes one
 	@$(BIN)/python -m benchmarks $(BENCH)

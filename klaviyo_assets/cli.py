@@ -77,15 +77,30 @@ def demo(events: int, profiles: int, days: int, seed: int, database: Path) -> No
 @click.option("--port", default=0, show_default="a free one", help="Port to listen on, on 127.0.0.1.")
 @click.option("--rate-limits/--no-rate-limits", default=True, show_default=True, help="Refuse as Klaviyo does (429).")
 @click.option("--latency", default=0.0, show_default=True, help="Seconds that every answer takes.")
-def sandbox(events: int, profiles: int, days: int, seed: int, port: int, rate_limits: bool, latency: float) -> None:
+@click.option("--faults", type=int, help="Seed of a mixture of faults that requests meet.")
+def sandbox(
+    events: int,
+    profiles: int,
+    days: int,
+    seed: int,
+    port: int,
+    rate_limits: bool,
+    latency: float,
+    faults: int | None,
+) -> None:
     """Serve a simulated Klaviyo account on this machine until interrupted."""
     from klaviyo_assets.demo import SANDBOX_KEY
     from klaviyo_assets.sandbox.generate import generate_account
+    from klaviyo_assets.sandbox.plan import FaultPlan
     from klaviyo_assets.sandbox.server import Sandbox
 
     account = generate_account(events=events, profiles=profiles, days=days, seed=seed)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with Sandbox(account, port, rate_limits="real" if rate_limits else "off", latency=latency) as served:
+        if faults is not None:
+            plan = FaultPlan(faults, account)
+            served.faults.append(plan)
+            click.echo(str(plan))
         click.echo(f"API key {SANDBOX_KEY}, KLAVIYO_API_URL {served.url}")
         try:
             threading.Event().wait()

@@ -50,7 +50,11 @@ def build_definitions(
 
 
 def _definitions(settings: Settings, executor: dg.ExecutorDefinition, clock: Clock) -> dg.Definitions:
-    warehouse = DuckDBWarehouse(database=settings.duckdb_path, schema_name=settings.destination_schema)
+    warehouse = DuckDBWarehouse(
+        database=settings.duckdb_path,
+        schema_name=settings.destination_schema,
+        max_dynamic_columns=settings.max_dynamic_columns,
+    )
     incremental = build_incremental(settings)
     snapshots, published = build_snapshots(settings)
     whole = [
@@ -85,6 +89,7 @@ def _definitions(settings: Settings, executor: dg.ExecutorDefinition, clock: Clo
                 api_key_variable=settings.api_key_variable,
                 api_url=settings.api_url,
                 max_concurrency=settings.max_concurrency,
+                request_timeout=settings.request_timeout.total_seconds(),
                 hash_salt_variable=settings.hash_salt_variable if settings.masking.hashes else None,
                 sparse_fields=sparse_fields(settings),
             ),

@@ -12,6 +12,8 @@ from klaviyo_assets.api import KlaviyoClient
 from klaviyo_assets.privacy import MissingSalt, salt
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 
+CONNECT_TIMEOUT = 10.0
+
 
 class KlaviyoAccount(dg.ConfigurableResource):
     """One Klaviyo account and the warehouse it goes to; all assets of a run share its connections and rate limits.
@@ -25,6 +27,7 @@ class KlaviyoAccount(dg.ConfigurableResource):
     )
     api_url: str = Field(default="https://a.klaviyo.com/api", description="Base URL of the API.")
     max_concurrency: int = Field(default=8, description="Most requests at a time, over all tables.")
+    request_timeout: float = Field(default=120.0, description="Seconds that Klaviyo may be silent during a request.")
     hash_salt_variable: str | None = Field(
         default=None, description="Name of the environment variable that holds the salt, if columns are hashed."
     )
@@ -52,7 +55,11 @@ class KlaviyoAccount(dg.ConfigurableResource):
                 except MissingSalt as error:
                     raise dg.Failure(str(error), allow_retries=False) from None
             self._client = KlaviyoClient(
-                key, base_url=self.api_url, max_concurrency=self.max_concurrency, defaults=self.sparse_fields
+                key,
+                base_url=self.api_url,
+                max_concurrency=self.max_concurrency,
+                timeout=(CONNECT_TIMEOUT, self.request_timeout),
+                defaults=self.sparse_fields,
             )
         return self._client
 

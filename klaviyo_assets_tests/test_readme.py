@@ -38,7 +38,8 @@ def settings() -> str:
         shown = "schema" if name == "destination_schema" else name
         default = field.get_default(call_default_factory=True)
         if hasattr(default, "total_seconds"):
-            default = f"PT{int(default.total_seconds() // 3600)}H"
+            minutes = int(default.total_seconds() // 60)
+            default = f"PT{minutes}M" if minutes % 60 else f"PT{minutes // 60}H"
         if isinstance(default, bool):
             default = str(default).lower()
         what = (field.description or "").removesuffix("; called `schema` in a settings file.")

@@ -29,7 +29,7 @@ from klaviyo_assets.api.page import Page
 from klaviyo_assets.api.rates import Rate, limits
 from klaviyo_assets.api.retries import Transient
 from klaviyo_assets.api.revision import REVISION, WARNING_DAYS, revision_support
-from klaviyo_assets.api.session import JSON_API, Secret, new_session
+from klaviyo_assets.api.session import JSON_API, Secret, load_body, new_session
 from klaviyo_assets.api.stats import Stats
 from klaviyo_assets.api.urls import Params
 
@@ -56,8 +56,9 @@ class KlaviyoClient:
 
     `defaults`: operation -> parameters of all its GET requests that do not say otherwise.
 
-    `timeout` is (connect, read) in seconds. `clock` returns monotonic seconds; `sleep` waits (by default in a way
-    that `close` interrupts). At most `max_concurrency` requests are under way at a time, from however many threads.
+    `timeout` is (connect, read) in seconds, the latter for each piece of an answer; all of it has ten minutes. `clock`
+    returns monotonic seconds; `sleep` waits (by default in a way that `close` interrupts). At most `max_concurrency`
+    requests are under way at a time, from however many threads.
     """
 
     def __init__(
@@ -280,8 +281,10 @@ class KlaviyoClient:
         headers = {"Content-Type": JSON_API} if body is not None else None
         try:
             response = self._session.request(
-                method, url, data=body, headers=headers, timeout=self._timeout, allow_redirects=False
+                method, url, data=body, headers=headers, timeout=self._timeout, allow_redirects=False, stream=True
             )
+            deadline = self._clock() + LONGEST_WAIT
+            load_body(response, lambda: self._clock() < deadline)
         except requests.RequestException as error:
             reason = retries.reason(error)
         else:

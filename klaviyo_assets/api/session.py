@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http.cookiejar import DefaultCookiePolicy
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
 from klaviyo_assets.api.revision import REVISION
 
 JSON_API = "application/vnd.api+json"
+_PIECE = 1 << 20
 
 
 class Secret(str):
@@ -44,3 +47,28 @@ def new_session(api_key: str, max_concurrency: int) -> requests.Session:
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
+
+
+def load_body(response: requests.Response, in_time: Callable[[], bool]) -> None:
+    """Read the body of a streamed answer as it arrives, decompressed; `response.content` has it then.
+
+    The session's time-out is for every piece of it: a server that sends a byte a minute never exceeds it. So `in_time`
+    is asked after each. Raises requests.RequestException.
+    """
+    pieces = []
+    try:
+        while piece := response.raw.read1(_PIECE, decode_content=True):
+            pieces.append(piece)
+            if not in_time():
+                raise requests.ReadTimeout
+    except urllib3.exceptions.ReadTimeoutError as error:
+        raise requests.ReadTimeout(error) from None
+    except urllib3.exceptions.DecodeError as error:
+        raise requests.exceptions.ContentDecodingError(error) from None
+    except urllib3.exceptions.ProtocolError as error:
+        raise requests.exceptions.ChunkedEncodingError(error) from None
+    except urllib3.exceptions.SSLError as error:
+        raise requests.exceptions.SSLError(error) from None
+    finally:
+        response.close()
+    response._content = b"".join(pieces)

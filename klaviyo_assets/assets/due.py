@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from klaviyo_assets.settings import Settings
+from klaviyo_assets.warehouse.duckdb import SNAPSHOT
 from klaviyo_assets.warehouse.extract import SyncState
 
 INCREMENTAL = "klaviyo_assets/incremental"
@@ -44,3 +45,11 @@ def is_due(
     if cadence is None or last is None or last.synced_through is None:
         return True
     return now >= last.synced_through + cadence - settings.sync_interval / 2
+
+
+def is_unpublished(states: Mapping[tuple[str, str], SyncState], table: str) -> bool:
+    """Return whether a table has a staging copy that was never published: the run ended in between, or was stopped."""
+    snapshot, published = states.get((table, SNAPSHOT)), states.get((table, ""))
+    if snapshot is None or snapshot.synced_through is None:
+        return False
+    return published is None or published.synced_through is None or published.synced_through < snapshot.synced_through

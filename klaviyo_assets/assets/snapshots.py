@@ -7,7 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from klaviyo_assets.api import NotPermitted
-from klaviyo_assets.assets.due import is_due, is_incremental
+from klaviyo_assets.assets.due import is_due, is_incremental, is_unpublished
 from klaviyo_assets.assets.reads import READS, Read
 from klaviyo_assets.assets.specs import asset_out, snapshot_key, snapshot_spec, table_spec
 from klaviyo_assets.resources import KlaviyoAccount
@@ -74,7 +74,10 @@ def _snapshot(settings: Settings, family: str, tables: Sequence[Table], read: Re
         now = account.client.now()
         if is_incremental(context, config.only_due):
             states = account.warehouse.states()
-            if not any(is_due(settings, states, table.name, SNAPSHOT, table.cadence, now) for table in chosen):
+            if not any(
+                is_due(settings, states, table.name, SNAPSHOT, table.cadence, now) or is_unpublished(states, table.name)
+                for table in chosen
+            ):
                 context.log.info(f"The {family} are not due yet.")
                 return
         with ExitStack() as stack:

@@ -2,6 +2,6 @@
 
 from klaviyo_assets.sandbox.account import Account, Clock, Event, Resource
 from klaviyo_assets.sandbox.control import SandboxControl
-from klaviyo_assets.sandbox.server import Sandbox, serve
+from klaviyo_assets.sandbox.server import Sandbox
 
-__all__ = ["Account", "Clock", "Event", "Resource", "Sandbox", "SandboxControl", "serve"]
+__all__ = ["Account", "Clock", "Event", "Resource", "Sandbox", "SandboxControl"]

@@ -8,13 +8,14 @@ import struct
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from email.utils import format_datetime as http_date
 from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qsl
 
+import msgspec
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
@@ -25,10 +26,14 @@ from klaviyo_assets.sandbox.errors import ApiError, missing_scopes
 from klaviyo_assets.sandbox.faults import (
     CHALLENGE,
     Call,
+    Document,
+    Drip,
     Fault,
     FaultHook,
     Html403,
+    InvalidGzip,
     InvalidJson,
+    OddPage,
     Reset,
     Slow,
     Status,
@@ -147,7 +152,7 @@ class App:
             answer = _failure(fault)
         else:
             url = f"{scope.get('scheme', 'http')}://{headers.get('host', 'localhost')}"
-            answer = self._answer(operations, operation, id, headers, pairs, body, url, path)
+            answer = self._answer(operations, operation, id, headers, pairs, body, url, path, fault)
         status = None if isinstance(fault, Reset) else answer.status
         self.requests.append(LoggedRequest(method, path, name, dict(pairs), status, at, perf_counter() - started))
         await _send(send, answer, headers, self.account, fault)
@@ -162,6 +167,7 @@ class App:
         body: bytes,
         origin: str,
         path: str,
+        fault: Fault | None,
     ) -> Answer:
         limits: dict[str, str] = {}
         try:
@@ -180,6 +186,8 @@ class App:
                     detail = "You must have Advanced KDP enabled to use this endpoint."
                     raise ApiError(403, "permission_denied", detail)
                 query = parse_query(operation, pairs, self.account.clock.now())
+                if isinstance(fault, OddPage):
+                    query = replace(query, odd=fault)
                 if operation.method == "POST":
                     if "json" not in headers.get("content-type", ""):
                         raise ApiError(415, "unsupported_media_type", "Unsupported media type in request.")
@@ -187,6 +195,10 @@ class App:
                     content = answer_post(self.account, query, body, origin + path, f"{origin}/api", page_size=size)
                 else:
                     content = self.pages.answer(query, id, origin + path, f"{origin}/api")
+                if isinstance(fault, Document):
+                    document = msgspec.json.decode(content)
+                    fault.change(document)
+                    content = msgspec.json.encode(document)
                 return Answer(200, content, limits)
         except ApiError as error:
             if error.retry_after is not None:
@@ -262,6 +274,10 @@ async def _send(send: Send, answer: Answer, request: Headers, account: Account, 
     if len(body) > SMALLEST_COMPRESSED and "gzip" in request.get("accept-encoding", ""):
         headers["content-encoding"] = "gzip"
         body = zlib.compress(body, 1, 31)
+    if isinstance(fault, InvalidGzip):
+        whole = body if "content-encoding" in headers else zlib.compress(body, 1, 31)
+        headers["content-encoding"] = "gzip"
+        body = whole[: len(whole) // 2] + bytes(len(whole))
     headers["content-length"] = str(len(body))
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": answer.status, "headers": raw})
@@ -269,6 +285,12 @@ async def _send(send: Send, answer: Answer, request: Headers, account: Account, 
         await send({"type": "http.response.body", "body": body[: int(len(body) * fault.share)], "more_body": True})
         _transport(send).close()
         return
+    if isinstance(fault, Drip):
+        size = -(-len(body) // fault.pieces)
+        for start in range(0, len(body), size):
+            await asyncio.sleep(fault.seconds)
+            await send({"type": "http.response.body", "body": body[start : start + size], "more_body": True})
+        body = b""
     if isinstance(fault, Slow) and fault.body:
         half = len(body) // 2
         await send({"type": "http.response.body", "body": body[:half], "more_body": True})

@@ -10,6 +10,7 @@ import msgspec
 import requests
 
 from klaviyo_assets.sandbox.account import Account, Event, Resource
+from klaviyo_assets.sandbox.plan import FaultPlan
 
 if TYPE_CHECKING:
     from klaviyo_assets.sandbox.app import App
@@ -73,6 +74,10 @@ def _commands(app: App) -> dict[str, Callable[..., Any]]:
     def set_latency(seconds: float) -> None:
         app.latency = seconds
 
+    def set_faults(seed: int, kinds: list[str] | None = None, share: float | None = None) -> str:
+        app.faults[:] = [FaultPlan(seed, account, kinds=kinds, share=share)]
+        return str(app.faults[0])
+
     return {
         **{name: getattr(account, name) for name in STORIES},
         "add": lambda **resource: account.add(Resource(**resource)),
@@ -84,6 +89,8 @@ def _commands(app: App) -> dict[str, Callable[..., Any]]:
         "run": clock.run,
         "set_rate_limits": set_rate_limits,
         "set_latency": set_latency,
+        "set_faults": set_faults,
+        "clear_faults": app.faults.clear,
         "requests": lambda: list(app.requests),
         "counts": app.requests.counts,
         "clear_requests": app.requests.clear,

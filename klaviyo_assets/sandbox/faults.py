@@ -1,9 +1,14 @@
-"""What can go wrong between a client and the API: hooks look at a request and may choose one of these."""
+"""What can go wrong between a client and the API: hooks look at a request and may choose one of these.
+
+There are two kinds. A fault of the transport takes the place of an answer, or breaks it on its way. A fault of the page
+is an answer that arrives whole and is not what was asked for.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +59,44 @@ class Slow:
 
 
 @dataclass(frozen=True, slots=True)
+class Drip:
+    """Send the body in `pieces`, with a pause of `seconds` of real time before each."""
+
+    seconds: float
+    pieces: int = 10
+
+
+@dataclass(frozen=True, slots=True)
 class InvalidJson:
     """Answer 200 with a complete HTTP body that is not complete JSON."""
 
 
-Fault = Status | Html403 | Reset | Truncate | Slow | InvalidJson
+@dataclass(frozen=True, slots=True)
+class InvalidGzip:
+    """Announce a compressed body whose second half is noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class OddPage:
+    """Answer with rows that were not asked for.
+
+    `more` rows than the page size, which come again on the next page; `shuffled`, in disorder, though the cursor goes
+    on after the last row in order; `loose`, with the rows that lie on the bounds of strict filters.
+    """
+
+    more: int = 0
+    shuffled: bool = False
+    loose: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Answer with a document that `change` was applied to, in place."""
+
+    change: Callable[[dict[str, Any]], object]
+
+
+Fault = Status | Html403 | Reset | Truncate | Slow | Drip | InvalidJson | InvalidGzip | OddPage | Document
 FaultHook = Callable[[Call], Fault | None]
 
 CHALLENGE = b"""<!DOCTYPE html>

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from random import Random
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -40,6 +41,7 @@ MAPPINGS = (
 )
 _TYPES = {path: type for type, path in COLLECTIONS.items()}
 _LAST = "\U0010ffff"
+T = TypeVar("T")
 
 
 class Pages:
@@ -105,7 +107,7 @@ class Pages:
 
     def _events(self, serializer: Serializer, url: str) -> bytes:
         query = serializer.query
-        low, high = _bounds(query.conditions)
+        low, high = _bounds(self._conditions(query))
         if query.cursor is not None:
             position = decode_event_cursor(query.cursor)
             if query.descending:
@@ -115,9 +117,10 @@ class Pages:
         tests = [condition for condition in query.conditions if condition.field not in ("datetime", "timestamp")]
         found = self.account.events.between(low, high, descending=query.descending)
         size = query.size or 0
-        page = list(islice(self._visible(found, tests), size + 1))
-        more, page = len(page) > size, page[:size]
-        cursor = encode_event_cursor(page[-1].occurred_at, page[-1].id) if more else None
+        page = list(islice(self._visible(found, tests), size + query.odd.more + 1))
+        last = page[size - 1] if len(page) > size else None
+        cursor = encode_event_cursor(last.occurred_at, last.id) if last else None
+        page = _odd(page, query)
         return _document(
             [serializer.event(event) for event in page], serializer, page, query.link(url), _link(query, url, cursor)
         )
@@ -152,13 +155,13 @@ class Pages:
             for row in after(_narrow(rows, query), key, descending=query.descending)
             if matches(self.account, row, conditions)
         )
-        page = list(selected if query.size is None else islice(selected, query.size + 1))
+        page = list(selected if query.size is None else islice(selected, query.size + query.odd.more + 1))
         cursor = None
         if query.size is not None and len(page) > query.size:
             last, following = page[query.size - 1], page[query.size]
             tie = not self.ties and last.key[:-1] == following.key[:-1]
             cursor = encode_cursor(last, fields, operation.cursor, tie=tie)
-            page = page[: query.size]
+        page = _odd(page, query)
         if self.unsorted_archive and _is_email_archive(query):
             # The cursor above is that of the last row in order: whatever the order on a page, the next one goes on.
             page = [row for place in range(0, len(page), 2) for row in reversed(page[place : place + 2])]
@@ -173,12 +176,12 @@ class Pages:
         return _document(data, serializer, page, query.link(url), links, many=True)
 
     def _conditions(self, query: Query) -> tuple[Condition, ...]:
-        if not (self.loose_bounds and query.operation.type in ("campaign", "flow")):
-            return query.conditions
-        return tuple(
-            replace(each, operator="greater-or-equal") if each.operator == "greater-than" else each
-            for each in query.conditions
-        )
+        loose = {}
+        if query.odd.loose:
+            loose = {"greater-than": "greater-or-equal", "less-than": "less-or-equal"}
+        elif self.loose_bounds and query.operation.type in ("campaign", "flow"):
+            loose = {"greater-than": "greater-or-equal"}
+        return tuple(replace(each, operator=loose.get(each.operator, each.operator)) for each in query.conditions)
 
     def _rows(self, query: Query) -> list[Row]:
         operation = query.operation
@@ -260,6 +263,16 @@ def _bounds(conditions: Iterable[Condition]) -> tuple[tuple[int, str], tuple[int
             case "less-or-equal":
                 high = min(high, (floor, _LAST))
     return low, high
+
+
+def _odd(page: list[T], query: Query) -> list[T]:
+    """The rows of a page, which are one more than fit if there is a next one, as the request is to be answered."""
+    if query.size is None:
+        return page
+    page = page[: query.size + query.odd.more]
+    if query.odd.shuffled:
+        Random(len(page)).shuffle(page)
+    return page
 
 
 def _narrow(rows: list[Row], query: Query) -> list[Row]:

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from klaviyo_assets.sandbox.collections import Operation, ParameterRate
 from klaviyo_assets.sandbox.errors import ApiError, invalid
+from klaviyo_assets.sandbox.faults import OddPage
 from klaviyo_assets.sandbox.filters import Condition, parse_filter
 from klaviyo_assets.sandbox.parameters import FIELDS
 from klaviyo_assets.sandbox.relations import relation
@@ -18,7 +19,10 @@ Pairs = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A checked request: `fields` and `additional` map types to attribute names; `cursor` is still encoded."""
+    """A checked request: `fields` and `additional` map types to attribute names; `cursor` is still encoded.
+
+    `odd` is what is wrong with the page that answers it.
+    """
 
     operation: Operation
     pairs: Pairs
@@ -29,6 +33,7 @@ class Query:
     includes: tuple[str, ...]
     fields: dict[str, frozenset[str]]
     additional: dict[str, frozenset[str]]
+    odd: OddPage = OddPage()  # noqa: RUF009 - frozen
 
     @property
     def descending(self) -> bool:

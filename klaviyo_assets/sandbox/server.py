@@ -1,4 +1,4 @@
-"""Serve an account over HTTP: in a thread for tests and demos, in the foreground for the command line."""
+"""Serve an account over HTTP, from a thread, to this machine only: who reaches the port may change the account."""
 
 from __future__ import annotations
 
@@ -159,23 +159,9 @@ class Sandbox:
         return f"Sandbox({self.url})"
 
 
-def serve(
-    account: Account,
-    host: str = HOST,
-    port: int = 8765,
-    *,
-    rate_limits: RateLimits = "real",
-    latency: float = 0.0,
-) -> None:
-    """Serve an account in the foreground until interrupted. Anyone who reaches the port may change the account."""
-    uvicorn.Server(_config(App(account, rate_limits=rate_limits, latency=latency), host, port)).run()
-
-
-def _config(app: App, host: str = HOST, port: int = 0) -> uvicorn.Config:
+def _config(app: App) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        host=host,
-        port=port,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -129,7 +129,17 @@ class Settings(BaseSettings):
     owners: tuple[str, ...] = Field(
         (), description="Owners of the assets in Dagster: e-mail addresses, or `team:data`."
     )
+    max_dynamic_columns: int = Field(
+        2000,
+        ge=0,
+        description="Columns of properties that a table may have; the values of more go to one JSON column.",
+    )
     max_concurrency: int = Field(8, ge=1, le=64, description="Most requests at a time, over all tables.")
+    request_timeout: dt.timedelta = Field(
+        dt.timedelta(minutes=2),
+        gt=dt.timedelta(0),
+        description="How long Klaviyo may be silent during a request, which is tried again then.",
+    )
     models: bool = Field(
         True, description="Models of campaigns, flows and people: `pip install 'klaviyo-assets[models]'` brings them."
     )

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.columns import Columns
-from klaviyo_assets.warehouse.errors import SnapshotMissing, WarehouseLocked
+from klaviyo_assets.warehouse.errors import DiskFull, SnapshotMissing, WarehouseLocked, WarehouseUnusable, is_full
 from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope, Sweep, SyncState
 from klaviyo_assets.warehouse.inspection import Inspection, inspect
 from klaviyo_assets.warehouse.loading import LoadResult, Transaction, check_shrink
@@ -34,6 +34,7 @@ SNAPSHOT = "snapshot"
 
 _log = logging.getLogger(__name__)
 _LACKS_MEMORY = re.compile("memory|pin block", re.IGNORECASE)
+_LOCKED = re.compile("Could not set lock|lock is held|used by another process")
 _HOLDER = re.compile(r"Conflicting lock is held in (.+?)(?:\. |$)")
 
 
@@ -47,6 +48,10 @@ class DuckDBWarehouse(DuckDBResource):
     schema_name: str = Field(default="klaviyo", description="Schema of the destination tables.")
     lock_timeout: float = Field(
         default=120.0, description="Seconds to wait for another process that holds the database file."
+    )
+
+    max_dynamic_columns: int = Field(
+        default=2000, description="Columns that may appear in a table; the values of more go to one JSON column."
     )
 
     @property
@@ -92,8 +97,8 @@ class DuckDBWarehouse(DuckDBResource):
                 transaction.sql(f"SET memory_limit = '{memory}'")
             transaction.ensure(spec)
             left_out = transaction.left_out(spec, spool)
-            added, widened = transaction.fit(spec, spool, left_out)
-            result = transaction.upsert(spec, spool, scope=scope, guard=guard)
+            added, widened, overflow = transaction.fit(spec, spool, left_out, self.max_dynamic_columns)
+            result = transaction.upsert(spec, spool, scope=scope, guard=guard, overflow=overflow)
             for state in states:
                 transaction.write_state(state)
             old = find_old_values(transaction, spec)
@@ -101,6 +106,7 @@ class DuckDBWarehouse(DuckDBResource):
             result,
             columns_added=tuple(added),
             columns_widened=tuple(widened),
+            overflow=overflow,
             columns_left_out=left_out,
             columns_with_old_values=old,
         )
@@ -152,7 +158,7 @@ class DuckDBWarehouse(DuckDBResource):
                 return LoadResult(spool.rows, 0, 0, older=spool.rows, row_count=count)
             transaction.sql(f"DROP TABLE IF EXISTS {transaction.table(spec.name)}")
             transaction.ensure(spec)
-            added, _ = transaction.fit(spec, spool)
+            added, *_ = transaction.fit(spec, spool)
             result = transaction.upsert(spec, spool)
             destination.write_state(replace(state, rows=result.rows))
         return replace(result, columns_added=tuple(added))
@@ -370,9 +376,11 @@ class DuckDBWarehouse(DuckDBResource):
                     transaction.ensure_state()
                 yield transaction
                 connection.execute("COMMIT").fetchall()
-            except BaseException:
-                with suppress(duckdb.TransactionException):  # there is none any more if the commit failed
+            except BaseException as error:
+                with suppress(duckdb.Error):  # a COMMIT that failed has rolled back already
                     connection.execute("ROLLBACK").fetchall()
+                if isinstance(error, duckdb.Error) and is_full(error):
+                    raise DiskFull(self.database, "Free some there, and run it again.") from error
                 raise
 
     @contextmanager
@@ -381,7 +389,8 @@ class DuckDBWarehouse(DuckDBResource):
     ) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open the database, waiting for a process that holds the file; close it at the end.
 
-        Raises WarehouseLocked, which names that process, after `lock_timeout` seconds.
+        Raises WarehouseLocked, which names that process, after `lock_timeout` seconds, and WarehouseUnusable if the
+        database can't be opened at all.
         """
         if ":" not in self.database:
             Path(self.database).parent.mkdir(parents=True, exist_ok=True)
@@ -406,7 +415,12 @@ class DuckDBWarehouse(DuckDBResource):
             try:
                 return duckdb.connect(self.database, config=self.connection_config or {})
             except duckdb.Error as error:
-                who = _holder(str(error))
+                reason = str(error).partition("\n")[0].removeprefix("IO Error: ").replace(f'"{self.database}"', "it")
+                if "newer version" in str(error):
+                    reason = f"a newer version of DuckDB than {duckdb.__version__} has written it."
+                who = _holder(reason)
+                if who is None and isinstance(error, duckdb.IOException):
+                    raise WarehouseUnusable(self.database, reason) from None
                 if who is None:
                     raise
                 if clock() >= deadline:
@@ -425,7 +439,7 @@ def _holder(error: str) -> str | None:
     """Return who holds the file, if that is why it can't be opened."""
     if "file handle conflict" in error:
         return "another run in this process"  # DuckDB can't open a file that is just being opened or closed
-    if "lock" not in error.lower():
+    if not _LOCKED.search(error):
         return None
     holder = _HOLDER.search(error)
     return holder.group(1) if holder else "another process"

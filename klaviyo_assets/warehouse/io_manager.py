@@ -59,6 +59,11 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         seconds = round(time.monotonic() - began, 3)
         _warn(context, result)
         context.add_output_metadata({**_metadata(result), **extra, "seconds": seconds})
+        if result.overflow:
+            context.log.warning(
+                f"{obj.spec.name} has {self.warehouse.max_dynamic_columns:,} columns of properties, the most that "
+                f"`max_dynamic_columns` allows: {obj.spec.overflow} holds the values of {', '.join(result.overflow)}."
+            )
         context.log.info(
             f"{context.asset_key.to_user_string()}: {result.rows:,} rows came, {result.inserted:,} new, "
             f"{result.updated:,} updated, {result.deleted:,} deleted, in {seconds:.1f} s."
@@ -139,6 +144,8 @@ def _metadata(result: LoadResult) -> dict[str, Any]:
         described["new_columns"] = dg.MetadataValue.json(sorted(result.columns_added))
     if result.columns_widened:
         described["widened_columns"] = dg.MetadataValue.json(sorted(result.columns_widened))
+    if result.overflow:
+        described["columns_in_overflow"] = dg.MetadataValue.json(sorted(result.overflow))
     if result.columns_left_out:
         described["columns_left_out"] = dg.MetadataValue.json(list(result.columns_left_out))
     if result.columns_with_old_values:

@@ -46,6 +46,7 @@ class LoadResult:
 
     rows: rows that came, duplicates removed. row_count: rows in the table afterwards, deleted ones included.
     older: rows that were not written because the table holds a newer version of them.
+    overflow: names of appearing columns that the table has no room for.
     columns_left_out: columns that came and that the table does not take.
     columns_with_old_values: blocked or hashed columns that hold values from before they were.
     """
@@ -59,6 +60,7 @@ class LoadResult:
     row_count: int = 0
     columns_added: tuple[str, ...] = ()
     columns_widened: tuple[str, ...] = ()
+    overflow: tuple[str, ...] = ()
     columns_left_out: tuple[str, ...] = ()
     columns_with_old_values: tuple[str, ...] = ()
 
@@ -142,14 +144,26 @@ class Transaction:
     def _add_column(self, table: str, name: str, kind: Type) -> None:
         self.sql(f"ALTER TABLE {self.table(table)} ADD COLUMN {quote(name)} {TYPE_NAMES[kind]}")
 
-    def fit(self, spec: TableSpec, spool: Spool, left_out: Collection[str] = ()) -> tuple[list[str], list[str]]:
-        """Add the spool's new columns to the table and widen those that are too narrow; return both."""
+    def fit(
+        self, spec: TableSpec, spool: Spool, left_out: Collection[str] = (), most: int | None = None
+    ) -> tuple[list[str], list[str], tuple[str, ...]]:
+        """Add the spool's new columns to the table and widen those that are too narrow; return both.
+
+        left_out: columns that the table does not take.
+        most: appearing columns that the table may have; the names of those beyond are returned too. They are not added
+            but go to the table's overflow column. A column that the table has stays one.
+        """
         existing = self.column_types(spec.name)
         incoming: dict[str, set[Type]] = {}
         for file in spool.files:
             for name, kind in file.types.items():
                 if name not in left_out:
                     incoming.setdefault(name, set()).add(kind)
+        overflow = self._overflow(spec, existing, incoming, most)
+        if overflow and spec.overflow and spec.overflow not in existing:
+            self._add_column(spec.name, spec.overflow, Type.JSON)
+        for name in overflow:
+            del incoming[name]
         added, widened = [], []
         for name, kinds in incoming.items():
             target = self._common_type(spec.name, name, existing.get(name), kinds, spool)
@@ -159,7 +173,16 @@ class Transaction:
             elif target != existing[name]:
                 self._widen(spec.name, name, existing[name], target)
                 widened.append(name)
-        return added, widened
+        return added, widened, overflow
+
+    def _overflow(
+        self, spec: TableSpec, existing: Iterable[str], incoming: Iterable[str], most: int | None
+    ) -> tuple[str, ...]:
+        if most is None or not spec.dynamic:
+            return ()
+        there = {name for name in existing if name.startswith(spec.dynamic)} - {*spec.types, spec.overflow}
+        new = [name for name in incoming if name not in there and name not in spec.types]
+        return tuple(new[max(0, most - len(there)) :])
 
     def _common_type(
         self, table: str, name: str, existing: Type | None, incoming: Iterable[Type], spool: Spool
@@ -186,14 +209,20 @@ class Transaction:
         *,
         scope: Scope | None = None,
         guard: float | None = None,
+        overflow: Collection[str] = (),
     ) -> LoadResult:
         """Write rows by primary key, flag what vanished from `scope`; the table exists and fits.
 
         source: a spool, or the quoted name of a relation with the table's columns.
         guard: share of the scope's live rows that may vanish; more raises SuspiciousSnapshot. None: any.
+        overflow: columns of the spool whose values go to the overflow column.
         """
         types = self.column_types(spec.name)
-        rows_of = spool_rows(source, types) if isinstance(source, Spool) else [relation_rows(source, spec, types)]
+        rows_of = (
+            spool_rows(source, types, spec.overflow, overflow)
+            if isinstance(source, Spool)
+            else [relation_rows(source, spec, types)]
+        )
         self._stage(spec, rows_of)
         came = self.value(f"SELECT count(*) FROM {_STAGE}")
         self._deduplicate(spec)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from klaviyo_assets.warehouse.schema import TableSpec, Type
 from klaviyo_assets.warehouse.spool import Spool, SpoolFile
-from klaviyo_assets.warehouse.sql import convert, literal, quote
+from klaviyo_assets.warehouse.sql import convert, json_object, literal, quote
 
 ORDER = "_order"
 """Column with the place of a row among all that came: of two rows with one key, the later one counts."""
@@ -35,8 +35,12 @@ def relation_rows(relation: str, spec: TableSpec, types: Mapping[str, Type]) -> 
     return Rows(relation, "rowid", {name: quote(name) for name in types if name in spec.types})
 
 
-def spool_rows(spool: Spool, types: Mapping[str, Type]) -> list[Rows]:
+def spool_rows(
+    spool: Spool, types: Mapping[str, Type], overflow_column: str | None = None, overflow: Collection[str] = ()
+) -> list[Rows]:
     """Return a spool's rows, as few parts as its types allow; columns that the table does not have are left out.
+
+    overflow: those of them whose values go to the `overflow_column`.
 
     Files are read together if no column has two types in them; a column that one of them lacks is NULL there.
     """
@@ -49,15 +53,20 @@ def spool_rows(spool: Spool, types: Mapping[str, Type]) -> list[Rows]:
             parts.append((files, known))
         files.append((number, file))
         known |= file.types
-    return [_files_rows(files, known, types) for files, known in parts]
+    rows = []
+    for files, known in parts:
+        values = {name: convert(quote(name), kind, types[name]) for name, kind in known.items() if name in types}
+        beyond = {name: kind for name, kind in known.items() if name in overflow}
+        if beyond and overflow_column:
+            values[overflow_column] = json_object(beyond)
+        rows.append(_files_rows(files, values))
+    return rows
 
 
-def _files_rows(files: Sequence[tuple[int, SpoolFile]], known: Mapping[str, Type], types: Mapping[str, Type]) -> Rows:
+def _files_rows(files: Sequence[tuple[int, SpoolFile]], values: Mapping[str, str]) -> Rows:
     paths = ", ".join(literal(str(file.path)) for _, file in files)
     # Files are named after their number, so that parts of a spool can be put in one order.
     order = "(CAST(parse_filename(filename, true) AS BIGINT) << 32) + file_row_number"
     return Rows(
-        f"read_parquet([{paths}], union_by_name = true, filename = true, file_row_number = true)",
-        order,
-        {name: convert(quote(name), kind, types[name]) for name, kind in known.items() if name in types},
+        f"read_parquet([{paths}], union_by_name = true, filename = true, file_row_number = true)", order, values
     )

@@ -98,6 +98,11 @@ class TableSpec:
         if missing or not self.primary_key:
             raise ValueError(f"{self.name}: the primary key needs declared columns, not {missing or 'nothing'}")
 
+    @property
+    def overflow(self) -> str | None:
+        """The JSON column of appearing columns that a table has no room for; no property has a name with `__`."""
+        return f"{self.dynamic}_overflow" if self.dynamic else None
+
     @cached_property
     def types(self) -> dict[str, Type]:
         """Column name -> type of the declared columns."""

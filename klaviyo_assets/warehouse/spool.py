@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from klaviyo_assets.warehouse.batches import BATCH_CELLS, BATCH_ROWS, column_type, typed_batches
 from klaviyo_assets.warehouse.columns import Columns
+from klaviyo_assets.warehouse.errors import DiskFull, is_full
 from klaviyo_assets.warehouse.schema import TableSpec, Type
 
 _PREFIX = "klaviyo_assets_spool_"
@@ -53,7 +54,13 @@ class Spool:
     def write(self, batch: pa.RecordBatch) -> None:
         """Append one batch as a file of its own: batches of one table may differ in columns and types."""
         path = self.folder / f"{len(self.files):06d}.parquet"
-        pq.write_table(pa.Table.from_batches([batch]), path, compression="zstd", compression_level=1)
+        try:
+            pq.write_table(pa.Table.from_batches([batch]), path, compression="zstd", compression_level=1)
+        except OSError as error:
+            if not is_full(error):
+                raise
+            advice = "Free some there, or set TMPDIR to another folder."
+            raise DiskFull(f"temporary files in {self.folder.parent}", advice) from error
         self.files.append(SpoolFile(path, batch.num_rows, {field.name: column_type(field) for field in batch.schema}))
 
     def write_all(self, batches: Iterable[pa.RecordBatch]) -> None:
@@ -118,9 +125,9 @@ def remove_abandoned_spools() -> None:
     """Remove the spools whose processes are gone."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         path = folder / _LOCK
-        if not path.exists():
-            continue  # its owner is about to remove it
         try:
+            if not path.exists():
+                continue  # its owner is about to remove it
             with FileLock(path, timeout=0):
                 shutil.rmtree(folder, ignore_errors=True)
         except (Timeout, OSError):

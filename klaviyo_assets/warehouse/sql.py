@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 
 from klaviyo_assets.warehouse.batches import EXACT_IN_DOUBLE
 from klaviyo_assets.warehouse.schema import Type
@@ -76,3 +77,20 @@ def convert(expression: str, source: Type, target: Type) -> str:
             f"ELSE strftime({expression}, '%Y-%m-%dT%H:%M:%S.%f+00:00') END"
         )
     return text
+
+
+def json_object(types: Mapping[str, Type]) -> str:
+    """Return an expression for a JSON object of columns, without those that are NULL; NULL if all of them are.
+
+    JSON columns are nested as they are, a TIMESTAMP is ISO text.
+    """
+    members = (
+        f"{literal(json.dumps(name) + ':')} || "
+        + (quote(name) if kind is Type.JSON else f"to_json({_jsonable(name, kind)})::VARCHAR")
+        for name, kind in types.items()
+    )
+    return f"nullif('{{' || concat_ws(',', {', '.join(members)}) || '}}', '{{}}')"
+
+
+def _jsonable(name: str, kind: Type) -> str:
+    return convert(quote(name), kind, Type.TEXT) if kind is Type.TIMESTAMP else quote(name)

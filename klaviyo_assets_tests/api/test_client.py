@@ -27,6 +27,9 @@ from klaviyo_assets.api import (
     any_of,
     equals,
 )
+from klaviyo_assets.sandbox.account import Account
+from klaviyo_assets.sandbox.faults import Drip
+from klaviyo_assets.sandbox.server import Sandbox
 from klaviyo_assets_tests.api.fake import KEY, FakeApi, FakeClock, Reply, Request, document, error
 
 Connect = Callable[..., KlaviyoClient]
@@ -199,6 +202,26 @@ def test_a_server_that_does_not_answer_in_time(api: FakeApi, connect: Connect) -
     assert client.get("get_lists", "lists").rows == 1
     release.set()
     assert client.stats.snapshot().retries == 1
+
+
+def test_an_answer_that_drips_for_ten_minutes_is_given_up(clock: FakeClock) -> None:
+    """No pause between two pieces of it is long enough for the time-out of the connection."""
+    with Sandbox(Account()) as sandbox:
+        sandbox.faults.append(lambda call: Drip(0.01, pieces=5) if call.number == 1 else None)
+
+        def passing() -> float:
+            clock.now += 70
+            return clock.now
+
+        with KlaviyoClient("pk_sandbox", base_url=sandbox.url, clock=passing, sleep=clock.sleep, tries=2) as client:
+            assert client.get("get_accounts", "accounts").rows == 1
+        assert client.stats.snapshot().retries == 0, "six minutes are not too long"
+        sandbox.faults[:] = [lambda call: Drip(0.01, pieces=20)]
+        with (
+            KlaviyoClient("pk_sandbox", base_url=sandbox.url, clock=passing, sleep=clock.sleep, tries=2) as client,
+            pytest.raises(ApiUnavailable, match="took too long"),
+        ):
+            client.get("get_accounts", "accounts")
 
 
 def test_a_server_that_says_when_it_is_back(api: FakeApi, client: KlaviyoClient, clock: FakeClock) -> None:

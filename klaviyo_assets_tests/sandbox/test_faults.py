@@ -5,12 +5,28 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from time import perf_counter
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
 
 from klaviyo_assets.sandbox import Sandbox
-from klaviyo_assets.sandbox.faults import Call, Fault, Html403, InvalidJson, Reset, Slow, Status, Truncate
+from klaviyo_assets.sandbox.faults import (
+    Call,
+    Document,
+    Drip,
+    Fault,
+    Html403,
+    InvalidGzip,
+    InvalidJson,
+    OddPage,
+    Reset,
+    Slow,
+    Status,
+    Truncate,
+)
+from klaviyo_assets.sandbox.generate import generate_account
 from klaviyo_assets_tests.sandbox.samples import sample_account
 from klaviyo_assets_tests.sandbox.support import HEADERS
 
@@ -113,3 +129,44 @@ def test_latency(sandbox: Sandbox) -> None:
     fetch(sandbox)
     assert perf_counter() - started >= 0.1
     sandbox.latency = 0.0
+
+
+def test_a_body_in_pieces(sandbox: Sandbox) -> None:
+    fail(sandbox, Drip(0.02, pieces=5))
+    started = perf_counter()
+    assert fetch(sandbox).json()["data"]
+    assert perf_counter() - started >= 0.1
+
+
+def test_half_a_body_that_is_compressed(sandbox: Sandbox) -> None:
+    fail(sandbox, InvalidGzip())
+    with pytest.raises((requests.exceptions.ContentDecodingError, requests.JSONDecodeError)):
+        fetch(sandbox).json()
+
+
+def test_odd_pages() -> None:
+    with Sandbox(generate_account(events=10, profiles=8, days=2)) as sandbox:
+
+        def page(number: int, **odd: Any) -> list[str]:
+            sandbox.faults[:] = [lambda call: OddPage(**odd) if call.operation == "get_profiles" else None]
+            answer = fetch(sandbox, "profiles?page[size]=3&sort=updated")
+            for _ in range(number):
+                answer = requests.get(answer.json()["links"]["next"], headers=HEADERS, timeout=10)
+            return [row["id"] for row in answer.json()["data"]]
+
+        first, second = page(0), page(1)
+        assert page(0, more=1) == [*first, second[0]] and page(1, more=1)[:3] == second, "rows come again"
+        assert page(0, shuffled=True) != first and sorted(page(0, shuffled=True)) == sorted(first)
+        assert sorted(page(1, shuffled=True)) == sorted(second), "the cursor goes on after the last row in order"
+
+        sandbox.faults.clear()
+        bound = fetch(sandbox, "profiles?sort=updated").json()["data"][0]["attributes"]["updated"]
+        path = f"profiles?filter={quote(f'greater-than(updated,{bound})', safe='')}&sort=updated"
+        strict = {row["id"] for row in fetch(sandbox, path).json()["data"]}
+        sandbox.faults.append(lambda call: OddPage(loose=True))
+        assert first[0] in {row["id"] for row in fetch(sandbox, path).json()["data"]} - strict
+
+
+def test_a_changed_document(sandbox: Sandbox) -> None:
+    fail(sandbox, Document(lambda document: document["links"].update(next="elsewhere")))
+    assert fetch(sandbox).json()["links"]["next"] == "elsewhere"

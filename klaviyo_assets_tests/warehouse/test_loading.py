@@ -149,6 +149,36 @@ def column_types(warehouse: Any) -> dict[str, str]:
     return {row[0]: row[1] for row in warehouse.query("DESCRIBE klaviyo.event")}
 
 
+def test_columns_beyond_the_limit_go_to_one_json_column(tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path, max_dynamic_columns=2)
+    assert load(warehouse, [{"id": "0", "a": 1}]).overflow == ()
+    wild = {
+        "text": 'say "hi"\n',
+        "n": 2**53 + 1,
+        "d": 1.5,
+        "t": "2026-01-02T03:04:05.000006Z",
+        "o": {"x": [None]},
+        "f": False,
+    }
+    result = load(warehouse, [{"id": "1", "a": 2, "b": 3}, {"id": "2", **wild}, {"id": "3"}])
+    assert result.columns_added == ("property_b",)
+    assert set(result.overflow) == {f"property_{name}" for name in wild}
+    first, second, third, fourth = rows(warehouse)
+    assert (first["property_a"], second["property_a"], second["property_b"]) == (1, 2, 3)
+    assert first["property__overflow"] is second["property__overflow"] is fourth["property__overflow"] is None
+    held = {name.removeprefix("property_"): value for name, value in json.loads(third["property__overflow"]).items()}
+    assert held == {**wild, "t": "2026-01-02T03:04:05.000006+00:00"}
+
+    # What is a column stays one, what is none stays none; a row is written as a whole.
+    assert load(warehouse, [{"id": "2", "b": "x", "n": 1}, {"id": "1", "a": 5}]).overflow == ("property_n",)
+    _, second, third, _ = rows(warehouse)
+    assert (third["property_b"], json.loads(third["property__overflow"])) == ("x", {"property_n": 1})
+    assert (second["property_a"], second["property_b"]) == (5, None)
+    raised = warehouse_at(tmp_path, max_dynamic_columns=3)
+    assert load(raised, [{"id": "2", "n": 7}]).overflow == ()
+    assert [(row["property_n"], row["property__overflow"]) for row in rows(raised)[2:3]] == [(7, None)]
+
+
 def test_two_loads_above_a_row_group(tmp_path: Path) -> None:
     """DuckDB 2.0.0 inserts duplicates after `CREATE TABLE AS` and 122,880 rows in one transaction."""
     warehouse = warehouse_at(tmp_path)
@@ -279,10 +309,16 @@ def test_the_watermark_moves_forward_and_never_over_a_gap() -> None:
 # Locks
 
 
-def test_a_locked_file_is_waited_for_and_its_holder_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_locked_file_is_waited_for_and_its_holder_named(read_only: bool, tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path, lock_timeout=30.0)
     load(warehouse, [{"id": "1"}])
-    script = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    script = f"""
+import duckdb, sys
+connection = duckdb.connect(sys.argv[1], read_only={read_only})
+print("held", flush=True)
+sys.stdin.read()
+"""
     holder = subprocess.Popen(
         [sys.executable, "-c", script, warehouse.database], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

@@ -1,0 +1,53 @@
+"""The process that syncs are forked from, and the warehouse of yesterday that most of these tests begin with."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from klaviyo_assets.sandbox.account import Account
+from klaviyo_assets.sandbox.server import Sandbox
+from klaviyo_assets_tests.faults.crashes import Kill, Outcome, Syncs
+from klaviyo_assets_tests.faults.story import DAYS, first_day
+
+
+@dataclass
+class Killing:
+    """The process that syncs, the port of the sandbox, and a first sync: its warehouse and what it did."""
+
+    syncs: Syncs
+    port: int
+    template: Path
+    first: Outcome
+
+    def sync(self, account: Account, folder: Path, kill: Kill | None = None) -> Outcome:
+        today = account.clock.now().date()
+        days = ((today - dt.timedelta(days=DAYS)).isoformat(), today.isoformat())
+        account.clock.run()
+        with Sandbox(account, self.port):
+            outcome = self.syncs.run(folder, days, kill)
+        account.clock.freeze()
+        return outcome
+
+
+@pytest.fixture(scope="session")
+def killing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killing]:
+    template = tmp_path_factory.mktemp("yesterday")
+    (template / "temporary").mkdir()
+    with Sandbox(first_day()) as free:
+        url = free.url
+    with Syncs(url) as syncs:
+        killing = Killing(syncs, int(url.split(":")[-1].split("/")[0]), template, Outcome(False, False, {}, 0.0))
+        killing.first = killing.sync(first_day(), template)
+        assert killing.first.success and all(killing.first.counts.values())
+        yield killing
+
+
+@pytest.fixture
+def template(killing: Killing) -> Path:
+    """The folder of the warehouse of yesterday."""
+    return killing.template

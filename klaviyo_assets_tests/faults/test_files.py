@@ -1,0 +1,112 @@
+"""What files do to a load: a full disk, no right to write, another DuckDB's file, another user's spool, a reader."""
+
+from __future__ import annotations
+
+import os
+import resource
+import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from klaviyo_assets.warehouse import spool
+from klaviyo_assets.warehouse.errors import DiskFull, WarehouseUnusable
+from klaviyo_assets_tests.warehouse.helpers import load, rows, warehouse_at
+
+SMALL = 300_000
+
+
+def fill(folder: Path, database: bool) -> None:
+    """Load more than a file may hold: into the database, as its log is not compressed, or into the spool."""
+    warehouse = warehouse_at(folder)
+    load(warehouse, [{"id": "1", "note": "before"}])
+    largest = Path(warehouse.database).stat().st_size + SMALL if database else SMALL
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+    with pytest.raises(DiskFull) as caught:
+        load(warehouse, [{"id": str(n), "note": "x" * 400 if database else os.urandom(400).hex()} for n in range(9000)])
+    wanted = warehouse.database if database else f"temporary files in {tempfile.gettempdir()}"
+    assert wanted in str(caught.value) and "nothing was written" in str(caught.value)
+    assert caught.value.__cause__ is not None, "what the operating system said is kept"
+
+
+@pytest.mark.parametrize("place", ["database", "spool"])
+def test_a_full_disk_changes_nothing(place: str, tmp_path: Path) -> None:
+    """In a process of its own, whose files may not grow: no file system has to be filled, nor mounted."""
+    (tmp_path / "temporary").mkdir()
+    program = f"from {__name__} import *; fill(Path({str(tmp_path)!r}), {place == 'database'})"
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary")}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert [row["note"] for row in rows(warehouse_at(tmp_path))] == ["before"]
+    assert list((tmp_path / "temporary").iterdir()) == []
+    load(warehouse_at(tmp_path), [{"id": "1", "note": "after"}])
+    assert [row["note"] for row in rows(warehouse_at(tmp_path))] == ["after"]
+
+
+def test_a_file_that_may_not_be_written() -> None:
+    """Without the rights of root, for whom everything may be written, and where everybody may look."""
+    with tempfile.TemporaryDirectory() as folder:
+        warehouse = warehouse_at(Path(folder))
+        load(warehouse, [{"id": "1"}])
+        Path(folder).chmod(0o755)
+        Path(warehouse.database).chmod(0o444)
+        program = f"""
+import os
+from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+if os.geteuid() == 0:
+    os.setegid(65534), os.seteuid(65534)
+DuckDBWarehouse(database={warehouse.database!r}).try_to_write()
+"""
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1
+        assert "WarehouseUnusable" in done.stderr and "the right to write the file" in done.stderr, done.stderr
+        assert [row["id"] for row in rows(warehouse)] == ["1"]
+
+
+def test_a_file_of_a_newer_duckdb(tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path)
+    load(warehouse, [{"id": "1"}])
+    file = Path(warehouse.database)
+    header = bytearray(file.read_bytes())
+    struct.pack_into("<Q", header, 12, 100_000)
+    checksum = 5381
+    for (word,) in struct.iter_unpack("<Q", header[8:4096]):
+        checksum ^= word * 0xBF58476D1CE4E5B9 % 2**64
+    struct.pack_into("<Q", header, 0, checksum)
+    file.write_bytes(header)
+    with pytest.raises(WarehouseUnusable, match=rf"newer version of DuckDB than {duckdb.__version__}.*Upgrade duckdb"):
+        load(warehouse, [{"id": "2"}])
+    assert file.read_bytes() == header
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    """Its name does not make it a locked one."""
+    warehouse = warehouse_at(tmp_path / "blocked")
+    file = Path(warehouse.database)
+    file.parent.mkdir()
+    file.write_bytes(b"something else " * 1000)
+    with pytest.raises(WarehouseUnusable, match="duckdb_path"):
+        load(warehouse, [{"id": "1"}])
+    assert file.read_bytes() == b"something else " * 1000
+
+
+def test_another_users_spool_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Temporary folders are shared, and folders in them may not be looked into."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    other = tmp_path / f"{spool._PREFIX}of_somebody_else"
+    other.mkdir()
+    real = Path.exists
+
+    def exists(path: Path) -> bool:
+        if other in path.parents:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "exists", exists)
+    warehouse = warehouse_at(tmp_path)
+    load(warehouse, [{"id": "1"}])
+    assert other.is_dir() and [row["id"] for row in rows(warehouse)] == ["1"]
