@@ -88,12 +88,13 @@ def test_names_carry_the_account(shops: list[Shop]) -> None:
     prefixes = tuple(shop.settings.name for shop in shops)
     assert [name for name in names if not name.startswith(prefixes)] == []
     groups = {spec.group_name for spec in definitions.resolve_all_asset_specs()}
-    assert groups == {f"{prefix}_{group}" for prefix in prefixes for group in ("core", "tables", "snapshots")}
+    assert groups == {f"{prefix}_{group}" for prefix in prefixes for group in ("core", "tables", "snapshots", "models")}
 
 
 def test_both_at_once_and_both_in_one_run(shops: list[Shop]) -> None:
     accounts = build_definitions(*(shop.settings for shop in shops))
-    both = dg.define_asset_job("both", dg.AssetSelection.all())
+    models = dg.AssetSelection.groups(*(f"{shop.settings.name}_models" for shop in shops))
+    both = dg.define_asset_job("both", dg.AssetSelection.all() - models)
     definitions = dg.Definitions.merge(accounts, dg.Definitions(jobs=[both]))
     with ThreadPoolExecutor() as pool:
         runs = [pool.submit(run, definitions, f"{shop.settings.name}_sync", days(shop)) for shop in shops]
