@@ -115,10 +115,10 @@ def fill(folder: Path, rows: int) -> None:
         connection.execute(
             "INSERT INTO warehouse.klaviyo.event (id, metric_id, person_id, datetime, timestamp, type, uuid, "
             "property_value, property_subject, property_url, _fivetran_synced, _fivetran_deleted) "
-            "SELECT 'old' || md5(CAST(i AS VARCHAR))[:8] || i, 'Mtrc00', '01' || i % 50000, at, at, 'Metric 0', "
-            "md5(CAST(i AS VARCHAR)), i / 8, 'Number ' || i % 90, 'https://shop.example/' || i % 300, "
+            "SELECT 'old' || md5(CAST(i AS VARCHAR))[:8] || i, 'Mtrc00', '01' || i % 50000, moment, moment, "
+            "'Metric 0', md5(CAST(i AS VARCHAR)), i / 8, 'Number ' || i % 90, 'https://shop.example/' || i % 300, "
             "TIMESTAMP '2026-01-01', false "
-            "FROM (SELECT i, TIMESTAMP '2023-01-01' + INTERVAL (i * 1000 // ?) DAY AS at FROM range(?) AS r(i))",
+            "FROM (SELECT i, TIMESTAMP '2023-01-01' + INTERVAL (i * 1000 // ?) DAY AS moment FROM range(?) AS r(i))",
             [rows, rows - there],
         )
 
