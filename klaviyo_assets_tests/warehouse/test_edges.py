@@ -14,7 +14,7 @@ from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.errors import SnapshotMissing, SuspiciousSnapshot
 from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope, Sweep, SyncState
-from klaviyo_assets.warehouse.schema import ForeignKey, Lookup, Type
+from klaviyo_assets.warehouse.schema import Column, ForeignKey, Lookup, Type
 from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
 from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, event_columns, load, rows, warehouse_at
 from klaviyo_assets_tests.warehouse.test_loading import DAY, METRIC, column_types, snapshot
@@ -228,3 +228,12 @@ def test_the_largest_values_of_declared_columns() -> None:
     )
     assert batch["datetime"].to_pylist() == [dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31, 23, 59, 59), *[None] * 3]
     assert lost == {"datetime": 2}
+
+
+def test_declared_booleans_come_as_values_or_as_text() -> None:
+    spec = replace(METRIC, columns=(*METRIC.columns, Column("on", Type.BOOLEAN)))
+    lost: dict[str, int] = {}
+    values = [True, False, None, "true", " FALSE ", "maybe", 1]
+    batch = typed_batch(Columns(7, {"id": ["a"] * 7, "on": values}), spec, on_lost=lost.__setitem__)
+    assert batch["on"].to_pylist() == [True, False, None, True, False, None, None]
+    assert lost == {"on": 2}
