@@ -237,3 +237,11 @@ def test_declared_booleans_come_as_values_or_as_text() -> None:
     batch = typed_batch(Columns(7, {"id": ["a"] * 7, "on": values}), spec, on_lost=lost.__setitem__)
     assert batch["on"].to_pylist() == [True, False, None, True, False, None, None]
     assert lost == {"on": 2}
+
+
+def test_rows_of_what_is_not_there_yet(tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path)
+    assert warehouse.rows("event", ["id"]) == [], "no database"
+    load(warehouse, [{"id": "1", "note": "a"}])
+    assert warehouse.rows("event", ["note", "id"]) == [("a", "1")]
+    assert warehouse.rows("event", ["id", "property_x"]) == warehouse.rows("metric", ["id"]) == []
