@@ -245,3 +245,9 @@ def test_rows_of_what_is_not_there_yet(tmp_path: Path) -> None:
     load(warehouse, [{"id": "1", "note": "a"}])
     assert warehouse.rows("event", ["note", "id"]) == [("a", "1")]
     assert warehouse.rows("event", ["id", "property_x"]) == warehouse.rows("metric", ["id"]) == []
+
+
+def test_a_column_of_every_kind_holds_their_texts() -> None:
+    values = [1.50, "a", None, {"b": [1]}, True, ""]
+    batch = typed_batch(event_columns([{"id": str(n), "x": value} for n, value in enumerate(values)]), EVENT)
+    assert batch["property_x"].to_pylist() == ["1.5", "a", None, '{"b": [1]}', "true", ""]
