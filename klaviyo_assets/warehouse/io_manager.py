@@ -70,6 +70,10 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         )
 
     def _load(self, extract: Extract, spool: Spool, synced_at: dt.datetime) -> LoadResult:
+        extract.result = self._result(extract, spool, synced_at)
+        return extract.result
+
+    def _result(self, extract: Extract, spool: Spool, synced_at: dt.datetime) -> LoadResult:
         if extract.snapshot:
             (state,) = extract.states
             return self.warehouse.store_snapshot(extract.spec, spool, synced_at=synced_at, state=state)
