@@ -31,11 +31,11 @@ dev: $(READY) ## Open the Dagster UI (on the sandbox account, unless KLAVIYO_API
 	@$(BIN)/klaviyo-assets dev
 
 test: $(READY) ## Run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 # SEED=7 runs only the seed 7, of the mixtures and of the kills.
-soak: $(READY) ## Run hundreds of mixtures of faults and of kills (hours)
-	@$(BIN)/python -m pytest -m soak -vv --tb=short $(if $(SEED),-m "soak or not soak" -k "mixture and [$(SEED)] or kill and [$(SEED)]") klaviyo_assets_tests/faults
+soak: $(READY) ## Run hundreds of mixtures of faults and of kills, and a simulated month hour by hour (hours)
+	@$(BIN)/python -m pytest -m soak -vv --tb=short $(if $(SEED),-m "soak or not soak" -k "mixture and [$(SEED)] or kill and [$(SEED)]")
 
 bench: $(READY) ## Measure speed and memory; BENCH="--help" shows the choices, BENCH="event --times 5" makes one
 	@$(BIN)/python -m benchmarks $(BENCH)

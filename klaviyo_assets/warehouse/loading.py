@@ -162,11 +162,18 @@ class Transaction:
             )
 
     def left_out(self, spec: TableSpec, spool: Spool) -> tuple[str, ...]:
-        """Return the spool's columns that the table does not take: it takes all of the first rows."""
+        """Return the spool's columns that the table does not take: it takes all of the first rows.
+
+        What its overflow column holds is no new column either.
+        """
         if spec.takes_new_columns or not self.sql(f"SELECT 1 FROM {self.table(spec.name)} LIMIT 1"):
             return ()
         existing = self.column_types(spec.name)
-        return tuple(sorted({name for file in spool.files for name in file.types} - existing.keys()))
+        new = {name for file in spool.files for name in file.types} - existing.keys()
+        if new and spec.overflow in existing:
+            keys = f"SELECT DISTINCT unnest(json_keys({quote(spec.overflow)})) FROM {self.table(spec.name)}"
+            new -= {key for (key,) in self.sql(keys)}
+        return tuple(sorted(new))
 
     def _add_column(self, table: str, name: str, kind: Type) -> None:
         self.alter(table, f"ALTER TABLE {self.table(table)} ADD COLUMN {quote(name)} {TYPE_NAMES[kind]}")

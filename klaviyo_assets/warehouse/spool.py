@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from klaviyo_assets.warehouse.schema import TableSpec, Type
 
 _PREFIX = "klaviyo_assets_spool_"
 _LOCK = ".lock"
+_LONGEST_START = 3600.0  # seconds; a spool has no name yet for a moment only
 
 
 @dataclass(frozen=True)
@@ -121,9 +123,22 @@ def temporary_spool() -> Iterator[Spool]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def remove_abandoned_spools() -> None:
-    """Remove the spools whose processes are gone."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+def remove_abandoned_spools(clock: Callable[[], float] = time.time) -> None:
+    """Remove the spools whose processes are gone.
+
+    Nobody holds a lock yet on one that is hidden, just being made: it is abandoned if it has been hidden for an hour.
+
+    clock: seconds since 1970.
+    """
+    temporary = Path(tempfile.gettempdir())
+    for folder in temporary.glob(f".{_PREFIX}*"):
+        try:
+            abandoned = clock() - folder.stat().st_mtime > _LONGEST_START
+        except OSError:
+            continue  # it has got its name, or is another user's
+        if abandoned:
+            shutil.rmtree(folder, ignore_errors=True)
+    for folder in temporary.glob(f"{_PREFIX}*"):
         path = folder / _LOCK
         try:
             if not path.exists():

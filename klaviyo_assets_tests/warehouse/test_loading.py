@@ -20,7 +20,7 @@ from klaviyo_assets.warehouse.batches import typed_batches
 from klaviyo_assets.warehouse.errors import SnapshotMissing, SuspiciousSnapshot, WarehouseError, WarehouseLocked
 from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope, SyncState
 from klaviyo_assets.warehouse.schema import Column, ForeignKey, Lookup, TableSpec, Type
-from klaviyo_assets.warehouse.spool import temporary_spool
+from klaviyo_assets.warehouse.spool import _PREFIX, remove_abandoned_spools, temporary_spool
 from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, event_columns, load, rows, warehouse_at
 
 DAY = dt.timedelta(days=1)
@@ -177,6 +177,20 @@ def test_columns_beyond_the_limit_go_to_one_json_column(tmp_path: Path) -> None:
     raised = warehouse_at(tmp_path, max_dynamic_columns=3)
     assert load(raised, [{"id": "2", "n": 7}]).overflow == ()
     assert [(row["property_n"], row["property__overflow"]) for row in rows(raised)[2:3]] == [(7, None)]
+
+
+def test_columns_left_out_do_not_go_to_the_overflow(tmp_path: Path) -> None:
+    """`new_columns: block_all`: what the table or its overflow has is kept up to date, what is new is left out."""
+    warehouse = warehouse_at(tmp_path, max_dynamic_columns=1)
+    spec = replace(EVENT, takes_new_columns=False)
+    first = load(warehouse, [{"id": "1", "a": 1, "b": 2}, {"id": "2", "c": 3}], spec=spec)
+    assert (first.columns_added, first.overflow) == (("property_a",), ("property_b", "property_c"))
+    again = [{"id": "1", "a": 4, "b": 5, "z": 6}, {"id": "3", "c": [7], "z": 8}, {"id": "4", "z": 9}]
+    result = load(warehouse, again, spec=spec)
+    assert (result.columns_left_out, result.overflow) == (("property_z",), ("property_b", "property_c"))
+    found = [(row["property_a"], row["property__overflow"]) for row in rows(warehouse)]
+    assert found == [(4, '{"property_b":5}'), (None, '{"property_c":3}'), (None, '{"property_c":[7]}'), (None, None)]
+    assert {name for name in rows(warehouse)[0] if "property" in name} == {"property_a", "property__overflow"}
 
 
 def test_two_loads_above_a_row_group(tmp_path: Path) -> None:
@@ -367,6 +381,22 @@ def test_no_spool_is_taken_for_abandoned_before_its_lock_is_held(
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(spool, range(3)))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_spool_that_never_got_its_name_is_removed_after_an_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process may be killed while it makes its spool, before its lock can be seen."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    killed, other = tmp_path / f".{_PREFIX}killed", tmp_path / ".of_another_program"
+    for folder in (killed, other):
+        folder.mkdir()
+        (folder / ".lock").touch()
+    now = killed.stat().st_mtime
+    remove_abandoned_spools(clock=lambda: now + 3600)
+    assert killed.exists(), "it may still be in the making"
+    remove_abandoned_spools(clock=lambda: now + 3601)
+    assert list(tmp_path.iterdir()) == [other]
 
 
 def test_a_load_that_lacks_memory_is_made_without_the_limit(

@@ -1,0 +1,239 @@
+"""Rows on a boundary: equal times and versions, the largest numbers, missing values, rows that are deleted already."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from klaviyo_assets.warehouse.batches import typed_batch, typed_batches
+from klaviyo_assets.warehouse.columns import Columns
+from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.errors import SnapshotMissing, SuspiciousSnapshot
+from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope, Sweep, SyncState
+from klaviyo_assets.warehouse.schema import Column, ForeignKey, Lookup, Type
+from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
+from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, event_columns, load, rows, warehouse_at
+from klaviyo_assets_tests.warehouse.test_loading import DAY, METRIC, column_types, snapshot
+
+VERSIONED = replace(EVENT, version="datetime")
+
+
+def notes(warehouse: DuckDBWarehouse) -> dict[str, Any]:
+    return {row["id"]: row["note"] for row in rows(warehouse)}
+
+
+def at(day: int) -> dt.datetime:
+    return dt.datetime(2026, 5, day, tzinfo=dt.UTC)
+
+
+def days(*numbers: int) -> list[dict[str, Any]]:
+    """One event at the beginning of each day, with the day as its id."""
+    return [{"id": str(day), "datetime": at(day).isoformat()} for day in numbers]
+
+
+def flagged(warehouse: DuckDBWarehouse, table: str = "klaviyo.event") -> set[str]:
+    return {row["id"] for row in rows(warehouse, table) if row["_fivetran_deleted"]}
+
+
+@pytest.mark.parametrize("later", [1, "text"])
+def test_the_last_row_counts_wherever_it_lies_in_its_file(tmp_path: Path, later: Any) -> None:
+    """Files whose types differ are read apart from each other."""
+    warehouse = warehouse_at(tmp_path)
+    first = [*({"id": str(n), "x": n} for n in range(5)), {"id": "9", "note": "first", "x": 0}]
+    load(warehouse, first, [{"id": "9", "note": "last", "x": later}, {"id": "8", "x": later}])
+    assert (notes(warehouse)["9"], len(rows(warehouse))) == ("last", 7)
+
+
+def test_versions_that_are_equal_missing_or_of_a_deleted_row(tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path)
+    dated = {"id": "1", "datetime": "2026-05-03T00:00:00Z"}
+    undated = {"id": "1", "note": "undated"}
+    load(warehouse, [undated, {**dated, "note": "a"}, {**dated, "note": "b"}, undated], spec=VERSIONED)
+    assert notes(warehouse) == {"1": "b"}
+    result = load(warehouse, [{**dated, "note": "c"}], spec=VERSIONED)
+    assert (result.older, result.updated, notes(warehouse)) == (0, 1, {"1": "c"})
+    load(warehouse, scope=WHOLE_TABLE)
+    assert flagged(warehouse) == {"1"}
+    older = {"id": "1", "datetime": "2026-05-02T00:00:00Z", "note": "back again"}
+    assert load(warehouse, [older], spec=VERSIONED).older == 0
+    assert notes(warehouse) == {"1": "back again"} and not flagged(warehouse)
+
+
+def test_a_range_contains_its_start_and_not_its_end(tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path)
+    load(warehouse, days(1, 2, 3, 4, 5))
+    assert warehouse.read("event", column="datetime", window=(at(2), at(4)))["id"].to_pylist() == ["2", "3"]
+    assert load(warehouse, scope=Scope("datetime", at(2), at(4))).deleted == 2
+    assert flagged(warehouse) == {"2", "3"}
+    assert load(warehouse, scope=Scope("datetime", at(3), at(4)), synced_at=NOON + DAY).deleted == 0, "it was already"
+    assert warehouse.daily_counts("event", "note", "datetime", at(1), at(5)) == {
+        (None, dt.date(2026, 5, 1)): 1,
+        (None, dt.date(2026, 5, 4)): 1,
+    }
+    assert warehouse.live_rows(EVENT) == 3
+    load(warehouse, scope=Scope("datetime", at(1), at(2)))
+    assert warehouse.earliest("event", "datetime") == at(4)
+
+
+def test_a_patch_neither_adds_nor_brings_back_nor_touches_what_is_right(tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path)
+    load(warehouse, [{"id": "gone", "note": "x"}, {"id": "null"}, {"id": "old", "note": "x"}, {"id": "other"}])
+    load(warehouse, [{"id": "null"}, {"id": "old"}, {"id": "other"}], scope=WHOLE_TABLE)
+
+    def patch(values: dict[str, Any], synced_at: dt.datetime) -> int:
+        with temporary_spool() as spool:
+            spool.write(typed_batch(Columns(len(values), {"id": [*values], "note": [*values.values()]}), EVENT))
+            return warehouse.patch(EVENT, spool, synced_at=synced_at).updated
+
+    values = {"gone": "y", "null": "y", "old": None, "unknown": "y"}
+    assert patch(values, NOON + DAY) == 2
+    assert notes(warehouse) == {"gone": "x", "null": "y", "old": None, "other": None} and flagged(warehouse) == {"gone"}
+    assert patch(values, NOON + 2 * DAY) == 0
+    assert {row["id"]: row["_fivetran_synced"].day for row in rows(warehouse)} == {
+        "gone": 1, "null": 2, "old": 2, "other": 1,
+    }  # fmt: skip
+
+
+def test_a_sweep_flags_what_was_there_when_it_began_and_nothing_else(tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path)
+    began = NOON + DAY
+    child = replace(METRIC, name="child")
+    load(warehouse, [{"id": "flagged"}], synced_at=NOON - DAY)
+    load(warehouse, scope=WHOLE_TABLE, synced_at=NOON - DAY)
+    old = ["seen", "gone", "alive", "back"]
+    load(warehouse, [{"id": id, "datetime": "2026-04-01T00:00:00Z"} for id in old])
+    load(warehouse, [{"id": "undated"}, {"id": "young", "datetime": began.isoformat()}])
+    load(warehouse, [{"id": "written", "datetime": "2026-04-01T00:00:00Z"}], synced_at=began)
+    everything = [*old, "undated", "young", "written"]
+    load(warehouse, [{"id": f"of {id}", "note": id} for id in everything], spec=child)
+    asked: list[str] = []
+
+    def still_there(ids: list[str]) -> set[str]:
+        asked.extend(ids)
+        load(warehouse, [{"id": "back"}], synced_at=began)  # by another run, while Klaviyo is asked
+        return {"alive"}
+
+    with temporary_spool() as keys:
+        keys.write_all(typed_batches([event_columns([{"id": "seen"}])], EVENT))
+        sweep = Sweep(EVENT, keys, began, "datetime", began, still_there, children=((child, "note"),))
+        result = warehouse.sweep(sweep, synced_at=began + DAY, guard=1.0)
+    assert sorted(asked) == ["alive", "back", "gone", "undated"]
+    assert (result.deleted, flagged(warehouse)) == (2, {"flagged", "gone", "undated"})
+    assert flagged(warehouse, "klaviyo.child") == {"of gone", "of undated"}
+    synced = {row["id"]: row["_fivetran_synced"] for row in rows(warehouse)}
+    assert synced["flagged"].day == 30 and synced["gone"].day == 3
+
+
+def test_a_lookup_fills_what_is_missing_and_empties_nothing(tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path)
+    event = replace(EVENT, lookups=(Lookup("note", "property_metric", "metric", "id", "note"),))
+    load(warehouse, [{"id": "1", "metric": "named"}, {"id": "2", "metric": "nameless", "note": "kept"}])
+    snapshot(warehouse, [{"id": "named", "note": "name"}, {"id": "nameless"}])
+    assert warehouse.publish(Publication(METRIC, dependents=(event,)), synced_at=NOON, guard=0.5).corrected == 1
+    assert notes(warehouse) == {"1": "name", "2": "kept"}
+
+
+def test_a_snapshot_of_the_same_time_replaces_and_half_of_one_is_not_published(tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path)
+    snapshot(warehouse, [{"id": "a"}])
+    snapshot(warehouse, [{"id": "b"}])
+    assert [row["id"] for row in rows(warehouse, "klaviyo_staging.metric")] == ["b"]
+    warehouse.publish(Publication(METRIC, infers_deletes=False), synced_at=NOON + DAY, guard=0.5)
+    state = warehouse.state("metric")
+    assert state is not None and (state.synced_through, state.complete, state.rows) == (NOON, True, 1)
+    with temporary_spool() as spool:
+        half = SyncState("metric", "snapshot", synced_through=NOON + DAY)
+        warehouse.store_snapshot(METRIC, spool, synced_at=NOON + DAY, state=half)
+    with pytest.raises(SnapshotMissing):
+        warehouse.publish(Publication(METRIC), synced_at=NOON + DAY, guard=1.0)
+    assert not flagged(warehouse, "klaviyo.metric")
+
+
+@pytest.mark.parametrize("few", [{"foreign_keys": (ForeignKey("id", "parent"),)}, {"partitioned_by": "datetime"}])
+def test_ten_rows_may_always_go_and_eleven_may_not(few: dict[str, Any], tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path)
+    spec = replace(EVENT, **few)
+    load(warehouse, [{"id": str(n)} for n in range(11)])
+    with pytest.raises(SuspiciousSnapshot):
+        load(warehouse, spec=spec, scope=WHOLE_TABLE, guard=0.5)
+    load(warehouse, [{"id": "0"}], spec=spec, scope=WHOLE_TABLE, guard=0.5)
+    with pytest.raises(SuspiciousSnapshot):
+        load(warehouse, scope=WHOLE_TABLE, guard=0.5)
+    assert len(flagged(warehouse)) == 10
+
+
+def test_what_a_state_covers() -> None:
+    state = SyncState("event", synced_from=at(2), synced_through=at(4))
+    assert state.covers(at(2), at(4)) and not state.covers(at(1), at(4)) and not state.covers(at(2), at(5))
+    assert replace(state, synced_from=None).covers(at(1), at(4)) and not SyncState("event").covers(at(1), at(1))
+    beginning = replace(state, synced_from=None, synced_through=at(3)).after(state)
+    assert beginning is not None and (beginning.synced_from, beginning.synced_through) == (None, at(4))
+    assert SyncState("event").after(state) is None
+
+
+def test_every_row_is_spooled_once_however_it_is_added(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("klaviyo_assets.warehouse.spool.BATCH_ROWS", 3)
+    warehouse = warehouse_at(tmp_path)
+    with temporary_spool() as spool:
+        writer = SpoolWriter(EVENT, spool)
+        for number in range(10):
+            writer.add(event_columns([{"id": str(number), "datetime": "never", "x": number}]))
+            writer.add(event_columns([]))
+        writer.close()
+        writer.close()
+        assert ([file.rows for file in spool.files], spool.rows) == ([3, 3, 3, 1], 10)
+        assert writer.lost == {"datetime": 10}
+        warehouse.load(EVENT, spool, synced_at=NOON)
+    assert [(row["id"], row["property_x"]) for row in rows(warehouse)] == [(str(n), n) for n in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([2**53, -(2**53), 0.5], Type.DOUBLE),
+        ([2**53 + 1, 0.5], Type.TEXT),
+        ([-(2**53) - 1, 0.5], Type.TEXT),
+        ([2**63 - 1, None], Type.BIGINT),
+        ([2**63], Type.TEXT),
+        (["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"], Type.TIMESTAMP),
+        (["0000-01-01T00:00:00Z"], Type.TEXT),
+        (["2026-01-02T03:04:05.1234567Z"], Type.TEXT),
+        (["2026-01-02T03:04:05"], Type.TEXT),
+    ],
+)
+def test_the_type_of_the_largest_values(values: list[Any], kind: Type, tmp_path: Path) -> None:
+    with temporary_spool() as spool:
+        spool.write(typed_batch(event_columns([{"id": str(n), "x": value} for n, value in enumerate(values)]), EVENT))
+        assert spool.files[0].types["property_x"] is kind
+    # The same when they come one by one.
+    warehouse = warehouse_at(tmp_path)
+    for n, value in enumerate(values):
+        load(warehouse, [{"id": str(n), "x": value}])
+    names = {Type.TEXT: "VARCHAR"}
+    assert column_types(warehouse)["property_x"] == names.get(kind, kind.name)
+
+
+def test_the_largest_values_of_declared_columns() -> None:
+    spec = replace(METRIC, columns=(*METRIC.columns, *EVENT.columns[1:2]), version=None)
+    first, last = -62_135_596_800, 253_402_300_799
+    lost: dict[str, int] = {}
+    batch = typed_batch(
+        Columns(5, {"id": ["a"] * 5, "datetime": [first, last, first - 1, last + 1, None]}),
+        spec,
+        on_lost=lost.__setitem__,
+    )
+    assert batch["datetime"].to_pylist() == [dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31, 23, 59, 59), *[None] * 3]
+    assert lost == {"datetime": 2}
+
+
+def test_declared_booleans_come_as_values_or_as_text() -> None:
+    spec = replace(METRIC, columns=(*METRIC.columns, Column("on", Type.BOOLEAN)))
+    lost: dict[str, int] = {}
+    values = [True, False, None, "true", " FALSE ", "maybe", 1]
+    batch = typed_batch(Columns(7, {"id": ["a"] * 7, "on": values}), spec, on_lost=lost.__setitem__)
+    assert batch["on"].to_pylist() == [True, False, None, True, False, None, None]
+    assert lost == {"on": 2}
