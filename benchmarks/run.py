@@ -76,7 +76,7 @@ def main() -> None:
     wanted = json.loads(sys.argv[1])
     import dagster as dg
 
-    from klaviyo_assets.definitions import build_definitions
+    from klaviyo_assets.definitions import defs
 
     imported = time.monotonic() - began
     cpu = [time.process_time()]
@@ -86,7 +86,7 @@ def main() -> None:
         profiler = cProfile.Profile()
     _time_stages()
     with dg.DagsterInstance.get() as instance:
-        job = build_definitions().resolve_job_def(wanted["job"])
+        job = defs.resolve_job_def(wanted["job"])
         defined = time.monotonic() - began
         cpu.append(time.process_time())
         options = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}

@@ -11,7 +11,7 @@ from klaviyo_assets.assets.due import is_due, is_incremental
 from klaviyo_assets.assets.incremental import IDS, without_pauses
 from klaviyo_assets.assets.progress import Progress
 from klaviyo_assets.assets.snapshots import PublishConfig, SnapshotConfig, skip_or_raise
-from klaviyo_assets.assets.specs import asset_out, pass_spec, table_key
+from klaviyo_assets.assets.specs import asset_out, latest_day, pass_spec
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables import profiles
@@ -57,7 +57,7 @@ def _sweep(settings: Settings) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=f"{settings.name}__person_deletes",
         outs={"person_deletes": asset_out(settings, spec, Sweep, is_required=False)},
-        deps=[table_key(settings, PERSON.name)],
+        deps=[latest_day(settings, PERSON)],
         required_resource_keys={settings.name},
     )
     def person_deletes(context: dg.AssetExecutionContext, config: SweepConfig) -> Iterator[dg.Output[Sweep]]:
@@ -106,7 +106,7 @@ def _predictions(settings: Settings) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=f"{settings.name}__person_predictions",
         outs={"person_predictions": asset_out(settings, spec, Extract, is_required=False)},
-        deps=[table_key(settings, PERSON.name)],
+        deps=[latest_day(settings, PERSON)],
         required_resource_keys={settings.name},
     )
     def person_predictions(context: dg.AssetExecutionContext, config: SnapshotConfig) -> Iterator[dg.Output[Extract]]:

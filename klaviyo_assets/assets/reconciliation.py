@@ -13,7 +13,7 @@ from klaviyo_assets.assets.due import is_due, is_incremental
 from klaviyo_assets.assets.history import DayRange
 from klaviyo_assets.assets.ranges import DAY, first_whole_day, midnight
 from klaviyo_assets.assets.snapshots import SnapshotConfig, skip_or_raise
-from klaviyo_assets.assets.specs import progress_spec, table_key
+from klaviyo_assets.assets.specs import latest_day, progress_spec, table_key
 from klaviyo_assets.privacy import Action
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
@@ -60,7 +60,7 @@ def build_reconciliation(settings: Settings) -> dg.AssetsDefinition:
         "Once a week the number of events of each metric and day is compared with Klaviyo's own; "
         "`klaviyo_backfill_sensor` has the days that differ read again. Events that are dated back are found this way.",
         fresh_for=WEEKLY + DAY,
-        deps=[table_key(settings, EVENT.name)],
+        deps=[latest_day(settings, EVENT)],
     )
 
     @dg.multi_asset(

@@ -19,7 +19,7 @@ from klaviyo_assets.warehouse.duckdb import SNAPSHOT
 from klaviyo_assets.warehouse.errors import SuspiciousSnapshot
 from klaviyo_assets.warehouse.extract import Extract, Publication, SyncState
 from klaviyo_assets.warehouse.io_manager import STAGING
-from klaviyo_assets.warehouse.loading import check_shrink
+from klaviyo_assets.warehouse.loading import LoadResult, check_shrink
 from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
 
 
@@ -72,7 +72,8 @@ def _snapshot(settings: Settings, family: str, tables: Sequence[Table], read: Re
         chosen = [table for table in tables if table.name in context.op_execution_context.selected_output_names]
         use = account.usage()
         now = account.client.now()
-        if is_incremental(context, config.only_due):
+        # What every sync reads needs no look at the states.
+        if is_incremental(context, config.only_due) and all(table.cadence for table in chosen):
             states = account.warehouse.states()
             if not any(
                 is_due(settings, states, table.name, SNAPSHOT, table.cadence, now) or is_unpublished(states, table.name)
@@ -98,8 +99,8 @@ def _snapshot(settings: Settings, family: str, tables: Sequence[Table], read: Re
                 )
                 yield dg.Output(extract, output_name=table.name)
                 # The IO manager has stored it by now.
-                if _check_spec(settings, table).key in context.selected_asset_check_keys:
-                    yield _check(settings, context, account, table)
+                if extract.result and _check_spec(settings, table).key in context.selected_asset_check_keys:
+                    yield _check(settings, table, extract.result)
 
     return snapshot
 
@@ -145,11 +146,9 @@ def _check_spec(settings: Settings, table: Table) -> dg.AssetCheckSpec:
     )
 
 
-def _check(
-    settings: Settings, context: dg.AssetExecutionContext, account: KlaviyoAccount, table: Table
-) -> dg.AssetCheckResult:
+def _check(settings: Settings, table: Table, result: LoadResult) -> dg.AssetCheckResult:
     """Say whether a snapshot can be published. It need not block: publishing refuses by the same rule."""
-    before, going, staged = account.warehouse.shrinkage(table)
+    before, going, staged = result.shrinkage or (0, 0, result.row_count)
     description = None
     try:
         check_shrink(table, before=before, going=going, guard=settings.delete_guard)

@@ -26,6 +26,11 @@ def snapshot_key(settings: Settings, table: str) -> dg.AssetKey:
     return dg.AssetKey([settings.name + STAGING, table])
 
 
+def latest_day(settings: Settings, table: Table) -> dg.AssetDep:
+    """Depend on the newest partition of EVENT or PERSON: Dagster would list all the days since 2012 in every run."""
+    return dg.AssetDep(table_key(settings, table.name), partition_mapping=dg.LastPartitionMapping())
+
+
 def table_spec(settings: Settings, table: Table, *, group: str) -> dg.AssetSpec:
     """Describe a destination table."""
     return _spec(
@@ -69,7 +74,7 @@ def progress_spec(
     description: str,
     *,
     fresh_for: dt.timedelta | None = None,
-    deps: Sequence[dg.AssetKey] = (),
+    deps: Sequence[dg.AssetDep] = (),
 ) -> dg.AssetSpec:
     """Describe an asset that holds no rows: its metadata says how the sync is doing.
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import dagster as dg
 import duckdb
-import jinja2
 from pydantic import Field
 
 from klaviyo_assets.models.figures import Figures, Row, read_figures
@@ -78,7 +77,9 @@ def title(settings: Settings) -> str:
 
 def render(figures: Figures, heading: str) -> str:
     """Return the page."""
-    from klaviyo_assets.models.charts import charts  # the library takes a second to load
+    import jinja2  # not needed to load the code location, as the library of the charts, which takes a second
+
+    from klaviyo_assets.models.charts import charts
 
     environment = jinja2.Environment(autoescape=True)
     environment.filters.update(number=number, percent=percent, money=money)

@@ -27,7 +27,7 @@ from klaviyo_assets.warehouse.new_file import copy_to_new_file
 from klaviyo_assets.warehouse.rewriting import find_old_values, rewrite
 from klaviyo_assets.warehouse.schema import DELETED, ForeignKey, TableSpec
 from klaviyo_assets.warehouse.spool import Spool, temporary_spool
-from klaviyo_assets.warehouse.sql import quote, same_key
+from klaviyo_assets.warehouse.sql import quote
 
 SNAPSHOT = "snapshot"
 """Scope of the state of a table's staging copy."""
@@ -155,13 +155,15 @@ class DuckDBWarehouse(DuckDBResource):
             before = destination.read_state(spec.name, SNAPSHOT)
             if _is_newer(before, state) and transaction.column_types(spec.name):
                 count = transaction.value(f"SELECT count(*) FROM {transaction.table(spec.name)}")
-                return LoadResult(spool.rows, 0, 0, older=spool.rows, row_count=count)
-            transaction.sql(f"DROP TABLE IF EXISTS {transaction.table(spec.name)}")
+                shrinkage = destination.shrinkage(spec, self.staging_schema)
+                return LoadResult(spool.rows, 0, 0, older=spool.rows, row_count=count, shrinkage=shrinkage)
+            transaction.alter(spec.name, f"DROP TABLE IF EXISTS {transaction.table(spec.name)}")
             transaction.ensure(spec)
             added, *_ = transaction.fit(spec, spool)
             result = transaction.upsert(spec, spool)
             destination.write_state(replace(state, rows=result.rows))
-        return replace(result, columns_added=tuple(added))
+            shrinkage = destination.shrinkage(spec, self.staging_schema)
+        return replace(result, columns_added=tuple(added), shrinkage=shrinkage)
 
     def publish(
         self, publication: Publication, *, synced_at: dt.datetime, guard: float, run_id: str | None = None
@@ -304,22 +306,6 @@ class DuckDBWarehouse(DuckDBResource):
                 f"SELECT count(*) FROM {transaction.table(spec.name)} WHERE NOT coalesce({quote(DELETED.name)}, false)"
             )
             return count
-
-    def shrinkage(self, spec: TableSpec) -> tuple[int, int, int]:
-        """Return the live rows of a table, how many of them its staging copy lacks, and the rows of that copy."""
-        with self._reading() as transaction:
-            if not transaction:
-                return 0, 0, 0
-            staging = transaction.table(spec.name, self.staging_schema)
-            staged = transaction.value(f"SELECT count(*) FROM {staging}")
-            if not transaction.column_types(spec.name):
-                return 0, 0, staged
-            live = f"{transaction.table(spec.name)} WHERE NOT coalesce({quote(DELETED.name)}, false)"
-            lacking = (
-                f"SELECT count(*) FROM (SELECT * FROM {live}) AS live ANTI JOIN {staging} AS staged "
-                f"ON {same_key('live', 'staged', spec.primary_key)}"
-            )
-            return transaction.value(f"SELECT count(*) FROM {live}"), transaction.value(lacking), staged
 
     def inspect(
         self, tables: Iterable[tuple[TableSpec, Sequence[ForeignKey]]], *, now: dt.datetime

@@ -5,12 +5,15 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from klaviyo_assets.warehouse.schema import TableSpec
 from klaviyo_assets.warehouse.spool import Spool
+
+if TYPE_CHECKING:
+    from klaviyo_assets.warehouse.loading import LoadResult
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ class Extract:
     guarded: whether `delete_guard` limits how many. Off where it is normal that all of them go.
     states: written in the transaction of the rows.
     metadata: called after the last batch, for the asset's metadata.
+    result: what the load did, once the IO manager has made it.
     """
 
     spec: TableSpec
@@ -100,6 +104,7 @@ class Extract:
     guarded: bool = True
     states: tuple[SyncState, ...] = ()
     metadata: Callable[[], Mapping[str, Any]] = field(default=dict)
+    result: LoadResult | None = field(default=None, init=False)
 
 
 @dataclass

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 import pyarrow as pa
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.extract import Extract, Publication, Sweep
@@ -32,13 +32,14 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
     delete_guard: float = Field(
         default=0.5, description="Share of a table's live rows that one snapshot may flag as deleted."
     )
+    _starts: dict[str, dt.datetime] = PrivateAttr(default_factory=dict)
 
     def handle_output(self, context: dg.OutputContext, obj: Extract | Publication | Sweep) -> None:
         """Write to the warehouse in one transaction and describe it in the asset's metadata."""
         if obj is None:
             return
         began = time.monotonic()
-        synced_at = _run_start(context)
+        synced_at = self._run_start(context)
         extra: Mapping[str, Any] = {}
         match obj:
             case Publication():
@@ -64,12 +65,28 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
                 f"{obj.spec.name} has {self.warehouse.max_dynamic_columns:,} columns of properties, the most that "
                 f"`max_dynamic_columns` allows: {obj.spec.overflow} holds the values of {', '.join(result.overflow)}."
             )
+        if context.asset_key.path[-2].endswith(STAGING):
+            return  # publishing it says the same again, and Dagster stores every line
         context.log.info(
             f"{context.asset_key.to_user_string()}: {result.rows:,} rows came, {result.inserted:,} new, "
             f"{result.updated:,} updated, {result.deleted:,} deleted, in {seconds:.1f} s."
         )
 
+    def _run_start(self, context: dg.OutputContext) -> dt.datetime:
+        """Return the start of the run, so that all rows of a run carry one time; now, if there is no record of it."""
+        if context.run_id not in self._starts:
+            stats = context.step_context.instance.get_run_stats(context.run_id)
+            start = stats.start_time or stats.launch_time
+            if not start:
+                return dt.datetime.now(dt.UTC)
+            self._starts[context.run_id] = dt.datetime.fromtimestamp(start, dt.UTC)
+        return self._starts[context.run_id]
+
     def _load(self, extract: Extract, spool: Spool, synced_at: dt.datetime) -> LoadResult:
+        extract.result = self._result(extract, spool, synced_at)
+        return extract.result
+
+    def _result(self, extract: Extract, spool: Spool, synced_at: dt.datetime) -> LoadResult:
         if extract.snapshot:
             (state,) = extract.states
             return self.warehouse.store_snapshot(extract.spec, spool, synced_at=synced_at, state=state)
@@ -105,14 +122,6 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         raise dg.DagsterInvariantViolationError(
             f"{context.asset_key.to_user_string()} can be read as pandas.DataFrame or pyarrow.Table, not as {wanted}."
         )
-
-
-def _run_start(context: dg.OutputContext) -> dt.datetime:
-    """Return the start of the run, so that all rows of a run carry one time; now, if there is no record of it."""
-    instance = context.step_context.instance
-    stats = instance.get_run_stats(context.run_id)
-    start = stats.start_time or stats.launch_time
-    return dt.datetime.fromtimestamp(start, dt.UTC) if start else dt.datetime.now(dt.UTC)
 
 
 def _warn(context: dg.OutputContext, result: LoadResult) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
@@ -40,6 +40,17 @@ _STAGE, _KEPT = "_stage", "_kept"
 _NOT_DELETED = f"NOT coalesce({quote(DELETED.name)}, false)"
 
 
+class Shrinkage(NamedTuple):
+    """What publishing a staging copy would do.
+
+    live: rows of the table that are not deleted. lacking: those of them that the copy lacks. staged: rows of the copy.
+    """
+
+    live: int
+    lacking: int
+    staged: int
+
+
 @dataclass(frozen=True)
 class LoadResult:
     """What a load did.
@@ -49,6 +60,7 @@ class LoadResult:
     overflow: names of appearing columns that the table has no room for.
     columns_left_out: columns that came and that the table does not take.
     columns_with_old_values: blocked or hashed columns that hold values from before they were.
+    shrinkage: of a snapshot, what publishing it would do.
     """
 
     rows: int
@@ -63,6 +75,7 @@ class LoadResult:
     overflow: tuple[str, ...] = ()
     columns_left_out: tuple[str, ...] = ()
     columns_with_old_values: tuple[str, ...] = ()
+    shrinkage: Shrinkage | None = None
 
 
 @dataclass
@@ -75,6 +88,8 @@ class Transaction:
     connection: duckdb.DuckDBPyConnection
     schema: str
     synced_at: dt.datetime
+    _types: dict[str, dict[str, Type]] = field(default_factory=dict, init=False)
+    _created: set[str] = field(default_factory=set, init=False)
 
     @cached_property
     def catalog(self) -> str:
@@ -84,6 +99,12 @@ class Transaction:
     def sql(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and fetch everything: an unfetched result blocks the connection in DuckDB 2."""
         return self.connection.execute(statement, parameters).fetchall()
+
+    def alter(self, table: str, statement: str) -> None:
+        """Run a statement that changes or drops a table of this schema."""
+        self._types.pop(table, None)
+        self._created.discard(table)
+        self.sql(statement)
 
     def value(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
         """Return the first column of the first row."""
@@ -101,16 +122,21 @@ class Transaction:
 
     def column_types(self, table: str) -> dict[str, Type]:
         """Column -> type of an existing table, in order; empty if there is no such table."""
-        there = "SELECT 1 FROM duckdb_tables() WHERE database_name = current_database() "
-        if not self.sql(f"{there} AND schema_name = ? AND table_name = ?", [self.schema, table]):
-            return {}
-        described = self.sql(f"DESCRIBE {self.table(table)}")
-        return {name.lower(): type_of(data_type) for name, data_type, *_ in described}
+        if table not in self._types:
+            there = "SELECT 1 FROM duckdb_tables() WHERE database_name = current_database() "
+            if table not in self._created and not self.sql(
+                f"{there} AND schema_name = ? AND table_name = ?", [self.schema, table]
+            ):
+                return {}
+            described = self.sql(f"DESCRIBE {self.table(table)}")
+            self._types[table] = {name.lower(): type_of(data_type) for name, data_type, *_ in described}
+        return dict(self._types[table])
 
     def create(self, name: str, types: dict[str, Type]) -> None:
         """Create a table if it is not there."""
         ddl = ", ".join(f"{quote(column)} {TYPE_NAMES[kind]}" for column, kind in types.items())
         self.sql(f"CREATE TABLE IF NOT EXISTS {self.table(name)} ({ddl})")
+        self._created.add(name)
 
     def ensure(self, spec: TableSpec) -> None:
         """Create the schema and the table; of an existing one, add the declared columns that it lacks.
@@ -129,9 +155,10 @@ class Transaction:
 
     def _widen(self, table: str, name: str, existing: Type, target: Type) -> None:
         if existing is not target:
-            self.sql(
+            self.alter(
+                table,
                 f"ALTER TABLE {self.table(table)} ALTER COLUMN {quote(name)} "
-                f"SET DATA TYPE {TYPE_NAMES[target]} USING {convert(quote(name), existing, target)}"
+                f"SET DATA TYPE {TYPE_NAMES[target]} USING {convert(quote(name), existing, target)}",
             )
 
     def left_out(self, spec: TableSpec, spool: Spool) -> tuple[str, ...]:
@@ -149,7 +176,7 @@ class Transaction:
         return tuple(sorted(new))
 
     def _add_column(self, table: str, name: str, kind: Type) -> None:
-        self.sql(f"ALTER TABLE {self.table(table)} ADD COLUMN {quote(name)} {TYPE_NAMES[kind]}")
+        self.alter(table, f"ALTER TABLE {self.table(table)} ADD COLUMN {quote(name)} {TYPE_NAMES[kind]}")
 
     def fit(
         self, spec: TableSpec, spool: Spool, left_out: Collection[str] = (), most: int | None = None
@@ -411,6 +438,19 @@ class Transaction:
 
     # Live rows
 
+    def shrinkage(self, spec: TableSpec, staging: str) -> Shrinkage:
+        """Compare a table with its staging copy, which is in the schema `staging`."""
+        copy = self.table(spec.name, staging)
+        staged = self.value(f"SELECT count(*) FROM {copy}")
+        if not self.column_types(spec.name):
+            return Shrinkage(0, 0, staged)
+        live = f"{self.table(spec.name)} WHERE {_NOT_DELETED}"
+        lacking = (
+            f"SELECT count(*) FROM (SELECT * FROM {live}) AS live ANTI JOIN {copy} AS staged "
+            f"ON {same_key('live', 'staged', spec.primary_key)}"
+        )
+        return Shrinkage(self.value(f"SELECT count(*) FROM {live}"), self.value(lacking), staged)
+
     def earliest(self, table: str, column: str) -> dt.datetime | None:
         """Return the earliest time in a column, in UTC; None if there is no live row."""
         if column not in self.column_types(table):
@@ -470,10 +510,13 @@ class Transaction:
 
     def read_state(self, table: str, scope: str = "") -> SyncState | None:
         """Return what is known of a scope, with aware UTC times."""
-        return self.read_states().get((table, scope))
+        return self._states(' WHERE "table" = ? AND scope = ?', [table, scope]).get((table, scope))
 
     def read_states(self) -> dict[tuple[str, str], SyncState]:
         """Return (table, scope) -> what is known of it, with aware UTC times."""
+        return self._states()
+
+    def _states(self, where: str = "", parameters: Sequence[str] = ()) -> dict[tuple[str, str], SyncState]:
         if not self.column_types(STATE_TABLE):
             return {}
         return {
@@ -481,7 +524,7 @@ class Transaction:
                 table, scope, _aware(since), _aware(through), complete, rows, run_id, _aware(synced_at)
             )
             for table, scope, since, through, complete, rows, run_id, synced_at in self.sql(
-                f"SELECT {columns(_STATE_COLUMNS)} FROM {self.table(STATE_TABLE)}"
+                f"SELECT {columns(_STATE_COLUMNS)} FROM {self.table(STATE_TABLE)}{where}", parameters
             )
         }
 

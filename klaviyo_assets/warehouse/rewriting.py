@@ -49,14 +49,16 @@ def rewrite(transaction: Transaction, spec: TableSpec) -> list[str]:
             transaction.sql(f"UPDATE {table} SET {quote(name)} = NULL WHERE {quote(name)} IS NOT NULL")
             done.append(f"{name} emptied")
         else:
-            transaction.sql(f"ALTER TABLE {table} DROP COLUMN {quote(name)}")
+            transaction.alter(spec.name, f"ALTER TABLE {table} DROP COLUMN {quote(name)}")
             done.append(f"{name} dropped")
     for name in old:
         column = quote(name)
         if policy.hashes(name):
             if types[name] is not Type.TEXT:
                 text = convert(column, types[name], Type.TEXT)
-                transaction.sql(f"ALTER TABLE {table} ALTER COLUMN {column} SET DATA TYPE VARCHAR USING {text}")
+                transaction.alter(
+                    spec.name, f"ALTER TABLE {table} ALTER COLUMN {column} SET DATA TYPE VARCHAR USING {text}"
+                )
             with sql_function(transaction, policy.digest, Type.TEXT) as digest:
                 is_digest = f"regexp_full_match({column}, {literal(policy.digest_pattern)})"
                 transaction.sql(

@@ -252,11 +252,11 @@ METRIC = TableSpec(
 )
 
 
-def snapshot(warehouse: Any, rows_: list[dict[str, Any]], synced_at: dt.datetime = NOON) -> None:
+def snapshot(warehouse: Any, rows_: list[dict[str, Any]], synced_at: dt.datetime = NOON) -> Any:
     with temporary_spool() as spool:
         spool.write_all(typed_batches([event_columns(rows_)], METRIC))
         state = SyncState("metric", "snapshot", synced_through=synced_at, complete=True)
-        warehouse.store_snapshot(METRIC, spool, synced_at=synced_at, state=state)
+        return warehouse.store_snapshot(METRIC, spool, synced_at=synced_at, state=state).shrinkage
 
 
 def test_publishing_a_snapshot_upserts_flags_and_corrects_lookups(tmp_path: Path) -> None:
@@ -266,12 +266,11 @@ def test_publishing_a_snapshot_upserts_flags_and_corrects_lookups(tmp_path: Path
     with pytest.raises(SnapshotMissing, match="klaviyo_staging/metric"):
         warehouse.publish(publication, synced_at=NOON, guard=0.5)
     load(warehouse, [{"id": "e1", "note": "Old name", "metric": "m1"}, {"id": "e2", "note": "Other", "metric": "m2"}])
-    snapshot(warehouse, [{"id": "m1", "note": "Old name"}, {"id": "m2", "note": "Other"}])
-    assert rows(warehouse, "klaviyo_staging.metric") and warehouse.shrinkage(METRIC) == (0, 0, 2)
+    assert snapshot(warehouse, [{"id": "m1", "note": "Old name"}, {"id": "m2", "note": "Other"}]) == (0, 0, 2)
+    assert rows(warehouse, "klaviyo_staging.metric")
     assert warehouse.publish(publication, synced_at=NOON, guard=0.5).corrected == 0
 
-    snapshot(warehouse, [{"id": "m1", "note": "New name"}], NOON + DAY)
-    assert warehouse.shrinkage(METRIC) == (2, 1, 1)
+    assert snapshot(warehouse, [{"id": "m1", "note": "New name"}], NOON + DAY) == (2, 1, 1)
     result = warehouse.publish(publication, synced_at=NOON + DAY, guard=0.5)
     assert (result.updated, result.deleted, result.corrected) == (1, 1, 1)
     assert [(row["note"], row["_fivetran_deleted"]) for row in rows(warehouse, "klaviyo.metric")] == [
