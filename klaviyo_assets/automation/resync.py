@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from klaviyo_assets.assets.specs import table_key
-from klaviyo_assets.automation.running import machine_time, run_in_progress
+from klaviyo_assets.automation.running import require_idle
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.catalogue import TABLES
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
@@ -28,13 +28,7 @@ def build_resync(settings: Settings, *, others: Collection[str]) -> dg.JobDefini
     @dg.op(name=f"{settings.name}__forget", required_resource_keys={warehouse_key}, out=dg.Out(dg.Nothing))
     def forget(context: dg.OpExecutionContext, config: ResyncConfig) -> None:
         tables = chosen(config.confirm, CONFIRMATION, config.tables)
-        assets = [table_key(settings, table.name) for table in TABLES]
-        running = run_in_progress(context.instance, others, machine_time(), assets=assets)
-        if running:
-            raise dg.Failure(
-                f"Run {running.run_id} of {running.job_name} has not ended. Wait for it, or cancel it.",
-                allow_retries=False,
-            )
+        require_idle(context.instance, others, [table_key(settings, table.name) for table in TABLES])
         warehouse: DuckDBWarehouse = getattr(context.resources, warehouse_key)
         known = warehouse.forget(tables)
         context.log.info(f"The next sync imports anew: {', '.join(known) or 'nothing, no such table was synced yet'}.")

@@ -1,6 +1,5 @@
 """The job that removes or hashes values which were written before their columns were blocked or hashed."""
 
-import datetime as dt
 from collections.abc import Collection
 
 import dagster as dg
@@ -8,7 +7,7 @@ from pydantic import Field
 
 from klaviyo_assets.assets.specs import table_key
 from klaviyo_assets.automation.resync import chosen
-from klaviyo_assets.automation.running import run_in_progress
+from klaviyo_assets.automation.running import require_idle
 from klaviyo_assets.privacy import MissingSalt, salt
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.catalogue import TABLES
@@ -37,13 +36,7 @@ def build_rewrite(settings: Settings, *, others: Collection[str]) -> dg.JobDefin
     @dg.op(name=f"{settings.name}__rewrite", required_resource_keys={warehouse_key}, out=dg.Out(dg.Nothing))
     def rewrite_values(context: dg.OpExecutionContext, config: RewriteConfig) -> None:
         tables = chosen(config.confirm, CONFIRMATION, config.tables)
-        assets = [table_key(settings, table.name) for table in TABLES]
-        running = run_in_progress(context.instance, others, dt.datetime.now(dt.UTC), assets=assets)
-        if running:
-            raise dg.Failure(
-                f"Run {running.run_id} of {running.job_name} has not ended. Wait for it, or cancel it.",
-                allow_retries=False,
-            )
+        require_idle(context.instance, others, [table_key(settings, table.name) for table in TABLES])
         if settings.masking.hashes:
             try:
                 salt(settings.hash_salt_variable)

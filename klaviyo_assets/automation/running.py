@@ -52,3 +52,13 @@ def run_in_progress(
         if last and now.timestamp() - last[0].event_log_entry.timestamp < SILENCE.total_seconds():
             return run
     return None
+
+
+def require_idle(instance: dg.DagsterInstance, jobs: Collection[str], assets: Collection[dg.AssetKey]) -> None:
+    """Raise dagster.Failure if a run of the jobs, or one of the UI that touches the assets, is in progress."""
+    running = run_in_progress(instance, jobs, machine_time(), assets=assets)
+    if running:
+        raise dg.Failure(
+            f"Run {running.run_id} of {running.job_name} has not ended. Wait for it, or cancel it.",
+            allow_retries=False,
+        )
