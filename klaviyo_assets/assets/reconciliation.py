@@ -101,7 +101,7 @@ def build_reconciliation(settings: Settings) -> dg.AssetsDefinition:
         # Klaviyo's own numbers count the events of deleted profiles too: that it knows more is no reason to read again.
         wrong = [each for each in found if not settings.only_active_profiles or each.warehouse > each.klaviyo]
         state = SyncState(EVENT.name, RECONCILIATION, synced_through=now, complete=True, run_id=context.run.run_id)
-        account.warehouse.remember(state, synced_at=dt.datetime.now(dt.UTC))
+        account.warehouse.remember(state)
         yield dg.MaterializeResult(
             asset_key=table_key(settings, RECONCILIATION),
             metadata={

@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 from dagster_duckdb import DuckDBResource
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.columns import Columns
@@ -43,6 +44,8 @@ class DuckDBWarehouse(DuckDBResource):
 
     Usable wherever a `DuckDBResource` is. The file is open only while rows are loaded or read: between the loads of
     a long run anybody else may read it.
+
+    Whatever writes is told when its run `began`: what others have written since then is not older than what it read.
     """
 
     schema_name: str = Field(default="klaviyo", description="Schema of the destination tables.")
@@ -53,6 +56,7 @@ class DuckDBWarehouse(DuckDBResource):
     max_dynamic_columns: int = Field(
         default=2000, description="Columns that may appear in a table; the values of more go to one JSON column."
     )
+    _clock: Callable[[], dt.datetime] = PrivateAttr(default=partial(dt.datetime.now, dt.UTC))
 
     @property
     def staging_schema(self) -> str:
@@ -66,7 +70,7 @@ class DuckDBWarehouse(DuckDBResource):
         spec: TableSpec,
         spool: Spool,
         *,
-        synced_at: dt.datetime,
+        began: dt.datetime,
         scope: Scope | None = None,
         guard: float | None = None,
         states: Sequence[SyncState] = (),
@@ -74,25 +78,25 @@ class DuckDBWarehouse(DuckDBResource):
         """Upsert a spool's rows by primary key and store the states, in one transaction."""
         memory = None if "memory_limit" in (self.connection_config or {}) else _memory(spool)
         try:
-            return self._load(spec, spool, synced_at=synced_at, scope=scope, guard=guard, states=states, memory=memory)
+            return self._load(spec, spool, began=began, scope=scope, guard=guard, states=states, memory=memory)
         except (duckdb.OutOfMemoryException, duckdb.TransactionException) as error:
             if memory is None or not _LACKS_MEMORY.search(str(error)):
                 raise
             _log.info("Loading %s needs more memory than %s: trying again without that limit.", spec.name, memory)
-        return self._load(spec, spool, synced_at=synced_at, scope=scope, guard=guard, states=states, memory=None)
+        return self._load(spec, spool, began=began, scope=scope, guard=guard, states=states, memory=None)
 
     def _load(
         self,
         spec: TableSpec,
         spool: Spool,
         *,
-        synced_at: dt.datetime,
+        began: dt.datetime,
         scope: Scope | None,
         guard: float | None,
         states: Sequence[SyncState],
         memory: str | None,
     ) -> LoadResult:
-        with self._transaction(self.schema_name, synced_at) as transaction:
+        with self._transaction(self.schema_name, began) as transaction:
             if memory:
                 transaction.sql(f"SET memory_limit = '{memory}'")
             transaction.ensure(spec)
@@ -112,10 +116,10 @@ class DuckDBWarehouse(DuckDBResource):
         )
 
     def patch(
-        self, spec: TableSpec, spool: Spool, *, synced_at: dt.datetime, states: Sequence[SyncState] = ()
+        self, spec: TableSpec, spool: Spool, *, began: dt.datetime, states: Sequence[SyncState] = ()
     ) -> LoadResult:
         """Fill columns of rows that the table has already, and store the states, in one transaction."""
-        with self._transaction(self.schema_name, synced_at) as transaction:
+        with self._transaction(self.schema_name, began) as transaction:
             transaction.ensure(spec)
             transaction.fit(spec, spool)
             result = transaction.patch(spec, spool)
@@ -123,7 +127,7 @@ class DuckDBWarehouse(DuckDBResource):
                 transaction.write_state(state)
         return result
 
-    def sweep(self, sweep: Sweep, *, synced_at: dt.datetime, guard: float) -> LoadResult:
+    def sweep(self, sweep: Sweep, *, began: dt.datetime, guard: float) -> LoadResult:
         """Flag the rows that a sweep shows to be gone, after asking once more about each of them."""
         with self._reading() as reading:
             missing = reading.missing(sweep) if reading else []
@@ -132,7 +136,7 @@ class DuckDBWarehouse(DuckDBResource):
         live = self.live_rows(sweep.spec)
         if not sweep.accept_shrink:
             check_shrink(sweep.spec, before=live, going=len(gone), guard=guard)
-        with temporary_spool() as spool, self._transaction(self.schema_name, synced_at) as transaction:
+        with temporary_spool() as spool, self._transaction(self.schema_name, began) as transaction:
             if gone:
                 spool.write(typed_batch(Columns(len(gone), {sweep.spec.primary_key[0]: gone}), sweep.spec))
             transaction.ensure(sweep.spec)
@@ -142,13 +146,13 @@ class DuckDBWarehouse(DuckDBResource):
             row_count = transaction.value(f"SELECT count(*) FROM {transaction.table(sweep.spec.name)}")
         return LoadResult(sweep.keys.rows, 0, 0, deleted=deleted, row_count=row_count)
 
-    def store_snapshot(self, spec: TableSpec, spool: Spool, *, synced_at: dt.datetime, state: SyncState) -> LoadResult:
+    def store_snapshot(self, spec: TableSpec, spool: Spool, *, began: dt.datetime, state: SyncState) -> LoadResult:
         """Replace the staging copy of a table by a spool's rows, in one transaction.
 
         A read that began before the one that is there already changes nothing: what came into being between the two
         would look deleted.
         """
-        with self._transaction(self.staging_schema, synced_at) as transaction:
+        with self._transaction(self.staging_schema, began) as transaction:
             transaction.create_schema()
             destination = replace(transaction, schema=self.schema_name)
             destination.ensure_state()
@@ -166,7 +170,7 @@ class DuckDBWarehouse(DuckDBResource):
         return replace(result, columns_added=tuple(added), shrinkage=shrinkage)
 
     def publish(
-        self, publication: Publication, *, synced_at: dt.datetime, guard: float, run_id: str | None = None
+        self, publication: Publication, *, began: dt.datetime, guard: float, run_id: str | None = None
     ) -> LoadResult:
         """Publish a table's staging copy into the destination and flag what vanished, in one transaction.
 
@@ -174,7 +178,7 @@ class DuckDBWarehouse(DuckDBResource):
         flagged and the publication does not accept that.
         """
         spec = publication.spec
-        with self._transaction(self.schema_name, synced_at) as transaction:
+        with self._transaction(self.schema_name, began) as transaction:
             snapshot = transaction.read_state(spec.name, SNAPSHOT)
             if not snapshot or not snapshot.complete:
                 raise SnapshotMissing(
@@ -213,7 +217,7 @@ class DuckDBWarehouse(DuckDBResource):
         if not self._exists():
             return {}
         done: dict[str, list[str]] = {}
-        with self._transaction(self.schema_name, dt.datetime.now(dt.UTC)) as transaction:
+        with self._transaction(self.schema_name) as transaction:
             staging = replace(transaction, schema=self.staging_schema)
             for spec in specs:
                 for place, suffix in ((transaction, ""), (staging, " (staging)")):
@@ -239,16 +243,16 @@ class DuckDBWarehouse(DuckDBResource):
         with self.connect() as connection:
             connection.execute("BEGIN TRANSACTION").fetchall()
             try:
-                transaction = Transaction(connection, self.schema_name, dt.datetime.min)
+                transaction = Transaction(connection, self.schema_name, dt.datetime.min, dt.datetime.min)
                 transaction.ensure_state()
             finally:
                 connection.execute("ROLLBACK").fetchall()
 
     # State
 
-    def remember(self, *states: SyncState, synced_at: dt.datetime) -> None:
+    def remember(self, *states: SyncState) -> None:
         """Store states that come with no rows."""
-        with self._transaction(self.schema_name, synced_at) as transaction:
+        with self._transaction(self.schema_name) as transaction:
             for state in states:
                 transaction.write_state(state)
 
@@ -256,7 +260,7 @@ class DuckDBWarehouse(DuckDBResource):
         """Forget how far tables are synced, all scopes; return those of which something was known. Rows stay."""
         if not self._exists():
             return []
-        with self._transaction(self.schema_name, dt.datetime.now(dt.UTC)) as transaction:
+        with self._transaction(self.schema_name) as transaction:
             known = sorted({table for table, _ in transaction.read_states()} & set(tables))
             transaction.forget(known)
         return known
@@ -313,7 +317,7 @@ class DuckDBWarehouse(DuckDBResource):
         """Look at tables for what should not be; see `inspection.inspect`."""
         if not self._exists():
             return {}
-        with self._transaction(self.schema_name, now) as transaction:
+        with self._transaction(self.schema_name) as transaction:
             return inspect(transaction, tables, now)
 
     def read(
@@ -333,7 +337,7 @@ class DuckDBWarehouse(DuckDBResource):
             where = f" WHERE {quote(column)} >= ? AND {quote(column)} < ?"
             parameters = [moment.astimezone(dt.UTC).replace(tzinfo=None) for moment in window]
         with self.connect() as connection:
-            transaction = Transaction(connection, self.schema_name, dt.datetime.min)
+            transaction = Transaction(connection, self.schema_name, dt.datetime.min, dt.datetime.min)
             relation = transaction.table(table, self.staging_schema if snapshot else None)
             return connection.sql(f"SELECT * FROM {relation}{where}", params=parameters).to_arrow_table()
 
@@ -349,14 +353,15 @@ class DuckDBWarehouse(DuckDBResource):
             yield None
             return
         with self.connect() as connection:
-            yield Transaction(connection, self.schema_name, dt.datetime.min)
+            yield Transaction(connection, self.schema_name, dt.datetime.min, dt.datetime.min)
 
     @contextmanager
-    def _transaction(self, schema: str, synced_at: dt.datetime) -> Iterator[Transaction]:
+    def _transaction(self, schema: str, began: dt.datetime | None = None) -> Iterator[Transaction]:
         with self.connect() as connection:
             connection.execute("BEGIN TRANSACTION").fetchall()
-            moment = synced_at.astimezone(dt.UTC).replace(tzinfo=None)
-            transaction = Transaction(connection, schema, moment)
+            now = self._clock()
+            moments = (moment.astimezone(dt.UTC).replace(tzinfo=None) for moment in (began or now, now))
+            transaction = Transaction(connection, schema, *moments)
             try:
                 if schema == self.schema_name:
                     transaction.ensure_state()

@@ -112,7 +112,7 @@ class Sweep:
     """Every key that the source has: rows that existed before the sweep began and have no such key are deleted.
 
     keys: a spool with the table's primary key.
-    began: when the sweep began, by this machine's clock, with which `_fivetran_synced` is written.
+    began: when the sweep began, by this machine's clock, which `_fivetran_synced` tells too.
     created: a TIMESTAMP column with the time at which a row came into being, by the source's clock.
     created_before: when the sweep began, by the source's clock.
     still_there: asked once more about the keys that seem to be gone; returns those that the source has after all.

@@ -21,8 +21,8 @@ SMALL = 100_000
 WHOLLY_EVERY = dt.timedelta(days=7)
 """How often a larger one is. In between only what has been written since is looked at."""
 
-LONGEST_RUN = dt.timedelta(hours=12)
-"""`_fivetran_synced` is the start of a run: a run of that age may have written after the last inspection."""
+LONGEST_LOAD = dt.timedelta(hours=1)
+"""`_fivetran_synced` is when a load began: one of that age may have ended after the last inspection."""
 
 _NEVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -118,7 +118,7 @@ def _inspect(
     ]
     parameters = {"flagged_since": since.replace(tzinfo=None)}
     if not wholly:
-        parameters["written_since"] = max(since - LONGEST_RUN, _NEVER).replace(tzinfo=None)
+        parameters["written_since"] = max(since - LONGEST_LOAD, _NEVER).replace(tzinfo=None)
     ((rows, live, flagged, without_key, duplicates, *unknown),) = transaction.connection.execute(
         f"SELECT {', '.join(selected)} FROM {table} AS own", parameters
     ).fetchall()

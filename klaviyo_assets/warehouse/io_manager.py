@@ -38,26 +38,24 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         """Write to the warehouse in one transaction and describe it in the asset's metadata."""
         if obj is None:
             return
-        began = time.monotonic()
-        synced_at = self._run_start(context)
+        clock = time.monotonic()
+        began = self._run_start(context)
         extra: Mapping[str, Any] = {}
         match obj:
             case Publication():
-                result = self.warehouse.publish(
-                    obj, synced_at=synced_at, guard=self.delete_guard, run_id=context.run_id
-                )
+                result = self.warehouse.publish(obj, began=began, guard=self.delete_guard, run_id=context.run_id)
             case Sweep():
-                result = self.warehouse.sweep(obj, synced_at=synced_at, guard=self.delete_guard)
+                result = self.warehouse.sweep(obj, began=began, guard=self.delete_guard)
                 extra = obj.metadata()
             case Extract(spool=Spool() as spool):
-                result = self._load(obj, spool, synced_at)
+                result = self._load(obj, spool, began)
                 extra = obj.metadata()
             case _:
                 with temporary_spool() as spool:
                     spool.write_all(obj.batches)
-                    result = self._load(obj, spool, synced_at)
+                    result = self._load(obj, spool, began)
                     extra = {"spool_bytes": spool.bytes, **obj.metadata()}
-        seconds = round(time.monotonic() - began, 3)
+        seconds = round(time.monotonic() - clock, 3)
         _warn(context, result)
         context.add_output_metadata({**_metadata(result), **extra, "seconds": seconds})
         if result.overflow:
@@ -73,7 +71,7 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         )
 
     def _run_start(self, context: dg.OutputContext) -> dt.datetime:
-        """Return the start of the run, so that all rows of a run carry one time; now, if there is no record of it."""
+        """Return the start of the run; now, if there is no record of it."""
         if context.run_id not in self._starts:
             stats = context.step_context.instance.get_run_stats(context.run_id)
             start = stats.start_time or stats.launch_time
@@ -82,20 +80,20 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
             self._starts[context.run_id] = dt.datetime.fromtimestamp(start, dt.UTC)
         return self._starts[context.run_id]
 
-    def _load(self, extract: Extract, spool: Spool, synced_at: dt.datetime) -> LoadResult:
-        extract.result = self._result(extract, spool, synced_at)
+    def _load(self, extract: Extract, spool: Spool, began: dt.datetime) -> LoadResult:
+        extract.result = self._result(extract, spool, began)
         return extract.result
 
-    def _result(self, extract: Extract, spool: Spool, synced_at: dt.datetime) -> LoadResult:
+    def _result(self, extract: Extract, spool: Spool, began: dt.datetime) -> LoadResult:
         if extract.snapshot:
             (state,) = extract.states
-            return self.warehouse.store_snapshot(extract.spec, spool, synced_at=synced_at, state=state)
+            return self.warehouse.store_snapshot(extract.spec, spool, began=began, state=state)
         if extract.patch:
-            return self.warehouse.patch(extract.spec, spool, synced_at=synced_at, states=extract.states)
+            return self.warehouse.patch(extract.spec, spool, began=began, states=extract.states)
         return self.warehouse.load(
             extract.spec,
             spool,
-            synced_at=synced_at,
+            began=began,
             scope=extract.scope,
             guard=self.delete_guard if extract.guarded else None,
             states=extract.states,

@@ -82,11 +82,13 @@ class LoadResult:
 class Transaction:
     """An open transaction on one schema; the caller commits or rolls back.
 
-    synced_at: start of the run in UTC, written to `_fivetran_synced` of every row that is touched.
+    began: start of the run: what was written since then is not older than what this run has read.
+    synced_at: now, written to `_fivetran_synced` of every row that is touched. Both in UTC, without a zone.
     """
 
     connection: duckdb.DuckDBPyConnection
     schema: str
+    began: dt.datetime
     synced_at: dt.datetime
     _types: dict[str, dict[str, Type]] = field(default_factory=dict, init=False)
     _created: set[str] = field(default_factory=set, init=False)
@@ -356,16 +358,30 @@ class Transaction:
             raise WarehouseError(f"{count} rows for {spec.name} have no {' and '.join(spec.primary_key)}.")
 
     def _leave_newer(self, spec: TableSpec) -> int:
-        """Drop staged rows of which the table holds a newer version: another run was faster."""
-        if not spec.version:
+        """Drop staged rows of which the table holds a newer version: another run was faster.
+
+        Rows without a version are newer if a run wrote them that began after this one.
+        """
+        parameters = []
+        if spec.version:
+            newer = f"old.{quote(spec.version)} > {_STAGE}.{quote(spec.version)}"
+        elif self._began_later(spec):
+            newer = f"old.{quote(SYNCED.name)} > ?"
+            parameters.append(self.began)
+        else:
             return 0
-        version = quote(spec.version)
         older: int = self.value(
             f"DELETE FROM {_STAGE} USING {self.table(spec.name)} AS old "
-            f"WHERE {same_key('old', _STAGE, spec.primary_key)} AND old.{version} > {_STAGE}.{version} "
-            f"AND NOT coalesce(old.{quote(DELETED.name)}, false)"
+            f"WHERE {same_key('old', _STAGE, spec.primary_key)} AND {newer} "
+            f"AND NOT coalesce(old.{quote(DELETED.name)}, false)",
+            parameters,
         )
         return older
+
+    def _began_later(self, spec: TableSpec) -> bool:
+        """Return whether the run that wrote to the table last began after this one."""
+        last = self.read_state(spec.name)
+        return bool(last and last.synced_at and last.synced_at > self.began.replace(tzinfo=dt.UTC))
 
     def _keep_other_columns(self, spec: TableSpec, types: dict[str, Type], staged: set[str]) -> list[str]:
         """Remember the columns that this load does not speak of: they are another load's, or the user's."""
@@ -386,9 +402,9 @@ class Transaction:
     def _flag_vanished(self, spec: TableSpec, scope: Scope, guard: float | None) -> int:
         condition, parameters = _inside(scope)
         table = self.table(spec.name)
-        # What a later run has written was seen after this one began to read.
+        # What was written since this run began may have come into being after it was read here.
         live = f"{condition} AND {_NOT_DELETED} AND coalesce({quote(SYNCED.name)} <= ?, true)"
-        parameters = [*parameters, self.synced_at]
+        parameters = [*parameters, self.began]
         vanished = (
             f"{live} AND NOT EXISTS (SELECT 1 FROM {_STAGE} WHERE {same_key(spec.name, _STAGE, spec.primary_key)})"
         )
@@ -497,15 +513,17 @@ class Transaction:
 
     def write_state(self, state: SyncState) -> None:
         """Store a state, added to what was known before."""
-        known = state.after(self.read_state(state.table, state.scope))
+        before = self.read_state(state.table, state.scope)
+        known = state.after(before)
         if known is None:
             return
+        began = max(self.began, _naive(before.synced_at) or self.began) if before else self.began
         table = self.table(STATE_TABLE)
         self.sql(f'DELETE FROM {table} WHERE "table" = ? AND scope = ?', [state.table, state.scope])
         self.sql(
             f"INSERT INTO {table} ({columns(_STATE_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [known.table, known.scope, _naive(known.synced_from), _naive(known.synced_through), known.complete,
-             known.rows, known.run_id, self.synced_at],
+             known.rows, known.run_id, began],
         )  # fmt: skip
 
     def read_state(self, table: str, scope: str = "") -> SyncState | None:

@@ -109,6 +109,6 @@ class TableSpec:
         return {column.name: column.type for column in self.columns}
 
 
-SYNCED = Column("_fivetran_synced", Type.TIMESTAMP, "Start of the run that last wrote the row (UTC).")
+SYNCED = Column("_fivetran_synced", Type.TIMESTAMP, "When the row was last written (UTC).")
 DELETED = Column("_fivetran_deleted", Type.BOOLEAN, "True once the row no longer exists in the source.")
 SYSTEM_COLUMNS = (SYNCED, DELETED)

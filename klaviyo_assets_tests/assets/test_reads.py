@@ -68,11 +68,11 @@ class Reader:
             with temporary_spool() as spool:
                 spool.write(typed_batch(Columns.of_rows(rows, spec.types), spec))
                 state = SyncState(each, SNAPSHOT, synced_through=now, complete=True)
-                self.warehouse.store_snapshot(spec, spool, synced_at=now, state=state)
-            self.warehouse.publish(Publication(spec, accept_shrink=True), synced_at=now, guard=1)
+                self.warehouse.store_snapshot(spec, spool, began=now, state=state)
+            self.warehouse.publish(Publication(spec, accept_shrink=True), began=now, guard=1)
             published = SyncState(each, "", synced_through=now, complete=True)
             with temporary_spool() as nothing:
-                self.warehouse.load(spec, nothing, synced_at=now, states=(published,))
+                self.warehouse.load(spec, nothing, began=now, states=(published,))
 
     def requests(self, name: str) -> Counter[str]:
         """How many requests a read makes, by operation."""

@@ -191,7 +191,7 @@ def test_events_that_appear_two_days_late_land_with_the_next_daily_reread(daemon
     automatic.sync()
     automatic.backfill()
     began = replace(automatic.state("event"), synced_from=midnight(noon(400)))
-    klaviyo.warehouse.remember(began, synced_at=noon(0))  # as if nothing had been found in the year before
+    klaviyo.warehouse.remember(began)  # as if nothing had been found in the year before
     metric, happened = account.all("metric")[0].id, account.clock.now()
     late = {
         account.add_event(metric, happened + n * HOUR / 100, visible_at=happened + n * HOUR / 100 + 2 * DAY).id

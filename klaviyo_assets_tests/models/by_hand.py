@@ -103,9 +103,7 @@ METRICS = [
 ]
 
 
-def put(
-    warehouse: DuckDBWarehouse, name: str, rows: Sequence[Mapping[str, Any]], synced_at: dt.datetime = SYNCED
-) -> None:
+def put(warehouse: DuckDBWarehouse, name: str, rows: Sequence[Mapping[str, Any]], began: dt.datetime = SYNCED) -> None:
     """Load rows as a sync does."""
     spec = table(name)
     columns = {column: [row.get(column) for row in rows] for column in spec.types}
@@ -115,7 +113,7 @@ def put(
     }
     with temporary_spool() as spool:
         spool.write_all(typed_batches([Columns(len(rows), columns, dynamic)], spec))
-        warehouse.load(spec, spool, synced_at=synced_at)
+        warehouse.load(spec, spool, began=began)
 
 
 def put_account(warehouse: DuckDBWarehouse) -> None:

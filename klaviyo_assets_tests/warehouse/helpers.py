@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from pydantic import PrivateAttr
 
 from klaviyo_assets.warehouse.batches import typed_batches
 from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
-from klaviyo_assets.warehouse.loading import LoadResult
+from klaviyo_assets.warehouse.loading import LoadResult, Transaction
 from klaviyo_assets.warehouse.schema import Column, TableSpec, Type
 from klaviyo_assets.warehouse.spool import temporary_spool
 
@@ -25,8 +28,21 @@ EVENT = TableSpec(
 )
 
 
-def warehouse_at(folder: Path, **options: Any) -> DuckDBWarehouse:
-    return DuckDBWarehouse(database=str(folder / "warehouse.duckdb"), **options)
+class TimedWarehouse(DuckDBWarehouse):
+    """Stamps rows with the beginning of the run that writes them, unless a test says that it is later by now."""
+
+    _now: dt.datetime | None = PrivateAttr(default=None)
+
+    @contextmanager
+    def _transaction(self, schema: str, began: dt.datetime | None = None) -> Iterator[Transaction]:
+        now = self._now or began or dt.datetime.now(dt.UTC)
+        self._clock = lambda: now
+        with super()._transaction(schema, began) as transaction:
+            yield transaction
+
+
+def warehouse_at(folder: Path, **options: Any) -> TimedWarehouse:
+    return TimedWarehouse(database=str(folder / "warehouse.duckdb"), **options)
 
 
 def event_columns(rows: Sequence[Mapping[str, Any]]) -> Columns:
@@ -40,13 +56,19 @@ def event_columns(rows: Sequence[Mapping[str, Any]]) -> Columns:
 
 
 def load(
-    warehouse: DuckDBWarehouse, *batches: Sequence[Mapping[str, Any]], spec: TableSpec = EVENT, **options: Any
+    warehouse: DuckDBWarehouse,
+    *batches: Sequence[Mapping[str, Any]],
+    spec: TableSpec = EVENT,
+    at: dt.datetime | None = None,
+    **options: Any,
 ) -> LoadResult:
-    """Load each batch as a spool file of its own, in one transaction."""
+    """Load each batch as a spool file of its own, in one transaction; at: when, if not when the run began."""
+    if isinstance(warehouse, TimedWarehouse):
+        warehouse._now = at
     with temporary_spool() as spool:
         for rows in batches:
             spool.write_all(typed_batches([event_columns(rows)], spec))
-        return warehouse.load(spec, spool, **{"synced_at": NOON, **options})
+        return warehouse.load(spec, spool, **{"began": NOON, **options})
 
 
 def rows(warehouse: DuckDBWarehouse, table: str = "klaviyo.event", order: str = "id") -> list[dict[str, Any]]:
