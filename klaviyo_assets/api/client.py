@@ -125,7 +125,7 @@ class KlaviyoClient:
                 raise PaginationError(operation, "a page links to one that was read before")
             seen.add(hash(url))
             page = self._page(operation, url)
-            if previous and page.rows and bytes(page.data) == bytes(previous.data):
+            if previous and memoryview(page.data) == memoryview(previous.data) and page.rows:
                 raise PaginationError(operation, "the same page came twice in a row")
             yield page
             url, previous = self._following(page), page

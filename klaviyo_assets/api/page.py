@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -73,14 +73,22 @@ def attribute_times(name: str) -> Callable[[Page], Sequence[datetime | None]]:
 
     Aware datetimes; None where the attribute is null, missing or no time. This is the `times` of `read_windows`.
     """
-    attributes = msgspec.defstruct("Attributes", [("time", msgspec.Raw, msgspec.Raw(b"null"))], rename={"time": name})
-    row = msgspec.defstruct("Row", [("attributes", attributes)])
-    decoder = msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
+    aware = _rows_with(name, Annotated[datetime, msgspec.Meta(tz=True)] | None, None)
+    anything = _rows_with(name, msgspec.Raw, msgspec.Raw(b"null"))
 
     def times(page: Page) -> list[datetime | None]:
-        return [_time(r.attributes.time) for r in decoder.decode(page.data)]  # type: ignore[attr-defined]
+        try:
+            return [row.attributes.value for row in aware.decode(page.data)]
+        except msgspec.ValidationError:  # one of them is no time: only those that are none are None
+            return [_time(row.attributes.value) for row in anything.decode(page.data)]
 
     return times
+
+
+def _rows_with(name: str, kind: Any, default: Any) -> msgspec.json.Decoder[Any]:
+    attributes = msgspec.defstruct("Attributes", [("value", kind, default)], rename={"value": name}, gc=False)
+    row = msgspec.defstruct("Row", [("attributes", attributes)], gc=False)
+    return msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
 
 
 def _time(raw: msgspec.Raw) -> datetime | None:

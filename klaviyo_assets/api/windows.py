@@ -75,9 +75,9 @@ def read_windows(
     reader.start(_divide(lo, hi, horizon, min(first_windows, workers)) or [_Window(lo, hi)])
     seconds, pages, rows = 0, 0, 0
     try:
-        for page, advance in reader.delivered():
+        for page, page_rows, advance in reader.delivered():
             if on_progress:
-                seconds, pages, rows = seconds + advance, pages + 1, rows + page.rows
+                seconds, pages, rows = seconds + advance, pages + 1, rows + page_rows
                 on_progress(Progress(seconds, horizon - lo, pages, rows))
             yield page
     finally:
@@ -101,7 +101,7 @@ class _Reader:
         self._buffer = buffer
         self._horizon = horizon
         self._changed = threading.Condition()
-        self._pages: deque[tuple[Page, int]] = deque()
+        self._pages: deque[tuple[Page, int, int]] = deque()
         self._threads: set[threading.Thread] = set()
         self._error: BaseException | None = None
         self._stopped = False
@@ -115,8 +115,8 @@ class _Reader:
                 self._threads.add(thread)
                 self._free -= 1
 
-    def delivered(self) -> Iterator[tuple[Page, int]]:
-        """The pages, each with the seconds of the range that it completes."""
+    def delivered(self) -> Iterator[tuple[Page, int, int]]:
+        """The pages, each with the number of its rows and the seconds of the range that it completes."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._pages or self._error or not self._threads)
@@ -154,12 +154,12 @@ class _Reader:
             self._free += 1
             self._changed.notify_all()
 
-    def _deliver(self, page: Page, advance: int) -> bool:
+    def _deliver(self, page: Page, rows: int, advance: int) -> bool:
         """Hands a page to the consumer once there is room; False if nobody wants it any more."""
         with self._changed:
             self._changed.wait_for(lambda: self._stopped or len(self._pages) < self._buffer)
             if not self._stopped:
-                self._pages.append((page, advance))
+                self._pages.append((page, rows, advance))
                 self._changed.notify_all()
             return not self._stopped
 
@@ -188,25 +188,25 @@ class _Reader:
         shared = False
         for page in self._fetch(_datetime(lo), None if hi is None else _datetime(hi)):
             if page.next is None:
-                self._deliver(page, end - done)
+                self._deliver(page, page.rows, end - done)
                 return None
             times = [-math.inf if t is None else t.timestamp() for t in self._times(page)]
             ascending = ascending and all(a <= b for a, b in pairwise([latest, *times])) and -math.inf not in times
             if not times or not ascending:
-                if not self._deliver(page, 0):
+                if not self._deliver(page, len(times), 0):
                     return None
                 continue
             latest = times[-1]
             first, last = math.floor(times[0]), math.floor(latest)
             rest: _Window | None = None
-            if not shared and not (page.size and page.rows < page.size):
+            if not shared and not (page.size and len(times) < page.size):
                 if first < last and lo < last:
                     rest = self._share(last, hi, latest - times[0], keep=True)
                 elif self._share(last + 1, hi, latest - times[0], keep=False):
                     # All of the page is one second, which nothing divides: its own cursor has to be followed.
                     shared, end = True, last + 1
             reached = min(max(done, last), end)
-            if not self._deliver(page, reached - done) or (shared and last >= end):
+            if not self._deliver(page, len(times), reached - done) or (shared and last >= end):
                 return None
             if rest is not None:
                 return rest

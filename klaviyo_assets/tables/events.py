@@ -6,7 +6,6 @@ property: its value stays a slice of the page.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Raw, Struct
 
-from klaviyo_assets.tables.documents import decoded, identifier, instant
+from klaviyo_assets.tables.documents import decoded, identifier
 from klaviyo_assets.tables.naming import column_names, with_hash
 from klaviyo_assets.tables.raw import NOTHING, number_of, text_of
 from klaviyo_assets.tables.table import Table, double, json, references, text, timestamp
@@ -78,76 +77,56 @@ class EventContext:
     campaign_of_message: Mapping[str, str]
 
 
-class _Reference(Struct):
+# gc=False: none of them is ever part of a cycle, and the collector would look at thousands a page.
+
+
+class _Reference(Struct, gc=False):
     id: str | None = None
 
 
-class _ToOne(Struct):
+class _ToOne(Struct, gc=False):
     data: _Reference | None = None
 
 
-class _ToMany(Struct):
+class _ToMany(Struct, gc=False):
     data: list[_Reference] | None = None
 
 
-class _Relationships(Struct):
+class _Relationships(Struct, gc=False):
     profile: _ToOne | None = None
     metric: _ToOne | None = None
     attributions: _ToMany | None = None
 
 
-class _Attributes(Struct):
+class _Attributes(Struct, gc=False):
     timestamp: Any = None
     datetime: Any = None
     uuid: Any = None
     event_properties: dict[str, Raw] | None = None
 
 
-class _Event(Struct):
+class _Event(Struct, gc=False):
     id: str
     attributes: _Attributes
     relationships: _Relationships | None = None
 
 
-class _Relationship(Struct, omit_defaults=True):
+class _Relationship(Struct, gc=False, omit_defaults=True):
     data: Raw = Raw()
 
 
-class _Included(Struct):
+class _Included(Struct, gc=False):
     type: str
     id: str
     relationships: dict[str, _Relationship | None] | None = None
 
 
-class _Page(Struct):
+class _Page(Struct, gc=False):
     data: list[_Event]
     included: list[_Included] | None = None
 
 
-class _Moment(Struct):
-    timestamp: int | float | None = None
-    datetime: str | None = None
-
-
-class _Timed(Struct):
-    id: str
-    attributes: _Moment
-
-
-class _Times(Struct):
-    data: list[_Timed]
-
-
 _page = msgspec.json.Decoder(_Page)
-_times = msgspec.json.Decoder(_Times)
-
-
-def times(content: bytes) -> list[int]:
-    """Return the epoch second of each event on a page, in the order of the page.
-
-    Raises ValueError if an event has no time.
-    """
-    return [_second(event) for event in decoded(_times, content).data]
 
 
 def columns(content: bytes, context: EventContext) -> Columns:
@@ -261,12 +240,3 @@ def _attribution(references: Iterable[_Reference], attributions: Mapping[str, _I
         return Raw(msgspec.json.encode({"type": "attribution", "id": ids[0]}))
     linked = {name: item for name, item in (found.relationships or {}).items() if item and bytes(item.data)}
     return Raw(msgspec.json.encode({"type": found.type, "id": found.id, "relationships": linked}))
-
-
-def _second(event: _Timed) -> int:
-    a = event.attributes
-    if a.timestamp is not None:
-        return math.floor(a.timestamp)
-    if a.datetime is None:
-        raise ValueError(f"event {event.id} has no time")
-    return math.floor(instant(a.datetime).timestamp())

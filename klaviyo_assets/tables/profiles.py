@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from klaviyo_assets.tables.documents import decoded, instant, mapping
+from klaviyo_assets.tables.documents import decoded, mapping
 from klaviyo_assets.tables.naming import column_names
 from klaviyo_assets.tables.table import Table, boolean, double, text, timestamp
 from klaviyo_assets.warehouse.columns import Cells, Columns
@@ -99,16 +98,16 @@ FIELDS = {
 """Column -> the field of a profile that it comes from; predictive analytics are asked for by a pass of their own."""
 
 
-class _Channel(Struct):
+class _Channel(Struct, gc=False):
     marketing: dict[str, Any] | None = None
 
 
-class _Subscriptions(Struct):
+class _Subscriptions(Struct, gc=False):
     email: _Channel | None = None
     sms: _Channel | None = None
 
 
-class _Attributes(Struct):
+class _Attributes(Struct, gc=False):
     created: Any = UNSET
     email: Any = UNSET
     external_id: Any = UNSET
@@ -126,35 +125,16 @@ class _Attributes(Struct):
     predictive_analytics: dict[str, Any] | UnsetType | None = UNSET
 
 
-class _Profile(Struct):
+class _Profile(Struct, gc=False):
     id: str
     attributes: _Attributes
 
 
-class _Page(Struct):
+class _Page(Struct, gc=False):
     data: list[_Profile]
 
 
-class _Moment(Struct):
-    updated: str | None = None
-
-
-class _Timed(Struct):
-    attributes: _Moment
-
-
-class _Times(Struct):
-    data: list[_Timed]
-
-
 _page = msgspec.json.Decoder(_Page)
-_times = msgspec.json.Decoder(_Times)
-
-
-def times(content: bytes) -> list[dt.datetime | None]:
-    """Return `updated` of each profile on a page, in UTC, in the order of the page; None where it is null."""
-    moments = [profile.attributes.updated for profile in decoded(_times, content).data]
-    return [None if moment is None else instant(moment) for moment in moments]
 
 
 def columns(content: bytes) -> Columns:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import compress
@@ -43,7 +42,7 @@ ARROW_TYPES: dict[Type, pa.DataType] = {
 
 _UTC = pa.timestamp("us", "UTC")
 _ZONED_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)")
-_YEARS_THAT_FIT = range(1, 10_000)
+_FIRST_YEAR = "0001"  # of Python's datetime
 _FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799  # the years 1 to 9999, as Python's datetime
 _TYPE_KEY = b"type"
 
@@ -239,7 +238,7 @@ _CONVERTERS: dict[Type, Callable[[Any], Any]] = {
 
 # Columns that appear
 
-_BOOLEAN, _STRING, _NESTED, _NULL, _NUMBER = range(5)
+_NULL, _BOOLEAN, _STRING, _NESTED, _NUMBER = range(5)
 _KINDS = {ord(char): _NUMBER for char in "-0123456789"} | {
     ord("t"): _BOOLEAN,
     ord("f"): _BOOLEAN,
@@ -248,10 +247,11 @@ _KINDS = {ord(char): _NUMBER for char in "-0123456789"} | {
     ord("["): _NESTED,
     ord("n"): _NULL,
 }
-_booleans = msgspec.json.Decoder(list[bool | None])
-_strings = msgspec.json.Decoder(list[str | None])
-_numbers = msgspec.json.Decoder(list[int | float | None])
-_first = operator.itemgetter(0)
+_DECODERS: dict[int, msgspec.json.Decoder[list[Any]]] = {
+    _BOOLEAN: msgspec.json.Decoder(list[bool | None]),
+    _STRING: msgspec.json.Decoder(list[str | None]),
+    _NUMBER: msgspec.json.Decoder(list[int | float | None]),
+}
 
 
 def _appearing(slices: Sequence[msgspec.Raw | bytes | None]) -> tuple[Type, pa.Array] | None:
@@ -259,30 +259,33 @@ def _appearing(slices: Sequence[msgspec.Raw | bytes | None]) -> tuple[Type, pa.A
 
     Most columns that appear are empty in most rows, so only the values themselves are looked at.
     """
-    texts = list(map(bytes, filter(None, slices)))
-    kinds = {_KINDS[first] for first in set(map(_first, texts))} - {_NULL}
-    if not kinds:
+    present = list(filter(None, slices))
+    kind = next(filter(None, map(_kind, present)), None)
+    if kind is None:
         return None
-    kind, values = _converted(texts, kinds)
+    found, values = _of_one_kind(kind, present) or (Type.TEXT, [_text_of_json(bytes(value)) for value in present])
     if len(values) < len(slices):
         values = _spread(values, slices)
-    return kind, pa.array(values, ARROW_TYPES[kind])
+    return found, pa.array(values, ARROW_TYPES[found])
 
 
-def _converted(texts: list[bytes], kinds: set[int]) -> tuple[Type, list[Any]]:
-    if len(kinds) == 1:
-        (kind,) = kinds
-        if kind == _NESTED:
-            return Type.JSON, [None if text == b"null" else text.decode() for text in texts]
-        joined = b"[" + b",".join(texts) + b"]"
-        if kind == _BOOLEAN:
-            return Type.BOOLEAN, _booleans.decode(joined)
-        if kind == _STRING:
-            return _strings_or_times(_strings.decode(joined))
-        numeric = _numeric(joined)
-        if numeric:
-            return numeric
-    return Type.TEXT, [_text_of_json(text) for text in texts]
+def _kind(value: msgspec.Raw | bytes) -> int:
+    return _KINDS[memoryview(value)[0]]
+
+
+def _of_one_kind(kind: int, present: list[msgspec.Raw | bytes]) -> tuple[Type, list[Any]] | None:
+    """Convert values that are all of one kind, the one of the first that is not null; None if they are not."""
+    if kind == _NESTED:
+        if set(map(_kind, present)) - {_NULL, _NESTED}:
+            return None
+        return Type.JSON, [bytes(value).decode() if _kind(value) else None for value in present]
+    try:
+        values = _DECODERS[kind].decode(b"[" + b",".join(present) + b"]")
+    except msgspec.DecodeError:
+        return None  # another kind, or a number beyond the largest double
+    if kind == _BOOLEAN:
+        return Type.BOOLEAN, values
+    return _strings_or_times(values) if kind == _STRING else _numeric(values)
 
 
 def _spread(values: list[Any], slices: Sequence[Any]) -> list[Any]:
@@ -295,19 +298,15 @@ def _spread(values: list[Any], slices: Sequence[Any]) -> list[Any]:
 
 def _strings_or_times(values: list[str | None]) -> tuple[Type, list[Any]]:
     texts = [value for value in values if value is not None]
-    if all(_ZONED_TIME.fullmatch(text) and int(text[:4]) in _YEARS_THAT_FIT for text in texts):
+    if all(map(_ZONED_TIME.fullmatch, texts)) and min(texts, default="") >= _FIRST_YEAR:
         times = _fast_timestamps(values)
         if times is not None:
             return Type.TIMESTAMP, times.cast(pa.int64()).to_pylist()
     return Type.TEXT, values
 
 
-def _numeric(joined: bytes) -> tuple[Type, list[Any]] | None:
+def _numeric(numbers: list[int | float | None]) -> tuple[Type, list[Any]] | None:
     """Bigint or double if that keeps every number exactly as far as JSON numbers are exact, else None."""
-    try:
-        numbers = _numbers.decode(joined)
-    except msgspec.DecodeError:
-        return None  # a number beyond the largest double
     kinds = set(map(type, numbers)) - {type(None)}
     if kinds == {float}:
         finite = all(map(math.isfinite, filter(None, numbers)))

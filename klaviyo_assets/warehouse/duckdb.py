@@ -439,7 +439,7 @@ def _holder(error: str) -> str | None:
 def _memory(spool: Spool) -> str:
     """Return what DuckDB may use for a load: it would hold many rows in memory that it can as well write to disk."""
     columns = {name for file in spool.files for name in file.types}
-    return f"{250 + 6 * len(columns)}MB"
+    return f"{100 + 2 * len(columns)}MB"
 
 
 def _is_newer(before: SyncState | None, state: SyncState) -> bool:

@@ -89,7 +89,6 @@ def test_recorded_page():
             "property_event_id": "sdk-smoke-09042132-evt-3",
         },
     ]
-    assert events.times(content) == [1788529135, 1788529134]
 
 
 def test_a_sparse_event_has_both_times():
@@ -97,16 +96,6 @@ def test_a_sparse_event_has_both_times():
         json.dumps({"data": [{"id": "e", "attributes": {"datetime": "2026-09-04 13:38:55+00:00"}}]}).encode()
     )
     assert only == {"id": "e", "datetime": "2026-09-04 13:38:55+00:00", "timestamp": "2026-09-04 13:38:55+00:00"}
-
-
-def test_times_come_from_either_member_and_a_timeless_event_is_an_error():
-    data = [
-        {"id": "a", "attributes": {"timestamp": 7}},
-        {"id": "b", "attributes": {"datetime": "1970-01-01 00:00:08Z"}},
-    ]
-    assert events.times(json.dumps({"data": data}).encode()) == [7, 8]
-    with pytest.raises(ValueError, match="event c"):
-        events.times(b'{"data": [{"id": "c", "attributes": {"timestamp": null}}]}')
 
 
 def test_flow_message():

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import datetime as dt
 import json
 from typing import Any
 
@@ -157,11 +156,6 @@ def test_every_level_may_be_null():
     subscriptions = {"subscriptions": {"email": None, "sms": {"marketing": None}}}
     assert rows(page(nothing, subscriptions)) == [{"id": "p0"}, {"id": "p1"}]
     assert rows(b'{"data": []}') == []
-
-
-def test_times_are_utc_instants():
-    content = page({"updated": "2026-09-04T15:38:55+02:00"}, {"updated": None})
-    assert profiles.times(content) == [dt.datetime(2026, 9, 4, 13, 38, 55, tzinfo=dt.UTC), None]
 
 
 KEYS = st.sampled_from(["email", "Email", "$source", "Source", "a.b", "a b", "😀", "", "x" * 300]) | st.text(max_size=9)
