@@ -15,6 +15,7 @@ import msgspec
 import requests
 
 from klaviyo_assets.api import retries, urls
+from klaviyo_assets.api.concurrency import Concurrency
 from klaviyo_assets.api.errors import (
     ApiUnavailable,
     InvalidApiKey,
@@ -58,7 +59,7 @@ class KlaviyoClient:
 
     `timeout` is (connect, read) in seconds, the latter for each piece of an answer; all of it has ten minutes. `clock`
     returns monotonic seconds; `sleep` waits (by default in a way that `close` interrupts). At most `max_concurrency`
-    requests are under way at a time, from however many threads.
+    requests are under way at a time, from however many threads: fewer at first, and when the API refuses or is slow.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class KlaviyoClient:
         self._closed = threading.Event()
         self._sleep = sleep or self._closed.wait
         self._limiter = Limiter(clock)
-        self._slots = threading.BoundedSemaphore(max_concurrency)
+        self._concurrency = Concurrency(max_concurrency, clock)
         self._server_time: tuple[datetime, float] | None = None
         self._largest_page: dict[str, int | None] = {}
         self._session = new_session(api_key, max_concurrency)
@@ -258,13 +259,17 @@ class KlaviyoClient:
     def _send(self, method: str, url: str, body: bytes | None, limited: list[tuple[str, Rate]]) -> requests.Response:
         """The first answer that is not a 429, as soon as the rate limits allow it."""
         while True:
-            # The limit is taken only when the request can leave at once, and a slot only when the limit allows it.
-            with self._slots:
+            # The limit is taken only when the request can leave at once, and a place only when the limit allows it.
+            with self._concurrency.place() as began:
                 if self._closed.is_set():
                     raise KlaviyoError("The client is closed.")
                 wait = self._limiter.take(limited)
                 if wait == 0:
                     response = self._send_now(method, url, body)
+                    if response.status_code == 429 or response.status_code >= 500:
+                        self._concurrency.refused(began)
+                    else:
+                        self._concurrency.answered(limited[-1][0], began)
                     if response.status_code != 429:
                         self._limiter.accepted(limited)
                         return response

@@ -134,7 +134,12 @@ class Settings(BaseSettings):
         ge=0,
         description="Columns of properties that a table may have; the values of more go to one JSON column.",
     )
-    max_concurrency: int = Field(8, ge=1, le=64, description="Most requests at a time, over all tables.")
+    max_concurrency: int = Field(
+        8,
+        ge=1,
+        le=64,
+        description="Most requests at a time, over all tables; fewer at first, and while Klaviyo refuses or is slow.",
+    )
     request_timeout: dt.timedelta = Field(
         dt.timedelta(minutes=2),
         gt=dt.timedelta(0),

@@ -366,7 +366,7 @@ class DuckDBWarehouse(DuckDBResource):
                 if schema == self.schema_name:
                     transaction.ensure_state()
                 yield transaction
-                connection.execute("COMMIT").fetchall()
+                transaction.commit()
             except BaseException as error:
                 with suppress(duckdb.Error):  # a COMMIT that failed has rolled back already
                     connection.execute("ROLLBACK").fetchall()

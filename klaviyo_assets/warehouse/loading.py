@@ -102,6 +102,10 @@ class Transaction:
         """Run one statement and fetch everything: an unfetched result blocks the connection in DuckDB 2."""
         return self.connection.execute(statement, parameters).fetchall()
 
+    def commit(self) -> None:
+        """Make everything durable and visible to others."""
+        self.sql("COMMIT")
+
     def alter(self, table: str, statement: str) -> None:
         """Run a statement that changes or drops a table of this schema."""
         self._types.pop(table, None)

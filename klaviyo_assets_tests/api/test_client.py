@@ -311,6 +311,27 @@ def test_no_more_requests_at_once_than_allowed(api: FakeApi, connect: Connect) -
     assert api.most_at_once == 3
 
 
+def test_fewer_requests_at_once_after_a_refusal(api: FakeApi, connect: Connect) -> None:
+    def slow(request: Request) -> Reply:
+        threading.Event().wait(0.02)
+        return FINE
+
+    client = connect(max_concurrency=8)
+
+    def most_at_once(requests: int) -> int:
+        api.routes["lists"], api.most_at_once = slow, 0
+        with ThreadPoolExecutor(requests) as pool:
+            list(pool.map(lambda _: client.get("get_lists", "lists"), range(requests)))
+        return api.most_at_once
+
+    assert most_at_once(40) == 8
+    api.routes["tags"] = [Reply(b"", 429, {"Retry-After": "1"}), FINE]
+    api.routes["flows"] = [Reply(b"", 503), FINE]
+    client.get("get_tags", "tags")
+    client.get("get_flows", "flows")
+    assert most_at_once(8) <= 4
+
+
 def test_long_waits_are_logged(api: FakeApi, client: KlaviyoClient, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     api.routes["lists"] = [Reply(b"", 429, {"Retry-After": "4"}), Reply(b"", 429, {"Retry-After": "60"}), FINE]
