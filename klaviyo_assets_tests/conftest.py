@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,21 +105,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: "test_a_month_lands_completely" not in item.name)
 
 
+@contextmanager
+def projects(file: Path, patch: pytest.MonkeyPatch) -> Iterator[Callable[..., Project]]:
+    """Give what makes projects on a warehouse file."""
+    patch.setenv("KLAVIYO_API_KEY", "pk_sandbox")
+    patch.setattr("klaviyo_assets.api.limiter._MARGIN", 0)  # these sandboxes have no limits
+    with dg.DagsterInstance.ephemeral() as instance, ExitStack() as sandboxes:
+
+        def make(account: Account, **settings: Any) -> Project:
+            sandbox = sandboxes.enter_context(Sandbox(account))
+            given = {"api_url": sandbox.url, "duckdb_path": str(file), **settings}
+            return Project(sandbox, Settings(**given), instance)
+
+        yield make
+
+
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Project]]:
     """Make projects: `project(account, **settings)`."""
-    monkeypatch.setenv("KLAVIYO_API_KEY", "pk_sandbox")
-    monkeypatch.setattr("klaviyo_assets.api.limiter._MARGIN", 0)  # these sandboxes have no limits
-    sandboxes: list[Sandbox] = []
-    instance = dg.DagsterInstance.ephemeral()
-
-    def make(account: Account, **settings: Any) -> Project:
-        sandbox = Sandbox(account).start()
-        sandboxes.append(sandbox)
-        given = {"api_url": sandbox.url, "duckdb_path": str(tmp_path / "warehouse.duckdb"), **settings}
-        return Project(sandbox, Settings(**given), instance)
-
-    yield make
-    for sandbox in sandboxes:
-        sandbox.stop()
-    instance.dispose()
+    with projects(tmp_path / "warehouse.duckdb", monkeypatch) as make:
+        yield make

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,20 +14,48 @@ import pytest
 from klaviyo_assets.sandbox.account import Account
 from klaviyo_assets.sandbox.generate import generate_account
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
-from klaviyo_assets_tests.conftest import Project, only
+from klaviyo_assets_tests.conftest import Project, only, projects
 from klaviyo_assets_tests.expected import stored
 
 DAYS = 10
-TABLES = ("list", "list_tag", "list_person", "segment_person", "global_exclusion", "list_exclusion", "account_history")
+SETTINGS = {
+    "tables": only(
+        *("list", "list_tag", "list_person", "segment_person", "global_exclusion", "list_exclusion"),
+        *("account_history", "metric"),
+    ),
+    "memberships": "incremental",
+    "predictive_analytics": "weekly",
+}
+
+
+@dataclass
+class Synced:
+    """A warehouse file that holds all of an account."""
+
+    file: Path
+    made: dt.datetime
+
+    def account(self) -> Account:
+        """The account as it was synced."""
+        return generate_account(events=300, profiles=120, days=DAYS, seed=11, now=self.made)
+
+
+@pytest.fixture(scope="module")
+def synced(tmp_path_factory: pytest.TempPathFactory) -> Synced:
+    made = Synced(tmp_path_factory.mktemp("synced") / "warehouse.duckdb", dt.datetime.now(dt.UTC))
+    with pytest.MonkeyPatch.context() as patch, projects(made.file, patch) as project:
+        klaviyo = project(made.account(), **SETTINGS)
+        klaviyo.sync(first=-DAYS)
+        klaviyo.refresh()
+    return made
 
 
 @pytest.fixture
-def klaviyo(project: Callable[..., Project]) -> Project:
-    account = generate_account(events=300, profiles=120, days=DAYS, seed=11)
-    made = project(account, tables=only(*TABLES, "metric"), memberships="incremental", predictive_analytics="weekly")
-    made.sync(first=-DAYS)
-    made.refresh()
-    return made
+def klaviyo(project: Callable[..., Project], synced: Synced, tmp_path: Path) -> Project:
+    shutil.copy(synced.file, tmp_path)
+    account = synced.account()
+    account.clock.set(dt.datetime.now(dt.UTC))
+    return project(account, **SETTINGS)
 
 
 def keys(klaviyo: Project, table: str, *columns: str, deleted: bool) -> set[Any]:
