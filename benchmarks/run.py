@@ -43,7 +43,7 @@ def _time_stages() -> None:
     from klaviyo_assets.api import client, page
     from klaviyo_assets.assets import incremental
     from klaviyo_assets.tables import events, profiles
-    from klaviyo_assets.warehouse import batches, loading, spool
+    from klaviyo_assets.warehouse import batches, spool, transaction
     from klaviyo_assets.warehouse import duckdb as warehouse
 
     send = client.KlaviyoClient._send_now
@@ -68,7 +68,7 @@ def _time_stages() -> None:
     timed(spool.Spool, "write", "spool")
     for step in ("load", "publish", "store_snapshot"):
         timed(warehouse.DuckDBWarehouse, step, "load", clock=time.monotonic)
-    timed(loading.Transaction, "commit", "commit", clock=time.monotonic)
+    timed(transaction.Transaction, "commit", "commit", clock=time.monotonic)
 
 
 def main() -> None:

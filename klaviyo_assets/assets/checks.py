@@ -9,9 +9,9 @@ from klaviyo_assets.assets.specs import table_key
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.table import Table
+from klaviyo_assets.warehouse.deletes import check_shrink
 from klaviyo_assets.warehouse.errors import SuspiciousSnapshot
 from klaviyo_assets.warehouse.inspection import Inspection
-from klaviyo_assets.warehouse.loading import check_shrink
 from klaviyo_assets.warehouse.schema import ForeignKey
 
 INTEGRITY = "integrity"

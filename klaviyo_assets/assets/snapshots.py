@@ -15,11 +15,12 @@ from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.catalogue import TABLES
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.columns import Columns
+from klaviyo_assets.warehouse.deletes import check_shrink
 from klaviyo_assets.warehouse.duckdb import SNAPSHOT
 from klaviyo_assets.warehouse.errors import SuspiciousSnapshot
 from klaviyo_assets.warehouse.extract import Extract, Publication, SyncState
 from klaviyo_assets.warehouse.io_manager import STAGING
-from klaviyo_assets.warehouse.loading import LoadResult, check_shrink
+from klaviyo_assets.warehouse.loading import LoadResult
 from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
 
 

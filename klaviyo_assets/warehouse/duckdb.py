@@ -20,15 +20,20 @@ from pydantic import Field, PrivateAttr
 
 from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.columns import Columns
+from klaviyo_assets.warehouse.deletes import check_shrink, flag_gone, missing_keys
 from klaviyo_assets.warehouse.errors import DiskFull, SnapshotMissing, WarehouseLocked, WarehouseUnusable, is_full
 from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope, Sweep, SyncState
+from klaviyo_assets.warehouse.fitting import columns_left_out, fit
 from klaviyo_assets.warehouse.inspection import Inspection, inspect
-from klaviyo_assets.warehouse.loading import LoadResult, Transaction, check_shrink
+from klaviyo_assets.warehouse.live_rows import daily_counts, earliest, measure_shrinkage
+from klaviyo_assets.warehouse.loading import LoadResult, patch, upsert
+from klaviyo_assets.warehouse.lookups import correct
 from klaviyo_assets.warehouse.new_file import copy_to_new_file
 from klaviyo_assets.warehouse.rewriting import find_old_values, rewrite
 from klaviyo_assets.warehouse.schema import DELETED, ForeignKey, TableSpec
 from klaviyo_assets.warehouse.spool import Spool, temporary_spool
 from klaviyo_assets.warehouse.sql import quote
+from klaviyo_assets.warehouse.transaction import Transaction
 
 SNAPSHOT = "snapshot"
 """Scope of the state of a table's staging copy."""
@@ -100,9 +105,9 @@ class DuckDBWarehouse(DuckDBResource):
             if memory:
                 transaction.sql(f"SET memory_limit = '{memory}'")
             transaction.ensure(spec)
-            left_out = transaction.left_out(spec, spool)
-            added, widened, overflow = transaction.fit(spec, spool, left_out, self.max_dynamic_columns)
-            result = transaction.upsert(spec, spool, scope=scope, guard=guard, overflow=overflow)
+            left_out = columns_left_out(transaction, spec, spool)
+            added, widened, overflow = fit(transaction, spec, spool, left_out, self.max_dynamic_columns)
+            result = upsert(transaction, spec, spool, scope=scope, guard=guard, overflow=overflow)
             for state in states:
                 transaction.write_state(state)
             old = find_old_values(transaction, spec)
@@ -121,8 +126,8 @@ class DuckDBWarehouse(DuckDBResource):
         """Fill columns of rows that the table has already, and store the states, in one transaction."""
         with self._transaction(self.schema_name, began) as transaction:
             transaction.ensure(spec)
-            transaction.fit(spec, spool)
-            result = transaction.patch(spec, spool)
+            fit(transaction, spec, spool)
+            result = patch(transaction, spec, spool)
             for state in states:
                 transaction.write_state(state)
         return result
@@ -130,7 +135,7 @@ class DuckDBWarehouse(DuckDBResource):
     def sweep(self, sweep: Sweep, *, began: dt.datetime, guard: float) -> LoadResult:
         """Flag the rows that a sweep shows to be gone, after asking once more about each of them."""
         with self._reading() as reading:
-            missing = reading.missing(sweep) if reading else []
+            missing = missing_keys(reading, sweep) if reading else []
         alive = sweep.still_there(missing) if missing else set()
         gone = [key for key in missing if key not in alive]
         live = self.live_rows(sweep.spec)
@@ -140,7 +145,7 @@ class DuckDBWarehouse(DuckDBResource):
             if gone:
                 spool.write(typed_batch(Columns(len(gone), {sweep.spec.primary_key[0]: gone}), sweep.spec))
             transaction.ensure(sweep.spec)
-            deleted = transaction.flag(sweep, spool)
+            deleted = flag_gone(transaction, sweep, spool)
             for state in sweep.states:
                 transaction.write_state(state)
             row_count = transaction.value(f"SELECT count(*) FROM {transaction.table(sweep.spec.name)}")
@@ -159,14 +164,14 @@ class DuckDBWarehouse(DuckDBResource):
             before = destination.read_state(spec.name, SNAPSHOT)
             if _is_newer(before, state) and transaction.column_types(spec.name):
                 count = transaction.value(f"SELECT count(*) FROM {transaction.table(spec.name)}")
-                shrinkage = destination.shrinkage(spec, self.staging_schema)
+                shrinkage = measure_shrinkage(destination, spec, self.staging_schema)
                 return LoadResult(spool.rows, 0, 0, older=spool.rows, row_count=count, shrinkage=shrinkage)
             transaction.alter(spec.name, f"DROP TABLE IF EXISTS {transaction.table(spec.name)}")
             transaction.ensure(spec)
-            added, *_ = transaction.fit(spec, spool)
-            result = transaction.upsert(spec, spool)
+            added, *_ = fit(transaction, spec, spool)
+            result = upsert(transaction, spec, spool)
             destination.write_state(replace(state, rows=result.rows))
-            shrinkage = destination.shrinkage(spec, self.staging_schema)
+            shrinkage = measure_shrinkage(destination, spec, self.staging_schema)
         return replace(result, columns_added=tuple(added), shrinkage=shrinkage)
 
     def publish(
@@ -185,14 +190,15 @@ class DuckDBWarehouse(DuckDBResource):
                     f"There is no complete snapshot of {spec.name} yet: materialize klaviyo_staging/{spec.name}."
                 )
             transaction.ensure(spec)
-            result = transaction.upsert(
+            result = upsert(
+                transaction,
                 spec,
                 transaction.table(spec.name, self.staging_schema),
                 scope=WHOLE_TABLE if publication.infers_deletes else None,
                 guard=None if publication.accept_shrink else guard,
             )
             corrected = sum(
-                transaction.correct(dependent, lookup)
+                correct(transaction, dependent, lookup)
                 for dependent in publication.dependents
                 for lookup in dependent.lookups
                 if lookup.table == spec.name
@@ -292,14 +298,14 @@ class DuckDBWarehouse(DuckDBResource):
     def earliest(self, table: str, column: str) -> dt.datetime | None:
         """Return the earliest time in a TIMESTAMP column among the rows that are not deleted, in UTC."""
         with self._reading() as transaction:
-            return transaction.earliest(table, column) if transaction else None
+            return earliest(transaction, table, column) if transaction else None
 
     def daily_counts(
         self, table: str, by: str, at: str, start: dt.datetime, end: dt.datetime
     ) -> dict[tuple[Any, dt.date], int]:
         """Return (value of `by`, UTC day of `at`) -> number of rows in [start, end) that are not deleted."""
         with self._reading() as transaction:
-            return transaction.daily_counts(table, by, Scope(at, start, end)) if transaction else {}
+            return daily_counts(transaction, table, by, Scope(at, start, end)) if transaction else {}
 
     def live_rows(self, spec: TableSpec) -> int:
         """Return the number of rows of a table that are not deleted."""

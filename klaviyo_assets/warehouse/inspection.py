@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from klaviyo_assets.warehouse.extract import SyncState
-from klaviyo_assets.warehouse.loading import Transaction
 from klaviyo_assets.warehouse.schema import DELETED, SYNCED, ForeignKey, TableSpec
 from klaviyo_assets.warehouse.sql import columns, quote, same_key
+from klaviyo_assets.warehouse.transaction import Transaction
 
 INSPECTED = "inspected"
 INSPECTED_WHOLLY = "inspected_wholly"

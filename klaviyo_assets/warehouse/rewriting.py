@@ -12,7 +12,7 @@ from klaviyo_assets.warehouse.schema import TableSpec, Type
 from klaviyo_assets.warehouse.sql import TYPE_NAMES, convert, literal, quote
 
 if TYPE_CHECKING:
-    from klaviyo_assets.warehouse.loading import Transaction
+    from klaviyo_assets.warehouse.transaction import Transaction
 
 PRIVACY = "privacy"
 """Scope of the state that says that a table holds nothing that it should not; its `run_id` names the policy."""

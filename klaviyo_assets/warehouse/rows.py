@@ -70,3 +70,8 @@ def _files_rows(files: Sequence[tuple[int, SpoolFile]], values: Mapping[str, str
     return Rows(
         f"read_parquet([{paths}], union_by_name = true, filename = true, file_row_number = true)", order, values
     )
+
+
+def parquets(spool: Spool) -> str:
+    """Return the relation of all of a spool's rows."""
+    return f"read_parquet([{', '.join(literal(str(file.path)) for file in spool.files)}])"

@@ -115,7 +115,8 @@ def test_only_events_of_active_profiles(project: Callable[..., Project]) -> None
     materialization = compared.asset_materialization
     assert materialization is not None
     shown = {name: value.value for name, value in materialization.metadata.items()}
-    assert shown["days_that_differ"] == 1 and "| 18 | 0 |" in str(shown["differences"])
+    # Just after midnight the other events of the two profiles are of a day that is over as well.
+    assert shown["days_that_differ"] in (1, 2) and "| 18 | 0 |" in str(shown["differences"])
     assert shown[RANGES] == [] and "RAW metric name" in str(shown["differences"])
 
     # Where a metric's name is hidden, its id is shown.

@@ -14,9 +14,10 @@ from pydantic import PrivateAttr
 from klaviyo_assets.warehouse.batches import typed_batches
 from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
-from klaviyo_assets.warehouse.loading import LoadResult, Transaction
+from klaviyo_assets.warehouse.loading import LoadResult
 from klaviyo_assets.warehouse.schema import Column, TableSpec, Type
 from klaviyo_assets.warehouse.spool import temporary_spool
+from klaviyo_assets.warehouse.transaction import Transaction
 
 NOON = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
 

@@ -1,0 +1,186 @@
+"""An open transaction: its statements, the tables and columns of its schema, and how far the tables are synced.
+
+Tables are made with explicit DDL only: DuckDB 2.0.0 gives wrong results after `CREATE TABLE AS` and a large insert in
+the same transaction.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import duckdb
+
+from klaviyo_assets.warehouse.extract import SyncState
+from klaviyo_assets.warehouse.schema import SYSTEM_COLUMNS, TableSpec, Type
+from klaviyo_assets.warehouse.sql import TYPE_NAMES, columns, convert, quote, type_of
+
+STATE_TABLE = "_sync_state"
+_STATE_COLUMNS = {
+    "table": Type.TEXT,
+    "scope": Type.TEXT,
+    "synced_from": Type.TIMESTAMP,
+    "synced_through": Type.TIMESTAMP,
+    "complete": Type.BOOLEAN,
+    "rows": Type.BIGINT,
+    "run_id": Type.TEXT,
+    "synced_at": Type.TIMESTAMP,
+}
+
+
+@dataclass
+class Transaction:
+    """An open transaction on one schema; the caller commits or rolls back.
+
+    began: start of the run: what was written since then is not older than what this run has read.
+    synced_at: now, written to `_fivetran_synced` of every row that is touched. Both in UTC, without a zone.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    schema: str
+    began: dt.datetime
+    synced_at: dt.datetime
+    _types: dict[str, dict[str, Type]] = field(default_factory=dict, init=False)
+    _created: set[str] = field(default_factory=set, init=False)
+
+    @cached_property
+    def catalog(self) -> str:
+        """Name of the database. Names carry it, because a schema may be called as its database is: klaviyo.duckdb."""
+        return str(self.value("SELECT current_database()"))
+
+    def sql(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement and fetch everything: an unfetched result blocks the connection in DuckDB 2."""
+        return self.connection.execute(statement, parameters).fetchall()
+
+    def commit(self) -> None:
+        """Make everything durable and visible to others."""
+        self.sql("COMMIT")
+
+    def alter(self, table: str, statement: str) -> None:
+        """Run a statement that changes or drops a table of this schema."""
+        self._types.pop(table, None)
+        self._created.discard(table)
+        self.sql(statement)
+
+    def value(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
+        """Return the first column of the first row."""
+        return self.sql(statement, parameters)[0][0]
+
+    def table(self, name: str, schema: str | None = None) -> str:
+        """Return the quoted name of a table of this schema, or of another one."""
+        return quote(self.catalog, schema or self.schema, name)
+
+    # Tables and columns
+
+    def create_schema(self) -> None:
+        """Create the schema if it is not there."""
+        self.sql(f"CREATE SCHEMA IF NOT EXISTS {quote(self.catalog, self.schema)}")
+
+    def column_types(self, table: str) -> dict[str, Type]:
+        """Column -> type of an existing table, in order; empty if there is no such table."""
+        if table not in self._types:
+            there = "SELECT 1 FROM duckdb_tables() WHERE database_name = current_database() "
+            if table not in self._created and not self.sql(
+                f"{there} AND schema_name = ? AND table_name = ?", [self.schema, table]
+            ):
+                return {}
+            described = self.sql(f"DESCRIBE {self.table(table)}")
+            self._types[table] = {name.lower(): type_of(data_type) for name, data_type, *_ in described}
+        return dict(self._types[table])
+
+    def create(self, name: str, types: dict[str, Type]) -> None:
+        """Create a table if it is not there."""
+        ddl = ", ".join(f"{quote(column)} {TYPE_NAMES[kind]}" for column, kind in types.items())
+        self.sql(f"CREATE TABLE IF NOT EXISTS {self.table(name)} ({ddl})")
+        self._created.add(name)
+
+    def ensure(self, spec: TableSpec) -> None:
+        """Create the schema and the table; of an existing one, add the declared columns that it lacks.
+
+        A declared TEXT column that has another type becomes text: it may be hashed by now.
+        """
+        self.create_schema()
+        declared = spec.types | {column.name: column.type for column in SYSTEM_COLUMNS}
+        self.create(spec.name, declared)
+        existing = self.column_types(spec.name)
+        for name, kind in declared.items():
+            if name not in existing:
+                self.add_column(spec.name, name, kind)
+            elif kind is Type.TEXT:
+                self.widen(spec.name, name, existing[name], kind)
+
+    def widen(self, table: str, name: str, existing: Type, target: Type) -> None:
+        """Change the type of a column, with its values."""
+        if existing is not target:
+            self.alter(
+                table,
+                f"ALTER TABLE {self.table(table)} ALTER COLUMN {quote(name)} "
+                f"SET DATA TYPE {TYPE_NAMES[target]} USING {convert(quote(name), existing, target)}",
+            )
+
+    def add_column(self, table: str, name: str, kind: Type) -> None:
+        """Add an empty column."""
+        self.alter(table, f"ALTER TABLE {self.table(table)} ADD COLUMN {quote(name)} {TYPE_NAMES[kind]}")
+
+    # State
+
+    def write_state(self, state: SyncState) -> None:
+        """Store a state, added to what was known before."""
+        before = self.read_state(state.table, state.scope)
+        known = state.after(before)
+        if known is None:
+            return
+        began = max(self.began, naive(before.synced_at) or self.began) if before else self.began
+        table = self.table(STATE_TABLE)
+        self.sql(f'DELETE FROM {table} WHERE "table" = ? AND scope = ?', [state.table, state.scope])
+        self.sql(
+            f"INSERT INTO {table} ({columns(_STATE_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [known.table, known.scope, naive(known.synced_from), naive(known.synced_through), known.complete,
+             known.rows, known.run_id, began],
+        )  # fmt: skip
+
+    def read_state(self, table: str, scope: str = "") -> SyncState | None:
+        """Return what is known of a scope, with aware UTC times."""
+        return self._states(' WHERE "table" = ? AND scope = ?', [table, scope]).get((table, scope))
+
+    def read_states(self) -> dict[tuple[str, str], SyncState]:
+        """Return (table, scope) -> what is known of it, with aware UTC times."""
+        return self._states()
+
+    def _states(self, where: str = "", parameters: Sequence[str] = ()) -> dict[tuple[str, str], SyncState]:
+        if not self.column_types(STATE_TABLE):
+            return {}
+        return {
+            (table, scope): SyncState(
+                table, scope, aware(since), aware(through), complete, rows, run_id, aware(synced_at)
+            )
+            for table, scope, since, through, complete, rows, run_id, synced_at in self.sql(
+                f"SELECT {columns(_STATE_COLUMNS)} FROM {self.table(STATE_TABLE)}{where}", parameters
+            )
+        }
+
+    def forget(self, tables: Sequence[str], scope: str | None = None) -> None:
+        """Remove the states of tables, of one scope or of all."""
+        for table in tables:
+            self.sql(
+                f'DELETE FROM {self.table(STATE_TABLE)} WHERE "table" = ? AND scope = coalesce(?, scope)',
+                [table, scope],
+            )
+
+    def ensure_state(self) -> None:
+        """Create `_sync_state` if it is not there."""
+        self.create_schema()
+        self.create(STATE_TABLE, _STATE_COLUMNS)
+
+
+def naive(moment: dt.datetime | None) -> dt.datetime | None:
+    """Return a moment in UTC, without its zone."""
+    return moment.astimezone(dt.UTC).replace(tzinfo=None) if moment and moment.tzinfo else moment
+
+
+def aware(moment: dt.datetime | None) -> dt.datetime | None:
+    """Return a moment of the warehouse, which are all in UTC, with that zone."""
+    return moment.replace(tzinfo=dt.UTC) if moment else None
