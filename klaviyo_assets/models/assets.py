@@ -146,12 +146,8 @@ def _spec(settings: Settings, model: Model) -> dg.AssetSpec:
         kinds={"dbt", "duckdb"},
         owners=list(settings.owners),
         automation_condition=AUTOMATION,
-        metadata={
-            "dagster/table_name": f"{models_schema(settings)}.{model.name}",
-            "dagster/column_schema": dg.TableSchema(
-                [dg.TableColumn(name, description=description) for name, description in model.columns.items()]
-            ),
-        },
+        # The columns come with each build: what is said of them here would hide there what they are made of.
+        metadata={"dagster/table_name": f"{models_schema(settings)}.{model.name}"},
     )
 
 
