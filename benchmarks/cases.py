@@ -163,6 +163,90 @@ def whole_account(job: str, *, again: bool) -> Callable[[Case, Served], Result]:
     return run
 
 
+def models(*, again: bool) -> Callable[[Case, Served], Result]:
+    """Return how the models of `case.size` events are measured: the first time, or once 5,000 people have news."""
+
+    def run(case: Case, served: Served) -> Result:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            rows = case.size
+            make_tables(folder, people=rows // 20)
+            add_rows(folder, 0, rows)
+            if again:
+                run_job("klaviyo_models_job", folder, environment(served.url))
+                add_rows(folder, rows, rows := rows + 5000)
+            with counted(served, case) as result:
+                used, answer = run_job("klaviyo_models_job", folder, environment(served.url))
+            with duckdb.connect(str(folder / "warehouse.duckdb"), read_only=True) as connection:
+                found = connection.execute(
+                    "SELECT count(*), count(DISTINCT event_id), count(last_touch_type) "
+                    "FROM warehouse.klaviyo_models.klaviyo__events"
+                ).fetchall()[0]
+            if found[:2] != (rows, rows) or found[2] < rows * 0.8:
+                raise AssertionError(f"{case.name}: {found} rows, ids and credits of {rows} events")
+            return result(used, answer, rows)
+
+    return run
+
+
+TYPES = ["Received Email", "Opened Email", "Clicked Email", "Active on Site", "Viewed Product", "Placed Order"]
+
+
+def make_tables(folder: Path, people: int) -> None:
+    """Write the tables that the models read; EVENT is empty."""
+    with duckdb.connect(str(folder / "warehouse.duckdb")) as connection:
+        for statement in (
+            "CREATE SCHEMA warehouse.klaviyo",
+            "USE warehouse.klaviyo",
+            "CREATE TABLE person AS SELECT 'p' || i AS id, i || '@example.com' AS email, 'Ada' AS first_name, "
+            "'Number ' || i AS last_name, 'Boston' AS city, TIMESTAMP '2024-01-01' AS created, created AS updated, "
+            f"false AS _fivetran_deleted FROM range({people}) AS r(i)",
+            "CREATE TABLE campaign AS SELECT 'c' || i AS id, 'Campaign ' || i AS name, 'email' AS campaign_type, "
+            "'Hello' AS subject, 'Sent' AS status, false AS _fivetran_deleted FROM range(300) AS r(i)",
+            "CREATE TABLE flow AS SELECT 'f' || i AS id, 'Flow ' || i AS name, 'live' AS status, "
+            "'Metric' AS trigger_type, false AS _fivetran_deleted FROM range(30) AS r(i)",
+            "CREATE TABLE metric AS SELECT name AS id, name, false AS _fivetran_deleted "
+            f"FROM (SELECT unnest({TYPES}) AS name)",
+            "CREATE TABLE event (id VARCHAR, campaign_id VARCHAR, flow_id VARCHAR, _variation VARCHAR, "
+            "metric_id VARCHAR, person_id VARCHAR, datetime TIMESTAMP, timestamp TIMESTAMP, type VARCHAR, "
+            "uuid VARCHAR, property_value DOUBLE, property_attribution JSON, _fivetran_synced TIMESTAMP, "
+            "_fivetran_deleted BOOLEAN)",
+        ):
+            connection.execute(statement)
+
+
+def add_rows(folder: Path, first: int, end: int) -> None:
+    """Add events, of one person after the other, each time the next of TYPES.
+
+    Three in four messages belong to campaigns, the others to flows. Two of three events that are about no message are
+    attributed to a click, as Klaviyo says it.
+    """
+    with duckdb.connect(str(folder / "warehouse.duckdb")) as connection:
+        connection.execute(
+            f"""
+            INSERT INTO warehouse.klaviyo.event WITH numbered AS (
+                SELECT i % people AS person, i // people AS number, number % 6 AS step,
+                    (person * 7 + number // 6 * 11) % 400 AS message
+                FROM (SELECT i, (SELECT count(*) FROM warehouse.klaviyo.person) AS people FROM range(?, ?) AS r(i))
+            ), named AS (
+                SELECT *, {TYPES}[step + 1] AS type, md5(person || '-' || number) AS id,
+                    md5(person || '-' || (number - step + 2)) AS click,
+                    TIMESTAMP '2024-01-01' + INTERVAL (number + person % 500) DAY AS moment
+                FROM numbered
+            )
+            SELECT id, CASE WHEN step < 3 AND message < 300 THEN 'c' || message END,
+                CASE WHEN step < 3 AND message >= 300 THEN 'f' || message % 30 END,
+                CASE WHEN step < 3 THEN 'v' || message % 2 END, type, 'p' || person, moment, moment, type, id,
+                CASE WHEN step = 5 THEN person % 90 + 0.5 END,
+                CASE WHEN step > 3 THEN
+                    json('{{"relationships": {{"attributed-event": {{"data": {{"id": "' || click || '"}}}}}}}}')
+                END, TIMESTAMP '2026-06-01' + INTERVAL (?) SECOND, false
+            FROM named
+            """,
+            [first, end, first],
+        )
+
+
 def _events(count: int, shape: str = "narrow") -> dict[str, Any]:
     return {"events": count, "shape": shape}
 
@@ -184,6 +268,10 @@ CASES = [
     ),
     Case("sync-first", _MIXED, whole_account("klaviyo_sync", again=False)),
     Case("sync-nothing-new", _MIXED, whole_account("klaviyo_sync", again=True)),
+    *(
+        Case(f"models-1m{'-again' if again else ''}", _events(0), models(again=again), big=True, size=1_000_000)
+        for again in (False, True)
+    ),
     Case("full-refresh", _MIXED, whole_account("klaviyo_full_refresh", again=False)),
 ]
 

@@ -9,13 +9,13 @@ from pydantic import Field
 
 from klaviyo_assets.assets.specs import table_key
 from klaviyo_assets.models.automation import build_models_job, build_models_sensor
+from klaviyo_assets.models.metadata import describe
 from klaviyo_assets.models.project import SHOPIFY, Model, is_installed, read_project
 from klaviyo_assets.models.report import build_report
 from klaviyo_assets.models.run import DbtFailed, Result, Target, build
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.catalogue import TABLES
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
-from klaviyo_assets.warehouse.sql import quote
 
 AUTOMATION = (
     dg.AutomationCondition.any_deps_updated().since_last_handled()
@@ -50,7 +50,7 @@ def build_models(settings: Settings) -> dg.Definitions:
     built = _models(settings, models)
     report = build_report(settings, models_prefix(settings), models_schema(settings))
     job = build_models_job(settings, [built, report])
-    watched = sorted({key for model in models for key in _source_keys(settings, model, own=True)})
+    watched = sorted({key for model in models for key in _sources(settings, model, own=True).values()})
     return dg.Definitions(assets=[built, report], jobs=[job], sensors=[build_models_sensor(settings, job, watched)])
 
 
@@ -86,6 +86,9 @@ def variables(settings: Settings) -> dict[str, Any]:
 def _models(settings: Settings, models: Sequence[Model]) -> dg.AssetsDefinition:
     warehouse_key = f"{settings.name}_warehouse"
     names = {model_key(settings, model.name): model.name for model in models}
+    places = {(models_schema(settings), name): key for key, name in names.items()}
+    for model in models:
+        places |= _sources(settings, model)
 
     @dg.multi_asset(
         name=f"{settings.name}__models",
@@ -117,7 +120,8 @@ def _models(settings: Settings, models: Sequence[Model]) -> dg.AssetsDefinition:
             )
         except DbtFailed as error:
             raise dg.Failure(f"dbt could not build the models.\n{error}", allow_retries=False) from None
-        described = _described(warehouse, target.schema, models)
+        with warehouse.connect() as connection:
+            described = describe(connection, target.schema, models, results, places, context.log)
         by_check = {check.name: check for check in checks}
         for result in results:  # in dbt's order: Dagster wants a model before those that read it
             if result.kind == "test" and result.name in by_check:
@@ -136,54 +140,28 @@ def _models(settings: Settings, models: Sequence[Model]) -> dg.AssetsDefinition:
 def _spec(settings: Settings, model: Model) -> dg.AssetSpec:
     return dg.AssetSpec(
         model_key(settings, model.name),
-        deps=[*(model_key(settings, name) for name in model.reads), *_source_keys(settings, model)],
+        deps=[*(model_key(settings, name) for name in model.reads), *_sources(settings, model).values()],
         group_name="models" if settings.name == "klaviyo" else f"{settings.name}_models",
         description=f"{model.description}\n\n```sql\n{model.sql}```",
         kinds={"dbt", "duckdb"},
         owners=list(settings.owners),
         automation_condition=AUTOMATION,
-        metadata={
-            "dagster/table_name": f"{models_schema(settings)}.{model.name}",
-            "dagster/column_schema": dg.TableSchema(
-                [dg.TableColumn(name, description=description) for name, description in model.columns.items()]
-            ),
-        },
+        # The columns come with each build: what is said of them here would hide there what they are made of.
+        metadata={"dagster/table_name": f"{models_schema(settings)}.{model.name}"},
     )
 
 
-def _source_keys(settings: Settings, model: Model, *, own: bool = False) -> list[dg.AssetKey]:
-    """Return the keys of the tables that a model reads. own: only those of this account."""
+def _sources(settings: Settings, model: Model, *, own: bool = False) -> dict[tuple[str, str], dg.AssetKey]:
+    """Return the assets of the tables that a model reads, by schema and name. own: only those of this account."""
     synced = {table.name for table in TABLES if settings.enabled(table)}
-    keys = [table_key(settings, table) for source, table in model.sources if source != SHOPIFY and table in synced]
-    if settings.shopify_schema and not own:
-        keys += [dg.AssetKey([settings.shopify_schema, table]) for source, table in model.sources if source == SHOPIFY]
-    return keys
-
-
-def _described(warehouse: DuckDBWarehouse, schema: str, models: Sequence[Model]) -> dict[str, dict[str, Any]]:
-    """Return model -> metadata: its rows, and its columns with their types; models that do not exist are left out."""
-    columns: dict[str, list[tuple[str, str]]] = {}
-    described = {}
-    with warehouse.connect() as connection:
-        ((database,),) = connection.execute("SELECT current_database()").fetchall()
-        for table, column, kind in connection.execute(
-            "SELECT table_name, column_name, data_type FROM duckdb_columns() "
-            "WHERE database_name = ? AND schema_name = ? ORDER BY column_index",
-            [database, schema],
-        ).fetchall():
-            columns.setdefault(table, []).append((column, kind))
-        for model in models:
-            if model.name in columns:
-                ((rows,),) = connection.execute(
-                    f"SELECT count(*) FROM {quote(database, schema, model.name)}"
-                ).fetchall()
-                described[model.name] = {
-                    "dagster/row_count": rows,
-                    "dagster/column_schema": dg.TableSchema(
-                        [dg.TableColumn(name, kind, model.columns.get(name)) for name, kind in columns[model.name]]
-                    ),
-                }
-    return described
+    found = {
+        (settings.destination_schema, table): table_key(settings, table)
+        for source, table in model.sources
+        if source != SHOPIFY and table in synced
+    }
+    if (shop := settings.shopify_schema) and not own:
+        found |= {(shop, table): dg.AssetKey([shop, table]) for source, table in model.sources if source == SHOPIFY}
+    return found
 
 
 def _check_result(check: dg.AssetCheckKey, result: Result) -> dg.AssetCheckResult:

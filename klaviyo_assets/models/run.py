@@ -28,7 +28,11 @@ _PARTIAL_PARSE = "partial_parse.msgpack"
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a model or a test. status: dbt's word. failures: rows that a test objects to."""
+    """What became of a model or a test.
+
+    status: dbt's word. failures: rows that a test objects to. relation: the quoted name of what a model made. sql: the
+    SELECT, with dbt's words replaced; both are empty if dbt did not come so far.
+    """
 
     kind: str
     name: str
@@ -36,6 +40,8 @@ class Result:
     message: str
     seconds: float
     failures: int
+    relation: str
+    sql: str
 
     @property
     def is_failure(self) -> bool:
@@ -161,4 +167,6 @@ def _result(entry: Mapping[str, Any]) -> Result:
         message=entry.get("message") or "",
         seconds=round(entry.get("execution_time") or 0, 3),
         failures=entry.get("failures") or 0,
+        relation=entry.get("relation_name") or "",
+        sql=entry.get("compiled_code") or "",
     )

@@ -57,6 +57,7 @@ def test_models_are_downstream_of_the_tables_that_they_read() -> None:
     tables = ("campaign", "event", "flow", "metric", "person")
     assert {dep.asset_key for dep in events.deps} == {dg.AssetKey(["klaviyo", name]) for name in tables}
     assert (events.group_name, events.kinds) == ("models", {"dbt", "duckdb"})
+    assert "dagster/column_schema" not in events.metadata, "it would hide what each build says of the columns"
     campaigns = spec_of(Settings(), "klaviyo_models", "klaviyo__campaigns")
     assert {dep.asset_key.path[-1] for dep in campaigns.deps} == {"campaign", "klaviyo__person_campaign_flow"}
     few = Settings(name="shop_dk", tables=only("metric"), shopify_schema="shop")

@@ -18,6 +18,7 @@ import pytest
 from klaviyo_assets.definitions import build_definitions
 from klaviyo_assets.models.assets import chosen_models, model_key, variables
 from klaviyo_assets.models.figures import read_figures
+from klaviyo_assets.models.metadata import describe
 from klaviyo_assets.models.project import read_project
 from klaviyo_assets.models.report import render
 from klaviyo_assets.models.run import DbtFailed, Result, Target, build
@@ -255,6 +256,70 @@ def test_a_run_materializes_every_model_and_runs_every_test(run: tuple[Built, dg
     page = Path(str(found[report].metadata["path"].value))
     assert page == built.folder / "klaviyo_campaign_report.html" and "<svg" in page.read_text()
     assert "messages received" in str(found[report].metadata["preview"].value)
+
+
+def test_every_column_tells_what_it_is_made_of(run: tuple[Built, dg.ExecuteInProcessResult]) -> None:
+    built, result = run
+    lineage: dict[str, dict[str, set[str]]] = {}
+    descriptions: dict[str, dict[str, str | None]] = {}
+    for materialized in result.get_asset_materialization_events():
+        materialization = materialized.step_materialization_data.materialization
+        if "dagster/column_lineage" in materialization.metadata:
+            model = materialization.asset_key.path[-1]
+            found: Any = materialization.metadata["dagster/column_lineage"].value
+            lineage[model] = {
+                column: {f"{dep.asset_key.to_user_string()}.{dep.column_name}" for dep in deps}
+                for column, deps in found.deps_by_column.items()
+            }
+            schema: Any = materialization.metadata["dagster/column_schema"].value
+            descriptions[model] = {column.name: column.description for column in schema.columns}
+    events, people = "klaviyo_models/klaviyo__events", "klaviyo_models/klaviyo__person_campaign_flow"
+    orders = "klaviyo_models/shopify_holistic_reporting__orders_attribution"
+    read = {
+        ("klaviyo__events", "numeric_value"): {"klaviyo/event.property_value"},
+        ("klaviyo__events", "touch_id"): {"klaviyo/event.campaign_id", "klaviyo/event.flow_id"},
+        ("klaviyo__events", "last_touch_at"): {"klaviyo/event.timestamp"},
+        ("klaviyo__events", "campaign_name"): {"klaviyo/campaign.name", "klaviyo/campaign.subject"},
+        ("klaviyo__events", "integration_name"): {"klaviyo/metric.integration_name"},
+        ("klaviyo__person_campaign_flow", "sum_revenue_placed_order"): {f"{events}.type", f"{events}.numeric_value"},
+        ("klaviyo__campaigns", "campaign_id"): {"klaviyo/campaign.id"},
+        ("klaviyo__campaigns", "unique_count_placed_order"): {f"{people}.count_placed_order", f"{people}.person_id"},
+        ("klaviyo__flows", "first_event_at"): {f"{people}.first_event_at"},
+        ("klaviyo__persons", "full_name"): {"klaviyo/person.first_name", "klaviyo/person.last_name"},
+        ("klaviyo__persons", "count_total_flows"): {f"{people}.last_touch_flow_id"},
+        ("shopify_holistic_reporting__orders_attribution", "order_adjusted_total"): {
+            "shop/order.total_price",
+            "shop/order_line_refund.subtotal",
+            "shop/order_line_refund.total_tax",
+        },
+        ("shopify_holistic_reporting__daily_customer_metrics", "email"): {f"{events}.person_email", f"{orders}.email"},
+    }
+    assert {(model, column): lineage[model][column] for model, column in read} == read
+    assert "Made of event.property_value." in str(descriptions["klaviyo__events"]["numeric_value"])
+    for model in FINALS:
+        constant = descriptions[model].keys() - lineage[model].keys()
+        assert constant == ({"source_relation"} if model != "klaviyo__person_campaign_flow" else set()), model
+
+    with built.warehouse.connect() as connection:
+        columns = connection.execute(
+            "SELECT schema_name || '/' || table_name || '.' || column_name FROM duckdb_columns()"
+        ).fetchall()
+    named = {dep for columns in lineage.values() for deps in columns.values() for dep in deps}
+    assert named <= {name for (name,) in columns}
+    assets = build_definitions(built.settings).resolve_asset_graph().get_all_asset_keys()
+    assert {tuple(dep.split(".")[0].split("/")) for dep in named if not dep.startswith("shop/")} <= {
+        tuple(key.path) for key in assets
+    }
+
+
+def test_a_model_whose_sql_is_not_understood_has_no_lineage(hand: Built) -> None:
+    model = next(model for model in read_project() if model.name == "klaviyo__flows")
+    relation = '"klaviyo"."klaviyo_models"."klaviyo__flows"'
+    result = Result("model", model.name, "success", "", 1.0, 0, relation, "select from where")
+    with hand.warehouse.connect() as connection:
+        described = describe(connection, "klaviyo_models", [model], [result], {}, LOG)
+    assert described[model.name]["dagster/row_count"] == 1
+    assert "dagster/column_lineage" not in described[model.name]
 
 
 def test_the_assets_are_those_of_the_dbt_project(hand: Built) -> None:
