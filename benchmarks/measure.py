@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-QUIET = "telemetry:\n  enabled: false\n"
+from klaviyo_assets.event_log import KEPT_OPEN
+
+QUIET = "telemetry:\n  enabled: false\n" + KEPT_OPEN
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import dagster as dg
 
 from klaviyo_assets.assets.progress import Report, listening
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
+from klaviyo_assets.event_log import KEPT_OPEN
 from klaviyo_assets.models.sample_shop import write_shopify
 from klaviyo_assets.sandbox.control import SandboxControl
 from klaviyo_assets.settings import Settings
@@ -66,7 +67,8 @@ def dagster_home() -> Iterator[None]:
     home = Path(os.environ.get("DAGSTER_HOME") or ".dagster_home").absolute()
     if not (home / "dagster.yaml").exists():
         home.mkdir(parents=True, exist_ok=True)
-        (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\npython_logs:\n  python_log_level: INFO\n")
+        quiet = "telemetry:\n  enabled: false\npython_logs:\n  python_log_level: INFO\n"
+        (home / "dagster.yaml").write_text(quiet + KEPT_OPEN)
     with _environment(DAGSTER_HOME=str(home)):
         yield
 

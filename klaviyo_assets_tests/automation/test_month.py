@@ -19,6 +19,7 @@ import dagster as dg
 import pytest
 
 from klaviyo_assets.assets.ranges import midnight
+from klaviyo_assets.event_log import KEPT_OPEN
 from klaviyo_assets.sandbox.account import Account
 from klaviyo_assets.sandbox.faults import Call, Fault, Reset, Status
 from klaviyo_assets.sandbox.generate import generate_account
@@ -186,9 +187,10 @@ def unavailable(call: Call) -> Fault:
 @pytest.fixture
 def automation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Automation]:
     monkeypatch.setenv("KLAVIYO_API_KEY", "pk_sandbox")
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     monkeypatch.setattr("klaviyo_assets.api.limiter._MARGIN", 0)
     monkeypatch.setattr("klaviyo_assets.api.retries.delay", lambda failures: 0.0)
-    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n" + KEPT_OPEN)
     began = midnight(dt.datetime.now(dt.UTC)) - (LENGTH + AFTERWARDS + 1) * DAY
     account = generate_account(events=300, profiles=80, days=20, seed=5, now=began)
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance, Sandbox(account) as sandbox:

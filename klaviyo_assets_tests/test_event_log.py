@@ -1,0 +1,112 @@
+"""Dagster's event log with its files kept open."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from klaviyo_assets.event_log import KEPT_OPEN, OpenEventLogStorage
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+Opened = Callable[[], int]
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
+    """How often files of the event log have been opened so far."""
+    count = 0
+    connect = sqlite3.dbapi2.connect
+
+    def counting(file: str, **options: object) -> object:
+        nonlocal count
+        count += Path(file).parent.name == "runs"
+        return connect(file, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr("sqlite3.dbapi2.connect", counting)
+    return lambda: count
+
+
+@pytest.fixture
+def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n" + KEPT_OPEN)
+    with dg.DagsterInstance.get() as made:
+        assert isinstance(made.event_log_storage, OpenEventLogStorage)
+        yield made
+
+
+def materialize(instance: dg.DagsterInstance, assets: int = 20) -> dg.ExecuteInProcessResult:
+    @dg.multi_asset(specs=[dg.AssetSpec(f"a{n}") for n in range(assets)])
+    def made() -> Iterator[dg.MaterializeResult[object]]:
+        for n in range(assets):
+            yield dg.MaterializeResult(asset_key=f"a{n}", metadata={"n": n})
+
+    return dg.materialize([made], instance=instance, run_config=QUIET)
+
+
+def seen_by_dagster(home: Path, run_id: str) -> tuple[int, int, dg.DagsterRunStatus]:
+    """What Dagster's own storage reads from the files: materialized assets, events of a run, its status."""
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    with dg.DagsterInstance.from_config(str(home)) as other:
+        run = other.get_run_by_id(run_id)
+        assert run and not isinstance(other.event_log_storage, OpenEventLogStorage)
+        found = sum(other.get_latest_materialization_event(key) is not None for key in other.all_asset_keys())
+        return found, len(other.all_logs(run_id)), run.status
+
+
+def test_the_files_are_opened_once_a_run_and_are_those_of_dagster(
+    instance: dg.DagsterInstance, opened: Opened, tmp_path: Path
+) -> None:
+    materialize(instance)
+    before = opened()
+    result = materialize(instance)
+    assert opened() - before <= 3, "Dagster opens them more than a hundred times"
+    events = instance.all_logs(result.run_id)
+    assert len(events) > 60
+    assert seen_by_dagster(tmp_path, result.run_id) == (20, len(events), dg.DagsterRunStatus.SUCCESS)
+
+
+def test_few_files_stay_open(instance: dg.DagsterInstance) -> None:
+    runs = [materialize(instance, 1).run_id for _ in range(6)]
+    assert all(len(instance.all_logs(run_id)) > 5 for run_id in runs)
+    links = [link.readlink() for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    logs = {link.name for link in links if link.parent.name == "runs" and link.suffix == ".db"}
+    assert "index.db" in logs and len(logs) <= 4
+    instance.dispose()
+
+
+def test_threads_and_forks_write_to_the_same_files(instance: dg.DagsterInstance, opened: Opened) -> None:
+    run = materialize(instance).run_id
+
+    def report(n: int) -> None:
+        instance.report_engine_event(f"note {n}", instance.get_run_by_id(run))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(report, range(40)))
+
+    def report_from_a_fork() -> None:
+        before = opened()
+        report(40)
+        assert opened() > before, "a fork opens files of its own"
+
+    child = multiprocessing.get_context("fork").Process(target=report_from_a_fork)
+    child.start()
+    child.join(60)
+    report(41)
+    assert child.exitcode == 0
+    notes = [entry.message for entry in instance.all_logs(run)]
+    assert all(sum(f"note {n}" == note.split(" - ")[-1] for note in notes) == 1 for n in range(42))
+
+
+def test_wiping_leaves_nothing(instance: dg.DagsterInstance) -> None:
+    materialize(instance)
+    instance.wipe()
+    run = materialize(instance).run_id
+    assert len(instance.all_logs(run)) > 60
+    assert [record.run_id for record in instance.get_runs()] == [run]
