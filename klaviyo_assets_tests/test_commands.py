@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from klaviyo_assets.event_log import KEPT_OPEN
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets_tests.conftest import only
 
@@ -36,7 +37,7 @@ def run(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedPro
     home = cwd / ".dagster_home"
     home.mkdir(exist_ok=True)
     # Dagster greets the first user of every home.
-    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n" + KEPT_OPEN)
     return subprocess.run(
         [*COMMAND, *arguments],
         cwd=cwd,

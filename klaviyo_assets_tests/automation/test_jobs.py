@@ -14,6 +14,7 @@ import dagster as dg
 import pytest
 
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
+from klaviyo_assets.event_log import KEPT_OPEN
 from klaviyo_assets.sandbox.generate import generate_account
 from klaviyo_assets.sandbox.server import Sandbox
 from klaviyo_assets.settings import Settings
@@ -83,12 +84,13 @@ class Deployment:
 
 
 @pytest.fixture
-def deployment(tmp_path: Path) -> Iterator[Deployment]:
+def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
     account = generate_account(events=300, profiles=40, days=DAYS, seed=3)
     account.keys = {KEY: None}
     home = tmp_path / "home"
     home.mkdir()
-    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n" + KEPT_OPEN)
     with dg.DagsterInstance.from_config(str(home)) as instance:
         instance.get_runs_count()  # makes Dagster's own SQLite files, which two first runs would do at the same time
     with Sandbox(account) as sandbox:
