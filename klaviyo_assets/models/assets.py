@@ -13,8 +13,9 @@ from klaviyo_assets.models.metadata import describe
 from klaviyo_assets.models.project import SHOPIFY, Model, is_installed, read_project
 from klaviyo_assets.models.report import build_report
 from klaviyo_assets.models.run import DbtFailed, Result, Target, build
+from klaviyo_assets.privacy import Action
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.tables.catalogue import TABLES
+from klaviyo_assets.tables.catalogue import TABLES, table
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 
 AUTOMATION = (
@@ -24,6 +25,10 @@ AUTOMATION = (
 )
 """For those who run Dagster's automation sensor instead of `klaviyo_models_sensor`. `eager()` would wait until every
 day of EVENT since 2012 has been materialized."""
+
+
+ESSENTIAL = ("campaign_id", "flow_id", "person_id", "type")
+"""Columns of EVENT without which the models would be full of zeros."""
 
 
 class ModelsConfig(dg.Config):
@@ -76,11 +81,20 @@ def chosen_models(settings: Settings) -> list[Model]:
 
 def variables(settings: Settings) -> dict[str, Any]:
     """Return the dbt variables; those of the setting `model_variables` win."""
+    is_told = settings.masking.policy(table("event")).action("property_attribution") is Action.KEEP
     return {
         "klaviyo_schema": settings.destination_schema,
+        **({} if is_told else {"using_native_attribution": False}),
         **({"shopify_schema": settings.shopify_schema} if settings.shopify_schema else {}),
         **settings.model_variables,
     }
+
+
+def hidden(settings: Settings) -> list[str]:
+    """Return what of EVENT the models can't do without, but the settings hide; each with the setting that does."""
+    policy = settings.masking.policy(table("event"))
+    names = {Action.BLOCK: "blocked_columns", Action.HASH: "hashed_columns"}
+    return [f"event.{column} ({names[found]})" for column in ESSENTIAL if (found := policy.action(column)) in names]
 
 
 def _models(settings: Settings, models: Sequence[Model]) -> dg.AssetsDefinition:
@@ -103,6 +117,13 @@ def _models(settings: Settings, models: Sequence[Model]) -> dg.AssetsDefinition:
     )
     def build_all(context: dg.AssetExecutionContext, config: ModelsConfig) -> Iterator[Any]:
         warehouse: DuckDBWarehouse = getattr(context.resources, warehouse_key)
+        if found := hidden(settings):
+            raise dg.Failure(
+                f"The models need columns that the settings hide: {', '.join(found)}. Take them out of there "
+                "(metric.name also hides event.type, campaign_message.campaign_id also event.campaign_id), or do "
+                "without the models: `models: false`.",
+                allow_retries=False,
+            )
         keys, checks = context.selected_asset_keys, context.selected_asset_check_keys
         whole = len(keys) == len(names)
         selected = [] if whole else [*(names[key] for key in keys), *(check.name for check in checks)]

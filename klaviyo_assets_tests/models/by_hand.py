@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.catalogue import table
 from klaviyo_assets.warehouse.batches import typed_batches
 from klaviyo_assets.warehouse.columns import Columns
@@ -103,16 +104,26 @@ METRICS = [
 ]
 
 
-def put(warehouse: DuckDBWarehouse, name: str, rows: Sequence[Mapping[str, Any]], began: dt.datetime = SYNCED) -> None:
+def put(
+    warehouse: DuckDBWarehouse,
+    name: str,
+    rows: Sequence[Mapping[str, Any]],
+    began: dt.datetime = SYNCED,
+    settings: Settings | None = None,
+) -> None:
     """Load rows as a sync does."""
-    spec = table(name)
-    columns = {column: [row.get(column) for row in rows] for column in spec.types}
-    names = dict.fromkeys(column for row in rows for column in row if column not in spec.types)
+    declared = table(name).types
+    spec = settings.table(table(name)) if settings else table(name)
+    columns = {column: [row.get(column) for row in rows] for column in declared}
+    names = dict.fromkeys(column for row in rows for column in row if column not in declared)
     dynamic = {
         column: [json.dumps(row[column]).encode() if column in row else None for row in rows] for column in names
     }
+    content = Columns(len(rows), columns, dynamic)
+    if spec.policy:
+        content = spec.policy.apply(content)
     with temporary_spool() as spool:
-        spool.write_all(typed_batches([Columns(len(rows), columns, dynamic)], spec))
+        spool.write_all(typed_batches([content], spec))
         warehouse.load(spec, spool, began=began)
 
 

@@ -59,7 +59,7 @@ class Built:
 
     def rows(self, model: str, columns: Sequence[str] = ("*",), schema: str = "klaviyo_models") -> list[dict[str, Any]]:
         with self.warehouse.connect() as connection:
-            result = connection.execute(f'SELECT {", ".join(columns)} FROM klaviyo.{schema}."{model}"')
+            result = connection.execute(f'SELECT {", ".join(columns)} FROM klaviyo."{schema}"."{model}"')
             names = [column[0] for column in result.description]
             return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
@@ -278,7 +278,7 @@ def test_every_column_tells_what_it_is_made_of(run: tuple[Built, dg.ExecuteInPro
     read = {
         ("klaviyo__events", "numeric_value"): {"klaviyo/event.property_value"},
         ("klaviyo__events", "touch_id"): {"klaviyo/event.campaign_id", "klaviyo/event.flow_id"},
-        ("klaviyo__events", "last_touch_at"): {"klaviyo/event.timestamp"},
+        ("klaviyo__events", "last_touch_at"): {"klaviyo/event.datetime", "klaviyo/event.timestamp"},
         ("klaviyo__events", "campaign_name"): {"klaviyo/campaign.name", "klaviyo/campaign.subject"},
         ("klaviyo__events", "integration_name"): {"klaviyo/metric.integration_name"},
         ("klaviyo__person_campaign_flow", "sum_revenue_placed_order"): {f"{events}.type", f"{events}.numeric_value"},
@@ -404,49 +404,81 @@ def told(rows: list[dict[str, Any]]) -> list[str]:
     return sorted(repr({name: value for name, value in row.items() if name not in marks}) for row in rows)
 
 
-def test_accounts_side_by_side_with_sessions_and_columns_of_their_own(hand: Built, tmp_path: Path) -> None:
+def test_accounts_side_by_side_with_sessions_and_columns_of_their_own(
+    hand: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second account hides what it can, in every way that there is."""
+    monkeypatch.setenv("KLAVIYO_HASH_SALT", "salt")
     both = hand.copy(tmp_path / "both")
-    second = DuckDBWarehouse(database=both.settings.duckdb_path, schema_name="klaviyo_eu")
+    eu = "Klaviyo EU"
+    masked = Settings(
+        blocked_columns={"event": ["timestamp"], "person": ["city"]},
+        hashed_columns={"event": ["property_value"], "person": ["email", "last_event_date"], "campaign": ["archived"]},
+    )
+    second = DuckDBWarehouse(database=both.settings.duckdb_path, schema_name=eu, max_dynamic_columns=1)
     put(
         second,
         "event",
         [
             event("e02", "03-01 10:00", "p1", "Opened Email", campaign_id="c9", property_colour="green"),
-            event("e08", "03-06 10:00", "p1", "Placed Order", **worth(7)),
+            event("e08", "03-06 10:00", "p1", "Placed Order", **worth(7), property_size="XL"),
         ],
+        settings=masked,
     )
+    ada = {"id": "p1", "email": "ada@acme.example", "city": "Paris", "last_event_date": at("03-06 10:00")}
+    put(second, "person", [ada], settings=masked)
+    put(second, "campaign", [{"id": "c9", "name": "Herbst", "archived": True}], settings=masked)
     red_fails = "case when colour = 'red' then error('no red') else upper(colour) end"
     colour = {"name": "property_colour", "alias": "colour", "transform_sql": red_fails}
     more = {
-        "klaviyo_union_schemas": ["klaviyo", "klaviyo_eu"],
+        "klaviyo_union_schemas": ["klaviyo", eu],
         "using_native_attribution": False,
         "klaviyo__event_pass_through_columns": [colour],
         "klaviyo__count_metrics": ["Placed Order"],
     }
-    results = both.build("+klaviyo__persons", schema="union", more=more)
+    results = both.build("+klaviyo__persons", schema="of all", more=more)
     assert not [result for result in results.values() if result.is_failure]
-    rows = {(row["source_relation"], row["event_id"]): row for row in both.rows("klaviyo__events", schema="union")}
+    rows = {(row["source_relation"], row["event_id"]): row for row in both.rows("klaviyo__events", schema="of all")}
     assert len(rows) == 30 + 2
-    order = rows["klaviyo_eu", "e08"]
+    order = rows[eu, "e08"]
     assert (order["last_touch_campaign_id"], order["last_touch_at"]) == ("c9", at("03-01 10:00"))
-    assert rows["klaviyo_eu", "e02"]["colour"] == "GREEN"
+    assert rows[eu, "e02"]["colour"] == "GREEN"
+    assert (order["occurred_at"], order["numeric_value"], order["campaign_name"]) == (at("03-06 10:00"), None, "Herbst")
+    assert order["person_email"].startswith("hmac-sha256:") and order["person_city"] is None
     # By sessions, what Klaviyo credits to nothing goes to the last touch.
     assert rows["klaviyo", "e09"]["last_touch_campaign_id"] == "c1"
     assert rows["klaviyo", "e10"]["last_touch_campaign_id"] is None
-    people = both.rows("klaviyo__persons", ["person_id", "total_count_placed_order"], schema="union")
-    assert sorted((row["person_id"], row["total_count_placed_order"]) for row in people) == [
-        ("p1", 3),
-        ("p2", 1),
-        ("p3", 1),
+    names = ["source_relation", "person_id", "total_count_placed_order", "last_event_date"]
+    assert sorted(tuple(row.values()) for row in both.rows("klaviyo__persons", names, schema="of all")) == [
+        (eu, "p1", 1, None),
+        ("klaviyo", "p1", 3, None),
+        ("klaviyo", "p2", 1, None),
+        ("klaviyo", "p3", 1, None),
     ]
 
     # A build that fails half way, after the old rows of Ada were deleted, leaves everything as it was.
-    put(second, "event", [event("e77", "03-07 10:00", "p1", "Active on Site", property_colour="red")])
-    before = both.rows("klaviyo__events", schema="union")
-    results = both.build("klaviyo__events", schema="union", more=more)
+    put(second, "event", [event("e77", "03-07 10:00", "p1", "Active on Site", property_colour="red")], settings=masked)
+    before = both.rows("klaviyo__events", schema="of all")
+    results = both.build("klaviyo__events", schema="of all", more=more)
     assert results["klaviyo__events"].status == "error" and "red" in results["klaviyo__events"].message
-    after = both.rows("klaviyo__events", schema="union")
+    after = both.rows("klaviyo__events", schema="of all")
     assert sorted(map(repr, after)) == sorted(map(repr, before))
+
+
+def test_columns_that_the_models_need_are_not_hidden_unnoticed(tmp_path: Path) -> None:
+    settings = Settings(
+        duckdb_path=str(tmp_path / "w.duckdb"),
+        blocked_columns={"event": ["person_id"], "metric": ["name"]},
+        hashed_columns={"event": ["flow_id", "property_attribution"]},
+    )
+    result = (
+        build_definitions(settings)
+        .resolve_job_def("klaviyo_models_job")
+        .execute_in_process(run_config=QUIET, raise_on_error=False)
+    )
+    named = "event.flow_id (hashed_columns), event.person_id (blocked_columns), event.type (blocked_columns)"
+    assert not result.success and named in str(failures(result))
+    assert variables(settings)["using_native_attribution"] is False
 
 
 def test_what_dbt_objects_to_is_in_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,16 +9,16 @@
         {%- set existing = {} -%}
         {%- if relation -%}
             {%- for column in adapter.get_columns_in_relation(relation) -%}
-                {%- do existing.update({column.name | lower: column.name}) -%}
+                {%- do existing.update({column.name | lower: column}) -%}
             {%- endfor -%}
         {%- endif -%}
         {%- set part -%}
         select
             {%- for column in columns %}
-            cast({{ _column(existing, [column.name] + column.get('or', [])) }} as {{ column.type }}) as {{ adapter.quote(column.name) }},
+            {{ _typed(existing, [column.name] + column.get('or', []), column.type) }} as {{ adapter.quote(column.name) }},
             {%- endfor %}
             {%- for column in pass_through %}
-            {{ _column(existing, [column.name]) }} as {{ column.alias or column.name }},
+            {{ adapter.quote(existing[column.name].name) if column.name in existing else 'null' }} as {{ column.alias or column.name }},
             {%- endfor %}
             cast('{{ place.source_relation }}' as {{ dbt.type_string() }}) as source_relation
         {%- if relation %}
@@ -33,9 +33,22 @@
     {{ parts | join('\n        union all\n        ') }}
 {%- endmacro %}
 
-{%- macro _column(existing, names) -%}
-    {%- set found = names | select('in', existing) | list -%}
-    {{ adapter.quote(existing[found[0]]) if found else 'null' }}
+{#- The first of some columns that has a value, as a type; NULL if none exists. A column that the setting hashed_columns
+    names is text whatever it held, and its digests are no times and no numbers. -#}
+{%- macro _typed(existing, names, type) -%}
+    {%- set values = [] -%}
+    {%- for name in names if name in existing -%}
+        {%- set value = adapter.quote(existing[name].name) -%}
+        {%- if existing[name].is_string() and type != dbt.type_string() -%}
+            {%- set value = "case when " ~ value ~ " not like 'hmac-sha256:%' then " ~ value ~ " end" -%}
+        {%- endif -%}
+        {%- do values.append("cast(" ~ value ~ " as " ~ type ~ ")") -%}
+    {%- endfor -%}
+    {%- if values | length > 1 -%}
+    coalesce({{ values | join(', ') }})
+    {%- else -%}
+    {{ values[0] if values else "cast(null as " ~ type ~ ")" }}
+    {%- endif -%}
 {%- endmacro -%}
 
 {#- Where a source table lies: one place, or one for each account. -#}

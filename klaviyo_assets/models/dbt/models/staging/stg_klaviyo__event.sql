@@ -27,7 +27,7 @@ select
     person_id,
     type,
     uuid,
-    {{ dbt.safe_cast('property_value', dbt.type_numeric()) }} as numeric_value,
+    {{ number('property_value') }} as numeric_value,
     {{ json_text('event_attribution') }} as event_attribution,
     _fivetran_synced,
     cast({{ dbt.date_trunc('day', adapter.quote('timestamp')) }} as date) as occurred_on,

@@ -35,3 +35,16 @@
 {% macro bigquery__json_text(column) -%}
     if(json_type(to_json({{ column }})) = 'string', string(to_json({{ column }})), to_json_string({{ column }}))
 {%- endmacro %}
+
+{#- Text as a number; NULL if it is none, such as the digest of a hashed column. -#}
+{% macro number(text) %}
+    {{- adapter.dispatch('number', 'klaviyo_models')(text) -}}
+{% endmacro %}
+
+{% macro default__number(text) -%}
+    {{ dbt.safe_cast(text, dbt.type_numeric()) }}
+{%- endmacro %}
+
+{% macro duckdb__number(text) -%}
+    try_cast({{ text }} as {{ dbt.type_numeric() }})
+{%- endmacro %}
