@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -38,6 +38,11 @@ from klaviyo_assets.warehouse.transaction import Transaction
 
 SNAPSHOT = "snapshot"
 """Scope of the state of a table's staging copy."""
+
+INSPECTION_MEMORY = "500MB"
+"""What DuckDB may use to look at tables: grouping the keys of millions of rows, it would hold them all."""
+
+_Done = TypeVar("_Done")
 
 _log = logging.getLogger(__name__)
 _LACKS_MEMORY = re.compile("memory|pin block", re.IGNORECASE)
@@ -82,14 +87,11 @@ class DuckDBWarehouse(DuckDBResource):
         states: Sequence[SyncState] = (),
     ) -> LoadResult:
         """Upsert a spool's rows by primary key and store the states, in one transaction."""
-        memory = None if "memory_limit" in (self.connection_config or {}) else _memory(spool)
-        try:
-            return self._load(spec, spool, began=began, scope=scope, guard=guard, states=states, memory=memory)
-        except (duckdb.OutOfMemoryException, duckdb.TransactionException) as error:
-            if memory is None or not _LACKS_MEMORY.search(str(error)):
-                raise
-            _log.info("Loading %s needs more memory than %s: trying again without that limit.", spec.name, memory)
-        return self._load(spec, spool, began=began, scope=scope, guard=guard, states=states, memory=None)
+        return self._within(
+            _memory(spool),
+            f"Loading {spec.name}",
+            lambda memory: self._load(spec, spool, began=began, scope=scope, guard=guard, states=states, memory=memory),
+        )
 
     def _load(
         self,
@@ -103,8 +105,7 @@ class DuckDBWarehouse(DuckDBResource):
         memory: str | None,
     ) -> LoadResult:
         with self._transaction(self.schema_name, began) as transaction:
-            if memory:
-                transaction.sql(f"SET memory_limit = '{memory}'")
+            transaction.limit_memory(memory)
             transaction.ensure(spec)
             left_out = columns_left_out(transaction, spec, spool)
             added, widened, overflow = fit(transaction, spec, spool, left_out, self.max_dynamic_columns)
@@ -324,8 +325,14 @@ class DuckDBWarehouse(DuckDBResource):
         """Look at tables for what should not be; see `inspection.inspect`."""
         if not self._exists():
             return {}
-        with self._transaction(self.schema_name) as transaction:
-            return inspect(transaction, tables, now)
+        chosen = list(tables)
+
+        def look(memory: str | None) -> dict[str, Inspection]:
+            with self._transaction(self.schema_name) as transaction:
+                transaction.limit_memory(memory)
+                return inspect(transaction, chosen, now)
+
+        return self._within(INSPECTION_MEMORY, "Looking at the tables", look)
 
     def read(
         self,
@@ -349,6 +356,18 @@ class DuckDBWarehouse(DuckDBResource):
             return connection.sql(f"SELECT * FROM {relation}{where}", params=parameters).to_arrow_table()
 
     # Connections
+
+    def _within(self, memory: str, what: str, work: Callable[[str | None], _Done]) -> _Done:
+        """Do work within a limit of memory, and without it if that is too little; a limit of the user's own wins."""
+        if "memory_limit" in (self.connection_config or {}):
+            return work(None)
+        try:
+            return work(memory)
+        except (duckdb.OutOfMemoryException, duckdb.TransactionException) as error:
+            if not _LACKS_MEMORY.search(str(error)):
+                raise
+            _log.info("%s needs more memory than %s: trying again without that limit.", what, memory)
+        return work(None)
 
     def _exists(self) -> bool:
         return ":" in self.database or Path(self.database).exists()

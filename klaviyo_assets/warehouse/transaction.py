@@ -16,7 +16,7 @@ import duckdb
 
 from klaviyo_assets.warehouse.extract import SyncState
 from klaviyo_assets.warehouse.schema import SYSTEM_COLUMNS, TableSpec, Type
-from klaviyo_assets.warehouse.sql import TYPE_NAMES, columns, convert, quote, type_of
+from klaviyo_assets.warehouse.sql import TYPE_NAMES, columns, convert, literal, quote, type_of
 
 STATE_TABLE = "_sync_state"
 _STATE_COLUMNS = {
@@ -54,6 +54,11 @@ class Transaction:
     def sql(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and fetch everything: an unfetched result blocks the connection in DuckDB 2."""
         return self.connection.execute(statement, parameters).fetchall()
+
+    def limit_memory(self, limit: str | None) -> None:
+        """Let DuckDB write to disk what it would hold in memory beyond a limit, until the file is closed."""
+        if limit:
+            self.sql(f"SET memory_limit = {literal(limit)}")
 
     def commit(self) -> None:
         """Make everything durable and visible to others."""

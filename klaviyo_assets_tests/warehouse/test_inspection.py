@@ -13,6 +13,7 @@ from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.extract import Publication
 from klaviyo_assets.warehouse.inspection import Inspection
 from klaviyo_assets.warehouse.schema import ForeignKey
+from klaviyo_assets.warehouse.transaction import Transaction
 from klaviyo_assets_tests.warehouse.helpers import warehouse_at
 from klaviyo_assets_tests.warehouse.test_loading import DAY, EVENT, METRIC, NOON, load, snapshot
 
@@ -74,3 +75,20 @@ def test_orphans_are_rows_whose_parent_nobody_knows(warehouse: DuckDBWarehouse) 
     change(warehouse, "UPDATE event SET _fivetran_deleted = true, _fivetran_synced = '2100-01-01' WHERE note = 'm0'")
     seen = look(warehouse, 3 * DAY, PARENT)
     assert seen.orphans == {"note": 0} and (seen.live, seen.live_before, seen.flagged) == (5, 10, 5)
+
+
+def test_looking_is_bounded_in_memory_unless_that_is_too_little(
+    warehouse: DuckDBWarehouse, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    change(
+        warehouse, "INSERT INTO event (id, _fivetran_synced) SELECT repeat('x', 1000) || i, now() FROM range(9000) r(i)"
+    )
+    limits = []
+    limit_memory = Transaction.limit_memory
+    monkeypatch.setattr(
+        Transaction, "limit_memory", lambda self, limit: limit_memory(self, limits.append(limit) or limit)
+    )
+    monkeypatch.setattr("klaviyo_assets.warehouse.duckdb.INSPECTION_MEMORY", "1MB")
+    with caplog.at_level("INFO", "klaviyo_assets"):
+        assert look(warehouse).rows == 9010
+    assert limits == ["1MB", None] and "needs more memory than 1MB" in caplog.text
