@@ -52,15 +52,28 @@ def main(cases: tuple[str, ...], times: int, everything: bool, only_list: bool, 
             lines.append(_row(run_case(case, times)))
             click.echo(lines[-1])
     if write:
-        title = "Beside other tools" if peers else "Runs"
-        before = RESULTS.read_text() if RESULTS.exists() else "# Results\n"
-        kept = "\n## ".join(part.rstrip("\n") for part in before.split("\n## ") if not part.startswith(title))
-        RESULTS.write_text("\n".join([kept, "", f"## {title}", "", _machine(times), "", *lines]) + "\n")
+        _write("Beside other tools" if peers else "Runs", lines)
+
+
+def _write(title: str, lines: list[str]) -> None:
+    """Write a table to RESULTS.md; the rows of other cases that are there stay, so that cases can be run one by one."""
+    first, *others = RESULTS.read_text().split("\n## ") if RESULTS.exists() else ["# Results\n"]
+    parts = {part.partition("\n")[0]: part for part in others}
+    rows = {_case(line): line for line in [*parts.get(title, "").splitlines(), *lines] if line.startswith("| ")}
+    head = rows.pop(_case(lines[0]))
+    order = {case.name: place for place, case in enumerate(CASES)}
+    table = [head, lines[1], *sorted(rows.values(), key=lambda row: order.get(_case(row), 0))]
+    parts[title] = "\n".join([title, "", _machine(), "", *table]) + "\n"
+    RESULTS.write_text("\n## ".join([first, *parts.values()]))
+
+
+def _case(row: str) -> str:
+    return row.split("|")[1].strip()
 
 
 _HEAD = (
-    "| case | wall s | CPU s | rows/s | CPU s per million rows | peak MB | requests (429) | share of the API's ceiling "
-    f"| load s | sandbox CPU s | {' / '.join(STAGES)} |"
+    "| case | runs | wall s | CPU s | rows/s | CPU s per million rows | peak MB | requests (429) "
+    f"| share of the API's ceiling | load s | sandbox CPU s | {' / '.join(STAGES)} |"
 )
 
 
@@ -74,7 +87,8 @@ def _row(results: list[Result]) -> str:
     share = f"{rate / CEILING[first.table]:.0%}" if first.table in CEILING else ""
     stages = " / ".join(f"{middle([r.stages.get(stage, 0.0) for r in results]):.1f}" for stage in STAGES)
     cells = [
-        first.case, f"{wall:.1f}", f"{cpu:.1f}", f"{rate:,.0f}", f"{cpu / max(first.rows, 1) * 1e6:,.0f}",
+        first.case, str(len(results)), f"{wall:.1f}",
+        f"{cpu:.1f}", f"{rate:,.0f}", f"{cpu / max(first.rows, 1) * 1e6:,.0f}",
         f"{middle([r.used.peak for r in results]):,.0f}", f"{first.requests:,} ({sum(r.refused for r in results)})",
         share, f"{middle([r.seconds_loading for r in results]):.2f}",
         f"{middle([r.cpu_sandbox for r in results]):.1f}", stages,
@@ -82,11 +96,11 @@ def _row(results: list[Result]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _machine(times: int) -> str:
+def _machine() -> str:
     packages = ", ".join(f"{name} {version(name)}" for name in ("dagster", "duckdb", "pyarrow", "msgspec"))
     return (
         f"{dt.datetime.now(dt.UTC):%Y-%m-%d}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
-        f"Python {platform.python_version()}, {packages}. Median of {times}."
+        f"Python {platform.python_version()}, {packages}. Medians of the runs."
     )
 
 
