@@ -177,15 +177,15 @@ class Points:
         self._around(KlaviyoClient, "_send_now", "request", "answer")
         self._around(Spool, "write", "spool", "spool")
         self._around(WarehouseIOManager, "handle_output", "step", "stored")
-        connect = DuckDBWarehouse.connect
+        connect = DuckDBWarehouse._connect
         points = self
 
         @contextlib.contextmanager
-        def connected(warehouse: DuckDBWarehouse, **options: Any) -> Iterator[Watched]:
-            with connect(warehouse, **options) as connection:
+        def connected(warehouse: DuckDBWarehouse) -> Iterator[Watched]:
+            with connect(warehouse) as connection:
                 yield Watched(connection, points)
 
-        DuckDBWarehouse.connect = connected  # type: ignore[method-assign, assignment]
+        DuckDBWarehouse._connect = connected  # type: ignore[method-assign, assignment]
         yield
 
     def _around(self, owner: type, name: str, before: str, after: str) -> None:
