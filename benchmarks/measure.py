@@ -40,6 +40,14 @@ def measured(command: Sequence[str], environment: Mapping[str, str], output: Pat
     return Used(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit / 1e6)
 
 
+def asked_for(folder: Path, environment: Mapping[str, str]) -> list[str]:
+    """Return the assets that the schedule would ask for now; none if it is all of them. There has been a run."""
+    answer = folder / "asked.json"
+    _run({"ask": True, "answer": str(answer)}, folder, environment)
+    found: list[str] = json.loads(answer.read_text())
+    return found
+
+
 def run_job(
     job: str,
     folder: Path,
@@ -48,7 +56,10 @@ def run_job(
     days: tuple[str, str] | None = None,
     only: Sequence[str] = (),
 ) -> tuple[Used, dict[str, Any]]:
-    """Run a Dagster job as a user would, on `folder/warehouse.duckdb`; return what it used and what `run` says."""
+    """Run a Dagster job as a user would, on `folder/warehouse.duckdb`; return what it used and what `run` says.
+
+    only: keys of assets, such as `klaviyo/event`; all if there are none.
+    """
     home = folder / "dagster"
     home.mkdir(exist_ok=True)
     (home / "dagster.yaml").write_text(QUIET)
@@ -56,10 +67,18 @@ def run_job(
     tags = dict(
         zip(("dagster/asset_partition_range_start", "dagster/asset_partition_range_end"), days or (), strict=False)
     )
-    wanted = {"job": job, "tags": tags, "answer": str(answer), "only": [["klaviyo", name] for name in only]}
-    used = measured(
+    wanted = {"job": job, "tags": tags, "answer": str(answer), "only": list(only)}
+    used = _run(wanted, folder, environment)
+    return used, json.loads(answer.read_text())
+
+
+def _run(wanted: Mapping[str, Any], folder: Path, environment: Mapping[str, str]) -> Used:
+    return measured(
         [sys.executable, "-W", "ignore", "-m", "benchmarks.run", json.dumps(wanted)],
-        {"DAGSTER_HOME": str(home), "KLAVIYO_DUCKDB_PATH": str(folder / "warehouse.duckdb"), **environment},
+        {
+            "DAGSTER_HOME": str(folder / "dagster"),
+            "KLAVIYO_DUCKDB_PATH": str(folder / "warehouse.duckdb"),
+            **environment,
+        },
         folder / "output.txt",
     )
-    return used, json.loads(answer.read_text())

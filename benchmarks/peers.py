@@ -61,7 +61,7 @@ def _proxied(served: Served, folder: Path) -> Iterator[dict[str, str]]:
 
 def _own(served: Served, folder: Path, proxy: dict[str, str]) -> Used:
     settings = {**proxy, "KLAVIYO_API_KEY": "pk_sandbox", "KLAVIYO_API_URL": "https://a.klaviyo.com/api"}
-    used, _ = run_job("klaviyo_backfill", folder, settings, days=history(served), only=["event"])
+    used, _ = run_job("klaviyo_backfill", folder, settings, days=history(served), only=["klaviyo/event"])
     verify(folder, "event", EVENTS)
     return used
 

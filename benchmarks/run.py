@@ -6,6 +6,7 @@ own CPU time, but `wait` (for the server and for rate limits, added up over thre
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import sys
 import threading
@@ -71,6 +72,22 @@ def _time_stages() -> None:
     timed(transaction.Transaction, "commit", "commit", clock=time.monotonic)
 
 
+def _ask(answer: str) -> None:
+    """Write what the schedule would ask for now: the assets, none if it is all of them."""
+    import dagster as dg
+
+    from klaviyo_assets.definitions import defs
+
+    with dg.DagsterInstance.get() as instance:
+        context = dg.build_schedule_context(instance, scheduled_execution_time=dt.datetime.now(dt.UTC))
+        request = defs.resolve_schedule_def("klaviyo_sync_schedule")(context)
+    if not isinstance(request, dg.RunRequest):
+        raise TypeError(request)
+    asked = [key.to_user_string() for key in request.asset_selection or []]
+    with open(answer, "w") as file:  # noqa: PTH123
+        json.dump(asked, file)
+
+
 def main() -> None:
     """Run the job that the first argument, a JSON object, describes; print what it did as JSON."""
     began = time.monotonic()
@@ -86,6 +103,9 @@ def main() -> None:
 
         profiler = cProfile.Profile()
     _time_stages()
+    if wanted.get("ask"):
+        _ask(wanted["answer"])
+        return
     with dg.DagsterInstance.get() as instance:
         job = defs.resolve_job_def(wanted["job"])
         defined = time.monotonic() - began
@@ -93,7 +113,7 @@ def main() -> None:
         options = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
         if wanted.get("profile"):
             profiler.enable()
-        keys = [dg.AssetKey(key) for key in wanted.get("only", [])] or None
+        keys = [dg.AssetKey.from_user_string(key) for key in wanted.get("only", [])] or None
         result = job.execute_in_process(
             instance=instance, tags=wanted.get("tags", {}), run_config=options, asset_selection=keys
         )

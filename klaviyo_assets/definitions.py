@@ -12,6 +12,7 @@ from klaviyo_assets.assets.fields import sparse_fields
 from klaviyo_assets.assets.history import build_history
 from klaviyo_assets.assets.incremental import build_incremental
 from klaviyo_assets.assets.memberships import build_memberships
+from klaviyo_assets.assets.next_due import next_due
 from klaviyo_assets.assets.person_passes import build_person_passes
 from klaviyo_assets.assets.reconciliation import build_reconciliation
 from klaviyo_assets.assets.snapshots import build_snapshots
@@ -67,7 +68,7 @@ def _definitions(settings: Settings, executor: dg.ExecutorDefinition, clock: Clo
     keys = {key for asset in (*incremental, *whole) for key in asset.keys}
     tables = [settings.table(table) for table in TABLES if table_key(settings, table.name) in keys]
     checks = build_checks(settings, tables)
-    history, reconciliation = build_history(settings), build_reconciliation(settings)
+    history, reconciliation = build_history(settings, next_due), build_reconciliation(settings)
     sync, backfill, full_refresh = build_jobs(
         settings, incremental=incremental, whole=whole, history=history, reconciliation=reconciliation
     )
@@ -81,7 +82,7 @@ def _definitions(settings: Settings, executor: dg.ExecutorDefinition, clock: Clo
             build_resync(settings, others=(sync.name, backfill.name)),
             build_rewrite(settings, others=(sync.name, backfill.name, full_refresh.name)),
         ],
-        schedules=[build_schedule(settings, sync, clock)],
+        schedules=[build_schedule(settings, sync, {*keys, *history.keys, *reconciliation.keys}, clock)],
         sensors=[build_sensor(settings, backfill=backfill, others=[sync.name], incremental=incremental, clock=clock)],
         resources={
             settings.name: KlaviyoAccount(

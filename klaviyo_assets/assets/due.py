@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Mapping
 
 import dagster as dg
@@ -17,6 +18,15 @@ partitions when it is launched for a range.)"""
 
 UNREAD_ONLY = "klaviyo_assets/unread_only"
 """Tag of runs that want days that have never been read: nothing is read if that has happened since."""
+
+
+NEXT_DUE = "next_due"
+"""Metadata of `history`: the assets that the next syncs need not ask for, and until when."""
+
+
+def fingerprint(settings: Settings) -> str:
+    """Return what tells these settings from others: what was said under others is no longer sure."""
+    return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:16]
 
 
 def is_unread_only(context: dg.AssetExecutionContext) -> bool:
@@ -41,10 +51,22 @@ def is_due(
 
     cadence: None if every sync reads it. now: the server's time.
     """
+    due = due_at(settings, states, table, scope, cadence)
+    return due is None or now >= due
+
+
+def due_at(
+    settings: Settings,
+    states: Mapping[tuple[str, str], SyncState],
+    table: str,
+    scope: str,
+    cadence: dt.timedelta | None,
+) -> dt.datetime | None:
+    """Return the server's time from which on a scope is due; None: with every sync, or because it was never read."""
     last = states.get((table, scope))
     if cadence is None or last is None or last.synced_through is None:
-        return True
-    return now >= last.synced_through + cadence - settings.sync_interval / 2
+        return None
+    return last.synced_through + cadence - settings.sync_interval / 2
 
 
 def is_unpublished(states: Mapping[tuple[str, str], SyncState], table: str) -> bool:

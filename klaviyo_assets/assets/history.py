@@ -8,6 +8,7 @@ from typing import Any, Self
 import dagster as dg
 
 from klaviyo_assets.api import KlaviyoClient, NotPermitted
+from klaviyo_assets.assets.due import NEXT_DUE, fingerprint
 from klaviyo_assets.assets.ranges import DAY, first_whole_day
 from klaviyo_assets.assets.specs import progress_spec, table_key
 from klaviyo_assets.resources import KlaviyoAccount
@@ -95,8 +96,14 @@ def next_range(histories: Iterable[TableHistory], chunk_days: int) -> DayRange |
     )
 
 
-def build_history(settings: Settings) -> dg.AssetsDefinition:
-    """Return the asset whose metadata says how far the history has come."""
+NextDue = Callable[[Settings, Mapping[tuple[str, str], SyncState]], Mapping[dg.AssetKey, dt.datetime]]
+
+
+def build_history(settings: Settings, next_due: NextDue) -> dg.AssetsDefinition:
+    """Return the asset whose metadata says how far the history has come, and what need not be asked for until when.
+
+    next_due: tells that, from the states.
+    """
     spec = progress_spec(
         settings,
         HISTORY,
@@ -115,7 +122,16 @@ def build_history(settings: Settings) -> dg.AssetsDefinition:
     def history(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         account: KlaviyoAccount = getattr(context.resources, settings.name)
         histories = known_histories(settings, account.warehouse, account.client)
-        metadata = describe(histories, account.client.now().date(), settings.history_chunk_days)
+        waiting = next_due(settings, account.warehouse.states())
+        metadata = {
+            **describe(histories, account.client.now().date(), settings.history_chunk_days),
+            NEXT_DUE: dg.MetadataValue.json(
+                {
+                    "settings": fingerprint(settings),
+                    "assets": {key.to_user_string(): due.isoformat() for key, due in sorted(waiting.items())},
+                }
+            ),
+        }
         yield dg.MaterializeResult(asset_key=table_key(settings, HISTORY), metadata=metadata)
 
     return history

@@ -23,6 +23,9 @@ MAX_RUNTIME = {"dagster/max_runtime": str(int(LONGEST.total_seconds()))}
 _WAITING = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED)
 _BEGUN = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
 
+UNFINISHED = (*_WAITING, *_BEGUN)
+"""What a run is until it has ended, or if its process was killed."""
+
 
 def machine_time() -> dt.datetime:
     """Return this machine's time, in UTC."""
@@ -40,7 +43,7 @@ def run_in_progress(
 
     now: this machine's time.
     """
-    filters = dg.RunsFilter(statuses=[*_WAITING, *_BEGUN], created_after=now - LONGEST)
+    filters = dg.RunsFilter(statuses=[*UNFINISHED], created_after=now - LONGEST)
     for record in instance.get_run_records(filters):
         run = record.dagster_run
         of_assets = run.job_name == ASSET_JOB and not (run.asset_selection or set()).isdisjoint(assets)

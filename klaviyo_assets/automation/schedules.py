@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import dagster as dg
 
 from klaviyo_assets.assets.specs import table_key
+from klaviyo_assets.automation.asked import assets_to_ask_for
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.automation.running import MAX_RUNTIME, Clock, machine_time, run_in_progress
 from klaviyo_assets.settings import Settings
@@ -16,11 +17,15 @@ from klaviyo_assets.tables.profiles import PERSON
 
 
 def build_schedule(
-    settings: Settings, sync: dg.UnresolvedAssetJobDefinition, clock: Clock = machine_time
+    settings: Settings,
+    sync: dg.UnresolvedAssetJobDefinition,
+    assets: Collection[dg.AssetKey],
+    clock: Clock = machine_time,
 ) -> dg.ScheduleDefinition:
     """Return `klaviyo_sync_schedule`, stopped until the user starts it.
 
-    It asks Dagster's event log where to begin, and never opens the warehouse: that belongs to the runs.
+    It asks Dagster's event log where to begin and what need not be read, and never opens the warehouse: that belongs
+    to the runs. assets: those of the job.
     clock: tells how long a run has been silent. (A tick may be evaluated long after the time that it stands for.)
     """
 
@@ -45,6 +50,7 @@ def build_schedule(
         first = max(min(first, today), settings.history_start)
         return dg.RunRequest(
             run_key=now.isoformat(),
+            asset_selection=assets_to_ask_for(settings, context.instance, assets, now),
             tags={RANGE_START: first.isoformat(), RANGE_END: today.isoformat(), **MAX_RUNTIME},
         )
 

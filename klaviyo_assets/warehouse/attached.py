@@ -16,6 +16,9 @@ import duckdb
 
 from klaviyo_assets.warehouse.sql import literal, quote
 
+MOST_IDLE = 4
+"""Files whose DuckDB stays although nobody uses it: those of several accounts."""
+
 _lock = threading.Lock()
 _instances: dict[tuple[int, Path], _Instance] = {}
 
@@ -84,6 +87,10 @@ def _end(key: tuple[int, Path], instance: _Instance) -> None:
     if instance.usable and not instance.temporary.exists():
         with suppress(duckdb.Error):
             instance.detach()
+            _instances[key] = _instances.pop(key)  # the last to be given up
+            idle = [other for other in _instances.items() if other[0][0] == key[0] and not other[1].users]
+            for other in idle[:-MOST_IDLE]:
+                _give_up(*other)
             return
     _give_up(key, instance)
 

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -132,6 +133,83 @@ def test_one_run_catches_up_after_downtime(daemon: Callable[..., Daemon]) -> Non
     assert expected <= {row["id"] for row in stored(klaviyo.warehouse, "event")}
     automatic.sync()
     assert len(read_windows(klaviyo)) == 2, "one read caught up, the other had nothing left to do"
+
+
+DAILY_OR_WEEKLY = {
+    *(f"klaviyo{suffix}/{table}" for suffix in ("", "_staging") for table in ("campaign", "campaign_message")),
+    "klaviyo/person_deletes",
+    "klaviyo/event_reconciliation",
+}
+
+
+def not_asked(automatic: Daemon) -> set[str]:
+    """Assets that the next sync leaves out."""
+    request = automatic.tick()
+    assert isinstance(request, dg.RunRequest)
+    job = automatic.klaviyo.definitions.resolve_job_def("klaviyo_sync")
+    everything = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
+    return everything - {
+        key.to_user_string() for key in request.asset_selection or job.asset_layer.executable_asset_keys
+    }
+
+
+def test_only_what_is_due_is_asked_for(daemon: Callable[..., Daemon]) -> None:
+    automatic = daemon(first_sync_days=12)
+    klaviyo, clock = automatic.klaviyo, automatic.klaviyo.account.clock
+    assert automatic.sync().asset_selection is None
+    began = clock.now()
+    assert not_asked(automatic) == DAILY_OR_WEEKLY
+    for hour, left_out in ((1, DAILY_OR_WEEKLY), (23, DAILY_OR_WEEKLY), (24, {"klaviyo/person_deletes"})):
+        clock.set(began + hour * HOUR)
+        klaviyo.sandbox.requests.clear()
+        waiting = not_asked(automatic)
+        assert waiting >= left_out
+        automatic.sync()
+        assert bool(klaviyo.sandbox.requests.of("get_campaigns")) == ("klaviyo/campaign" not in waiting) == (hour == 24)
+    clock.set(began + 7 * DAY)
+    assert not not_asked(automatic)
+    klaviyo.account.rename("campaign", klaviyo.account.all("campaign")[0].id, "New")
+    automatic.sync()
+    assert klaviyo.differences("campaign", "campaign_message", "metric") == []
+
+
+def test_in_doubt_everything_is_asked_for(daemon: Callable[..., Daemon]) -> None:
+    automatic = daemon()
+    klaviyo = automatic.klaviyo
+
+    def unavailable(call: Call) -> Status | None:
+        return Status(400) if call.operation == "get_metrics" else None
+
+    def fails() -> None:
+        klaviyo.sandbox.faults.append(unavailable)
+        assert not klaviyo.run("klaviyo_sync", 0).success
+        klaviyo.sandbox.faults.clear()
+
+    def resync() -> None:
+        config = {"confirm": "resync", "tables": ["campaign"]}
+        assert klaviyo.run("klaviyo_resync", config={"ops": {"klaviyo__forget": {"config": config}}}).success
+
+    def refresh_is_killed() -> None:
+        job = klaviyo.definitions.resolve_job_def("klaviyo_full_refresh")
+        run = klaviyo.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+        dead.append(run)
+
+    dead: list[dg.DagsterRun] = []
+    for doubt in (fails, resync, lambda: klaviyo.refresh(), Path(klaviyo.settings.duckdb_path).unlink):
+        automatic.sync()
+        assert {"klaviyo/campaign", "klaviyo_staging/campaign"} <= not_asked(automatic)
+        doubt()
+        assert not not_asked(automatic), doubt
+        klaviyo.account.rename("campaign", klaviyo.account.all("campaign")[0].id, f"After {doubt}")
+    automatic.sync()
+    assert klaviyo.differences("campaign") == []
+    assert not_asked(automatic)
+    others = Settings(**{**klaviyo.settings.model_dump(), "reread_days": 3})
+    assert not not_asked(Daemon(Project(klaviyo.sandbox, others, klaviyo.instance)))
+    refresh_is_killed()
+    assert not not_asked(automatic)
+    automatic.sync()
+    assert not not_asked(automatic), "it may have been killed after the sync had looked"
 
 
 def test_syncs_wait_for_each_other_but_not_for_the_dead(daemon: Callable[..., Daemon]) -> None:

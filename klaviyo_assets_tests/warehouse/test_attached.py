@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from klaviyo_assets.warehouse.attached import _instances, attached
+from klaviyo_assets.warehouse.attached import MOST_IDLE, _instances, attached
 from klaviyo_assets_tests.warehouse.helpers import EVENT, load, rows, warehouse_at
 
 WRITE = "import duckdb, sys; duckdb.connect(sys.argv[1]).execute(sys.argv[2])"
@@ -62,6 +62,13 @@ def test_an_error_and_a_full_memory_leave_nothing_behind(tmp_path: Path) -> None
         assert tables == [("kept",), ("large",)]
         connection.execute("SET memory_limit = '50MB'")
     assert setting(file, "memory_limit") == usual
+
+
+def test_only_the_latest_files_keep_a_duckdb(tmp_path: Path) -> None:
+    files = [tmp_path / f"{n}.duckdb" for n in range(MOST_IDLE + 2)]
+    for file in [*files, files[2]]:
+        setting(file, "threads")
+    assert [path for _, path in _instances] == [*files[3:], files[2]]
 
 
 @pytest.mark.parametrize("name", ["memory", "main", "temp", "system", "klaviyo"])

@@ -1,0 +1,59 @@
+"""When each asset is due next, by the rule that its step leaves it out by."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+
+import dagster as dg
+
+from klaviyo_assets.assets.due import due_at, is_unpublished
+from klaviyo_assets.assets.memberships import COMPLETE, GROUPS
+from klaviyo_assets.assets.person_passes import PREDICTIONS, SWEEP
+from klaviyo_assets.assets.reads import READS
+from klaviyo_assets.assets.reconciliation import RECONCILIATION
+from klaviyo_assets.assets.specs import snapshot_key, table_key
+from klaviyo_assets.settings import Settings
+from klaviyo_assets.tables.accounts import ACCOUNT_HISTORY
+from klaviyo_assets.tables.catalogue import TABLES
+from klaviyo_assets.tables.events import EVENT
+from klaviyo_assets.tables.profiles import PERSON
+from klaviyo_assets.tables.table import WEEKLY
+from klaviyo_assets.warehouse.duckdb import SNAPSHOT
+from klaviyo_assets.warehouse.extract import SyncState
+
+States = Mapping[tuple[str, str], SyncState]
+
+
+def next_due(settings: Settings, states: States) -> dict[dg.AssetKey, dt.datetime]:
+    """Return the server's time from which on each asset is due; those that the next sync has to read are left out."""
+    found = dict(_passes(settings, states))
+    families: dict[str, list[str]] = {}
+    cadences = {table.name: table.cadence for table in TABLES}
+    for table in TABLES:
+        if table.family in READS and settings.enabled(table):
+            families.setdefault(table.family, []).append(table.name)
+    for tables in families.values():
+        # The tables of a family are read together, by one step.
+        times = [due_at(settings, states, name, SNAPSHOT, cadences[name]) for name in tables]
+        if None in times or any(is_unpublished(states, name) for name in tables):
+            continue
+        first = min(time for time in times if time)
+        for name in tables:
+            found[snapshot_key(settings, name)] = found[table_key(settings, name)] = first
+    return found
+
+
+def _passes(settings: Settings, states: States) -> Iterator[tuple[dg.AssetKey, dt.datetime]]:
+    scopes: list[tuple[str, str, str, dt.timedelta | None]] = [
+        (ACCOUNT_HISTORY.name, ACCOUNT_HISTORY.name, "", ACCOUNT_HISTORY.cadence),
+        ("person_deletes", PERSON.name, SWEEP, WEEKLY),
+        ("person_predictions", PERSON.name, PREDICTIONS, WEEKLY),
+        (RECONCILIATION, EVENT.name, RECONCILIATION, WEEKLY),
+    ]
+    if settings.memberships == "weekly":
+        scopes += [(group.table.name, group.table.name, COMPLETE, WEEKLY) for group in GROUPS]
+    for asset, table, scope, cadence in scopes:
+        due = due_at(settings, states, table, scope, cadence)
+        if due and (table, "") in states:
+            yield table_key(settings, asset), due
