@@ -35,7 +35,7 @@ test: $(READY) ## Run the tests
 
 # SEED=7 runs only the seed 7, of the mixtures and of the kills.
 soak: $(READY) ## Run hundreds of mixtures of faults and of kills, and a simulated month hour by hour (hours)
-	@$(BIN)/python -m pytest -m soak -n auto --dist worksteal -v --tb=short $(if $(SEED),-m "soak or not soak" -k "mixture and [$(SEED)] or kill and [$(SEED)]")
+	@$(BIN)/python -m pytest -m soak -n auto --dist worksteal -vv --tb=short $(if $(SEED),-m "soak or not soak" -k "mixture and [$(SEED)] or kill and [$(SEED)]")
 
 bench: $(READY) ## Measure speed and memory; BENCH="--help" shows the choices, BENCH="event --times 5" makes one
 	@$(BIN)/python -m benchmarks $(BENCH)
