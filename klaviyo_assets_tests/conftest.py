@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -98,6 +99,11 @@ def failures(result: dg.ExecuteInProcessResult) -> list[str]:
     """Why the steps of a run failed, causes included."""
     steps = [str(event.step_failure_data.error) for event in result.all_events if event.is_step_failure]
     return steps or [str(event.event_specific_data) for event in result.all_events if event.is_run_failure]
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """More processes than cores: in half of their time the tests wait, for a server, a lock or another process."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
