@@ -41,8 +41,9 @@ def main(cases: tuple[str, ...], times: int, everything: bool, only_list: bool, 
 
         lines = compare(times)
     else:
+        names = {case.name for case in CASES}
         chosen = (
-            [c for c in CASES if any(c.name.startswith(n) for n in cases)]
+            [c for c in CASES if c.name in cases or any(c.name.startswith(n) for n in cases if n not in names)]
             if cases
             else [c for c in CASES if everything or not c.big]
         )

@@ -67,7 +67,7 @@ class KlaviyoClient:
         api_key: str,
         *,
         base_url: str = BASE_URL,
-        max_concurrency: int = 8,
+        max_concurrency: int = 12,
         tries: int = 6,
         defaults: Mapping[str, Params] | None = None,
         timeout: tuple[float, float] = (10, 120),

@@ -135,7 +135,7 @@ class Settings(BaseSettings):
         description="Columns of properties that a table may have; the values of more go to one JSON column.",
     )
     max_concurrency: int = Field(
-        8,
+        12,
         ge=1,
         le=64,
         description="Most requests at a time, over all tables; fewer at first, and while Klaviyo refuses or is slow.",
