@@ -8,13 +8,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from klaviyo_assets.event_log import KEPT_OPEN
 
 QUIET = "telemetry:\n  enabled: false\n" + KEPT_OPEN
+
+
+RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+"""Bytes in the unit of `ru_maxrss`."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,7 @@ def measured(command: Sequence[str], environment: Mapping[str, str], output: Pat
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{command[0]} failed ({process.returncode}):\n{output.read_text()[-2000:]}")
-    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
-    return Used(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit / 1e6)
+    return Used(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * RSS_UNIT / 1e6)
 
 
 def asked_for(folder: Path, environment: Mapping[str, str]) -> list[str]:
@@ -69,7 +72,8 @@ def run_job(
     )
     wanted = {"job": job, "tags": tags, "answer": str(answer), "only": list(only)}
     used = _run(wanted, folder, environment)
-    return used, json.loads(answer.read_text())
+    found = json.loads(answer.read_text())
+    return replace(used, peak=found["peak"]), found
 
 
 def _run(wanted: Mapping[str, Any], folder: Path, environment: Mapping[str, str]) -> Used:

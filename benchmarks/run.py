@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import resource
 import sys
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+from benchmarks.measure import RSS_UNIT
 
 _seconds: defaultdict[str, float] = defaultdict(float)
 _lock = threading.Lock()
@@ -88,6 +92,18 @@ def _ask(answer: str) -> None:
         json.dump(asked, file)
 
 
+def _peak() -> float:
+    """Return the most memory in MB that this process or one of its children has had.
+
+    Not what its parent is told: that counts what the parent itself had when it started this process.
+    """
+    own, children = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    status = Path("/proc/self/status")
+    if status.exists():
+        own = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+    return max(own, children) * RSS_UNIT / 1e6
+
+
 def main() -> None:
     """Run the job that the first argument, a JSON object, describes; print what it did as JSON."""
     began = time.monotonic()
@@ -137,6 +153,7 @@ def main() -> None:
         "cpu": cpu,
         "stages": dict(_seconds),
         "assets": metadata,
+        "peak": _peak(),
     }
     with open(wanted["answer"], "w") as file:  # noqa: PTH123
         json.dump(found, file)
