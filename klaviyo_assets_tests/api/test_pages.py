@@ -1,10 +1,19 @@
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 import pytest
 
-from klaviyo_assets.api import ApiUnavailable, InvalidRequest, KlaviyoClient, PaginationError
+from klaviyo_assets.api import (
+    ApiUnavailable,
+    InvalidRequest,
+    KlaviyoClient,
+    Page,
+    PaginationError,
+    attribute_times,
+)
 from klaviyo_assets_tests.api.fake import FakeApi, Reply, Request, document, error
 
 PATH = "events"
@@ -192,3 +201,14 @@ def test_a_broken_page_in_the_middle_is_read_again(api: FakeApi, client: Klaviyo
     api.routes[PATH] = flaky
     assert read(client, **{"page[size]": 20}) == list(range(50))
     assert broken
+
+
+def test_the_times_of_rows_are_aware_or_none() -> None:
+    def times(*values: object) -> list[datetime | None]:
+        rows = [{"id": "1", "attributes": {} if value is ... else {"datetime": value}} for value in values]
+        return list(attribute_times("datetime")(Page.of(json.dumps({"data": rows}).encode(), "get_events")))
+
+    noon = datetime(2026, 9, 4, 12, tzinfo=UTC)
+    good = ["2026-09-04T12:00:00Z", "2026-09-04T14:00:00+02:00", "2026-09-04 12:00:00+00:00", None, ...]
+    assert times(*good) == [noon, noon, noon, None, None]
+    assert times(*good, "2026-09-04T12:00:00", 5, "soon") == [noon, noon, noon, None, None, None, None, None]
