@@ -27,8 +27,9 @@ from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.catalogue import TABLES
 from klaviyo_assets.tables.documents import attributes, mapping
 from klaviyo_assets.tables.table import Table
-from klaviyo_assets.warehouse.duckdb import SNAPSHOT, DuckDBWarehouse
+from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.errors import WarehouseError
+from klaviyo_assets.warehouse.extract import SNAPSHOT
 from klaviyo_assets.warehouse.inspection import INSPECTED
 
 ONE = {"page[size]": 1}

@@ -20,12 +20,14 @@ from klaviyo_assets.assets.specs import io_manager_key, table_key
 from klaviyo_assets.automation.jobs import build_jobs
 from klaviyo_assets.automation.resync import build_resync
 from klaviyo_assets.automation.rewrite import build_rewrite
-from klaviyo_assets.automation.running import Clock, machine_time
 from klaviyo_assets.automation.schedules import build_schedule
 from klaviyo_assets.automation.sensors import build_sensor
+from klaviyo_assets.clock import Clock, machine_time
 from klaviyo_assets.models.assets import build_models
+from klaviyo_assets.privacy import Action
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings, require_distinct
+from klaviyo_assets.tables.accounts import ACCOUNT_HISTORY, ORGANIZATION
 from klaviyo_assets.tables.catalogue import TABLES
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.io_manager import WarehouseIOManager
@@ -93,6 +95,7 @@ def _definitions(settings: Settings, executor: dg.ExecutorDefinition, clock: Clo
                 request_timeout=settings.request_timeout.total_seconds(),
                 hash_salt_variable=settings.hash_salt_variable if settings.masking.hashes else None,
                 sparse_fields=sparse_fields(settings),
+                shows_name=settings.masking.policy(ACCOUNT_HISTORY).action(ORGANIZATION) is Action.KEEP,
             ),
             f"{settings.name}_warehouse": warehouse,
             io_manager_key(settings): WarehouseIOManager(warehouse=warehouse, delete_guard=settings.delete_guard),

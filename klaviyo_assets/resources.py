@@ -1,18 +1,40 @@
 """The Klaviyo account and its warehouse as a Dagster resource."""
 
+import datetime as dt
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from klaviyo_assets.api import KlaviyoClient
-from klaviyo_assets.privacy import MissingSalt, salt
+from klaviyo_assets import clock
+from klaviyo_assets.api import KlaviyoClient, NotPermitted
+from klaviyo_assets.privacy import DIGEST, MissingSalt, salt
+from klaviyo_assets.tables.accounts import ACCOUNT_HISTORY, NAME, named
+from klaviyo_assets.warehouse.beginning import AccountIdentity
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.errors import AnotherAccount
+from klaviyo_assets.warehouse.extract import SyncState
 
 CONNECT_TIMEOUT = 10.0
+
+APART = dt.timedelta(hours=1)
+"""How far the clocks of this machine and of Klaviyo may be apart."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a step knows when it begins to read.
+
+    now: Klaviyo's time, aware. began: number of the read. states: (table, scope) -> how far it is synced.
+    """
+
+    now: dt.datetime
+    began: int
+    states: Mapping[tuple[str, str], SyncState]
 
 
 class KlaviyoAccount(dg.ConfigurableResource):
@@ -35,7 +57,11 @@ class KlaviyoAccount(dg.ConfigurableResource):
         default={}, description="Operation of the API -> parameters that leave out the fields of blocked columns."
     )
 
+    shows_name: bool = Field(default=True, description="Whether the warehouse may hold the organization's name.")
+
     _client: KlaviyoClient | None = PrivateAttr(default=None)
+    _identity: AccountIdentity | None = PrivateAttr(default=None)
+    _asked: bool = PrivateAttr(default=False)
 
     @property
     def client(self) -> KlaviyoClient:
@@ -62,6 +88,60 @@ class KlaviyoAccount(dg.ConfigurableResource):
                 defaults=self.sparse_fields,
             )
         return self._client
+
+    def start(self, log: Callable[[str], object]) -> Start:
+        """Return what a step has to know before it reads; make sure that its rows may go where they are to go.
+
+        log: takes a warning about what had to be mended.
+        Raises dagster.Failure if the clocks of Klaviyo and of this machine are apart, or if the warehouse holds the
+        rows of another account.
+        """
+        try:
+            account, now = self.identity(), self.now()
+            read = self.warehouse.begin(now=now, account=account)
+        except AnotherAccount as error:
+            raise dg.Failure(
+                f"{error} If {self.api_key_variable} has the right key, choose another place with `duckdb_path` or "
+                "`schema`: each holds one account.",
+                allow_retries=False,
+            ) from None
+        for sentence in read.mended:
+            log(sentence)
+        return Start(now, read.number, read.states)
+
+    def now(self) -> dt.datetime:
+        """Return Klaviyo's time; raise dagster.Failure if this machine's clock tells another one."""
+        theirs, ours = self.client.now(), clock.machine_time()
+        if abs(theirs - ours) > APART:
+            raise dg.Failure(
+                f"The clocks are apart: Klaviyo's answers say {theirs:%Y-%m-%d %H:%M} UTC, this machine says "
+                f"{ours:%Y-%m-%d %H:%M} UTC. Nothing was read. Set this machine's clock; if it is right, look at what "
+                f"answers at {self.api_url}.",
+                allow_retries=False,
+            )
+        return theirs
+
+    def identity(self) -> AccountIdentity | None:
+        """Return the account that the API key is of; None if the key may not read it (scope accounts:read).
+
+        Raises AnotherAccount if the warehouse does not know yet whose rows it holds, and they look like another's.
+        """
+        if not self._asked:
+            fields = {"fields[account]": NAME if self.shows_name else "id"}
+            try:
+                found = named(self.client.get("get_accounts", "/accounts", fields).json())
+                self._identity = AccountIdentity(*found) if found else None
+            except NotPermitted:
+                self._identity = None
+            if self._identity and self.warehouse.account() is None:
+                self._compare_with_history(self._identity)
+            self._asked = True
+        return self._identity
+
+    def _compare_with_history(self, ours: AccountIdentity) -> None:
+        seen = sorted({str(id) for (id,) in self.warehouse.rows(ACCOUNT_HISTORY.name, ("id",))})
+        if seen and ours.id not in seen and not any(id.startswith(DIGEST) for id in seen):
+            raise AnotherAccount(self.warehouse.place, ", ".join(seen), str(ours))
 
     def usage(self) -> Callable[[], dict[str, Any]]:
         """Return a function that says what has been used of the API since now, as asset metadata."""

@@ -13,6 +13,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from klaviyo_assets import clock
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.definitions import build_definitions
 from klaviyo_assets.sandbox.account import Account
@@ -119,6 +120,8 @@ def projects(file: Path, patch: pytest.MonkeyPatch) -> Iterator[Callable[..., Pr
     with dg.DagsterInstance.ephemeral() as instance, ExitStack() as sandboxes:
 
         def make(account: Account, **settings: Any) -> Project:
+            # This machine's clock is right, whatever time it is in the account.
+            patch.setattr(clock, "machine_time", account.clock.now)
             sandbox = sandboxes.enter_context(Sandbox(account))
             given = {"api_url": sandbox.url, "duckdb_path": str(file), **settings}
             return Project(sandbox, Settings(**given), instance)

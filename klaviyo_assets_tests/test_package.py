@@ -151,7 +151,7 @@ ALLOWED = {
         {"msgspec", "anyascii"},
     ),
     "warehouse": (
-        {"klaviyo_assets.warehouse"},
+        {"klaviyo_assets.warehouse", "klaviyo_assets.clock"},
         {"dagster", "dagster_duckdb", "duckdb", "filelock", "msgspec", "pandas", "pyarrow", "pydantic"},
     ),
     "sandbox": ({"klaviyo_assets.sandbox"}, {"msgspec", "requests", "starlette", "uvicorn"}),

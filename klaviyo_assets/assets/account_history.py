@@ -32,10 +32,9 @@ def build_account_history(settings: Settings) -> list[dg.AssetsDefinition]:
     )
     def account_history(context: dg.AssetExecutionContext, config: SnapshotConfig) -> Iterator[dg.Output[Extract]]:
         account: KlaviyoAccount = getattr(context.resources, settings.name)
-        now = account.client.now()
-        states = account.warehouse.states()
-        incremental = is_incremental(context, config.only_due)
-        if incremental and not is_due(settings, states, table.name, "", table.cadence, now):
+        start = account.start(context.log.warning)
+        now, incremental = start.now, is_incremental(context, config.only_due)
+        if incremental and not is_due(settings, start.states, table.name, "", table.cadence, now):
             context.log.info("The account is not due yet.")
             return
         try:
@@ -47,7 +46,8 @@ def build_account_history(settings: Settings) -> list[dg.AssetsDefinition]:
         batch = typed_batch(table.policy.apply(columns) if table.policy else columns, table)
         unchanged = _settings(batch.to_pylist()) == _settings(_latest(account, table))
         state = SyncState(table.name, "", synced_through=now, complete=True, run_id=context.run.run_id)
-        yield dg.Output(Extract(table, [] if unchanged else [batch], states=(state,)), output_name=table.name)
+        rows = [] if unchanged else [batch]
+        yield dg.Output(Extract(table, rows, began=start.began, states=(state,)), output_name=table.name)
 
     return [account_history]
 

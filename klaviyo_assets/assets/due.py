@@ -9,8 +9,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.warehouse.duckdb import SNAPSHOT
-from klaviyo_assets.warehouse.extract import SyncState
+from klaviyo_assets.warehouse.extract import SNAPSHOT, SyncState
 
 INCREMENTAL = "klaviyo_assets/incremental"
 """Tag of runs that read only what is new and what is due. (A tag, because Dagster drops the config of a job with
@@ -74,4 +73,4 @@ def is_unpublished(states: Mapping[tuple[str, str], SyncState], table: str) -> b
     snapshot, published = states.get((table, SNAPSHOT)), states.get((table, ""))
     if snapshot is None or snapshot.synced_through is None:
         return False
-    return published is None or published.synced_through is None or published.synced_through < snapshot.synced_through
+    return published is None or published.synced_through is None or published.synced_through != snapshot.synced_through

@@ -24,7 +24,7 @@ from klaviyo_assets.api import (
 from klaviyo_assets.assets.due import is_incremental, is_unread_only
 from klaviyo_assets.assets.fields import asks_for_subscriptions
 from klaviyo_assets.assets.progress import Progress
-from klaviyo_assets.assets.ranges import REREAD, ReadRange, plan, sync_back_to
+from klaviyo_assets.assets.ranges import DAY, REREAD, ReadRange, midnight, plan, sync_back_to
 from klaviyo_assets.assets.snapshots import skip_or_raise
 from klaviyo_assets.assets.specs import asset_out, table_spec
 from klaviyo_assets.privacy import ColumnPolicy
@@ -106,14 +106,14 @@ def _incremental(
         account: KlaviyoAccount = getattr(context.resources, settings.name)
         chosen = [table for table in enabled if table.name in context.op_execution_context.selected_output_names]
         use = account.usage()
-        now = account.client.now()
-        days_wanted = _days(context, now)
-        states = account.warehouse.states()
+        start = account.start(context.log.warning)
+        now, states = start.now, start.states
+        incremental = is_incremental(context, None if config.reread is None else not config.reread)
+        days_wanted = _days(context, now, is_sync=is_incremental(context, None))
         if is_unread_only(context) and all(_has_read(states.get((table.name, "")), days_wanted) for table in chosen):
             context.log.info(f"These days of {main.name} have been read meanwhile.")
             return
         back_to = {table.name: _back_to(settings, states, table, now) for table in chosen}
-        reread = not is_incremental(context, None if config.reread is None else not config.reread)
         # Each table has a watermark of its own: a run may end between two loads, or be of one table only.
         plans = [
             plan(
@@ -122,7 +122,7 @@ def _incremental(
                 states.get((table.name, "")),
                 now=now,
                 overlap=settings.overlap,
-                reread=reread,
+                reread=not incremental,
                 back_to=back_to[table.name],
                 run_id=context.run.run_id,
             )
@@ -148,6 +148,7 @@ def _incremental(
             for table in chosen:
                 went_back = read_range.end is None and back_to[table.name] is not None
                 extract = _extract(context, main, table, writers, read_range, went_back, used)
+                extract.began = start.began
                 extract.guarded = extract.guarded and not config.accept_shrink
                 yield dg.Output(extract, output_name=table.name)
 
@@ -176,13 +177,18 @@ def _has_days(context: dg.AssetExecutionContext) -> bool:
     return context.has_partition_key or context.has_partition_key_range
 
 
-def _days(context: dg.AssetExecutionContext, now: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
-    """Return the run's range of days; today, for a run that was launched without one."""
-    if _has_days(context):
-        return context.partition_time_window.start, context.partition_time_window.end
-    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    context.log.info("The run has no range of days: it is a sync of today, from the watermark on.")
-    return today, today + dt.timedelta(days=1)
+def _days(context: dg.AssetExecutionContext, now: dt.datetime, *, is_sync: bool) -> tuple[dt.datetime, dt.datetime]:
+    """Return the run's range of days; today, for a run that was launched without one.
+
+    A sync goes up to today, which Klaviyo's clock tells: the range was chosen by the clock of another machine.
+    """
+    today = midnight(now)
+    tomorrow = today + DAY
+    if not _has_days(context):
+        context.log.info("The run has no range of days: it is a sync of today, from the watermark on.")
+        return today, tomorrow
+    start, end = context.partition_time_window.start, context.partition_time_window.end
+    return (min(start, today), tomorrow) if is_sync else (start, end)
 
 
 def _extract(

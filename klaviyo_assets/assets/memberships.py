@@ -72,8 +72,8 @@ def _memberships(settings: Settings, group: Group) -> dg.AssetsDefinition:
     def memberships(context: dg.AssetExecutionContext, config: MembershipConfig) -> Iterator[dg.Output[Extract]]:
         account: KlaviyoAccount = getattr(context.resources, settings.name)
         use = account.usage()
-        now = account.client.now()
-        states = account.warehouse.states()
+        start = account.start(context.log.warning)
+        now, states = start.now, start.states
         known = states.get((table.name, ""))
         complete = not is_incremental(context, None if config.complete is None else not config.complete)
         complete = complete or known is None or is_due(settings, states, table.name, COMPLETE, WEEKLY, now)
@@ -100,6 +100,7 @@ def _memberships(settings: Settings, group: Group) -> dg.AssetsDefinition:
             extract = Extract(
                 table,
                 spool=spool,
+                began=start.began,
                 scope=WHOLE_TABLE if complete else None,
                 states=tuple(done),
                 metadata=lambda: used,

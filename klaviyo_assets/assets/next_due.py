@@ -19,8 +19,7 @@ from klaviyo_assets.tables.catalogue import TABLES
 from klaviyo_assets.tables.events import EVENT
 from klaviyo_assets.tables.profiles import PERSON
 from klaviyo_assets.tables.table import WEEKLY
-from klaviyo_assets.warehouse.duckdb import SNAPSHOT
-from klaviyo_assets.warehouse.extract import SyncState
+from klaviyo_assets.warehouse.extract import SNAPSHOT, SyncState
 
 States = Mapping[tuple[str, str], SyncState]
 

@@ -1,7 +1,7 @@
 """Two slow passes over all profiles: which were deleted or merged, and their predictive analytics."""
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -62,9 +62,10 @@ def _sweep(settings: Settings) -> dg.AssetsDefinition:
     )
     def person_deletes(context: dg.AssetExecutionContext, config: SweepConfig) -> Iterator[dg.Output[Sweep]]:
         account: KlaviyoAccount = getattr(context.resources, settings.name)
-        began, now = dt.datetime.now(dt.UTC), account.client.now()
         use = account.usage()
-        if not _due(settings, context, account, config, SWEEP, now):
+        start = account.start(context.log.warning)
+        now = start.now
+        if not _due(settings, context, start.states, config, SWEEP, now):
             return
         with temporary_spool() as spool:
             writer = SpoolWriter(IDS, spool)
@@ -81,7 +82,7 @@ def _sweep(settings: Settings) -> dg.AssetsDefinition:
             sweep = Sweep(
                 settings.table(PERSON),
                 spool,
-                began=began,
+                began=start.began,
                 created="created",
                 created_before=now,
                 still_there=lambda ids: _still_there(account, ids),
@@ -111,9 +112,9 @@ def _predictions(settings: Settings) -> dg.AssetsDefinition:
     )
     def person_predictions(context: dg.AssetExecutionContext, config: SnapshotConfig) -> Iterator[dg.Output[Extract]]:
         account: KlaviyoAccount = getattr(context.resources, settings.name)
-        began = account.client.now()
+        start = account.start(context.log.warning)
         use = account.usage()
-        if not _due(settings, context, account, config, PREDICTIONS, began):
+        if not _due(settings, context, start.states, config, PREDICTIONS, start.now):
             return
         wanted = {
             "additional-fields[profile]": "predictive_analytics",
@@ -132,8 +133,10 @@ def _predictions(settings: Settings) -> dg.AssetsDefinition:
                 skip_or_raise(settings, context, error, [PERSON])
                 return
             writer.close()
-            state = SyncState(PERSON.name, PREDICTIONS, synced_through=began, complete=True, run_id=context.run.run_id)
-            extract = Extract(person, spool=spool, patch=True, states=(state,), metadata=use)
+            state = SyncState(
+                PERSON.name, PREDICTIONS, synced_through=start.now, complete=True, run_id=context.run.run_id
+            )
+            extract = Extract(person, spool=spool, began=start.began, patch=True, states=(state,), metadata=use)
             yield dg.Output(extract, output_name="person_predictions")
 
     return person_predictions
@@ -142,14 +145,14 @@ def _predictions(settings: Settings) -> dg.AssetsDefinition:
 def _due(
     settings: Settings,
     context: dg.AssetExecutionContext,
-    account: KlaviyoAccount,
+    states: Mapping[tuple[str, str], SyncState],
     config: SnapshotConfig,
     scope: str,
     now: dt.datetime,
 ) -> bool:
     if not is_incremental(context, config.only_due):
         return True
-    due = is_due(settings, account.warehouse.states(), PERSON.name, scope, WEEKLY, now)
+    due = is_due(settings, states, PERSON.name, scope, WEEKLY, now)
     if not due:
         context.log.info(f"The {scope} of person is not due yet.")
     return due

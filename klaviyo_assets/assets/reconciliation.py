@@ -72,8 +72,8 @@ def build_reconciliation(settings: Settings) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, config: SnapshotConfig
     ) -> Iterator[dg.MaterializeResult[Any]]:
         account: KlaviyoAccount = getattr(context.resources, settings.name)
-        now = account.client.now()
-        states = account.warehouse.states()
+        begin = account.start(context.log.warning)
+        now, states = begin.now, begin.states
         if is_incremental(context, config.only_due) and not is_due(
             settings, states, EVENT.name, RECONCILIATION, WEEKLY, now
         ):

@@ -16,9 +16,8 @@ from klaviyo_assets.tables.catalogue import TABLES
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.deletes import check_shrink
-from klaviyo_assets.warehouse.duckdb import SNAPSHOT
 from klaviyo_assets.warehouse.errors import SuspiciousSnapshot
-from klaviyo_assets.warehouse.extract import Extract, Publication, SyncState
+from klaviyo_assets.warehouse.extract import SNAPSHOT, Extract, Publication, SyncState
 from klaviyo_assets.warehouse.io_manager import STAGING
 from klaviyo_assets.warehouse.loading import LoadResult
 from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
@@ -72,16 +71,14 @@ def _snapshot(settings: Settings, family: str, tables: Sequence[Table], read: Re
         account: KlaviyoAccount = getattr(context.resources, settings.name)
         chosen = [table for table in tables if table.name in context.op_execution_context.selected_output_names]
         use = account.usage()
-        now = account.client.now()
-        # What every sync reads needs no look at the states.
-        if is_incremental(context, config.only_due) and all(table.cadence for table in chosen):
-            states = account.warehouse.states()
-            if not any(
-                is_due(settings, states, table.name, SNAPSHOT, table.cadence, now) or is_unpublished(states, table.name)
-                for table in chosen
-            ):
-                context.log.info(f"The {family} are not due yet.")
-                return
+        start = account.start(context.log.warning)
+        if is_incremental(context, config.only_due) and not any(
+            is_due(settings, start.states, table.name, SNAPSHOT, table.cadence, start.now)
+            or is_unpublished(start.states, table.name)
+            for table in chosen
+        ):
+            context.log.info(f"The {family} are not due yet.")
+            return
         with ExitStack() as stack:
             writers = {table.name: SpoolWriter(table, stack.enter_context(temporary_spool())) for table in chosen}
             try:
@@ -94,9 +91,16 @@ def _snapshot(settings: Settings, family: str, tables: Sequence[Table], read: Re
             used = use()
             for table in chosen:
                 writers[table.name].close()
-                state = SyncState(table.name, SNAPSHOT, synced_through=now, complete=True, run_id=context.run.run_id)
+                state = SyncState(
+                    table.name, SNAPSHOT, synced_through=start.now, complete=True, run_id=context.run.run_id
+                )
                 extract = Extract(
-                    table, spool=writers[table.name].spool, snapshot=True, states=(state,), metadata=lambda: used
+                    table,
+                    spool=writers[table.name].spool,
+                    began=start.began,
+                    snapshot=True,
+                    states=(state,),
+                    metadata=lambda: used,
                 )
                 yield dg.Output(extract, output_name=table.name)
                 # The IO manager has stored it by now.

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 import dagster as dg
 
-Clock = Callable[[], dt.datetime]
-"""Tells the time, aware: that of this machine, with which Dagster's log is written."""
+from klaviyo_assets.clock import machine_time
 
 LONGEST = dt.timedelta(hours=12)
 """How long a run may take: Dagster's run monitoring ends it, and nothing waits for it any longer."""
@@ -25,11 +24,6 @@ _BEGUN = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterR
 
 UNFINISHED = (*_WAITING, *_BEGUN)
 """What a run is until it has ended, or if its process was killed."""
-
-
-def machine_time() -> dt.datetime:
-    """Return this machine's time, in UTC."""
-    return dt.datetime.now(dt.UTC)
 
 
 ASSET_JOB = "__ASSET_JOB"

@@ -14,7 +14,8 @@ from klaviyo_assets.assets.history import HISTORY, NEXT_RANGE, DayRange
 from klaviyo_assets.assets.reconciliation import RANGES, RECONCILIATION
 from klaviyo_assets.assets.specs import table_key
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
-from klaviyo_assets.automation.running import MAX_RUNTIME, Clock, machine_time, run_in_progress
+from klaviyo_assets.automation.running import MAX_RUNTIME, run_in_progress
+from klaviyo_assets.clock import Clock, machine_time
 from klaviyo_assets.settings import Settings
 
 EVERY = dt.timedelta(minutes=1)

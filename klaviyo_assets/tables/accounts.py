@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
-from klaviyo_assets.tables.documents import Rows, latest, resources, row_of
+from klaviyo_assets.tables.documents import Rows, attributes, latest, mapping, resources, row_of
 from klaviyo_assets.tables.table import DAILY, Table, boolean, text, timestamp
 
 ACCOUNT_HISTORY = Table(
@@ -60,3 +60,14 @@ def _path(column: str) -> str:
 
 FIELDS = {column: _path(column) for column in ACCOUNT_HISTORY.types if column not in ACCOUNT_HISTORY.primary_key}
 """Column -> where its value is in the API's attributes."""
+
+ORGANIZATION = "contact_information_organization_name"
+NAME = FIELDS[ORGANIZATION]
+"""The column with the account's name, for people, and its field in the API."""
+
+
+def named(document: Mapping[str, Any]) -> tuple[str, str | None] | None:
+    """Return the id and the name of the account, None if the document has none."""
+    for account in resources(document):
+        return account["id"], mapping(attributes(account).get("contact_information")).get("organization_name")
+    return None

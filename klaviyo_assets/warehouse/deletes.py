@@ -5,6 +5,7 @@ from __future__ import annotations
 from klaviyo_assets.warehouse.errors import SuspiciousSnapshot
 from klaviyo_assets.warehouse.extract import Scope, Sweep
 from klaviyo_assets.warehouse.live_rows import NOT_DELETED, inside
+from klaviyo_assets.warehouse.loads import record, written_since
 from klaviyo_assets.warehouse.rows import parquets
 from klaviyo_assets.warehouse.schema import DELETED, SYNCED, TableSpec
 from klaviyo_assets.warehouse.spool import Spool
@@ -12,16 +13,17 @@ from klaviyo_assets.warehouse.sql import quote, same_key
 from klaviyo_assets.warehouse.transaction import Transaction, naive
 
 
-def flag_vanished(transaction: Transaction, spec: TableSpec, scope: Scope, guard: float | None, came: str) -> int:
+def flag_vanished(
+    transaction: Transaction, spec: TableSpec, scope: Scope, guard: float | None, came: str, began: int
+) -> int:
     """Flag the live rows of a scope whose keys are not in the relation `came`; return how many.
 
+    began: number of the read. What was written since may have come into being after it was read here.
     guard: share of them that may vanish; more raises SuspiciousSnapshot. None: any.
     """
     condition, parameters = inside(scope)
     table = transaction.table(spec.name)
-    # What was written since this run began may have come into being after it was read here.
-    live = f"{condition} AND {NOT_DELETED} AND coalesce({quote(SYNCED.name)} <= ?, true)"
-    parameters = [*parameters, transaction.began]
+    live = f"{condition} AND {NOT_DELETED} AND NOT {written_since(transaction, spec.name, began)}"
     vanished = f"{live} AND NOT EXISTS (SELECT 1 FROM {came} WHERE {same_key(spec.name, came, spec.primary_key)})"
     if guard is not None:
         before = transaction.value(f"SELECT count(*) FROM {table} WHERE {live}", parameters)
@@ -40,11 +42,12 @@ def missing_keys(transaction: Transaction, sweep: Sweep) -> list[str]:
         return []
     (key,) = sweep.spec.primary_key
     keys = parquets(sweep.keys) if sweep.keys.files else "(SELECT NULL WHERE false)"
+    recent = written_since(transaction, sweep.spec.name, sweep.began)
     found = transaction.sql(
         f"SELECT {quote(key)} FROM {transaction.table(sweep.spec.name)} WHERE {NOT_DELETED} "
-        f"AND {quote(SYNCED.name)} < ? AND coalesce({quote(sweep.created)} < ?, true) "
+        f"AND NOT {recent} AND coalesce({quote(sweep.created)} < ?, true) "
         f"AND {quote(key)} NOT IN (SELECT * FROM {keys})",
-        [naive(sweep.began), naive(sweep.created_before)],
+        [naive(sweep.created_before)],
     )
     return [row[0] for row in found]
 
@@ -56,12 +59,15 @@ def flag_gone(transaction: Transaction, sweep: Sweep, gone: Spool) -> int:
         return 0
     keys = f"(SELECT * FROM {parquets(gone)})"
     flag = f"SET {quote(DELETED.name)} = true, {quote(SYNCED.name)} = ? WHERE {NOT_DELETED}"
+    recent = written_since(transaction, sweep.spec.name, sweep.began)
     deleted: int = transaction.value(
-        f"UPDATE {transaction.table(sweep.spec.name)} {flag} AND {quote(SYNCED.name)} < ? AND {quote(key)} IN {keys}",
-        [transaction.synced_at, naive(sweep.began)],
+        f"UPDATE {transaction.table(sweep.spec.name)} {flag} AND NOT {recent} AND {quote(key)} IN {keys}",
+        [transaction.synced_at],
     )
+    record(transaction, sweep.spec.name, sweep.began)
     for child, column in sweep.children:
         if transaction.column_types(child.name):
+            record(transaction, child.name, sweep.began)
             transaction.sql(
                 f"UPDATE {transaction.table(child.name)} {flag} AND {quote(column)} IN (SELECT {quote(key)} "
                 f"FROM {transaction.table(sweep.spec.name)} WHERE {quote(DELETED.name)} AND {quote(key)} IN {keys})",

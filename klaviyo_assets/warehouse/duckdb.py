@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,16 +17,19 @@ import pyarrow as pa
 from dagster_duckdb import DuckDBResource
 from pydantic import Field, PrivateAttr
 
+from klaviyo_assets import clock as clocks
 from klaviyo_assets.warehouse.attached import attached
 from klaviyo_assets.warehouse.batches import typed_batch
+from klaviyo_assets.warehouse.beginning import AccountIdentity, Beginning, begin, claim, known_account
 from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.deletes import check_shrink, flag_gone, missing_keys
 from klaviyo_assets.warehouse.errors import DiskFull, SnapshotMissing, WarehouseLocked, WarehouseUnusable, is_full
-from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope, Sweep, SyncState
+from klaviyo_assets.warehouse.extract import SNAPSHOT, WHOLE_TABLE, Publication, Scope, Sweep, SyncState
 from klaviyo_assets.warehouse.fitting import columns_left_out, fit
 from klaviyo_assets.warehouse.inspection import Inspection, inspect
 from klaviyo_assets.warehouse.live_rows import daily_counts, earliest, measure_shrinkage
 from klaviyo_assets.warehouse.loading import LoadResult, patch, upsert
+from klaviyo_assets.warehouse.loads import NO_READ, ensure_loads, newest_number, unused_stamp
 from klaviyo_assets.warehouse.lookups import correct
 from klaviyo_assets.warehouse.new_file import copy_to_new_file
 from klaviyo_assets.warehouse.rewriting import find_old_values, rewrite
@@ -35,9 +37,6 @@ from klaviyo_assets.warehouse.schema import DELETED, ForeignKey, TableSpec
 from klaviyo_assets.warehouse.spool import Spool, temporary_spool
 from klaviyo_assets.warehouse.sql import quote
 from klaviyo_assets.warehouse.transaction import Transaction
-
-SNAPSHOT = "snapshot"
-"""Scope of the state of a table's staging copy."""
 
 INSPECTION_MEMORY = "500MB"
 """What DuckDB may use to look at tables: grouping the keys of millions of rows, it would hold them all."""
@@ -56,7 +55,8 @@ class DuckDBWarehouse(DuckDBResource):
     Usable wherever a `DuckDBResource` is. The file is open only while rows are loaded or read: between the loads of
     a long run anybody else may read it.
 
-    Whatever writes is told when its run `began`: what others have written since then is not older than what it read.
+    Whatever writes is told the number that its read was given when it `began`: what others have read or written since
+    then is not older. Without one the read begins with the write.
     """
 
     schema_name: str = Field(default="klaviyo", description="Schema of the destination tables.")
@@ -67,21 +67,42 @@ class DuckDBWarehouse(DuckDBResource):
     max_dynamic_columns: int = Field(
         default=2000, description="Columns that may appear in a table; the values of more go to one JSON column."
     )
-    _clock: Callable[[], dt.datetime] = PrivateAttr(default=partial(dt.datetime.now, dt.UTC))
+    _clock: clocks.Clock | None = PrivateAttr(default=None)
 
     @property
     def staging_schema(self) -> str:
         """Schema of the snapshots."""
         return f"{self.schema_name}_staging"
 
+    @property
+    def place(self) -> str:
+        """Where the tables are, in words."""
+        return f"The schema {self.schema_name} of {self.database}"
+
     # Writing
+
+    def begin(self, *, now: dt.datetime | None = None, account: AccountIdentity | None = None) -> Beginning:
+        """Give a read that begins its number, and the states; mend what can't be true of these.
+
+        now: the source's time, aware. account: the one that is read; the first one that comes is stored.
+        Raises AnotherAccount if the warehouse holds the rows of another.
+        """
+        with self._transaction() as transaction:
+            if account:
+                claim(transaction, account, self.place)
+            return begin(transaction, replace(transaction, schema=self.staging_schema), now)
+
+    def account(self) -> AccountIdentity | None:
+        """Return the account whose rows the warehouse holds, None if it does not know."""
+        with self._reading() as transaction:
+            return known_account(transaction) if transaction else None
 
     def load(
         self,
         spec: TableSpec,
         spool: Spool,
         *,
-        began: dt.datetime,
+        began: int | None = None,
         scope: Scope | None = None,
         guard: float | None = None,
         states: Sequence[SyncState] = (),
@@ -98,20 +119,21 @@ class DuckDBWarehouse(DuckDBResource):
         spec: TableSpec,
         spool: Spool,
         *,
-        began: dt.datetime,
+        began: int | None,
         scope: Scope | None,
         guard: float | None,
         states: Sequence[SyncState],
         memory: str | None,
     ) -> LoadResult:
-        with self._transaction(self.schema_name, began) as transaction:
+        with self._transaction() as transaction:
+            number = newest_number(transaction) if began is None else began
             transaction.limit_memory(memory)
             transaction.ensure(spec)
             left_out = columns_left_out(transaction, spec, spool)
             added, widened, overflow = fit(transaction, spec, spool, left_out, self.max_dynamic_columns)
-            result = upsert(transaction, spec, spool, scope=scope, guard=guard, overflow=overflow)
+            result = upsert(transaction, spec, spool, began=number, scope=scope, guard=guard, overflow=overflow)
             for state in states:
-                transaction.write_state(state)
+                transaction.write_state(replace(state, rows=result.row_count, read_number=number))
             old = find_old_values(transaction, spec)
         return replace(
             result,
@@ -123,18 +145,19 @@ class DuckDBWarehouse(DuckDBResource):
         )
 
     def patch(
-        self, spec: TableSpec, spool: Spool, *, began: dt.datetime, states: Sequence[SyncState] = ()
+        self, spec: TableSpec, spool: Spool, *, began: int | None = None, states: Sequence[SyncState] = ()
     ) -> LoadResult:
         """Fill columns of rows that the table has already, and store the states, in one transaction."""
-        with self._transaction(self.schema_name, began) as transaction:
+        with self._transaction() as transaction:
+            number = newest_number(transaction) if began is None else began
             transaction.ensure(spec)
             fit(transaction, spec, spool)
-            result = patch(transaction, spec, spool)
+            result = patch(transaction, spec, spool, number)
             for state in states:
-                transaction.write_state(state)
+                transaction.write_state(replace(state, read_number=number))
         return result
 
-    def sweep(self, sweep: Sweep, *, began: dt.datetime, guard: float) -> LoadResult:
+    def sweep(self, sweep: Sweep, *, guard: float) -> LoadResult:
         """Flag the rows that a sweep shows to be gone, after asking once more about each of them."""
         with self._reading() as reading:
             missing = missing_keys(reading, sweep) if reading else []
@@ -143,28 +166,30 @@ class DuckDBWarehouse(DuckDBResource):
         live = self.live_rows(sweep.spec)
         if not sweep.accept_shrink:
             check_shrink(sweep.spec, before=live, going=len(gone), guard=guard)
-        with temporary_spool() as spool, self._transaction(self.schema_name, began) as transaction:
+        with temporary_spool() as spool, self._transaction() as transaction:
             if gone:
                 spool.write(typed_batch(Columns(len(gone), {sweep.spec.primary_key[0]: gone}), sweep.spec))
             transaction.ensure(sweep.spec)
             deleted = flag_gone(transaction, sweep, spool)
             for state in sweep.states:
-                transaction.write_state(state)
+                transaction.write_state(replace(state, read_number=sweep.began))
             row_count = transaction.value(f"SELECT count(*) FROM {transaction.table(sweep.spec.name)}")
         return LoadResult(sweep.keys.rows, 0, 0, deleted=deleted, row_count=row_count)
 
-    def store_snapshot(self, spec: TableSpec, spool: Spool, *, began: dt.datetime, state: SyncState) -> LoadResult:
+    def store_snapshot(
+        self, spec: TableSpec, spool: Spool, *, state: SyncState, began: int | None = None
+    ) -> LoadResult:
         """Replace the staging copy of a table by a spool's rows, in one transaction.
 
         A read that began before the one that is there already changes nothing: what came into being between the two
         would look deleted.
         """
-        with self._transaction(self.staging_schema, began) as transaction:
+        with self._transaction() as destination:
+            transaction = replace(destination, schema=self.staging_schema)
             transaction.create_schema()
-            destination = replace(transaction, schema=self.schema_name)
-            destination.ensure_state()
+            number = newest_number(destination) if began is None else began
             before = destination.read_state(spec.name, SNAPSHOT)
-            if _is_newer(before, state) and transaction.column_types(spec.name):
+            if before and (before.read_number or 0) > number and transaction.column_types(spec.name):
                 count = transaction.value(f"SELECT count(*) FROM {transaction.table(spec.name)}")
                 shrinkage = measure_shrinkage(destination, spec, self.staging_schema)
                 return LoadResult(spool.rows, 0, 0, older=spool.rows, row_count=count, shrinkage=shrinkage)
@@ -172,20 +197,18 @@ class DuckDBWarehouse(DuckDBResource):
             transaction.ensure(spec)
             added, *_ = fit(transaction, spec, spool)
             result = upsert(transaction, spec, spool)
-            destination.write_state(replace(state, rows=result.rows))
+            destination.write_state(replace(state, rows=result.rows, read_number=number))
             shrinkage = measure_shrinkage(destination, spec, self.staging_schema)
         return replace(result, columns_added=tuple(added), shrinkage=shrinkage)
 
-    def publish(
-        self, publication: Publication, *, began: dt.datetime, guard: float, run_id: str | None = None
-    ) -> LoadResult:
+    def publish(self, publication: Publication, *, guard: float, run_id: str | None = None) -> LoadResult:
         """Publish a table's staging copy into the destination and flag what vanished, in one transaction.
 
         Raises SnapshotMissing, or SuspiciousSnapshot if more than the share `guard` of the live rows would be
         flagged and the publication does not accept that.
         """
         spec = publication.spec
-        with self._transaction(self.schema_name, began) as transaction:
+        with self._transaction() as transaction:
             snapshot = transaction.read_state(spec.name, SNAPSHOT)
             if not snapshot or not snapshot.complete:
                 raise SnapshotMissing(
@@ -196,6 +219,7 @@ class DuckDBWarehouse(DuckDBResource):
                 transaction,
                 spec,
                 transaction.table(spec.name, self.staging_schema),
+                began=snapshot.read_number or NO_READ,
                 scope=WHOLE_TABLE if publication.infers_deletes else None,
                 guard=None if publication.accept_shrink else guard,
             )
@@ -212,6 +236,7 @@ class DuckDBWarehouse(DuckDBResource):
                     complete=True,
                     rows=result.rows,
                     run_id=run_id,
+                    read_number=snapshot.read_number,
                 )
             )
             old = find_old_values(transaction, spec)
@@ -225,7 +250,7 @@ class DuckDBWarehouse(DuckDBResource):
         if not self._exists():
             return {}
         done: dict[str, list[str]] = {}
-        with self._transaction(self.schema_name) as transaction:
+        with self._transaction() as transaction:
             staging = replace(transaction, schema=self.staging_schema)
             for spec in specs:
                 for place, suffix in ((transaction, ""), (staging, " (staging)")):
@@ -251,7 +276,7 @@ class DuckDBWarehouse(DuckDBResource):
         with self.connect() as connection:
             connection.execute("BEGIN TRANSACTION").fetchall()
             try:
-                transaction = Transaction(connection, self.schema_name, dt.datetime.min, dt.datetime.min)
+                transaction = Transaction(connection, self.schema_name)
                 transaction.ensure_state()
             finally:
                 connection.execute("ROLLBACK").fetchall()
@@ -260,7 +285,7 @@ class DuckDBWarehouse(DuckDBResource):
 
     def remember(self, *states: SyncState) -> None:
         """Store states that come with no rows."""
-        with self._transaction(self.schema_name) as transaction:
+        with self._transaction() as transaction:
             for state in states:
                 transaction.write_state(state)
 
@@ -268,7 +293,7 @@ class DuckDBWarehouse(DuckDBResource):
         """Forget how far tables are synced, all scopes; return those of which something was known. Rows stay."""
         if not self._exists():
             return []
-        with self._transaction(self.schema_name) as transaction:
+        with self._transaction() as transaction:
             known = sorted({table for table, _ in transaction.read_states()} & set(tables))
             transaction.forget(known)
         return known
@@ -328,7 +353,7 @@ class DuckDBWarehouse(DuckDBResource):
         chosen = list(tables)
 
         def look(memory: str | None) -> dict[str, Inspection]:
-            with self._transaction(self.schema_name) as transaction:
+            with self._transaction() as transaction:
                 transaction.limit_memory(memory)
                 return inspect(transaction, chosen, now)
 
@@ -351,7 +376,7 @@ class DuckDBWarehouse(DuckDBResource):
             where = f" WHERE {quote(column)} >= ? AND {quote(column)} < ?"
             parameters = [moment.astimezone(dt.UTC).replace(tzinfo=None) for moment in window]
         with self.connect() as connection:
-            transaction = Transaction(connection, self.schema_name, dt.datetime.min, dt.datetime.min)
+            transaction = Transaction(connection, self.schema_name)
             relation = transaction.table(table, self.staging_schema if snapshot else None)
             return connection.sql(f"SELECT * FROM {relation}{where}", params=parameters).to_arrow_table()
 
@@ -379,18 +404,21 @@ class DuckDBWarehouse(DuckDBResource):
             yield None
             return
         with self._connect() as connection:
-            yield Transaction(connection, self.schema_name, dt.datetime.min, dt.datetime.min)
+            yield Transaction(connection, self.schema_name)
+
+    def _now(self) -> dt.datetime:
+        moment = (self._clock or clocks.machine_time)()
+        return moment.astimezone(dt.UTC).replace(tzinfo=None)
 
     @contextmanager
-    def _transaction(self, schema: str, began: dt.datetime | None = None) -> Iterator[Transaction]:
+    def _transaction(self) -> Iterator[Transaction]:
         with self._connect() as connection:
             connection.execute("BEGIN TRANSACTION").fetchall()
-            now = self._clock()
-            moments = (moment.astimezone(dt.UTC).replace(tzinfo=None) for moment in (began or now, now))
-            transaction = Transaction(connection, schema, *moments)
+            transaction = Transaction(connection, self.schema_name)
             try:
-                if schema == self.schema_name:
-                    transaction.ensure_state()
+                transaction.ensure_state()
+                ensure_loads(transaction)
+                transaction.synced_at = unused_stamp(transaction, self._now())
                 yield transaction
                 transaction.commit()
             except BaseException as error:
@@ -483,9 +511,3 @@ def _memory(spool: Spool) -> str:
     """Return what DuckDB may use for a load: it would hold many rows in memory that it can as well write to disk."""
     columns = {name for file in spool.files for name in file.types}
     return f"{100 + 2 * len(columns)}MB"
-
-
-def _is_newer(before: SyncState | None, state: SyncState) -> bool:
-    if before is None or before.synced_through is None or state.synced_through is None:
-        return False
-    return before.synced_through > state.synced_through

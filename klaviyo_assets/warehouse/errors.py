@@ -25,6 +25,31 @@ class SuspiciousSnapshot(WarehouseError):
     """Publishing would flag a suspicious share of the table as deleted."""
 
 
+class OutdatedRead(WarehouseError):
+    """Since a read began so much was written that nobody knows what is newer, or the warehouse was replaced."""
+
+    def __init__(self, table: str, began: int, newest: int) -> None:
+        super().__init__(table, began, newest)
+        self.table, self.began, self.newest = table, began, newest
+
+    def __str__(self) -> str:
+        return (
+            f"What was read of {self.table} is too old to be written: its read has the number {self.began:,}, and the "
+            f"warehouse is at {self.newest:,} by now. Run it again."
+        )
+
+
+class AnotherAccount(WarehouseError):
+    """The warehouse holds another account. known, ours: names and ids of the two."""
+
+    def __init__(self, place: str, known: str, ours: str) -> None:
+        super().__init__(place, known, ours)
+        self.place, self.known, self.ours = place, known, ours
+
+    def __str__(self) -> str:
+        return f"{self.place} holds the account {self.known}, not {self.ours}. Nothing was written."
+
+
 class WarehouseUnusable(WarehouseError):
     """The database can't be opened: it may not be written, a newer DuckDB wrote it, or it is none."""
 

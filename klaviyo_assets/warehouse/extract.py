@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from klaviyo_assets.warehouse.loading import LoadResult
 
 
+SNAPSHOT = "snapshot"
+"""Scope of the state of a table's staging copy."""
+
+
 @dataclass(frozen=True)
 class Scope:
     """The rows that a complete read covers.
@@ -39,9 +43,12 @@ class SyncState:
     """How far a scope of a table is synced; a row of `_sync_state`.
 
     scope: "" for the table as a whole, else a part of it (`snapshot`).
-    synced_from, synced_through: UTC; everything from the one (None: from the beginning) until before the other has
-        been read. The latter is the watermark.
+    synced_from, synced_through: UTC, by the source's clock; everything from the one (None: from the beginning) until
+        before the other has been read. The latter is the watermark. Of a complete read, or of a part of a table, it is
+        the time of the read.
     complete: whether the scope was read completely, from its beginning to its end.
+    synced_at: when this was stored, by the clock of the machine that did.
+    read_number: of the read that it speaks of.
     extends: this is only worth storing if it touches what is stored already.
     """
 
@@ -53,6 +60,7 @@ class SyncState:
     rows: int | None = None
     run_id: str | None = None
     synced_at: dt.datetime | None = None
+    read_number: int | None = None
     extends: bool = False
 
     def covers(self, start: dt.datetime, end: dt.datetime) -> bool:
@@ -64,10 +72,13 @@ class SyncState:
     def after(self, before: SyncState | None) -> SyncState | None:
         """Return what is known once this is added to what was known before; None: nothing new.
 
-        The watermark never moves backwards, nor across a gap that nobody has read.
+        The end of a range never moves backwards, nor across a gap that nobody has read. Of two moments that of the
+        later read counts.
         """
         if before is None or before.synced_through is None:
             return None if self.extends else self
+        if self.complete or self.scope:
+            return self if (self.read_number or 0) >= (before.read_number or 0) else None
         if self.synced_through is None:
             return None
         if self.synced_from and self.synced_from > before.synced_through:
@@ -86,6 +97,7 @@ class SyncState:
 class Extract:
     """Rows on their way into one table: an iterator of typed Arrow batches, or a spool that holds them already.
 
+    began: number of the read, which `begin` of the warehouse gave; None: it begins with the load.
     snapshot: the rows are the whole table and replace its staging copy; otherwise they are upserted by key.
     patch: the rows only fill columns of rows that the table has already; they add and bring back none.
     scope: what was read completely, if anything: rows in it that did not come are flagged as deleted.
@@ -98,6 +110,7 @@ class Extract:
     spec: TableSpec
     batches: Iterable[pa.RecordBatch] = ()
     spool: Spool | None = None
+    began: int | None = None
     snapshot: bool = False
     patch: bool = False
     scope: Scope | None = None
@@ -112,7 +125,7 @@ class Sweep:
     """Every key that the source has: rows that existed before the sweep began and have no such key are deleted.
 
     keys: a spool with the table's primary key.
-    began: when the sweep began, by this machine's clock, which `_fivetran_synced` tells too.
+    began: number of the read.
     created: a TIMESTAMP column with the time at which a row came into being, by the source's clock.
     created_before: when the sweep began, by the source's clock.
     still_there: asked once more about the keys that seem to be gone; returns those that the source has after all.
@@ -121,7 +134,7 @@ class Sweep:
 
     spec: TableSpec
     keys: Spool
-    began: dt.datetime
+    began: int
     created: str
     created_before: dt.datetime
     still_there: Callable[[list[str]], set[str]]

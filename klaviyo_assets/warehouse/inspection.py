@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from klaviyo_assets.warehouse.extract import SyncState
+from klaviyo_assets.warehouse.loads import is_remembered, newest_number, written_since
 from klaviyo_assets.warehouse.schema import DELETED, SYNCED, ForeignKey, TableSpec
-from klaviyo_assets.warehouse.sql import columns, quote, same_key
-from klaviyo_assets.warehouse.transaction import Transaction
+from klaviyo_assets.warehouse.sql import columns, literal, quote, same_key
+from klaviyo_assets.warehouse.transaction import Transaction, naive
 
 INSPECTED = "inspected"
 INSPECTED_WHOLLY = "inspected_wholly"
@@ -20,11 +21,6 @@ SMALL = 100_000
 
 WHOLLY_EVERY = dt.timedelta(days=7)
 """How often a larger one is. In between only what has been written since is looked at."""
-
-LONGEST_LOAD = dt.timedelta(hours=1)
-"""`_fivetran_synced` is when a load began: one of that age may have ended after the last inspection."""
-
-_NEVER = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True)
@@ -59,10 +55,11 @@ def inspect(
     """Look at tables with one query each, and store when that was; return what was found by table name.
 
     tables: each with the foreign keys to follow. What does not exist is left out. now: this machine's time.
-    A table with flaws is looked at from the same time on again, so that they are found until they are mended.
+    A table with flaws is looked at from the same load on again, so that they are found until they are mended.
     """
     there = _columns(transaction)
     states = transaction.read_states()
+    number = newest_number(transaction)
     found = {}
     for spec, keys in tables:
         if spec.name not in there:
@@ -71,28 +68,40 @@ def inspect(
             key for key in keys if key.column in there[spec.name] and key.references in there.get(key.table, set())
         ]
         last, last_wholly = states.get((spec.name, INSPECTED)), states.get((spec.name, INSPECTED_WHOLLY))
-        seen = found[spec.name] = _inspect(transaction, spec, followed, last, _wholly(last, last_wholly, now))
-        known = last.synced_through if last else None
-        through = now if seen.flawless else known or _NEVER
-        transaction.write_state(SyncState(spec.name, INSPECTED, synced_through=through, rows=seen.live))
-        if seen.wholly and seen.flawless:
-            transaction.write_state(SyncState(spec.name, INSPECTED_WHOLLY, synced_through=now, rows=seen.live))
+        since = last.read_number if last and is_remembered(transaction, last.read_number or 0) else None
+        wholly = since is None or _wholly(last, last_wholly, now)
+        seen = found[spec.name] = _inspect(transaction, spec, followed, last, since, wholly)
+        looked = SyncState(spec.name, INSPECTED, synced_through=now, rows=seen.live, read_number=number)
+        if not seen.flawless and last:
+            looked = replace(looked, synced_through=last.synced_through, read_number=last.read_number)
+        transaction.write_state(looked)
+        if wholly and seen.flawless:
+            transaction.write_state(replace(looked, scope=INSPECTED_WHOLLY))
     return found
 
 
 def _wholly(last: SyncState | None, last_wholly: SyncState | None, now: dt.datetime) -> bool:
     if last is None or last_wholly is None or last_wholly.synced_through is None:
         return True
-    return (last.rows or 0) <= SMALL or now - last_wholly.synced_through >= WHOLLY_EVERY
+    return (last.rows or 0) <= SMALL or not dt.timedelta(0) <= now - last_wholly.synced_through < WHOLLY_EVERY
 
 
 def _inspect(
-    transaction: Transaction, spec: TableSpec, keys: Sequence[ForeignKey], last: SyncState | None, wholly: bool
+    transaction: Transaction,
+    spec: TableSpec,
+    keys: Sequence[ForeignKey],
+    last: SyncState | None,
+    since: int | None,
+    wholly: bool,
 ) -> Inspection:
     table, key = transaction.table(spec.name), spec.primary_key
-    deleted, synced = (quote("own", column.name) for column in (DELETED, SYNCED))
-    since = (last.synced_through if last else None) or _NEVER
-    recent = "true" if wholly else f"{synced} >= $written_since"
+    deleted = quote("own", DELETED.name)
+    written = "true"
+    if since is not None and last and last.synced_through:
+        # By its stamp, what others have written.
+        by_others = f"{quote('own', SYNCED.name)} >= TIMESTAMP {literal(str(naive(last.synced_through)))}"
+        written = f"({written_since(transaction, spec.name, since)} OR {by_others})"
+    recent = "true" if wholly else written
     has_key = " AND ".join(f"{quote('own', name)} IS NOT NULL" for name in key)
     same_keys = (
         f"{table} AS own"
@@ -110,23 +119,20 @@ def _inspect(
     selected = [
         "count(*)",
         f"count(*) FILTER (NOT coalesce({deleted}, false))",
-        f"count(*) FILTER ({deleted} AND {synced} > $flagged_since)",
+        f"count(*) FILTER ({deleted} AND {written})",
         f"count(*) FILTER (NOT ({has_key}))",
         f"(SELECT count(*) FROM (SELECT 1 FROM {same_keys} WHERE {has_key} "
         f"GROUP BY {columns(key, 'own')} HAVING count(*) > 1))",
         *orphans,
     ]
-    parameters = {"flagged_since": since.replace(tzinfo=None)}
-    if not wholly:
-        parameters["written_since"] = max(since - LONGEST_LOAD, _NEVER).replace(tzinfo=None)
-    ((rows, live, flagged, without_key, duplicates, *unknown),) = transaction.connection.execute(
-        f"SELECT {', '.join(selected)} FROM {table} AS own", parameters
-    ).fetchall()
+    ((rows, live, flagged, without_key, duplicates, *unknown),) = transaction.sql(
+        f"SELECT {', '.join(selected)} FROM {table} AS own"
+    )
     return Inspection(
         rows=rows,
         live=live,
         live_before=last.rows if last else None,
-        flagged=flagged if last else 0,
+        flagged=flagged if since is not None else 0,
         wholly=wholly,
         duplicates=duplicates,
         without_key=without_key,

@@ -1,13 +1,12 @@
 """The IO manager: takes what an asset returns to the warehouse, and reads it back for downstream assets."""
 
-import datetime as dt
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.extract import Extract, Publication, Sweep
@@ -32,28 +31,26 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
     delete_guard: float = Field(
         default=0.5, description="Share of a table's live rows that one snapshot may flag as deleted."
     )
-    _starts: dict[str, dt.datetime] = PrivateAttr(default_factory=dict)
 
     def handle_output(self, context: dg.OutputContext, obj: Extract | Publication | Sweep) -> None:
         """Write to the warehouse in one transaction and describe it in the asset's metadata."""
         if obj is None:
             return
         clock = time.monotonic()
-        began = self._run_start(context)
         extra: Mapping[str, Any] = {}
         match obj:
             case Publication():
-                result = self.warehouse.publish(obj, began=began, guard=self.delete_guard, run_id=context.run_id)
+                result = self.warehouse.publish(obj, guard=self.delete_guard, run_id=context.run_id)
             case Sweep():
-                result = self.warehouse.sweep(obj, began=began, guard=self.delete_guard)
+                result = self.warehouse.sweep(obj, guard=self.delete_guard)
                 extra = obj.metadata()
             case Extract(spool=Spool() as spool):
-                result = self._load(obj, spool, began)
+                result = self._load(obj, spool)
                 extra = obj.metadata()
             case _:
                 with temporary_spool() as spool:
                     spool.write_all(obj.batches)
-                    result = self._load(obj, spool, began)
+                    result = self._load(obj, spool)
                     extra = {"spool_bytes": spool.bytes, **obj.metadata()}
         seconds = round(time.monotonic() - clock, 3)
         _warn(context, result)
@@ -70,30 +67,20 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
             f"{result.updated:,} updated, {result.deleted:,} deleted, in {seconds:.1f} s."
         )
 
-    def _run_start(self, context: dg.OutputContext) -> dt.datetime:
-        """Return the start of the run; now, if there is no record of it."""
-        if context.run_id not in self._starts:
-            stats = context.step_context.instance.get_run_stats(context.run_id)
-            start = stats.start_time or stats.launch_time
-            if not start:
-                return dt.datetime.now(dt.UTC)
-            self._starts[context.run_id] = dt.datetime.fromtimestamp(start, dt.UTC)
-        return self._starts[context.run_id]
-
-    def _load(self, extract: Extract, spool: Spool, began: dt.datetime) -> LoadResult:
-        extract.result = self._result(extract, spool, began)
+    def _load(self, extract: Extract, spool: Spool) -> LoadResult:
+        extract.result = self._result(extract, spool)
         return extract.result
 
-    def _result(self, extract: Extract, spool: Spool, began: dt.datetime) -> LoadResult:
+    def _result(self, extract: Extract, spool: Spool) -> LoadResult:
         if extract.snapshot:
             (state,) = extract.states
-            return self.warehouse.store_snapshot(extract.spec, spool, began=began, state=state)
+            return self.warehouse.store_snapshot(extract.spec, spool, began=extract.began, state=state)
         if extract.patch:
-            return self.warehouse.patch(extract.spec, spool, began=began, states=extract.states)
+            return self.warehouse.patch(extract.spec, spool, began=extract.began, states=extract.states)
         return self.warehouse.load(
             extract.spec,
             spool,
-            began=began,
+            began=extract.began,
             scope=extract.scope,
             guard=self.delete_guard if extract.guarded else None,
             states=extract.states,

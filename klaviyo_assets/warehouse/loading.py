@@ -5,7 +5,6 @@ They are matched by delete and insert, not by MERGE, which took minutes for scat
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from klaviyo_assets.warehouse.deletes import flag_vanished
 from klaviyo_assets.warehouse.errors import WarehouseError
 from klaviyo_assets.warehouse.extract import Scope
 from klaviyo_assets.warehouse.live_rows import Shrinkage
+from klaviyo_assets.warehouse.loads import record, written_by_later_read
 from klaviyo_assets.warehouse.rows import ORDER as _ORDER
 from klaviyo_assets.warehouse.rows import Rows, relation_rows, spool_rows
 from klaviyo_assets.warehouse.schema import DELETED, SYNCED, TableSpec, Type
@@ -55,6 +55,7 @@ def upsert(
     spec: TableSpec,
     source: Spool | str,
     *,
+    began: int | None = None,
     scope: Scope | None = None,
     guard: float | None = None,
     overflow: Collection[str] = (),
@@ -62,6 +63,7 @@ def upsert(
     """Write rows by primary key, flag what vanished from `scope`; the table exists and fits.
 
     source: a spool, or the quoted name of a relation with the table's columns.
+    began: number of the read that they come from; None: the table is new, and nobody else has written to it.
     guard: share of the scope's live rows that may vanish; more raises SuspiciousSnapshot. None: any.
     overflow: columns of the spool whose values go to the overflow column.
     """
@@ -76,8 +78,10 @@ def upsert(
     _deduplicate(transaction, spec)
     _check_keys(transaction, spec)
     rows = transaction.value(f"SELECT count(*) FROM {_STAGE}")
-    deleted = flag_vanished(transaction, spec, scope, guard, _STAGE) if scope else 0
-    older = _leave_newer(transaction, spec)
+    deleted = older = 0
+    if began is not None:
+        deleted = flag_vanished(transaction, spec, scope, guard, _STAGE, began) if scope else 0
+        older = _leave_newer(transaction, spec, began) if rows else 0
     staged = {name for part in rows_of for name in part.values}
     others = _keep_other_columns(transaction, spec, types, staged) if rows else []
     table = transaction.table(spec.name)
@@ -88,6 +92,8 @@ def upsert(
     transaction.sql(f"DROP TABLE {_STAGE}")
     if others:
         transaction.sql(f"DROP TABLE {_KEPT}")
+    if began is not None and (written or deleted):
+        record(transaction, spec.name, began)
     return LoadResult(
         rows=rows, inserted=written - updated, updated=updated, deleted=deleted, older=older,
         row_count=transaction.value(f"SELECT count(*) FROM {table}"),
@@ -111,8 +117,11 @@ def _insert(transaction: Transaction, spec: TableSpec, rows: Rows, others: Seque
     return written
 
 
-def patch(transaction: Transaction, spec: TableSpec, spool: Spool) -> LoadResult:
-    """Fill columns of rows that the table has, leaving alone the rows that have these values already."""
+def patch(transaction: Transaction, spec: TableSpec, spool: Spool, began: int) -> LoadResult:
+    """Fill columns of rows that the table has, leaving alone the rows that have these values already.
+
+    began: number of the read that they come from.
+    """
     types = transaction.column_types(spec.name)
     rows_of = spool_rows(spool, types)
     staged = {name for part in rows_of for name in part.values}
@@ -130,6 +139,8 @@ def patch(transaction: Transaction, spec: TableSpec, spool: Spool) -> LoadResult
             f"AND NOT coalesce(own.{quote(DELETED.name)}, false) AND ({differs})",
             [transaction.synced_at],
         )
+    if updated:
+        record(transaction, spec.name, began)
     rows = transaction.value(f"SELECT count(*) FROM {_STAGE}")
     transaction.sql(f"DROP TABLE {_STAGE}")
     return LoadResult(rows, 0, updated, row_count=transaction.value(f"SELECT count(*) FROM {table}"))
@@ -178,32 +189,24 @@ def _check_keys(transaction: Transaction, spec: TableSpec) -> None:
         raise WarehouseError(f"{count} rows for {spec.name} have no {' and '.join(spec.primary_key)}.")
 
 
-def _leave_newer(transaction: Transaction, spec: TableSpec) -> int:
-    """Drop staged rows of which the table holds a newer version: another run was faster.
+def _leave_newer(transaction: Transaction, spec: TableSpec, began: int) -> int:
+    """Drop staged rows of which the table knows something newer: another run was faster.
 
-    Rows without a version are newer if a run wrote them that began after this one.
+    A row is newer by its version, or, if it has none, because it was read later. What a later read flagged stays so.
     """
-    parameters = []
-    if spec.version:
-        newer = f"old.{quote(spec.version)} > {_STAGE}.{quote(spec.version)}"
-    elif _began_later(transaction, spec):
-        newer = f"old.{quote(SYNCED.name)} > ?"
-        parameters.append(transaction.began)
-    else:
+    later = written_by_later_read(transaction, spec.name, began)
+    if later == "false" and not spec.version:
         return 0
+    deleted = f"coalesce(old.{quote(DELETED.name)}, false)"
+    newer = later
+    if spec.version:
+        version = quote(spec.version)
+        newer = f"CASE WHEN {deleted} THEN {later} ELSE old.{version} > {_STAGE}.{version} END"
     older: int = transaction.value(
         f"DELETE FROM {_STAGE} USING {transaction.table(spec.name)} AS old "
-        f"WHERE {same_key('old', _STAGE, spec.primary_key)} AND {newer} "
-        f"AND NOT coalesce(old.{quote(DELETED.name)}, false)",
-        parameters,
+        f"WHERE {same_key('old', _STAGE, spec.primary_key)} AND {newer}"
     )
     return older
-
-
-def _began_later(transaction: Transaction, spec: TableSpec) -> bool:
-    """Return whether the run that wrote to the table last began after this one."""
-    last = transaction.read_state(spec.name)
-    return bool(last and last.synced_at and last.synced_at > transaction.began.replace(tzinfo=dt.UTC))
 
 
 def _keep_other_columns(

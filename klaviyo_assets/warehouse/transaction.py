@@ -28,6 +28,7 @@ _STATE_COLUMNS = {
     "rows": Type.BIGINT,
     "run_id": Type.TEXT,
     "synced_at": Type.TIMESTAMP,
+    "read_number": Type.BIGINT,
 }
 
 
@@ -35,14 +36,12 @@ _STATE_COLUMNS = {
 class Transaction:
     """An open transaction on one schema; the caller commits or rolls back.
 
-    began: start of the run: what was written since then is not older than what this run has read.
-    synced_at: now, written to `_fivetran_synced` of every row that is touched. Both in UTC, without a zone.
+    synced_at: written to `_fivetran_synced` of every row that is touched: now, in UTC, without a zone.
     """
 
     connection: duckdb.DuckDBPyConnection
     schema: str
-    began: dt.datetime
-    synced_at: dt.datetime
+    synced_at: dt.datetime = dt.datetime.min
     _types: dict[str, dict[str, Type]] = field(default_factory=dict, init=False)
     _created: set[str] = field(default_factory=set, init=False)
 
@@ -84,6 +83,14 @@ class Transaction:
         """Create the schema if it is not there."""
         self.sql(f"CREATE SCHEMA IF NOT EXISTS {quote(self.catalog, self.schema)}")
 
+    def tables(self) -> set[str]:
+        """Return the names of the tables of this schema."""
+        found = self.sql(
+            "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = ?",
+            [self.schema],
+        )
+        return {name for (name,) in found}
+
     def column_types(self, table: str) -> dict[str, Type]:
         """Column -> type of an existing table, in order; empty if there is no such table."""
         if table not in self._types:
@@ -109,7 +116,9 @@ class Transaction:
         """
         self.create_schema()
         declared = spec.types | {column.name: column.type for column in SYSTEM_COLUMNS}
-        self.create(spec.name, declared)
+        if not self.column_types(spec.name):
+            self.create(spec.name, declared)
+            self.forget([spec.name])
         existing = self.column_types(spec.name)
         for name, kind in declared.items():
             if name not in existing:
@@ -133,18 +142,17 @@ class Transaction:
     # State
 
     def write_state(self, state: SyncState) -> None:
-        """Store a state, added to what was known before."""
+        """Store a state, added to what was known before; the state of an earlier read replaces none of a later one."""
         before = self.read_state(state.table, state.scope)
         known = state.after(before)
         if known is None:
             return
-        began = max(self.began, naive(before.synced_at) or self.began) if before else self.began
         table = self.table(STATE_TABLE)
         self.sql(f'DELETE FROM {table} WHERE "table" = ? AND scope = ?', [state.table, state.scope])
         self.sql(
-            f"INSERT INTO {table} ({columns(_STATE_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO {table} ({columns(_STATE_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [known.table, known.scope, naive(known.synced_from), naive(known.synced_through), known.complete,
-             known.rows, known.run_id, began],
+             known.rows, known.run_id, self.synced_at, known.read_number],
         )  # fmt: skip
 
     def read_state(self, table: str, scope: str = "") -> SyncState | None:
@@ -156,19 +164,24 @@ class Transaction:
         return self._states()
 
     def _states(self, where: str = "", parameters: Sequence[str] = ()) -> dict[tuple[str, str], SyncState]:
-        if not self.column_types(STATE_TABLE):
+        there = self.column_types(STATE_TABLE)
+        if not there:
             return {}
+        number = "read_number" if "read_number" in there else "NULL"  # written by an older version
+        names = [name for name in _STATE_COLUMNS if name != "read_number"]
         return {
             (table, scope): SyncState(
-                table, scope, aware(since), aware(through), complete, rows, run_id, aware(synced_at)
+                table, scope, aware(since), aware(through), complete, rows, run_id, aware(synced_at), read_number
             )
-            for table, scope, since, through, complete, rows, run_id, synced_at in self.sql(
-                f"SELECT {columns(_STATE_COLUMNS)} FROM {self.table(STATE_TABLE)}{where}", parameters
+            for table, scope, since, through, complete, rows, run_id, synced_at, read_number in self.sql(
+                f"SELECT {columns(names)}, {number} FROM {self.table(STATE_TABLE)}{where}", parameters
             )
         }
 
     def forget(self, tables: Sequence[str], scope: str | None = None) -> None:
         """Remove the states of tables, of one scope or of all."""
+        if not self.column_types(STATE_TABLE):
+            return
         for table in tables:
             self.sql(
                 f'DELETE FROM {self.table(STATE_TABLE)} WHERE "table" = ? AND scope = coalesce(?, scope)',
@@ -178,7 +191,11 @@ class Transaction:
     def ensure_state(self) -> None:
         """Create `_sync_state` if it is not there."""
         self.create_schema()
-        self.create(STATE_TABLE, _STATE_COLUMNS)
+        there = self.column_types(STATE_TABLE)
+        if not there:
+            self.create(STATE_TABLE, _STATE_COLUMNS)
+        elif "read_number" not in there:
+            self.add_column(STATE_TABLE, "read_number", _STATE_COLUMNS["read_number"])
 
 
 def naive(moment: dt.datetime | None) -> dt.datetime | None:

@@ -25,8 +25,8 @@ from klaviyo_assets.sandbox.generate import generate_account
 from klaviyo_assets.tables.catalogue import TABLES, family, table
 from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.columns import Columns
-from klaviyo_assets.warehouse.duckdb import SNAPSHOT, DuckDBWarehouse
-from klaviyo_assets.warehouse.extract import Publication, SyncState
+from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.extract import SNAPSHOT, Publication, SyncState
 from klaviyo_assets.warehouse.spool import temporary_spool
 from klaviyo_assets_tests.api.fake import FakeClock
 
@@ -68,11 +68,11 @@ class Reader:
             with temporary_spool() as spool:
                 spool.write(typed_batch(Columns.of_rows(rows, spec.types), spec))
                 state = SyncState(each, SNAPSHOT, synced_through=now, complete=True)
-                self.warehouse.store_snapshot(spec, spool, began=now, state=state)
-            self.warehouse.publish(Publication(spec, accept_shrink=True), began=now, guard=1)
+                self.warehouse.store_snapshot(spec, spool, state=state)
+            self.warehouse.publish(Publication(spec, accept_shrink=True), guard=1)
             published = SyncState(each, "", synced_through=now, complete=True)
             with temporary_spool() as nothing:
-                self.warehouse.load(spec, nothing, began=now, states=(published,))
+                self.warehouse.load(spec, nothing, states=(published,))
 
     def requests(self, name: str) -> Counter[str]:
         """How many requests a read makes, by operation."""

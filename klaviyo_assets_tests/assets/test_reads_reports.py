@@ -117,7 +117,7 @@ def read(source: KlaviyoAccount, name: str, *, through: dt.date | None = None) -
     with temporary_spool() as spool:
         spool.write(typed_batch(Columns.of_rows(rows, spec.types), spec))
         state = SyncState(name, synced_through=now, complete=True)
-        source.warehouse.load(spec, spool, began=now, states=[state])
+        source.warehouse.load(spec, spool, states=[state])
     stored = source.warehouse.rows(name, (*spec.primary_key, "recipients"))
     return {tuple(str(value) for value in key): recipients for *key, recipients in stored}
 
@@ -152,7 +152,7 @@ def test_flow_reports_after_a_pause_leave_no_gap(reports: Reports, source: Klavi
     with temporary_spool() as nothing:
         through = dt.datetime.combine(TODAY - 100 * DAY, dt.time(13), dt.UTC)
         state = SyncState("flow_report", synced_through=through, complete=True)
-        source.warehouse.load(table("flow_report"), nothing, began=through, states=[state])
+        source.warehouse.load(table("flow_report"), nothing, states=[state])
     found = read(source, "flow_report")
     assert {key[0] for key in found} >= {str(TODAY - number * DAY) for number in range(0, 115)}
     assert len(reports.asked) == 3

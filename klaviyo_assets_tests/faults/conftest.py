@@ -29,7 +29,7 @@ class Killing:
         days = ((today - dt.timedelta(days=DAYS)).isoformat(), today.isoformat())
         account.clock.run()
         with Sandbox(account, self.port):
-            outcome = self.syncs.run(folder, days, kill)
+            outcome = self.syncs.run(folder, account.clock.now(), days, kill)
         account.clock.freeze()
         return outcome
 

@@ -7,6 +7,7 @@ of it. It never has more than one thread, so that forking it is safe.
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import json
 import os
 import signal
@@ -22,6 +23,7 @@ from typing import Any
 
 import dagster as dg
 
+from klaviyo_assets import clock
 from klaviyo_assets.api import KlaviyoClient
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.definitions import build_definitions
@@ -85,9 +87,9 @@ class Syncs:
     def __exit__(self, *exc: object) -> None:
         self._process.communicate("", timeout=30)
 
-    def run(self, folder: Path, days: tuple[str, str], kill: Kill | None = None) -> Outcome:
-        """Sync into the warehouse of a folder, whose subfolder `temporary` gets the spools."""
-        order = {"folder": str(folder), "days": days, "kill": asdict(kill) if kill else None}
+    def run(self, folder: Path, now: dt.datetime, days: tuple[str, str], kill: Kill | None = None) -> Outcome:
+        """Sync into the warehouse of a folder, whose subfolder `temporary` gets the spools; now: the machine's time."""
+        order = {"folder": str(folder), "now": now.isoformat(), "days": days, "kill": asdict(kill) if kill else None}
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
@@ -138,6 +140,8 @@ def serve(url: str) -> None:
 def sync(job: dg.JobDefinition, order: Mapping[str, Any]) -> dict[str, Any]:
     os.chdir(order["folder"])
     os.environ["TMPDIR"] = str(Path("temporary").absolute())
+    ahead = dt.datetime.fromisoformat(order["now"]) - dt.datetime.now(dt.UTC)
+    clock.machine_time = lambda: dt.datetime.now(dt.UTC) + ahead
     points = Points(Kill(**order["kill"]) if order["kill"] else Kill())
     with dg.DagsterInstance.ephemeral() as instance, points.watched():
         result = job.execute_in_process(

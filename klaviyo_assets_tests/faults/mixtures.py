@@ -13,7 +13,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from klaviyo_assets import resources
+from klaviyo_assets import clock, resources
 from klaviyo_assets.api import KlaviyoClient, errors
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.sandbox.account import Account
@@ -71,6 +71,7 @@ def sync(
     complete = {"klaviyo__list_person": {"config": {"complete": True}}} if "list_person" in tables else {}
     passing = VirtualTime(account)
     with pytest.MonkeyPatch.context() as patch, Sandbox(account) as sandbox, dg.DagsterInstance.ephemeral() as instance:
+        patch.setattr(clock, "machine_time", account.clock.now)
         patch.setattr(resources, "KlaviyoClient", partial(KlaviyoClient, clock=passing.clock, sleep=passing.sleep))
         sandbox.faults.extend([plan] if plan else [])
         settings = Settings(api_url=sandbox.url, duckdb_path=str(folder / "warehouse.duckdb"), **SETTINGS)

@@ -213,8 +213,8 @@ def test_no_property_gets_anywhere_but_into_its_own_cell(rows: list[dict[str, An
                 writer = SpoolWriter(spec, spool)
                 writer.add(columns)
                 writer.close()
-                warehouse.load(spec, spool, began=now)
+                warehouse.load(spec, spool)
         assert differences(account, warehouse, "event", ("id",)) == []
         assert differences(account, warehouse, "person", ("id",)) == []
         tables = warehouse.query("SELECT table_name FROM duckdb_tables() WHERE NOT internal ORDER BY 1")
-        assert tables == [("_sync_state",), ("event",), ("person",)]
+        assert tables == [("_loads",), ("_sync_state",), ("event",), ("person",)]

@@ -124,7 +124,8 @@ def put(
         content = spec.policy.apply(content)
     with temporary_spool() as spool:
         spool.write_all(typed_batches([content], spec))
-        warehouse.load(spec, spool, began=began)
+        warehouse._clock = lambda: began
+        warehouse.load(spec, spool)
 
 
 def put_account(warehouse: DuckDBWarehouse) -> None:

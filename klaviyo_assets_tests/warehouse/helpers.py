@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-from pydantic import PrivateAttr
 
 from klaviyo_assets.warehouse.batches import typed_batches
 from klaviyo_assets.warehouse.columns import Columns
@@ -17,7 +14,6 @@ from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.loading import LoadResult
 from klaviyo_assets.warehouse.schema import Column, TableSpec, Type
 from klaviyo_assets.warehouse.spool import temporary_spool
-from klaviyo_assets.warehouse.transaction import Transaction
 
 NOON = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
 
@@ -30,20 +26,21 @@ EVENT = TableSpec(
 
 
 class TimedWarehouse(DuckDBWarehouse):
-    """Stamps rows with the beginning of the run that writes them, unless a test says that it is later by now."""
+    """Stamps rows with a time that tests choose."""
 
-    _now: dt.datetime | None = PrivateAttr(default=None)
-
-    @contextmanager
-    def _transaction(self, schema: str, began: dt.datetime | None = None) -> Iterator[Transaction]:
-        now = self._now or began or dt.datetime.now(dt.UTC)
+    def set_clock(self, now: dt.datetime) -> None:
         self._clock = lambda: now
-        with super()._transaction(schema, began) as transaction:
-            yield transaction
 
 
 def warehouse_at(folder: Path, **options: Any) -> TimedWarehouse:
-    return TimedWarehouse(database=str(folder / "warehouse.duckdb"), **options)
+    warehouse = TimedWarehouse(database=str(folder / "warehouse.duckdb"), **options)
+    warehouse.set_clock(NOON)
+    return warehouse
+
+
+def begin(warehouse: DuckDBWarehouse) -> int:
+    """The number of a read that begins now."""
+    return warehouse.begin().number
 
 
 def event_columns(rows: Sequence[Mapping[str, Any]]) -> Columns:
@@ -60,16 +57,16 @@ def load(
     warehouse: DuckDBWarehouse,
     *batches: Sequence[Mapping[str, Any]],
     spec: TableSpec = EVENT,
-    at: dt.datetime | None = None,
+    at: dt.datetime = NOON,
     **options: Any,
 ) -> LoadResult:
-    """Load each batch as a spool file of its own, in one transaction; at: when, if not when the run began."""
+    """Load each batch as a spool file of its own, in one transaction; at: the time that the clock tells then."""
     if isinstance(warehouse, TimedWarehouse):
-        warehouse._now = at
+        warehouse.set_clock(at)
     with temporary_spool() as spool:
         for rows in batches:
             spool.write_all(typed_batches([event_columns(rows)], spec))
-        return warehouse.load(spec, spool, **{"began": NOON, **options})
+        return warehouse.load(spec, spool, **options)
 
 
 def rows(warehouse: DuckDBWarehouse, table: str = "klaviyo.event", order: str = "id") -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from klaviyo_assets.warehouse.errors import SnapshotMissing, SuspiciousSnapshot
 from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope, Sweep, SyncState
 from klaviyo_assets.warehouse.schema import Column, ForeignKey, Lookup, Type
 from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
-from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, event_columns, load, rows, warehouse_at
+from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, begin, event_columns, load, rows, warehouse_at
 from klaviyo_assets_tests.warehouse.test_loading import DAY, METRIC, column_types, snapshot
 
 VERSIONED = replace(EVENT, version="datetime")
@@ -69,7 +69,7 @@ def test_a_range_contains_its_start_and_not_its_end(tmp_path: Path) -> None:
     assert warehouse.read("event", column="datetime", window=(at(2), at(4)))["id"].to_pylist() == ["2", "3"]
     assert load(warehouse, scope=Scope("datetime", at(2), at(4))).deleted == 2
     assert flagged(warehouse) == {"2", "3"}
-    assert load(warehouse, scope=Scope("datetime", at(3), at(4)), began=NOON + DAY).deleted == 0, "it was already"
+    assert load(warehouse, scope=Scope("datetime", at(3), at(4))).deleted == 0, "it was already"
     assert warehouse.daily_counts("event", "note", "datetime", at(1), at(5)) == {
         (None, dt.date(2026, 5, 1)): 1,
         (None, dt.date(2026, 5, 4)): 1,
@@ -87,7 +87,8 @@ def test_a_patch_neither_adds_nor_brings_back_nor_touches_what_is_right(tmp_path
     def patch(values: dict[str, Any], synced_at: dt.datetime) -> int:
         with temporary_spool() as spool:
             spool.write(typed_batch(Columns(len(values), {"id": [*values], "note": [*values.values()]}), EVENT))
-            return warehouse.patch(EVENT, spool, began=synced_at).updated
+            warehouse.set_clock(synced_at)
+            return warehouse.patch(EVENT, spool).updated
 
     values = {"gone": "y", "null": "y", "old": None, "unknown": "y"}
     assert patch(values, NOON + DAY) == 2
@@ -100,27 +101,28 @@ def test_a_patch_neither_adds_nor_brings_back_nor_touches_what_is_right(tmp_path
 
 def test_a_sweep_flags_what_was_there_when_it_began_and_nothing_else(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
-    began = NOON + DAY
+    began = NOON + DAY  # by the source's clock
     child = replace(METRIC, name="child")
-    load(warehouse, [{"id": "flagged"}], began=NOON - DAY)
-    load(warehouse, scope=WHOLE_TABLE, began=NOON - DAY)
+    load(warehouse, [{"id": "flagged"}], at=NOON - DAY)
+    load(warehouse, scope=WHOLE_TABLE, at=NOON - DAY)
     old = ["seen", "gone", "alive", "back"]
     load(warehouse, [{"id": id, "datetime": "2026-04-01T00:00:00Z"} for id in old])
     load(warehouse, [{"id": "undated"}, {"id": "young", "datetime": began.isoformat()}])
-    load(warehouse, [{"id": "written", "datetime": "2026-04-01T00:00:00Z"}], began=began)
+    number = begin(warehouse)
+    load(warehouse, [{"id": "written", "datetime": "2026-04-01T00:00:00Z"}])
     everything = [*old, "undated", "young", "written"]
     load(warehouse, [{"id": f"of {id}", "note": id} for id in everything], spec=child)
     asked: list[str] = []
 
     def still_there(ids: list[str]) -> set[str]:
         asked.extend(ids)
-        load(warehouse, [{"id": "back"}], began=began)  # by another run, while Klaviyo is asked
+        load(warehouse, [{"id": "back"}], at=began + DAY)  # by another run, while Klaviyo is asked
         return {"alive"}
 
     with temporary_spool() as keys:
         keys.write_all(typed_batches([event_columns([{"id": "seen"}])], EVENT))
-        sweep = Sweep(EVENT, keys, began, "datetime", began, still_there, children=((child, "note"),))
-        result = warehouse.sweep(sweep, began=began + DAY, guard=1.0)
+        sweep = Sweep(EVENT, keys, number, "datetime", began, still_there, children=((child, "note"),))
+        result = warehouse.sweep(sweep, guard=1.0)
     assert sorted(asked) == ["alive", "back", "gone", "undated"]
     assert (result.deleted, flagged(warehouse)) == (2, {"flagged", "gone", "undated"})
     assert flagged(warehouse, "klaviyo.child") == {"of gone", "of undated"}
@@ -130,23 +132,22 @@ def test_a_sweep_flags_what_was_there_when_it_began_and_nothing_else(tmp_path: P
 
 def test_of_two_runs_at_once_none_flags_what_the_other_saw_nor_writes_over_what_is_newer(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
-    minute = dt.timedelta(minutes=1)
-    days = [SyncState("event", synced_from=NOON - DAY, synced_through=NOON)]
-    load(warehouse, [{"id": "gone"}, {"id": "changed", "note": "old"}], began=NOON - DAY)
+    load(warehouse, [{"id": "gone"}, {"id": "changed", "note": "old"}])
 
-    long = NOON  # begins first, reads last, and loads before the other: it alone saw what came in between
-    load(warehouse, [{"id": "changed"}, {"id": "appeared"}], began=long, at=NOON + 9 * minute, states=days)
-    short = load(warehouse, [{"id": "changed"}], began=NOON + minute, at=NOON + 10 * minute, scope=WHOLE_TABLE)
-    assert (short.deleted, flagged(warehouse)) == (1, {"gone"})
+    long, short = begin(warehouse), begin(warehouse)
+    # The long read begins first and ends last, but loads before the other: it alone saw what came in between.
+    load(warehouse, [{"id": "changed"}, {"id": "appeared"}], began=long)
+    result = load(warehouse, [{"id": "changed"}], began=short, scope=WHOLE_TABLE)
+    assert (result.deleted, flagged(warehouse)) == (1, {"gone"})
 
-    load(warehouse, [{"id": "changed", "note": "new"}], began=NOON + 30 * minute, at=NOON + 31 * minute, states=days)
+    first, second, third, last = (begin(warehouse) for _ in range(4))
+    load(warehouse, [{"id": "changed", "note": "new"}], began=third)
     older = [{"id": "changed", "note": "old"}, {"id": "gone"}, {"id": "late"}]
-    result = load(warehouse, older, began=NOON + 20 * minute, at=NOON + 40 * minute, states=days)
+    result = load(warehouse, older, began=first)
     assert (result.older, notes(warehouse)["changed"], flagged(warehouse)) == (1, "new", set())
-    result = load(warehouse, older[:1], began=NOON + 25 * minute, at=NOON + 45 * minute, states=days)
+    result = load(warehouse, older[:1], began=second)
     assert (result.older, notes(warehouse)["changed"]) == (1, "new")
-    newest = [{"id": "changed", "note": "newest"}]
-    load(warehouse, newest, began=NOON + 39 * minute, at=NOON + 50 * minute, states=days)
+    load(warehouse, [{"id": "changed", "note": "newest"}], began=last)
     assert notes(warehouse) == {"changed": "newest", "gone": None, "late": None, "appeared": None}
 
 
@@ -155,7 +156,7 @@ def test_a_lookup_fills_what_is_missing_and_empties_nothing(tmp_path: Path) -> N
     event = replace(EVENT, lookups=(Lookup("note", "property_metric", "metric", "id", "note"),))
     load(warehouse, [{"id": "1", "metric": "named"}, {"id": "2", "metric": "nameless", "note": "kept"}])
     snapshot(warehouse, [{"id": "named", "note": "name"}, {"id": "nameless"}])
-    assert warehouse.publish(Publication(METRIC, dependents=(event,)), began=NOON, guard=0.5).corrected == 1
+    assert warehouse.publish(Publication(METRIC, dependents=(event,)), guard=0.5).corrected == 1
     assert notes(warehouse) == {"1": "name", "2": "kept"}
 
 
@@ -164,14 +165,14 @@ def test_a_snapshot_of_the_same_time_replaces_and_half_of_one_is_not_published(t
     snapshot(warehouse, [{"id": "a"}])
     snapshot(warehouse, [{"id": "b"}])
     assert [row["id"] for row in rows(warehouse, "klaviyo_staging.metric")] == ["b"]
-    warehouse.publish(Publication(METRIC, infers_deletes=False), began=NOON + DAY, guard=0.5)
+    warehouse.publish(Publication(METRIC, infers_deletes=False), guard=0.5)
     state = warehouse.state("metric")
     assert state is not None and (state.synced_through, state.complete, state.rows) == (NOON, True, 1)
     with temporary_spool() as spool:
         half = SyncState("metric", "snapshot", synced_through=NOON + DAY)
-        warehouse.store_snapshot(METRIC, spool, began=NOON + DAY, state=half)
+        warehouse.store_snapshot(METRIC, spool, state=half)
     with pytest.raises(SnapshotMissing):
-        warehouse.publish(Publication(METRIC), began=NOON + DAY, guard=1.0)
+        warehouse.publish(Publication(METRIC), guard=1.0)
     assert not flagged(warehouse, "klaviyo.metric")
 
 
@@ -209,7 +210,7 @@ def test_every_row_is_spooled_once_however_it_is_added(monkeypatch: pytest.Monke
         writer.close()
         assert ([file.rows for file in spool.files], spool.rows) == ([3, 3, 3, 1], 10)
         assert writer.lost == {"datetime": 10}
-        warehouse.load(EVENT, spool, began=NOON)
+        warehouse.load(EVENT, spool)
     assert [(row["id"], row["property_x"]) for row in rows(warehouse)] == [(str(n), n) for n in range(10)]
 
 

@@ -70,7 +70,7 @@ def test_a_large_table_is_looked_at_as_a_whole_once_a_week(
 def test_orphans_are_rows_whose_parent_nobody_knows(warehouse: DuckDBWarehouse) -> None:
     snapshot(warehouse, [{"id": "m1", "note": "known"}])
     assert look(warehouse, DAY, PARENT).orphans == {}, "nothing to compare with yet"
-    warehouse.publish(Publication(METRIC), began=NOON, guard=0.5)
+    warehouse.publish(Publication(METRIC), guard=0.5)
     assert look(warehouse, 2 * DAY, PARENT).orphans == {"note": 5}
     change(warehouse, "UPDATE event SET _fivetran_deleted = true, _fivetran_synced = '2100-01-01' WHERE note = 'm0'")
     seen = look(warehouse, 3 * DAY, PARENT)

@@ -21,7 +21,7 @@ from klaviyo_assets.warehouse.errors import SnapshotMissing, SuspiciousSnapshot,
 from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope, SyncState
 from klaviyo_assets.warehouse.schema import Column, ForeignKey, Lookup, TableSpec, Type
 from klaviyo_assets.warehouse.spool import _PREFIX, remove_abandoned_spools, temporary_spool
-from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, event_columns, load, rows, warehouse_at
+from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, begin, event_columns, load, rows, warehouse_at
 
 DAY = dt.timedelta(days=1)
 
@@ -29,7 +29,7 @@ DAY = dt.timedelta(days=1)
 def test_a_load_inserts_and_updates_by_key(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     load(warehouse, [{"id": "1", "note": "a", "x": 1}, {"id": "2", "note": "b", "x": 2}])
-    result = load(warehouse, [{"id": "2", "note": "B"}, {"id": "3", "note": "c"}], began=NOON + DAY)
+    result = load(warehouse, [{"id": "2", "note": "B"}, {"id": "3", "note": "c"}], at=NOON + DAY)
     assert (result.inserted, result.updated, result.row_count) == (1, 1, 3)
     first, second, third = rows(warehouse)
     assert (first["note"], first["property_x"], first["_fivetran_synced"].day) == ("a", 1, 1)
@@ -214,7 +214,7 @@ def test_what_a_complete_read_of_a_scope_does_not_return_is_flagged(tmp_path: Pa
     warehouse = warehouse_at(tmp_path)
     load(warehouse, [{"id": str(n), "datetime": f"2026-05-0{n}T00:00:00Z"} for n in range(1, 6)])
     scope = Scope("datetime", dt.datetime(2026, 5, 2, tzinfo=dt.UTC), dt.datetime(2026, 5, 4, tzinfo=dt.UTC))
-    result = load(warehouse, [{"id": "2", "datetime": "2026-05-02T00:00:00Z"}], scope=scope, began=NOON + DAY)
+    result = load(warehouse, [{"id": "2", "datetime": "2026-05-02T00:00:00Z"}], scope=scope, at=NOON + DAY)
     assert result.deleted == 1
     flagged = {row["id"]: row["_fivetran_synced"].day for row in rows(warehouse) if row["_fivetran_deleted"]}
     assert flagged == {"3": 2}
@@ -252,11 +252,14 @@ METRIC = TableSpec(
 )
 
 
-def snapshot(warehouse: Any, rows_: list[dict[str, Any]], synced_at: dt.datetime = NOON) -> Any:
+def snapshot(
+    warehouse: Any, rows_: list[dict[str, Any]], synced_at: dt.datetime = NOON, began: int | None = None
+) -> Any:
+    warehouse.set_clock(synced_at)
     with temporary_spool() as spool:
         spool.write_all(typed_batches([event_columns(rows_)], METRIC))
         state = SyncState("metric", "snapshot", synced_through=synced_at, complete=True)
-        return warehouse.store_snapshot(METRIC, spool, began=synced_at, state=state).shrinkage
+        return warehouse.store_snapshot(METRIC, spool, began=began, state=state).shrinkage
 
 
 def test_publishing_a_snapshot_upserts_flags_and_corrects_lookups(tmp_path: Path) -> None:
@@ -264,14 +267,14 @@ def test_publishing_a_snapshot_upserts_flags_and_corrects_lookups(tmp_path: Path
     event = replace(EVENT, lookups=(Lookup("note", "property_metric", "metric", "id", "note"),))
     publication = Publication(METRIC, dependents=(event,))
     with pytest.raises(SnapshotMissing, match="klaviyo_staging/metric"):
-        warehouse.publish(publication, began=NOON, guard=0.5)
+        warehouse.publish(publication, guard=0.5)
     load(warehouse, [{"id": "e1", "note": "Old name", "metric": "m1"}, {"id": "e2", "note": "Other", "metric": "m2"}])
     assert snapshot(warehouse, [{"id": "m1", "note": "Old name"}, {"id": "m2", "note": "Other"}]) == (0, 0, 2)
     assert rows(warehouse, "klaviyo_staging.metric")
-    assert warehouse.publish(publication, began=NOON, guard=0.5).corrected == 0
+    assert warehouse.publish(publication, guard=0.5).corrected == 0
 
     assert snapshot(warehouse, [{"id": "m1", "note": "New name"}], NOON + DAY) == (2, 1, 1)
-    result = warehouse.publish(publication, began=NOON + DAY, guard=0.5)
+    result = warehouse.publish(publication, guard=0.5)
     assert (result.updated, result.deleted, result.corrected) == (1, 1, 1)
     assert [(row["note"], row["_fivetran_deleted"]) for row in rows(warehouse, "klaviyo.metric")] == [
         ("New name", False),
@@ -281,23 +284,24 @@ def test_publishing_a_snapshot_upserts_flags_and_corrects_lookups(tmp_path: Path
 
     snapshot(warehouse, [], NOON + 2 * DAY)
     with pytest.raises(SuspiciousSnapshot):
-        warehouse.publish(publication, began=NOON + 2 * DAY, guard=0.5)
+        warehouse.publish(publication, guard=0.5)
     accepted = replace(publication, accept_shrink=True)
-    assert warehouse.publish(accepted, began=NOON + 2 * DAY, guard=0.5).deleted == 1
+    assert warehouse.publish(accepted, guard=0.5).deleted == 1
 
 
 def test_an_older_read_neither_replaces_a_snapshot_nor_flags_what_a_later_run_wrote(tmp_path: Path) -> None:
     """Two runs overlap: the one that began first must not delete what came into being in between."""
     warehouse = warehouse_at(tmp_path)
-    snapshot(warehouse, [{"id": "m1"}, {"id": "m2"}], NOON + DAY)
-    snapshot(warehouse, [{"id": "m1"}], NOON)
+    first, second = begin(warehouse), begin(warehouse)
+    snapshot(warehouse, [{"id": "m1"}, {"id": "m2"}], began=second)
+    snapshot(warehouse, [{"id": "m1"}], began=first)
     assert len(rows(warehouse, "klaviyo_staging.metric")) == 2
-    warehouse.publish(Publication(METRIC), began=NOON, guard=1.0)
+    warehouse.publish(Publication(METRIC), guard=1.0)
     assert not any(row["_fivetran_deleted"] for row in rows(warehouse, "klaviyo.metric"))
 
-    load(warehouse, [{"id": "1"}, {"id": "2"}], began=NOON + DAY)
-    assert load(warehouse, [{"id": "1"}], scope=WHOLE_TABLE, began=NOON).deleted == 0
-    assert load(warehouse, [{"id": "1"}], scope=WHOLE_TABLE, began=NOON + 2 * DAY).deleted == 1
+    load(warehouse, [{"id": "1"}, {"id": "2"}], began=second)
+    assert load(warehouse, [{"id": "1"}], scope=WHOLE_TABLE, began=first).deleted == 0
+    assert load(warehouse, [{"id": "1"}], scope=WHOLE_TABLE, began=begin(warehouse)).deleted == 1
 
 
 # State
