@@ -1,0 +1,257 @@
+"""What is newer is decided by the warehouse's numbers: neither wrong clocks nor runs that overlap undo anything."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from klaviyo_assets import clock
+from klaviyo_assets.sandbox.account import Account
+from klaviyo_assets.sandbox.generate import generate_account
+from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.extract import SyncState
+from klaviyo_assets_tests.conftest import Project, failures, only
+from klaviyo_assets_tests.expected import stored
+
+DAYS = 4
+DAY = dt.timedelta(days=1)
+NOON = dt.datetime(2026, 5, 20, 12, tzinfo=dt.UTC)
+TABLES = ("event", "person", "list", "list_person", "metric")
+SETTINGS: dict[str, Any] = {
+    "tables": only("list", "list_person", "metric", "campaign_message"),
+    "memberships": "incremental",
+    "history_start": (NOON - DAYS * DAY).date(),
+}
+
+
+def an_account(seed: int = 4) -> Account:
+    account = generate_account(events=60, profiles=20, days=DAYS, seed=seed, now=NOON)
+    account.clock.freeze()
+    return account
+
+
+@pytest.fixture
+def klaviyo(project: Callable[..., Project]) -> Project:
+    return project(an_account(), **SETTINGS)
+
+
+def change(account: Account, number: int) -> None:
+    """Something new, something changed and something deleted of each kind."""
+    account.add_event(account.all("metric")[0].id, account.clock.now(), properties={"n": number}, id=f"New{number}")
+    account.rename("metric", account.all("metric")[1].id, f"Renamed {number}")
+    profile = account.all("profile")[number].id
+    account.update("profile", profile, updated=account.clock.now().isoformat(), title=f"Title {number}")
+    account.delete("list", account.all("list")[-1].id)
+
+
+def live(klaviyo: Project, table: str) -> set[str]:
+    return {row["id"] for row in stored(klaviyo.warehouse, table) if not row["_fivetran_deleted"]}
+
+
+def known(klaviyo: Project) -> dict[tuple[str, str], SyncState]:
+    """How far the tables are; not when the check last looked at them."""
+    return {key: state for key, state in klaviyo.warehouse.states().items() if "inspected" not in key[1]}
+
+
+# Clocks
+
+
+@pytest.mark.parametrize("wrong", [dt.timedelta(minutes=50), -dt.timedelta(minutes=50)])
+def test_a_machine_whose_clock_is_wrong_for_one_run(
+    klaviyo: Project, wrong: dt.timedelta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = klaviyo.account
+    with monkeypatch.context() as patch:
+        patch.setattr(clock, "machine_time", lambda: account.clock.now() + wrong)
+        klaviyo.sync(first=-DAYS)
+        klaviyo.refresh()
+    for number in (1, 2):
+        account.clock.advance(dt.timedelta(minutes=5))
+        change(account, number)
+        klaviyo.sync()
+        klaviyo.refresh()
+        assert klaviyo.differences(*TABLES) == []
+
+
+@pytest.mark.parametrize("who", ["machine", "Klaviyo"])
+@pytest.mark.parametrize("wrong", [2 * DAY, 20 * DAY, -DAY, dt.timedelta(hours=3)])
+def test_a_run_whose_clocks_are_apart_fails_and_changes_nothing(
+    klaviyo: Project, who: str, wrong: dt.timedelta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = klaviyo.account
+    klaviyo.sync(first=-DAYS)
+    before = known(klaviyo)
+    right = account.clock.now()
+    with monkeypatch.context() as patch:
+        patch.setattr(clock, "machine_time", lambda: right + (wrong if who == "machine" else 0 * DAY))
+        account.clock.set(right + (wrong if who == "Klaviyo" else 0 * DAY))
+        result = klaviyo.run("klaviyo_sync", 0)
+        assert not result.success and "The clocks are apart" in str(failures(result))
+    assert known(klaviyo) == before
+    account.clock.set(right + dt.timedelta(hours=1))
+    change(account, 1)
+    klaviyo.sync()
+    klaviyo.refresh()
+    assert klaviyo.differences(*TABLES) == []
+
+
+@pytest.mark.parametrize("stored_ahead", [0 * DAY, 3 * DAY])
+def test_states_and_rows_from_the_future_heal(klaviyo: Project, stored_ahead: dt.timedelta) -> None:
+    """What a run left that believed a gateway's date, three days ahead; its own clock right, or ahead as well."""
+    account = klaviyo.account
+    klaviyo.sync(first=-DAYS)
+    klaviyo.refresh()
+    states = (
+        "UPDATE klaviyo._sync_state SET synced_through = synced_through + INTERVAL 3 DAY, synced_at = synced_at + ?"
+    )
+    klaviyo.warehouse.query(states, [stored_ahead])
+    for table in TABLES:
+        klaviyo.warehouse.query(f"UPDATE klaviyo.{table} SET _fivetran_synced = _fivetran_synced + INTERVAL 3 DAY")
+    for number, hours in enumerate((1, 100)):
+        account.clock.advance(dt.timedelta(hours=hours))
+        change(account, number)
+        klaviyo.sync()
+        assert klaviyo.differences("event", "person", "metric", "list") == []
+    for (table, scope), state in klaviyo.warehouse.states().items():
+        assert state.synced_through and state.synced_through <= account.clock.now(), (table, scope)
+
+
+def test_a_state_of_a_past_future_heals_too(klaviyo: Project) -> None:
+    """The date of the gateway has come meanwhile; what was between is still to be read."""
+    account = klaviyo.account
+    klaviyo.sync(first=-DAYS)
+    klaviyo.warehouse.query(
+        "UPDATE klaviyo._sync_state SET synced_through = synced_through + INTERVAL 3 DAY WHERE scope <> 'snapshot'"
+    )
+    account.clock.advance(DAY)
+    change(account, 1)
+    account.clock.advance(4 * DAY)
+    klaviyo.sync()
+    assert klaviyo.differences("event", "person") == []
+
+
+def test_the_day_of_a_sync_is_that_of_klaviyo(klaviyo: Project) -> None:
+    """The schedule of a machine a day behind asks for yesterday, that of one ahead for days to come."""
+    account = klaviyo.account
+    klaviyo.sync(first=-DAYS)
+    for number, (first, last) in enumerate([(-1, -1), (-3, -2)]):
+        account.clock.advance(dt.timedelta(hours=2))
+        change(account, number)
+        result = klaviyo.run("klaviyo_sync", first, last)
+        assert result.success, failures(result)
+        assert klaviyo.differences("event", "person") == []
+
+
+# Runs that overlap
+
+
+def stall(klaviyo: Project, monkeypatch: pytest.MonkeyPatch, table: str, meanwhile: Callable[[], object]) -> None:
+    """Let the first load of a table wait until something else has happened."""
+    load, waited = DuckDBWarehouse.load, []
+
+    def stalled(self: DuckDBWarehouse, spec: Any, spool: Any, **options: Any) -> Any:
+        if spec.name == table and not waited:
+            waited.append(table)
+            meanwhile()
+        return load(self, spec, spool, **options)
+
+    monkeypatch.setattr(DuckDBWarehouse, "load", stalled)
+
+
+def test_an_event_that_a_later_run_flagged_stays_flagged(klaviyo: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    account = klaviyo.account
+    klaviyo.sync(first=-DAYS)
+    doomed = next(event for event in account.events if event.occurred_at < (NOON - DAY).timestamp())
+
+    def delete_and_flag() -> None:
+        account.remove_event(doomed.id)
+        assert klaviyo.run("klaviyo_backfill", -DAYS, -1).success
+        assert doomed.id not in live(klaviyo, "event")
+
+    stall(klaviyo, monkeypatch, "event", delete_and_flag)
+    assert klaviyo.run("klaviyo_backfill", -DAYS, -1).success
+    assert doomed.id not in live(klaviyo, "event")
+    assert klaviyo.differences("event") == []
+
+
+def test_a_profile_and_a_member_that_a_later_run_flagged_stay_flagged(
+    klaviyo: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = klaviyo.account
+    klaviyo.sync(first=-DAYS)
+    klaviyo.refresh()
+    group = next(group.id for group in account.all("list") if account.memberships[group.id])
+    doomed = next(iter(account.memberships[group]))
+
+    def delete_and_flag() -> None:
+        account.delete("profile", doomed)
+        assert klaviyo.run("klaviyo_full_refresh").success
+        assert doomed not in live(klaviyo, "person")
+
+    with monkeypatch.context() as patch:
+        stall(klaviyo, patch, "person", delete_and_flag)
+        assert klaviyo.run("klaviyo_backfill", -DAYS, 0).success
+    assert doomed not in live(klaviyo, "person")
+
+    leaver = next(iter(account.memberships[group]))
+    with monkeypatch.context() as patch:
+
+        def leave_and_flag() -> None:
+            account.leave(group, leaver)
+            assert klaviyo.run("klaviyo_full_refresh").success
+
+        stall(klaviyo, patch, "list_person", leave_and_flag)
+        assert klaviyo.run("klaviyo_full_refresh").success
+    assert klaviyo.differences("person", "list_person") == []
+
+
+# The account and its tables
+
+
+def test_another_accounts_key_is_refused_with_both_names(project: Callable[..., Project], klaviyo: Project) -> None:
+    klaviyo.sync(first=-DAYS)
+    other = project(an_account(seed=9), **SETTINGS)
+    ours, theirs = (each.account.all("account")[0] for each in (klaviyo, other))
+    assert ours.id != theirs.id
+    before = {table: stored(klaviyo.warehouse, table) for table in ("event", "person", "metric")}
+    result = other.run("klaviyo_sync", -DAYS)
+    assert not result.success
+    for account in (ours, theirs):
+        name = account.attributes["contact_information"]["organization_name"]
+        assert f"{name} ({account.id})" in str(failures(result))
+    assert {table: stored(klaviyo.warehouse, table) for table in before} == before
+    klaviyo.sync()
+
+
+def test_a_warehouse_from_before_it_knew_its_account(project: Callable[..., Project]) -> None:
+    tables = {"tables": only("account_history")}
+    klaviyo = project(an_account(), **tables)
+    klaviyo.sync(first=-DAYS)
+    klaviyo.warehouse.query("DROP TABLE klaviyo._account")
+    result = project(an_account(seed=9), **tables).run("klaviyo_sync", -DAYS)
+    assert not result.success and klaviyo.account.all("account")[0].id in str(failures(result))
+
+
+@pytest.mark.parametrize(
+    "void",
+    ["DROP TABLE klaviyo.{}", "DELETE FROM klaviyo.{}", "ALTER TABLE klaviyo.{} RENAME TO kept_aside"],
+)
+@pytest.mark.parametrize("table", ["event", "person", "metric", "list_person"])
+def test_a_table_that_is_gone_or_emptied_is_imported_anew(klaviyo: Project, table: str, void: str) -> None:
+    klaviyo.sync(first=-DAYS)
+    klaviyo.refresh()
+    klaviyo.warehouse.query(void.format(table))
+    klaviyo.sync()
+    assert klaviyo.differences(table) == []
+
+
+def test_history_is_asked_for_again_after_its_table_was_dropped(project: Callable[..., Project]) -> None:
+    klaviyo = project(an_account(), **SETTINGS, first_sync_days=1)
+    klaviyo.sync(first=-DAYS)
+    klaviyo.warehouse.query("DROP TABLE klaviyo.event")
+    klaviyo.sync()
+    state = klaviyo.warehouse.state("event")
+    assert state and state.synced_from and state.synced_from >= NOON - 2 * DAY, "the rest is the sensor's to ask for"
