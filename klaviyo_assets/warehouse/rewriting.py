@@ -93,12 +93,7 @@ def _is_old(transaction: Transaction, spec: TableSpec, name: str) -> bool:
 
 
 def _has_index(transaction: Transaction, spec: TableSpec) -> bool:
-    found = transaction.sql(
-        "SELECT 1 FROM duckdb_indexes() "
-        "WHERE database_name = current_database() AND schema_name = ? AND table_name = ?",
-        [transaction.schema, spec.name],
-    )
-    return bool(found)
+    return bool(transaction.catalog_rows("duckdb_indexes", "1", spec.name))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import string
 from collections.abc import Iterable, Mapping
 
 from klaviyo_assets.warehouse.batches import EXACT_IN_DOUBLE
@@ -28,6 +29,24 @@ _TYPES_OF_NAMES: dict[str, Type] = {name: kind for kind, name in TYPE_NAMES.item
     "TIMESTAMP_MS": Type.TIMESTAMP,
     "TIMESTAMP_NS": Type.TIMESTAMP,
 }
+
+
+_UPPER, _LOWER = string.ascii_uppercase, string.ascii_lowercase
+_FOLDED = str.maketrans(_UPPER, _LOWER)
+
+
+def fold(name: str) -> str:
+    """Return a name as DuckDB compares it with others: `Event` is `EVENT`, but `Ä` is not `ä`."""
+    return name.translate(_FOLDED)
+
+
+def is_named(column: str) -> str:
+    """Return the condition that a column of the catalog is the name that its parameter gives, folded."""
+    return f"translate({column}, '{_UPPER}', '{_LOWER}') = ?"
+
+
+IN_UTC = "SET TimeZone = 'UTC'"
+"""First statement of every session: without it, the time zone of the machine decides what a zoned column compares to."""
 
 
 def quote(*names: str) -> str:

@@ -16,7 +16,7 @@ import duckdb
 
 from klaviyo_assets.warehouse.extract import SyncState
 from klaviyo_assets.warehouse.schema import SYSTEM_COLUMNS, TableSpec, Type
-from klaviyo_assets.warehouse.sql import TYPE_NAMES, columns, convert, literal, quote, type_of
+from klaviyo_assets.warehouse.sql import TYPE_NAMES, columns, convert, fold, is_named, literal, quote, type_of
 
 STATE_TABLE = "_sync_state"
 _STATE_COLUMNS = {
@@ -85,16 +85,22 @@ class Transaction:
         self.sql(f"CREATE SCHEMA IF NOT EXISTS {quote(self.catalog, self.schema)}")
 
     def column_types(self, table: str) -> dict[str, Type]:
-        """Column -> type of an existing table, in order; empty if there is no such table."""
+        """Column, folded -> type of an existing table, in order; empty if there is no such table."""
         if table not in self._types:
-            there = "SELECT 1 FROM duckdb_tables() WHERE database_name = current_database() "
-            if table not in self._created and not self.sql(
-                f"{there} AND schema_name = ? AND table_name = ?", [self.schema, table]
-            ):
+            if table not in self._created and not self.catalog_rows("duckdb_tables", "1", table):
                 return {}
             described = self.sql(f"DESCRIBE {self.table(table)}")
-            self._types[table] = {name.lower(): type_of(data_type) for name, data_type, *_ in described}
+            self._types[table] = {fold(name): type_of(data_type) for name, data_type, *_ in described}
         return dict(self._types[table])
+
+    def catalog_rows(self, function: str, chosen: str, table: str | None = None) -> list[tuple[Any, ...]]:
+        """Return the rows that a function of DuckDB's catalog has for a table of this schema, or for all of them.
+
+        function, chosen: `duckdb_tables` or its like, and SQL of what to select. Names are compared as DuckDB does.
+        """
+        names = {"database_name": self.catalog, "schema_name": self.schema, **({"table_name": table} if table else {})}
+        where = " AND ".join(map(is_named, names))
+        return self.sql(f"SELECT {chosen} FROM {function}() WHERE {where}", [fold(name) for name in names.values()])
 
     def create(self, name: str, types: dict[str, Type]) -> None:
         """Create a table if it is not there."""
@@ -188,4 +194,4 @@ def naive(moment: dt.datetime | None) -> dt.datetime | None:
 
 def aware(moment: dt.datetime | None) -> dt.datetime | None:
     """Return a moment of the warehouse, which are all in UTC, with that zone."""
-    return moment.replace(tzinfo=dt.UTC) if moment else None
+    return moment.replace(tzinfo=dt.UTC) if moment and moment.tzinfo is None else moment
