@@ -19,16 +19,19 @@ TYPE_NAMES: dict[Type, str] = {
     Type.JSON: "JSON",
 }
 
-_TYPES_OF_NAMES: dict[str, Type] = {name: kind for kind, name in TYPE_NAMES.items()} | {
-    "TINYINT": Type.BIGINT,
-    "SMALLINT": Type.BIGINT,
-    "INTEGER": Type.BIGINT,
-    "FLOAT": Type.DOUBLE,
-    "TIMESTAMP WITH TIME ZONE": Type.TIMESTAMP,
-    "TIMESTAMP_S": Type.TIMESTAMP,
-    "TIMESTAMP_MS": Type.TIMESTAMP,
-    "TIMESTAMP_NS": Type.TIMESTAMP,
-}
+TEXT = TYPE_NAMES[Type.TEXT]
+ZONED = "TIMESTAMP WITH TIME ZONE"
+NANOSECONDS = "TIMESTAMP_NS"
+
+_SIGNED = ("TINYINT", "SMALLINT", "INTEGER", "HUGEINT", "BIGNUM")
+_UNSIGNED = ("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT")
+_NEAREST: dict[str, Type] = (
+    {name: kind for kind, name in TYPE_NAMES.items()}
+    | dict.fromkeys([*_SIGNED, *_UNSIGNED], Type.BIGINT)
+    | dict.fromkeys(["DECIMAL", "FLOAT"], Type.DOUBLE)
+    | dict.fromkeys([ZONED, "TIMESTAMP_S", "TIMESTAMP_MS", NANOSECONDS], Type.TIMESTAMP)
+    | dict.fromkeys(["STRUCT", "MAP", "UNION", "VARIANT"], Type.JSON)
+)
 
 
 _UPPER, _LOWER = string.ascii_uppercase, string.ascii_lowercase
@@ -46,7 +49,7 @@ def is_named(column: str) -> str:
 
 
 IN_UTC = "SET TimeZone = 'UTC'"
-"""First statement of every session: without it, the time zone of the machine decides what a zoned column compares to."""
+"""First statement of every session: else the machine's time zone decides what a zoned column compares to."""
 
 
 def quote(*names: str) -> str:
@@ -69,27 +72,44 @@ def same_key(left: str, right: str, key: Iterable[str]) -> str:
     return " AND ".join(f"{quote(left, name)} = {quote(right, name)}" for name in key)
 
 
-def type_of(name: str) -> Type:
-    """Return the type of a column that exists in the database; what this project never makes counts as text."""
-    return Type.DOUBLE if name.startswith("DECIMAL") else _TYPES_OF_NAMES.get(name, Type.TEXT)
+def type_of(native: str) -> Type:
+    """Return the type of ours that comes nearest to one of DuckDB's: text, if none is near.
+
+    native: as DESCRIBE calls it: `DECIMAL(5,2)`, `STRUCT(a INTEGER)[]`.
+    """
+    return Type.JSON if native.endswith("]") else _NEAREST.get(native.partition("(")[0], Type.TEXT)
 
 
-def convert(expression: str, source: Type, target: Type) -> str:
-    """Return `expression` converted to a wider type, without loss.
+def is_ours(native: str) -> bool:
+    """Return whether this project makes columns of a type of DuckDB's."""
+    return native in TYPE_NAMES.values()
+
+
+def convert(expression: str, source: str, target: str) -> str:
+    """Return `expression` converted from one of DuckDB's types to another that holds its values: see `survives`.
 
     A double that is a whole number becomes text without its `.0`: it may have come as an integer.
     """
     if source == target:
         return expression
-    if target is not Type.TEXT:
-        return f"CAST({expression} AS {TYPE_NAMES[target]})"
+    kind = type_of(source)
+    if kind is Type.JSON and source != TYPE_NAMES[Type.JSON]:
+        return f"to_json({expression})" if target != TEXT else f"CAST(to_json({expression}) AS VARCHAR)"
+    if kind is Type.JSON and target != TEXT:
+        return f"CAST(CAST({expression} AS JSON) AS {target})"
+    if target != TEXT:
+        return f"CAST({expression} AS {target})"
     text = f"CAST({expression} AS VARCHAR)"
-    if source is Type.DOUBLE:
+    if source in (TYPE_NAMES[Type.DOUBLE], "FLOAT"):
         return (
             f"CASE WHEN {expression} = trunc({expression}) AND abs({expression}) <= {EXACT_IN_DOUBLE} "
             f"THEN CAST(CAST({expression} AS BIGINT) AS VARCHAR) ELSE {text} END"
         )
-    if source is Type.TIMESTAMP:
+    if source == NANOSECONDS:
+        return f"replace({text}, ' ', 'T') || '+00:00'"
+    if kind is Type.TIMESTAMP:
+        if source != ZONED:
+            expression = f"CAST({expression} AS TIMESTAMP)"
         return (
             f"CASE WHEN date_part('microsecond', {expression}) % 1000000 = 0 "
             f"THEN strftime({expression}, '%Y-%m-%dT%H:%M:%S+00:00') "
@@ -112,4 +132,4 @@ def json_object(types: Mapping[str, Type]) -> str:
 
 
 def _jsonable(name: str, kind: Type) -> str:
-    return convert(quote(name), kind, Type.TEXT) if kind is Type.TIMESTAMP else quote(name)
+    return convert(quote(name), TYPE_NAMES[kind], TEXT) if kind is Type.TIMESTAMP else quote(name)
