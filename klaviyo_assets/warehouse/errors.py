@@ -83,7 +83,7 @@ class ConstraintViolated(WarehouseError):
 def violation(error: Exception) -> str | None:
     """Return which constraint an error of DuckDB's speaks of, without the values of rows; None if of none."""
     found = _VIOLATION.search(str(error))
-    return f"{_KEY.sub('', found.group(1)).strip().rstrip('.')}." if found else None
+    return _KEY.sub("", found.group(1)).replace('"', "").strip().rstrip(".") + "." if found else None
 
 
 class DiskFull(WarehouseError):

@@ -6,15 +6,12 @@ it comes back the same, and only by a type of its own kind: a column of numbers 
 
 from __future__ import annotations
 
-import re
-
 from klaviyo_assets.warehouse.batches import EXACT_IN_DOUBLE
 from klaviyo_assets.warehouse.schema import Type
-from klaviyo_assets.warehouse.sql import NANOSECONDS, TEXT, TYPE_NAMES, ZONED, type_of
+from klaviyo_assets.warehouse.sql import NANOSECONDS, TEXT, TYPE_NAMES, ZONED, has_array, type_of
 
 ALWAYS, NEVER = "true", "false"
 
-_ARRAY = re.compile(r"\[\d+\]")
 _NUMBERS = {Type.BIGINT, Type.DOUBLE}
 _RELATED = {(Type.DATE, Type.TIMESTAMP), (Type.BIGINT, Type.BOOLEAN)}
 _OF_NANOSECONDS = "TIMESTAMP '1677-09-22' AND TIMESTAMP '2262-04-11'"
@@ -30,7 +27,7 @@ def survives(expression: str, source: str, target: str) -> str:
     left, right = type_of(source), type_of(target)
     if left is not right and not {left, right} <= _NUMBERS and (left, right) not in _RELATED:
         return NEVER
-    if target == "BLOB" or (left is Type.JSON and _ARRAY.search(target)):
+    if target == "BLOB" or (left is Type.JSON and has_array(target)):
         return NEVER  # bytes are no text; DuckDB fails to cast JSON to arrays of a fixed length
     if (source, target) == (TYPE_NAMES[Type.TIMESTAMP], ZONED):
         return ALWAYS

@@ -18,7 +18,7 @@ from klaviyo_assets.warehouse.rows import ORDER as _ORDER
 from klaviyo_assets.warehouse.rows import Rows, Source, relation_rows, spool_rows
 from klaviyo_assets.warehouse.schema import DELETED, SYNCED, TableSpec, Type
 from klaviyo_assets.warehouse.spool import Spool
-from klaviyo_assets.warehouse.sql import columns, fold, quote, same_key
+from klaviyo_assets.warehouse.sql import columns, fold, has_array, quote, same_key
 from klaviyo_assets.warehouse.transaction import Transaction
 
 _STAGE, _KEPT = "_stage", "_kept"
@@ -88,7 +88,7 @@ def upsert(
     match = same_key(spec.name, _STAGE, spec.primary_key)
     updated = transaction.value(f"DELETE FROM {table} USING {_STAGE} WHERE {match}") if rows else 0
     all_of_them = rows - older == came
-    if others and not _with_default(transaction, spec).isdisjoint(others):  # new rows get theirs
+    if others and not _needing_own_insert(transaction, spec, types).isdisjoint(others):
         parts = [([], f"ANTI JOIN {_KEPT} AS kept"), (others, f"JOIN {_KEPT} AS kept")]
     else:
         parts = [(others, f"LEFT JOIN {_KEPT} AS kept" if others else "")]
@@ -235,6 +235,14 @@ def _keep_other_columns(
             f"ON {same_key('old', _STAGE, spec.primary_key)}"
         )
     return others
+
+
+def _needing_own_insert(transaction: Transaction, spec: TableSpec, types: Mapping[str, str]) -> set[str]:
+    """Return the columns that an insert of new rows must not name.
+
+    Those with a default, which new rows get, and arrays: DuckDB 2.0 can't insert the NULL that an outer join has for one.
+    """
+    return _with_default(transaction, spec) | {name for name, native in types.items() if has_array(native)}
 
 
 def _with_default(transaction: Transaction, spec: TableSpec) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import string
 from collections.abc import Iterable, Mapping
 
@@ -34,6 +35,7 @@ _NEAREST: dict[str, Type] = (
 )
 
 
+_ARRAY = re.compile(r"\[\d+\]")
 _UPPER, _LOWER = string.ascii_uppercase, string.ascii_lowercase
 _FOLDED = str.maketrans(_UPPER, _LOWER)
 
@@ -83,6 +85,11 @@ def type_of(native: str) -> Type:
 def is_ours(native: str) -> bool:
     """Return whether this project makes columns of a type of DuckDB's."""
     return native in TYPE_NAMES.values()
+
+
+def has_array(native: str) -> bool:
+    """Return whether a type of DuckDB's is, or is made of, an array of a fixed length: `INTEGER[3]`."""
+    return bool(_ARRAY.search(native))
 
 
 def convert(expression: str, source: str, target: str) -> str:

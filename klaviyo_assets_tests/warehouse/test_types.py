@@ -7,25 +7,23 @@ import json
 import os
 import subprocess
 import sys
-from decimal import Decimal
-from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.batches import typed_batch
-from klaviyo_assets.warehouse.errors import ColumnFixed, ConstraintViolated, WarehouseError
-from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope, SyncState
-from klaviyo_assets.warehouse.spool import temporary_spool
+from klaviyo_assets.warehouse.columns import Columns
+from klaviyo_assets.warehouse.errors import ConstraintViolated, WarehouseError
+from klaviyo_assets.warehouse.extract import Publication, Scope, SyncState
 from klaviyo_assets.warehouse.schema import Column, Type
+from klaviyo_assets.warehouse.spool import temporary_spool
 from klaviyo_assets.warehouse.sql import ZONED, is_ours, quote
-from klaviyo_assets_tests.conftest import Project
-from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, load, rows, warehouse_at
-from klaviyo_assets_tests.warehouse.test_loading import METRIC, came_back, column_types, snapshot
+from klaviyo_assets_tests.warehouse.helpers import NOON, load, rows, warehouse_at
+from klaviyo_assets_tests.warehouse.test_loading import METRIC, came_back, column_types
 
 SAMPLES: dict[str, list[str]] = {
     "TINYINT": ["-128", "127"],
@@ -187,7 +185,9 @@ def test_a_snapshot_is_published_into_columns_of_other_types(tmp_path: Path) -> 
     warehouse = warehouse_at(tmp_path)
     spec = replace(METRIC, columns=(*METRIC.columns, Column("count", Type.BIGINT)))
     warehouse.query("CREATE SCHEMA klaviyo")
-    warehouse.query("CREATE TABLE klaviyo.metric (id VARCHAR, note ENUM('a', 'b'), count UTINYINT)")
+    warehouse.query(
+        "CREATE TABLE klaviyo.metric (id VARCHAR, note ENUM('a', 'b'), count UTINYINT, _fivetran_synced TIMESTAMP, _fivetran_deleted BOOLEAN)"
+    )
     for note, count, types in (("a", 255, ["ENUM('a', 'b')", "UTINYINT"]), ("c", 256, ["VARCHAR", "BIGINT"])):
         with temporary_spool() as spool:
             spool.write(typed_batch(Columns(1, {"id": [note], "note": [note], "count": [count]}), spec))
@@ -280,3 +280,75 @@ def unchanged(now: str | None, before: str | None) -> bool:
             return connection.execute("SELECT $1::FLOAT = $2::FLOAT", [now, before]).fetchall() == [(True,)]
         except duckdb.Error:
             return json.loads(now) == json.loads(before.replace("'", '"'))
+
+
+# Zones
+
+
+ZONED_SYNC = """
+import datetime as dt, os, sys, time
+time.tzset()
+assert time.tzname[0] == "EST", time.tzname
+from pathlib import Path
+import pytest
+from klaviyo_assets.sandbox.generate import generate_account
+from klaviyo_assets_tests.conftest import only, projects
+
+with pytest.MonkeyPatch.context() as patch, projects(Path(sys.argv[1]), patch) as project:
+    klaviyo = project(generate_account(events=300, profiles=30, days=5, seed=3), tables=only("metric", "campaign", "campaign_message"))
+    klaviyo.sync(-5)
+    with klaviyo.warehouse.connect() as connection:
+        zoned = connection.execute(
+            "SELECT schema_name, table_name, column_name FROM duckdb_columns() "
+            "WHERE data_type = 'TIMESTAMP' AND schema_name = 'klaviyo'"
+        ).fetchall()
+        for schema, table, column in zoned:
+            connection.execute(f'ALTER TABLE "warehouse"."{schema}"."{table}" ALTER "{column}" SET DATA TYPE TIMESTAMPTZ')
+    live = "SELECT id, epoch_us(datetime), epoch_us(timestamp) FROM klaviyo.event WHERE NOT _fivetran_deleted ORDER BY id"
+    before = klaviyo.warehouse.query(live)
+    states = klaviyo.warehouse.states()
+    assert before and states["event", ""].synced_through.utcoffset() == dt.timedelta(0)
+    for job in ("klaviyo_backfill", "klaviyo_sync"):
+        result = klaviyo.run(job, -4)
+        assert result.success
+    assert klaviyo.warehouse.query(live) == before
+    (moment,) = klaviyo.warehouse.rows("event", ["datetime"])[0]
+    assert moment.tzinfo is None
+    kinds = klaviyo.warehouse.query("SELECT data_type, count(*) FROM duckdb_columns() WHERE schema_name = 'klaviyo' "
+        "AND column_name IN ('datetime', '_fivetran_synced') AND table_name = 'event' GROUP BY ALL")
+    assert kinds == [("TIMESTAMP WITH TIME ZONE", 2)], kinds
+    zones = {row[0] for row in klaviyo.warehouse.query("SELECT DISTINCT max(_fivetran_synced) > now() FROM klaviyo.event")}
+    assert zones == {False}
+print("same", len(before))
+"""
+
+
+def test_a_machine_in_new_york_and_zoned_columns(tmp_path: Path) -> None:
+    """What Fivetran leaves: no live event is flagged, none is shifted, and the columns stay zoned."""
+    done = subprocess.run(
+        [sys.executable, "-c", ZONED_SYNC, str(tmp_path / "warehouse.duckdb")],
+        env={**os.environ, "TZ": "America/New_York"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0 and done.stdout.startswith("same"), done.stderr[-3000:]
+
+
+def test_a_zoned_property_widens_to_the_instant_that_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    warehouse = warehouse_at(tmp_path)
+    load(warehouse, [{"id": "1", "t": "2026-05-01T01:00:00Z", "datetime": "2026-05-01T01:00:00Z"}])
+    for column in ("property_t", "datetime"):
+        warehouse.query(f"ALTER TABLE klaviyo.event ALTER {column} SET DATA TYPE TIMESTAMPTZ")
+    load(warehouse, [{"id": "2", "t": "2026-05-01T02:00:00.5Z", "datetime": "2026-05-02T01:00:00Z"}])
+    assert column_types(warehouse)["property_t"] == column_types(warehouse)["datetime"] == ZONED
+    assert warehouse.earliest("event", "datetime") == dt.datetime(2026, 5, 1, 1, tzinfo=dt.UTC)
+    day = dt.datetime(2026, 5, 1, tzinfo=dt.UTC), dt.datetime(2026, 5, 2, tzinfo=dt.UTC)
+    assert warehouse.daily_counts("event", "id", "datetime", *day) == {("1", dt.date(2026, 5, 1)): 1}
+    assert warehouse.read("event", column="datetime", window=day)["id"].to_pylist() == ["1"]
+    assert (
+        load(warehouse, [{"id": "1", "datetime": "2026-05-01T01:00:00Z"}], scope=Scope("datetime", *day)).deleted == 0
+    )
+    load(warehouse, [{"id": "1", "t": "soon"}])
+    assert [row["property_t"] for row in rows(warehouse)] == ["soon", "2026-05-01T02:00:00.500000+00:00"]
