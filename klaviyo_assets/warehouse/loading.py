@@ -240,7 +240,7 @@ def _keep_other_columns(
 def _needing_own_insert(transaction: Transaction, spec: TableSpec, types: Mapping[str, str]) -> set[str]:
     """Return the columns that an insert of new rows must not name.
 
-    Those with a default, which new rows get, and arrays: DuckDB 2.0 can't insert the NULL that an outer join has for one.
+    Those with a default, which new rows get, and arrays: DuckDB 2.0 fails to insert an outer join's NULL into one.
     """
     return _with_default(transaction, spec) | {name for name, native in types.items() if has_array(native)}
 
