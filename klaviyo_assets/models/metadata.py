@@ -12,7 +12,7 @@ import duckdb
 from klaviyo_assets.models.lineage import Origins, Relation, trace
 from klaviyo_assets.models.project import Model
 from klaviyo_assets.models.run import Result
-from klaviyo_assets.warehouse.sql import quote
+from klaviyo_assets.warehouse.sql import fold, quote
 
 Columns = Mapping[str, str]
 """Column -> type."""
@@ -30,12 +30,14 @@ def describe(
 
     schema: of the models. results: what dbt did, in its order. keys: (schema, table) -> asset, for all that is one.
     """
-    ((database,),) = connection.execute("SELECT current_database()").fetchall()
+    ((name,),) = connection.execute("SELECT current_database()").fetchall()
+    database = fold(name)
+    keys = {(fold(schema), fold(table)): key for (schema, table), key in keys.items()}
     tables = _tables(connection)
     origins = _origins(results, tables, log)
     described: dict[str, dict[str, Any]] = {}
     for model in models:
-        relation = (database, schema, model.name)
+        relation = (database, fold(schema), fold(model.name))
         if relation not in tables:
             continue
         ((rows,),) = connection.execute(f"SELECT count(*) FROM {quote(*relation)}").fetchall()
@@ -58,12 +60,13 @@ def describe(
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> dict[Relation, Columns]:
+    """Return the tables and views that exist, by their folded names."""
     tables: dict[Relation, dict[str, str]] = {}
     for database, schema, table, column, kind in connection.execute(
         "SELECT database_name, schema_name, table_name, column_name, data_type FROM duckdb_columns() "
         "WHERE NOT internal ORDER BY column_index"
     ).fetchall():
-        tables.setdefault((database, schema, table), {})[column] = kind
+        tables.setdefault((fold(database), fold(schema), fold(table)), {})[column] = kind
     return dict(tables)
 
 

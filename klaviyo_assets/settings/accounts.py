@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from klaviyo_assets.settings.model import Settings
+from klaviyo_assets.warehouse.sql import fold
 
 
 def require_distinct(accounts: Sequence[Settings]) -> None:
@@ -19,7 +20,7 @@ def require_distinct(accounts: Sequence[Settings]) -> None:
         path = settings.duckdb_path
         database = path if ":" in path else str(Path(path).resolve())
         for schema in (settings.destination_schema, f"{settings.destination_schema}_staging"):
-            other = schemas.setdefault((database, schema.lower()), settings.name)
+            other = schemas.setdefault((database, fold(schema)), settings.name)
             if other != settings.name:
                 raise ValueError(
                     f"The accounts {other} and {settings.name} would both write to the schema {schema} of {path}: "

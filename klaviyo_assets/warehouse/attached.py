@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from klaviyo_assets.warehouse.sql import literal, quote
+from klaviyo_assets.warehouse.sql import IN_UTC, literal, quote
 
 MOST_IDLE = 4
 """Files whose DuckDB stays although nobody uses it: those of several accounts."""
@@ -46,6 +46,7 @@ class _Instance:
     def cursor(self) -> duckdb.DuckDBPyConnection:
         cursor = self.connection.cursor()
         cursor.execute(f"USE {quote(self.name)}").fetchall()
+        cursor.execute(IN_UTC).fetchall()
         return cursor
 
 

@@ -56,6 +56,8 @@ def widen(left: Type, right: Type) -> Type:
         return left
     if {left, right} == {Type.BIGINT, Type.DOUBLE}:
         return Type.DOUBLE
+    if {left, right} == {Type.DATE, Type.TIMESTAMP}:
+        return Type.TIMESTAMP
     return Type.TEXT
 
 

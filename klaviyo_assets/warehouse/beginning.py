@@ -13,7 +13,7 @@ from klaviyo_assets.warehouse.errors import AnotherAccount
 from klaviyo_assets.warehouse.extract import SNAPSHOT, SyncState
 from klaviyo_assets.warehouse.loads import take_number
 from klaviyo_assets.warehouse.schema import Type
-from klaviyo_assets.warehouse.sql import columns
+from klaviyo_assets.warehouse.sql import columns, fold
 from klaviyo_assets.warehouse.transaction import STATE_TABLE, Transaction, naive
 
 ACCOUNT_TABLE = "_account"
@@ -72,7 +72,7 @@ def begin(transaction: Transaction, staging: Transaction, now: dt.datetime | Non
     mended = []
     there, staged = transaction.tables(), staging.tables()
     for (table, scope), state in transaction.read_states().items():
-        if table not in (staged if scope == SNAPSHOT else there):
+        if fold(table) not in (staged if scope == SNAPSHOT else there):
             reason = "the table is gone"
         elif scope == "" and state.rows and _is_empty(transaction, table):
             reason = "the table was emptied"

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,9 +24,18 @@ from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.beginning import AccountIdentity, Beginning, begin, claim, known_account
 from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.deletes import check_shrink, flag_gone, missing_keys
-from klaviyo_assets.warehouse.errors import DiskFull, SnapshotMissing, WarehouseLocked, WarehouseUnusable, is_full
+from klaviyo_assets.warehouse.errors import (
+    ColumnFixed,
+    ConstraintViolated,
+    DiskFull,
+    SnapshotMissing,
+    WarehouseLocked,
+    WarehouseUnusable,
+    is_full,
+    violation,
+)
 from klaviyo_assets.warehouse.extract import SNAPSHOT, WHOLE_TABLE, Publication, Scope, Sweep, SyncState
-from klaviyo_assets.warehouse.fitting import columns_left_out, fit
+from klaviyo_assets.warehouse.fitting import columns_left_out, fit, fit_relation
 from klaviyo_assets.warehouse.inspection import Inspection, inspect
 from klaviyo_assets.warehouse.live_rows import daily_counts, earliest, measure_shrinkage
 from klaviyo_assets.warehouse.loading import LoadResult, patch, upsert
@@ -33,9 +43,10 @@ from klaviyo_assets.warehouse.loads import NO_READ, ensure_loads, newest_number,
 from klaviyo_assets.warehouse.lookups import correct
 from klaviyo_assets.warehouse.new_file import copy_to_new_file
 from klaviyo_assets.warehouse.rewriting import find_old_values, rewrite
+from klaviyo_assets.warehouse.rows import Source
 from klaviyo_assets.warehouse.schema import DELETED, ForeignKey, TableSpec
 from klaviyo_assets.warehouse.spool import Spool, temporary_spool
-from klaviyo_assets.warehouse.sql import quote
+from klaviyo_assets.warehouse.sql import IN_UTC, TYPE_NAMES, convert, quote, type_of
 from klaviyo_assets.warehouse.transaction import Transaction
 
 INSPECTION_MEMORY = "500MB"
@@ -107,39 +118,52 @@ class DuckDBWarehouse(DuckDBResource):
         guard: float | None = None,
         states: Sequence[SyncState] = (),
     ) -> LoadResult:
-        """Upsert a spool's rows by primary key and store the states, in one transaction."""
-        return self._within(
-            _memory(spool),
-            f"Loading {spec.name}",
-            lambda memory: self._load(spec, spool, began=began, scope=scope, guard=guard, states=states, memory=memory),
-        )
+        """Upsert a spool's rows by primary key and store the states, in one transaction.
+
+        A column of a property that can't be widened stops nothing: what it does not hold goes to the overflow column.
+        """
+        fixed: dict[str, str] = {}
+        while True:
+            load = partial(
+                self._load, spec, spool, began=began, scope=scope, guard=guard, states=states, fixed=list(fixed)
+            )
+            try:
+                result = self._within(_memory(spool), f"Loading {spec.name}", load)
+            except ColumnFixed as error:
+                if not spec.dynamic or error.column in spec.types or error.column in fixed:
+                    raise
+                fixed[error.column] = str(error)
+            else:
+                beyond = tuple(name for name in result.overflow if name not in fixed)
+                return replace(result, overflow=beyond, columns_fixed=tuple(fixed.values()))
 
     def _load(
         self,
         spec: TableSpec,
         spool: Spool,
+        memory: str | None,
         *,
         began: int | None,
         scope: Scope | None,
         guard: float | None,
         states: Sequence[SyncState],
-        memory: str | None,
+        fixed: Sequence[str],
     ) -> LoadResult:
         with self._transaction() as transaction:
             number = newest_number(transaction) if began is None else began
             transaction.limit_memory(memory)
             transaction.ensure(spec)
             left_out = columns_left_out(transaction, spec, spool)
-            added, widened, overflow = fit(transaction, spec, spool, left_out, self.max_dynamic_columns)
-            result = upsert(transaction, spec, spool, began=number, scope=scope, guard=guard, overflow=overflow)
+            fitted = fit(transaction, spec, spool, left_out, self.max_dynamic_columns, fixed)
+            result = upsert(transaction, spec, spool, began=number, scope=scope, guard=guard, overflow=fitted.overflow)
             for state in states:
                 transaction.write_state(replace(state, rows=result.row_count, read_number=number))
             old = find_old_values(transaction, spec)
         return replace(
             result,
-            columns_added=tuple(added),
-            columns_widened=tuple(widened),
-            overflow=overflow,
+            columns_added=tuple(fitted.added),
+            columns_widened=tuple(fitted.widened),
+            overflow=tuple(fitted.overflow),
             columns_left_out=left_out,
             columns_with_old_values=old,
         )
@@ -195,7 +219,7 @@ class DuckDBWarehouse(DuckDBResource):
                 return LoadResult(spool.rows, 0, 0, older=spool.rows, row_count=count, shrinkage=shrinkage)
             transaction.alter(spec.name, f"DROP TABLE IF EXISTS {transaction.table(spec.name)}")
             transaction.ensure(spec)
-            added, *_ = fit(transaction, spec, spool)
+            added = fit(transaction, spec, spool).added
             result = upsert(transaction, spec, spool)
             destination.write_state(replace(state, rows=result.rows, read_number=number))
             shrinkage = measure_shrinkage(destination, spec, self.staging_schema)
@@ -215,10 +239,13 @@ class DuckDBWarehouse(DuckDBResource):
                     f"There is no complete snapshot of {spec.name} yet: materialize klaviyo_staging/{spec.name}."
                 )
             transaction.ensure(spec)
+            staging = replace(transaction, schema=self.staging_schema)
+            source = Source(staging.table(spec.name), staging.column_types(spec.name))
+            fit_relation(transaction, spec, source)
             result = upsert(
                 transaction,
                 spec,
-                transaction.table(spec.name, self.staging_schema),
+                source,
                 began=snapshot.read_number or NO_READ,
                 scope=WHOLE_TABLE if publication.infers_deletes else None,
                 guard=None if publication.accept_shrink else guard,
@@ -315,11 +342,15 @@ class DuckDBWarehouse(DuckDBResource):
             return connection.execute(statement, parameters).fetchall()
 
     def rows(self, table: str, columns: Sequence[str]) -> list[tuple[Any, ...]]:
-        """Return some columns of a destination table; no rows if the table or one of the columns does not exist."""
+        """Return some columns of a destination table, in types of ours, times in UTC without a zone.
+
+        No rows if the table or one of the columns does not exist.
+        """
         with self._reading() as transaction:
-            if not transaction or not set(columns) <= transaction.column_types(table).keys():
+            types = transaction.column_types(table) if transaction else {}
+            if not transaction or not set(columns) <= types.keys():
                 return []
-            chosen = ", ".join(quote(name) for name in columns)
+            chosen = ", ".join(convert(quote(name), types[name], TYPE_NAMES[type_of(types[name])]) for name in columns)
             return transaction.sql(f"SELECT {chosen} FROM {transaction.table(table)}")
 
     def earliest(self, table: str, column: str) -> dt.datetime | None:
@@ -426,6 +457,8 @@ class DuckDBWarehouse(DuckDBResource):
                     connection.execute("ROLLBACK").fetchall()
                 if isinstance(error, duckdb.Error) and is_full(error):
                     raise DiskFull(self.database, "Free some there, and run it again.") from error
+                if isinstance(error, duckdb.Error) and (reason := violation(error)):
+                    raise ConstraintViolated(self.schema_name, reason) from None
                 raise
 
     @contextmanager
@@ -449,7 +482,7 @@ class DuckDBWarehouse(DuckDBResource):
     def connect(
         self, *, sleep: Callable[[float], None] = time.sleep, clock: Callable[[], float] = time.monotonic
     ) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open the database, waiting for a process that holds the file; close it at the end.
+        """Open the database, waiting for a process that holds the file; close it at the end. Its time zone is UTC.
 
         Raises WarehouseLocked, which names that process, after `lock_timeout` seconds, and WarehouseUnusable if the
         database can't be opened at all.
@@ -458,6 +491,7 @@ class DuckDBWarehouse(DuckDBResource):
             Path(self.database).parent.mkdir(parents=True, exist_ok=True)
         connection = self._open(clock() + self.lock_timeout, sleep, clock)
         try:
+            connection.execute(IN_UTC).fetchall()
             yield connection
         finally:
             connection.close()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import re
+from collections.abc import Sequence
 
 _FULL = re.compile("No space left|File too large|quota exceeded", re.IGNORECASE)
+_VIOLATION = re.compile(r"(?:Constraint Error|Failed to commit): (.*constraint.*|Duplicate key.*)", re.DOTALL)
+_KEY = re.compile(r""" ?(because key )?"[^"]*: .*"|: duplicate key ".*"|\nLINE .*""", re.DOTALL)
 _FULL_NUMBERS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
@@ -66,6 +69,46 @@ class WarehouseUnusable(WarehouseError):
         else:
             advice = "Check the setting `duckdb_path`."
         return f"{self.database} can't be opened: {self.reason} {advice}"
+
+
+class ColumnFixed(WarehouseError):
+    """A column has to get a wider type, and something that depends on it forbids that."""
+
+    def __init__(self, table: str, column: str, existing: str, target: str, dependents: Sequence[str]) -> None:
+        super().__init__(table, column, existing, target, tuple(dependents))
+        self.table = table
+        self.column = column
+        self.existing = existing
+        self.target = target
+        self.dependents = dependents
+
+    def __str__(self) -> str:
+        what = ", ".join(self.dependents) or "a constraint, a view or a generated column"
+        return (
+            f"{self.table}.{self.column} is {self.existing} and has to become {self.target}, to hold what came. DuckDB "
+            f"does not change it because of what depends on the table: {what}. Drop that, and make it again later."
+        )
+
+
+class ConstraintViolated(WarehouseError):
+    """A constraint or a unique index that the user has put on a table refuses the rows."""
+
+    def __init__(self, schema: str, reason: str) -> None:
+        super().__init__(schema, reason)
+        self.schema = schema
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"A constraint on a table of {self.schema} refuses the rows, so nothing was written: {self.reason} "
+            "Drop it, or give a column of your own that is NOT NULL a DEFAULT."
+        )
+
+
+def violation(error: Exception) -> str | None:
+    """Return which constraint an error of DuckDB's speaks of, without the values of rows; None if of none."""
+    found = _VIOLATION.search(str(error))
+    return _KEY.sub("", found.group(1)).replace('"', "").strip().rstrip(".") + "." if found else None
 
 
 class DiskFull(WarehouseError):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from klaviyo_assets.warehouse.extract import SyncState
 from klaviyo_assets.warehouse.loads import is_remembered, newest_number, written_since
 from klaviyo_assets.warehouse.schema import DELETED, SYNCED, ForeignKey, TableSpec
-from klaviyo_assets.warehouse.sql import columns, literal, quote, same_key
+from klaviyo_assets.warehouse.sql import columns, fold, literal, quote, same_key
 from klaviyo_assets.warehouse.transaction import Transaction, naive
 
 INSPECTED = "inspected"
@@ -141,12 +141,8 @@ def _inspect(
 
 
 def _columns(transaction: Transaction) -> dict[str, set[str]]:
-    """Return the names of the schema's tables and of their columns, in lower case."""
+    """Return the names of the schema's tables and of their columns, folded."""
     there: dict[str, set[str]] = {}
-    for table, column in transaction.sql(
-        "SELECT table_name, lower(column_name) FROM duckdb_columns() "
-        "WHERE database_name = current_database() AND schema_name = ?",
-        [transaction.schema],
-    ):
-        there.setdefault(table, set()).add(column)
+    for table, column in transaction.catalog_rows("duckdb_columns", "table_name, column_name"):
+        there.setdefault(fold(table), set()).add(fold(column))
     return there

@@ -111,6 +111,8 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
 
 def _warn(context: dg.OutputContext, result: LoadResult) -> None:
     table = context.asset_key.to_user_string()
+    for reason in result.columns_fixed:
+        context.log.warning(f"{reason} Until then its overflow column holds what it does not.")
     if result.columns_left_out:
         context.log.warning(f"{table}: columns that it does not take were left out: {_list(result.columns_left_out)}.")
     if result.columns_with_old_values:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from klaviyo_assets.warehouse.extract import Scope
 from klaviyo_assets.warehouse.rows import parquets
 from klaviyo_assets.warehouse.schema import DELETED, TableSpec
-from klaviyo_assets.warehouse.sql import quote, same_key
+from klaviyo_assets.warehouse.sql import TYPE_NAMES, convert, quote, same_key, type_of
 from klaviyo_assets.warehouse.transaction import Transaction, aware, naive
 
 NOT_DELETED = f"NOT coalesce({quote(DELETED.name)}, false)"
@@ -41,9 +41,11 @@ def measure_shrinkage(transaction: Transaction, spec: TableSpec, staging: str) -
 
 def earliest(transaction: Transaction, table: str, column: str) -> dt.datetime | None:
     """Return the earliest time in a column, in UTC; None if there is no live row."""
-    if column not in transaction.column_types(table):
+    native = transaction.column_types(table).get(column)
+    if native is None:
         return None
-    return aware(transaction.value(f"SELECT min({quote(column)}) FROM {transaction.table(table)} WHERE {NOT_DELETED}"))
+    value = convert(f"min({quote(column)})", native, TYPE_NAMES[type_of(native)])
+    return aware(transaction.value(f"SELECT {value} FROM {transaction.table(table)} WHERE {NOT_DELETED}"))
 
 
 def daily_counts(transaction: Transaction, table: str, by: str, scope: Scope) -> dict[tuple[Any, dt.date], int]:

@@ -5,7 +5,7 @@ They are matched by delete and insert, not by MERGE, which took minutes for scat
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from klaviyo_assets.warehouse.deletes import flag_vanished
@@ -13,11 +13,12 @@ from klaviyo_assets.warehouse.errors import WarehouseError
 from klaviyo_assets.warehouse.extract import Scope
 from klaviyo_assets.warehouse.live_rows import Shrinkage
 from klaviyo_assets.warehouse.loads import record, written_by_later_read
+from klaviyo_assets.warehouse.origins import source_columns
 from klaviyo_assets.warehouse.rows import ORDER as _ORDER
-from klaviyo_assets.warehouse.rows import Rows, relation_rows, spool_rows
+from klaviyo_assets.warehouse.rows import Rows, Source, relation_rows, spool_rows
 from klaviyo_assets.warehouse.schema import DELETED, SYNCED, TableSpec, Type
 from klaviyo_assets.warehouse.spool import Spool
-from klaviyo_assets.warehouse.sql import TYPE_NAMES, columns, quote, same_key
+from klaviyo_assets.warehouse.sql import columns, fold, has_array, quote, same_key
 from klaviyo_assets.warehouse.transaction import Transaction
 
 _STAGE, _KEPT = "_stage", "_kept"
@@ -31,6 +32,7 @@ class LoadResult:
     older: rows that were not written because the table holds a newer version of them.
     overflow: names of appearing columns that the table has no room for.
     columns_left_out: columns that came and that the table does not take.
+    columns_fixed: why columns were not widened, whose values went to the overflow column.
     columns_with_old_values: blocked or hashed columns that hold values from before they were.
     shrinkage: of a snapshot, what publishing it would do.
     """
@@ -46,6 +48,7 @@ class LoadResult:
     columns_widened: tuple[str, ...] = ()
     overflow: tuple[str, ...] = ()
     columns_left_out: tuple[str, ...] = ()
+    columns_fixed: tuple[str, ...] = ()
     columns_with_old_values: tuple[str, ...] = ()
     shrinkage: Shrinkage | None = None
 
@@ -53,19 +56,19 @@ class LoadResult:
 def upsert(
     transaction: Transaction,
     spec: TableSpec,
-    source: Spool | str,
+    source: Spool | Source,
     *,
     began: int | None = None,
     scope: Scope | None = None,
     guard: float | None = None,
-    overflow: Collection[str] = (),
+    overflow: Mapping[str, Set[Type]] | None = None,
 ) -> LoadResult:
     """Write rows by primary key, flag what vanished from `scope`; the table exists and fits.
 
-    source: a spool, or the quoted name of a relation with the table's columns.
+    source: a spool, or a relation with columns of the table.
     began: number of the read that they come from; None: the table is new, and nobody else has written to it.
     guard: share of the scope's live rows that may vanish; more raises SuspiciousSnapshot. None: any.
-    overflow: columns of the spool whose values go to the overflow column.
+    overflow: columns of the spool of which the values of some types go to the overflow column.
     """
     types = transaction.column_types(spec.name)
     rows_of = (
@@ -83,12 +86,21 @@ def upsert(
         deleted = flag_vanished(transaction, spec, scope, guard, _STAGE, began) if scope else 0
         older = _leave_newer(transaction, spec, began) if rows else 0
     staged = {name for part in rows_of for name in part.values}
-    others = _keep_other_columns(transaction, spec, types, staged) if rows else []
+    owned = source_columns(transaction, spec, staged)
+    others = _keep_other_columns(transaction, spec, types, staged | owned) if rows else []
     table = transaction.table(spec.name)
     match = same_key(spec.name, _STAGE, spec.primary_key)
     updated = transaction.value(f"DELETE FROM {table} USING {_STAGE} WHERE {match}") if rows else 0
     all_of_them = rows - older == came
-    written = sum(_insert(transaction, spec, part, others, all_of_them=all_of_them) for part in rows_of)
+    if others and not _needing_own_insert(transaction, spec, types).isdisjoint(others):
+        parts = [([], f"ANTI JOIN {_KEPT} AS kept"), (others, f"JOIN {_KEPT} AS kept")]
+    else:
+        parts = [(others, f"LEFT JOIN {_KEPT} AS kept" if others else "")]
+    written = sum(
+        _insert(transaction, spec, part, chosen, join, all_of_them=all_of_them)
+        for part in rows_of
+        for chosen, join in parts
+    )
     transaction.sql(f"DROP TABLE {_STAGE}")
     if others:
         transaction.sql(f"DROP TABLE {_KEPT}")
@@ -100,11 +112,15 @@ def upsert(
     )  # fmt: skip
 
 
-def _insert(transaction: Transaction, spec: TableSpec, rows: Rows, others: Sequence[str], *, all_of_them: bool) -> int:
-    """Write the staged rows of a part of what came, straight from where they lie."""
-    kept, where = "", ""
-    if others:
-        kept = f" LEFT JOIN {_KEPT} AS kept ON {same_key('new', 'kept', spec.primary_key)}"
+def _insert(
+    transaction: Transaction, spec: TableSpec, rows: Rows, others: Sequence[str], join: str, *, all_of_them: bool
+) -> int:
+    """Write the staged rows of a part of what came, straight from where they lie.
+
+    others: columns whose values were kept. join: SQL that joins those, or chooses the rows that have none.
+    """
+    where = ""
+    kept = f" {join} ON {same_key('new', 'kept', spec.primary_key)}" if join else ""
     if not all_of_them:
         where = f" WHERE new.{_ORDER} IN (SELECT {_ORDER} FROM {_STAGE})"
     names = [name for name in rows.values if name not in (SYNCED.name, DELETED.name)]
@@ -146,11 +162,6 @@ def patch(transaction: Transaction, spec: TableSpec, spool: Spool, began: int) -
     return LoadResult(rows, 0, updated, row_count=transaction.value(f"SELECT count(*) FROM {table}"))
 
 
-def _owned(spec: TableSpec, types: dict[str, Type]) -> set[str]:
-    """Columns that a row fills by being there: appearing ones are NULL where the row has none."""
-    return {name for name in types if spec.dynamic and name.startswith(spec.dynamic)} - set(spec.types)
-
-
 def _stage(
     transaction: Transaction, spec: TableSpec, rows_of: Sequence[Rows], names: Sequence[str] | None = None
 ) -> None:
@@ -161,7 +172,7 @@ def _stage(
     key = [*spec.primary_key, *([spec.version] if spec.version else [])]
     names = list(dict.fromkeys(key if names is None else [*key, *names]))
     types = transaction.column_types(spec.name)
-    ddl = ", ".join(f"{quote(name)} {TYPE_NAMES[types[name]]}" for name in names)
+    ddl = ", ".join(f"{quote(name)} {types[name]}" for name in names)
     transaction.sql(f"CREATE TEMP TABLE {_STAGE} ({ddl}, {_ORDER} BIGINT)")
     for part in rows_of:
         came = [name for name in names if name in part.values]
@@ -210,13 +221,15 @@ def _leave_newer(transaction: Transaction, spec: TableSpec, began: int) -> int:
 
 
 def _keep_other_columns(
-    transaction: Transaction, spec: TableSpec, types: dict[str, Type], staged: set[str]
+    transaction: Transaction, spec: TableSpec, types: Mapping[str, str], filled: set[str]
 ) -> list[str]:
     """Remember the columns that this load does not speak of: they are another load's, or the user's."""
-    owned = _owned(spec, types)
-    others = [name for name in types if name not in staged | owned | {SYNCED.name, DELETED.name}]
+    others = [name for name in types if name not in filled | {SYNCED.name, DELETED.name}]
     if others:
-        ddl = ", ".join(f"{quote(name)} {TYPE_NAMES[types[name]]}" for name in (*spec.primary_key, *others))
+        generated = _generated(transaction, spec)
+        others = [name for name in others if name not in generated]
+    if others:
+        ddl = ", ".join(f"{quote(name)} {types[name]}" for name in (*spec.primary_key, *others))
         transaction.sql(f"CREATE TEMP TABLE {_KEPT} ({ddl})")
         key = columns(spec.primary_key, "old")
         transaction.sql(
@@ -225,3 +238,22 @@ def _keep_other_columns(
             f"ON {same_key('old', _STAGE, spec.primary_key)}"
         )
     return others
+
+
+def _needing_own_insert(transaction: Transaction, spec: TableSpec, types: Mapping[str, str]) -> set[str]:
+    """Return the columns that an insert of new rows must not name.
+
+    Those with a default, which new rows get, and arrays: DuckDB 2.0 fails to insert an outer join's NULL into one.
+    """
+    return _with_default(transaction, spec) | {name for name, native in types.items() if has_array(native)}
+
+
+def _with_default(transaction: Transaction, spec: TableSpec) -> set[str]:
+    described = transaction.sql(f"DESCRIBE {transaction.table(spec.name)}")
+    return {fold(name) for name, _, _, _, default, *_ in described if default is not None}
+
+
+def _generated(transaction: Transaction, spec: TableSpec) -> set[str]:
+    """Return the columns that DuckDB computes: the catalog has a default for them, DESCRIBE has none."""
+    catalog = transaction.catalog_rows("duckdb_columns", "column_name, column_default", spec.name)
+    return {fold(name) for name, default in catalog if default is not None} - _with_default(transaction, spec)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from klaviyo_assets.warehouse.extract import SyncState
 from klaviyo_assets.warehouse.schema import TableSpec, Type
-from klaviyo_assets.warehouse.sql import TYPE_NAMES, convert, literal, quote
+from klaviyo_assets.warehouse.sql import TEXT, TYPE_NAMES, literal, quote
 
 if TYPE_CHECKING:
     from klaviyo_assets.warehouse.transaction import Transaction
@@ -54,11 +54,7 @@ def rewrite(transaction: Transaction, spec: TableSpec) -> list[str]:
     for name in old:
         column = quote(name)
         if policy.hashes(name):
-            if types[name] is not Type.TEXT:
-                text = convert(column, types[name], Type.TEXT)
-                transaction.alter(
-                    spec.name, f"ALTER TABLE {table} ALTER COLUMN {column} SET DATA TYPE VARCHAR USING {text}"
-                )
+            transaction.widen(spec.name, {name: TEXT})
             with sql_function(transaction, policy.digest, Type.TEXT) as digest:
                 is_digest = f"regexp_full_match({column}, {literal(policy.digest_pattern)})"
                 transaction.sql(
@@ -93,12 +89,7 @@ def _is_old(transaction: Transaction, spec: TableSpec, name: str) -> bool:
 
 
 def _has_index(transaction: Transaction, spec: TableSpec) -> bool:
-    found = transaction.sql(
-        "SELECT 1 FROM duckdb_indexes() "
-        "WHERE database_name = current_database() AND schema_name = ? AND table_name = ?",
-        [transaction.schema, spec.name],
-    )
-    return bool(found)
+    return bool(transaction.catalog_rows("duckdb_indexes", "1", spec.name))
 
 
 @contextmanager

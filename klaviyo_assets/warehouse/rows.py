@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from klaviyo_assets.warehouse.schema import TableSpec, Type
 from klaviyo_assets.warehouse.spool import Spool, SpoolFile
-from klaviyo_assets.warehouse.sql import convert, json_object, literal, quote
+from klaviyo_assets.warehouse.sql import TYPE_NAMES, convert, json_object, literal, quote
 
 ORDER = "_order"
 """Column with the place of a row among all that came: of two rows with one key, the later one counts."""
@@ -30,17 +30,34 @@ class Rows:
         return f"SELECT {chosen}{self.order} AS {ORDER} FROM {self.relation}"
 
 
-def relation_rows(relation: str, spec: TableSpec, types: Mapping[str, Type]) -> Rows:
-    """Return the declared columns of a table that has the same types."""
-    return Rows(relation, "rowid", {name: quote(name) for name in types if name in spec.types})
+@dataclass(frozen=True)
+class Source:
+    """A relation with rows on their way into a table, and DuckDB's names of the types of its columns."""
+
+    relation: str
+    types: Mapping[str, str]
+
+
+def relation_rows(source: Source, spec: TableSpec, types: Mapping[str, str]) -> Rows:
+    """Return the declared columns of another table. types: column -> type, of the table that they go to."""
+    values = {
+        name: convert(quote(name), source.types[name], kind)
+        for name, kind in types.items()
+        if name in spec.types and name in source.types
+    }
+    return Rows(source.relation, "rowid", values)
 
 
 def spool_rows(
-    spool: Spool, types: Mapping[str, Type], overflow_column: str | None = None, overflow: Collection[str] = ()
+    spool: Spool,
+    types: Mapping[str, str],
+    overflow_column: str | None = None,
+    overflow: Mapping[str, Set[Type]] | None = None,
 ) -> list[Rows]:
     """Return a spool's rows, as few parts as its types allow; columns that the table does not have are left out.
 
-    overflow: those of them whose values go to the `overflow_column`.
+    types: column -> type, of the table that they go to.
+    overflow: columns of which the values of some types go to the `overflow_column`.
 
     Files are read together if no column has two types in them; a column that one of them lacks is NULL there.
     """
@@ -55,8 +72,12 @@ def spool_rows(
         known |= file.types
     rows = []
     for files, known in parts:
-        values = {name: convert(quote(name), kind, types[name]) for name, kind in known.items() if name in types}
-        beyond = {name: kind for name, kind in known.items() if name in overflow}
+        beyond = {name: kind for name, kind in known.items() if kind in (overflow or {}).get(name, ())}
+        values = {
+            name: convert(quote(name), TYPE_NAMES[kind], types[name])
+            for name, kind in known.items()
+            if name in types and name not in beyond
+        }
         if beyond and overflow_column:
             values[overflow_column] = json_object(beyond)
         rows.append(_files_rows(files, values))
@@ -70,6 +91,18 @@ def _files_rows(files: Sequence[tuple[int, SpoolFile]], values: Mapping[str, str
     return Rows(
         f"read_parquet([{paths}], union_by_name = true, filename = true, file_row_number = true)", order, values
     )
+
+
+def sources(spool: Spool, name: str) -> list[Source]:
+    """Return a spool's values of one column, one source for each type that they have."""
+    paths: dict[Type, list[str]] = {}
+    for file in spool.files:
+        if name in file.types:
+            paths.setdefault(file.types[name], []).append(literal(str(file.path)))
+    return [
+        Source(f"read_parquet([{', '.join(found)}], union_by_name = true)", {name: TYPE_NAMES[kind]})
+        for kind, found in paths.items()
+    ]
 
 
 def parquets(spool: Spool) -> str:

@@ -7,18 +7,34 @@ the same transaction.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import duckdb
 
+from klaviyo_assets.warehouse.errors import ColumnFixed, WarehouseError
+from klaviyo_assets.warehouse.exactness import ALWAYS, NEVER, survives
 from klaviyo_assets.warehouse.extract import SyncState
+from klaviyo_assets.warehouse.rows import Source
 from klaviyo_assets.warehouse.schema import SYSTEM_COLUMNS, TableSpec, Type
-from klaviyo_assets.warehouse.sql import TYPE_NAMES, columns, convert, literal, quote, type_of
+from klaviyo_assets.warehouse.sql import (
+    NANOSECONDS,
+    TEXT,
+    TYPE_NAMES,
+    ZONED,
+    columns,
+    convert,
+    fold,
+    is_named,
+    literal,
+    quote,
+)
 
 STATE_TABLE = "_sync_state"
+_HOLD_ALL = {TYPE_NAMES[Type.TIMESTAMP]: (ZONED, NANOSECONDS)}
 _STATE_COLUMNS = {
     "table": Type.TEXT,
     "scope": Type.TEXT,
@@ -32,6 +48,10 @@ _STATE_COLUMNS = {
 }
 
 
+_NAME = r'(?:"(?:[^"]|"")*"|[^\s."(]+)'
+_ON = re.compile(rf"^CREATE (?:UNIQUE )?INDEX {_NAME} ON {_NAME}(?:\.{_NAME})*\s*(?:USING\s+)?", re.IGNORECASE)
+
+
 @dataclass
 class Transaction:
     """An open transaction on one schema; the caller commits or rolls back.
@@ -42,7 +62,7 @@ class Transaction:
     connection: duckdb.DuckDBPyConnection
     schema: str
     synced_at: dt.datetime = dt.datetime.min
-    _types: dict[str, dict[str, Type]] = field(default_factory=dict, init=False)
+    _types: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
     _created: set[str] = field(default_factory=set, init=False)
 
     @cached_property
@@ -84,24 +104,26 @@ class Transaction:
         self.sql(f"CREATE SCHEMA IF NOT EXISTS {quote(self.catalog, self.schema)}")
 
     def tables(self) -> set[str]:
-        """Return the names of the tables of this schema."""
-        found = self.sql(
-            "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = ?",
-            [self.schema],
-        )
-        return {name for (name,) in found}
+        """Return the names of the tables of this schema, folded."""
+        return {fold(name) for (name,) in self.catalog_rows("duckdb_tables", "table_name")}
 
-    def column_types(self, table: str) -> dict[str, Type]:
-        """Column -> type of an existing table, in order; empty if there is no such table."""
+    def column_types(self, table: str) -> dict[str, str]:
+        """Column, folded -> DuckDB's name of its type, in order; empty if there is no such table."""
         if table not in self._types:
-            there = "SELECT 1 FROM duckdb_tables() WHERE database_name = current_database() "
-            if table not in self._created and not self.sql(
-                f"{there} AND schema_name = ? AND table_name = ?", [self.schema, table]
-            ):
+            if table not in self._created and not self.catalog_rows("duckdb_tables", "1", table):
                 return {}
             described = self.sql(f"DESCRIBE {self.table(table)}")
-            self._types[table] = {name.lower(): type_of(data_type) for name, data_type, *_ in described}
+            self._types[table] = {fold(name): data_type for name, data_type, *_ in described}
         return dict(self._types[table])
+
+    def catalog_rows(self, function: str, chosen: str, table: str | None = None) -> list[tuple[Any, ...]]:
+        """Return the rows that a function of DuckDB's catalog has for a table of this schema, or for all of them.
+
+        function, chosen: `duckdb_tables` or its like, and SQL of what to select. Names are compared as DuckDB does.
+        """
+        names = {"database_name": self.catalog, "schema_name": self.schema, **({"table_name": table} if table else {})}
+        where = " AND ".join(map(is_named, names))
+        return self.sql(f"SELECT {chosen} FROM {function}() WHERE {where}", [fold(name) for name in names.values()])
 
     def create(self, name: str, types: dict[str, Type]) -> None:
         """Create a table if it is not there."""
@@ -112,7 +134,8 @@ class Transaction:
     def ensure(self, spec: TableSpec) -> None:
         """Create the schema and the table; of an existing one, add the declared columns that it lacks.
 
-        A declared TEXT column that has another type becomes text: it may be hashed by now.
+        Columns by which rows are found have their declared type, if it is TEXT, and the system columns one that holds
+        every value of theirs: what is compared with them has it too. Raises WarehouseError where that is impossible.
         """
         self.create_schema()
         declared = spec.types | {column.name: column.type for column in SYSTEM_COLUMNS}
@@ -120,24 +143,64 @@ class Transaction:
             self.create(spec.name, declared)
             self.forget([spec.name])
         existing = self.column_types(spec.name)
+        found_by = {*spec.primary_key, *(key.column for key in spec.foreign_keys)}
+        found_by |= {name for lookup in spec.lookups for name in (lookup.on, lookup.column)}
         for name, kind in declared.items():
             if name not in existing:
-                self.add_column(spec.name, name, kind)
-            elif kind is Type.TEXT:
-                self.widen(spec.name, name, existing[name], kind)
+                self.add_column(spec.name, name, TYPE_NAMES[kind])
+            elif kind is Type.TEXT and name in found_by:
+                self.widen(spec.name, {name: TEXT})
+        for column in SYSTEM_COLUMNS:
+            self._hold_all(spec.name, column.name, TYPE_NAMES[column.type], existing.get(column.name, TEXT))
 
-    def widen(self, table: str, name: str, existing: Type, target: Type) -> None:
-        """Change the type of a column, with its values."""
-        if existing is not target:
-            self.alter(
-                table,
-                f"ALTER TABLE {self.table(table)} ALTER COLUMN {quote(name)} "
-                f"SET DATA TYPE {TYPE_NAMES[target]} USING {convert(quote(name), existing, target)}",
-            )
+    def _hold_all(self, table: str, name: str, declared: str, existing: str) -> None:
+        if existing in (declared, TEXT, *_HOLD_ALL.get(declared, ())):
+            return
+        if not self.holds(Source(self.table(table), {name: existing}), name, declared):
+            raise WarehouseError(f"{table}.{name} is {existing}: its values are no {declared}. Correct its type.")
+        self.widen(table, {name: declared})
 
-    def add_column(self, table: str, name: str, kind: Type) -> None:
-        """Add an empty column."""
-        self.alter(table, f"ALTER TABLE {self.table(table)} ADD COLUMN {quote(name)} {TYPE_NAMES[kind]}")
+    def holds(self, source: Source, name: str, target: str) -> bool:
+        """Return whether a type holds all values of a column exactly."""
+        condition = survives(quote(name), source.types[name], target)
+        if condition in (ALWAYS, NEVER):
+            return condition == ALWAYS
+        return not self.sql(f"SELECT 1 FROM {source.relation} WHERE NOT {condition} LIMIT 1")
+
+    def widen(self, table: str, targets: Mapping[str, str]) -> None:
+        """Change the types of columns, with their values, which the new types hold.
+
+        DuckDB alters no table that has indexes: they are dropped and made again. Raises ColumnFixed, after which the
+        transaction is lost, if something else depends on a column.
+        """
+        existing = self.column_types(table)
+        changing = {name: target for name, target in targets.items() if existing[name] != target}
+        if not changing:
+            return
+        indexes = self.catalog_rows("duckdb_indexes", "index_name, is_unique, sql", table)
+        remaking = [
+            f"CREATE {'UNIQUE ' if unique else ''}INDEX {quote(index)} ON {self.table(table)} {_indexed(sql)}"
+            for index, unique, sql in indexes
+        ]
+        name = next(iter(changing))
+        try:
+            for index, *_ in indexes:
+                self.sql(f"DROP INDEX {self.table(index)}")
+            for name, target in changing.items():
+                self.alter(
+                    table,
+                    f"ALTER TABLE {self.table(table)} ALTER COLUMN {quote(name)} "
+                    f"SET DATA TYPE {target} USING {convert(quote(name), existing[name], target)}",
+                )
+            for statement in remaking:  # now: after the rows have changed, a unique one fails
+                self.sql(statement)
+        except (duckdb.BinderException, duckdb.CatalogException, duckdb.DependencyException) as error:
+            dependents = [f"index {index}" for index, *_ in indexes]
+            raise ColumnFixed(table, name, existing[name], changing[name], dependents) from error
+
+    def add_column(self, table: str, name: str, kind: str) -> None:
+        """Add an empty column. kind: DuckDB's name of its type."""
+        self.alter(table, f"ALTER TABLE {self.table(table)} ADD COLUMN {quote(name)} {kind}")
 
     # State
 
@@ -195,7 +258,13 @@ class Transaction:
         if not there:
             self.create(STATE_TABLE, _STATE_COLUMNS)
         elif "read_number" not in there:
-            self.add_column(STATE_TABLE, "read_number", _STATE_COLUMNS["read_number"])
+            self.add_column(STATE_TABLE, "read_number", TYPE_NAMES[_STATE_COLUMNS["read_number"]])
+
+
+def _indexed(sql: str) -> str:
+    """Return what is indexed, of a statement `CREATE INDEX i ON s.t(a, lower(b));` as DuckDB writes it."""
+    rest = _ON.sub("", sql.rstrip().rstrip(";"), count=1)
+    return rest if rest.startswith("(") else f"USING {rest}"
 
 
 def naive(moment: dt.datetime | None) -> dt.datetime | None:
@@ -205,4 +274,4 @@ def naive(moment: dt.datetime | None) -> dt.datetime | None:
 
 def aware(moment: dt.datetime | None) -> dt.datetime | None:
     """Return a moment of the warehouse, which are all in UTC, with that zone."""
-    return moment.replace(tzinfo=dt.UTC) if moment else None
+    return moment.replace(tzinfo=dt.UTC) if moment and moment.tzinfo is None else moment
