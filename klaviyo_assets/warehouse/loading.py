@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from klaviyo_assets.warehouse.deletes import flag_vanished
 from klaviyo_assets.warehouse.errors import WarehouseError
 from klaviyo_assets.warehouse.extract import Scope
+from klaviyo_assets.warehouse.guard import Waiting, forget_returned
 from klaviyo_assets.warehouse.live_rows import Shrinkage
 from klaviyo_assets.warehouse.loads import record, written_by_later_read
 from klaviyo_assets.warehouse.rows import ORDER as _ORDER
@@ -33,6 +34,7 @@ class LoadResult:
     columns_left_out: columns that came and that the table does not take.
     columns_with_old_values: blocked or hashed columns that hold values from before they were.
     shrinkage: of a snapshot, what publishing it would do.
+    waiting: live rows that did not come and whose flags wait.
     """
 
     rows: int
@@ -48,6 +50,7 @@ class LoadResult:
     columns_left_out: tuple[str, ...] = ()
     columns_with_old_values: tuple[str, ...] = ()
     shrinkage: Shrinkage | None = None
+    waiting: Waiting | None = None
 
 
 def upsert(
@@ -59,13 +62,15 @@ def upsert(
     scope: Scope | None = None,
     guard: float | None = None,
     overflow: Collection[str] = (),
+    confirmed: Spool | None = None,
 ) -> LoadResult:
     """Write rows by primary key, flag what vanished from `scope`; the table exists and fits.
 
     source: a spool, or the quoted name of a relation with the table's columns.
     began: number of the read that they come from; None: the table is new, and nobody else has written to it.
-    guard: share of the scope's live rows that may vanish; more raises SuspiciousSnapshot. None: any.
+    guard: share of the scope's live rows that may be flagged at once; the flags of more wait. None: any.
     overflow: columns of the spool whose values go to the overflow column.
+    confirmed: keys of which the source says that they are gone, if others must not be flagged.
     """
     types = transaction.column_types(spec.name)
     rows_of = (
@@ -78,9 +83,11 @@ def upsert(
     _deduplicate(transaction, spec)
     _check_keys(transaction, spec)
     rows = transaction.value(f"SELECT count(*) FROM {_STAGE}")
-    deleted = older = 0
+    deleted, older, waiting = 0, 0, None
     if began is not None:
-        deleted = flag_vanished(transaction, spec, scope, guard, _STAGE, began) if scope else 0
+        if scope:
+            deleted, waiting = flag_vanished(transaction, spec, scope, guard, _STAGE, began, confirmed)
+        forget_returned(transaction, spec, _STAGE)
         older = _leave_newer(transaction, spec, began) if rows else 0
     staged = {name for part in rows_of for name in part.values}
     others = _keep_other_columns(transaction, spec, types, staged) if rows else []
@@ -96,7 +103,7 @@ def upsert(
         record(transaction, spec.name, began)
     return LoadResult(
         rows=rows, inserted=written - updated, updated=updated, deleted=deleted, older=older,
-        row_count=transaction.value(f"SELECT count(*) FROM {table}"),
+        row_count=transaction.value(f"SELECT count(*) FROM {table}"), waiting=waiting,
     )  # fmt: skip
 
 
