@@ -17,7 +17,7 @@ from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Scope, Sweep, SyncStat
 from klaviyo_assets.warehouse.guard import FEW_WAIT, SETTLED_AFTER, WAITING
 from klaviyo_assets.warehouse.loading import LoadResult
 from klaviyo_assets.warehouse.spool import Spool, temporary_spool
-from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, event_columns, load, rows, warehouse_at
+from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, begin, event_columns, load, rows, warehouse_at
 
 MINUTE = dt.timedelta(minutes=1)
 COUPONS = replace(EVENT, name="coupon", dynamic=None)
@@ -28,7 +28,7 @@ def read(warehouse: Any, ids: Iterable[Any], at: dt.datetime, *, spec: Any = COU
     """Load a complete read of the table that began at a time."""
     came = [{"id": str(id), "note": f"note {id}"} for id in ids]
     scope = replace(WHOLE_TABLE, read_at=at)
-    return load(warehouse, came, spec=spec, **{"scope": scope, "guard": 0.5, "began": at, **options})
+    return load(warehouse, came, spec=spec, **{"scope": scope, "guard": 0.5, "at": at, **options})
 
 
 def deleted(warehouse: DuckDBWarehouse, table: str = "coupon") -> list[str]:
@@ -75,7 +75,7 @@ def test_what_came_back_in_between_begins_anew(tmp_path: Path) -> None:
     later = NOON + SETTLED_AFTER
     read(warehouse, range(4), NOON - MINUTE)
     read(warehouse, [], NOON)
-    load(warehouse, [{"id": "1"}], spec=COUPONS, began=NOON + MINUTE)  # no complete read, but here it is
+    load(warehouse, [{"id": "1"}], spec=COUPONS, at=NOON + MINUTE)  # no complete read, but here it is
     assert waiting(warehouse) == (3, NOON)
     read(warehouse, [2], NOON + 2 * MINUTE)
     assert waiting(warehouse) == (3, NOON)
@@ -102,11 +102,11 @@ def test_many_rows_do_not_go_by_parts(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     days = [NOON.replace(hour=0) - dt.timedelta(days=n) for n in range(1, 6)]
     for n, day in enumerate(days):
-        load(warehouse, [{"id": f"{n} {m}", "datetime": day.isoformat()} for m in range(30)], began=NOON - MINUTE)
+        load(warehouse, [{"id": f"{n} {m}", "datetime": day.isoformat()} for m in range(30)], at=NOON - MINUTE)
     for later in (dt.timedelta(), SETTLED_AFTER, 2 * SETTLED_AFTER):
         for day in days:
             scope = Scope("datetime", day, day + dt.timedelta(days=1), read_at=NOON + later)
-            result = load(warehouse, scope=scope, guard=0.5, began=NOON + later)
+            result = load(warehouse, scope=scope, guard=0.5, at=NOON + later)
             settled = result.deleted
     assert not settled and not deleted(warehouse, "event") and waiting(warehouse, "event") == (150, NOON)
 
@@ -114,7 +114,7 @@ def test_many_rows_do_not_go_by_parts(tmp_path: Path) -> None:
 def test_a_time_from_the_future_settles_nothing_and_heals(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     read(warehouse, range(3), NOON - MINUTE)
-    read(warehouse, [], NOON + dt.timedelta(days=9), began=NOON)
+    read(warehouse, [], NOON + dt.timedelta(days=9), at=NOON)
     assert read(warehouse, [], NOON + MINUTE).deleted == 0
     assert read(warehouse, [], NOON + MINUTE + SETTLED_AFTER).deleted == 3
 
@@ -128,13 +128,15 @@ def test_a_sweep_goes_by_the_same_rule(tmp_path: Path) -> None:
     def sweep(at: dt.datetime, **options: Any) -> LoadResult:
         with temporary_spool() as keys:
             keys.write_all(typed_batches([event_columns([{"id": "a"}])], EVENT))
-            asked = Sweep(EVENT, keys, at, "datetime", at, lambda ids: set(), ((child, "note"),), **options)
-            return warehouse.sweep(asked, began=at, guard=0.5)
+            asked = Sweep(
+                EVENT, keys, begin(warehouse), "datetime", at, lambda ids: set(), ((child, "note"),), **options
+            )
+            return warehouse.sweep(asked, guard=0.5)
 
     result = sweep(NOON + MINUTE, states=(SyncState("event", "sweep", synced_through=NOON),))
     assert result.waiting and (result.waiting.live, result.waiting.rows, result.deleted) == (4, 3, 0)
     assert warehouse.state("event", "sweep") and not deleted(warehouse, "child")
-    load(warehouse, [{"id": "b"}], began=NOON + 2 * MINUTE)
+    load(warehouse, [{"id": "b"}], at=NOON + 2 * MINUTE)
     assert sweep(NOON + MINUTE + SETTLED_AFTER).deleted == 2
     assert (deleted(warehouse, "event"), deleted(warehouse, "child")) == (["c", "d"], ["of d"])
     assert waiting(warehouse, "event") == (1, NOON + MINUTE + SETTLED_AFTER)
@@ -161,7 +163,7 @@ def asked(
     day = NOON.replace(hour=0)
     scope = Scope("datetime", day, day + dt.timedelta(days=1), read_at=NOON + MINUTE)
     came = [{"id": id, "datetime": NOON.isoformat()} for id in ids]
-    result = load(warehouse, came, **{"scope": scope, "guard": 0.5, "ask": ask, "began": NOON + MINUTE, **options})
+    result = load(warehouse, came, **{"scope": scope, "guard": 0.5, "ask": ask, "at": NOON + MINUTE, **options})
     return result, questions
 
 
