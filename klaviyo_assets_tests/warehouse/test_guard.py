@@ -114,7 +114,7 @@ def test_many_rows_do_not_go_by_parts(tmp_path: Path) -> None:
 def test_a_time_from_the_future_settles_nothing_and_heals(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     read(warehouse, range(3), NOON - MINUTE)
-    read(warehouse, [], NOON + dt.timedelta(days=9), at=NOON)
+    read(warehouse, [], NOON + dt.timedelta(days=9))
     assert read(warehouse, [], NOON + MINUTE).deleted == 0
     assert read(warehouse, [], NOON + MINUTE + SETTLED_AFTER).deleted == 3
 
