@@ -18,10 +18,9 @@ from klaviyo_assets.api import (
     equals,
     revision_support,
 )
-from klaviyo_assets.assets.due import is_due
+from klaviyo_assets.assets.due import COMPLETE, is_due
 from klaviyo_assets.assets.fields import sparse_fields
 from klaviyo_assets.assets.history import known_histories, progress
-from klaviyo_assets.assets.memberships import COMPLETE
 from klaviyo_assets.privacy import MissingSalt, salt
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.catalogue import TABLES

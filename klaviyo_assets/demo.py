@@ -6,7 +6,7 @@ import datetime as dt
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,9 @@ def sync(
     instance: dg.DagsterInstance, definitions: dg.Definitions, job_name: str, tags: Mapping[str, str] | None = None
 ) -> None:
     """Run a job as a real Dagster run and print a table of what it did; raises click.ClickException if it fails."""
-    _print_table(materializations(run(instance, definitions, job_name, tags)))
+    result = run(instance, definitions, job_name, tags)
+    _print_table(materializations(result))
+    _print_failed(result.get_asset_check_evaluations())
 
 
 def run(
@@ -158,10 +160,14 @@ def build_models(instance: dg.DagsterInstance, definitions: dg.Definitions) -> N
             click.echo(f"{key:<68}{values['dagster/row_count']:>9,} rows")
     checks = result.get_asset_check_evaluations()
     click.echo(f"\n{sum(check.passed for check in checks)} of {len(checks)} tests passed.")
+    _print_failed(checks)
+    click.echo(f"The report is {built['klaviyo_models/campaign_report']['path']}")
+
+
+def _print_failed(checks: Sequence[dg.AssetCheckEvaluation]) -> None:
     for check in checks:
         if not check.passed:
             click.echo(f"{check.severity.value.lower()}: {check.check_name}: {check.description}")
-    click.echo(f"The report is {built['klaviyo_models/campaign_report']['path']}")
 
 
 def materializations(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:

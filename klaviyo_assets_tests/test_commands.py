@@ -118,10 +118,16 @@ def test_demo_syncs_twice_and_prints_what_landed(tmp_path: Path) -> None:
 
 
 def test_demo_whose_sync_fails_says_why(tmp_path: Path) -> None:
-    tables = json.dumps(only("campaign"))
-    done = run("demo", *SMALL, cwd=tmp_path, KLAVIYO_TABLES=tables, KLAVIYO_DELETE_GUARD="0")
+    hashed = {"KLAVIYO_HASHED_COLUMNS": '{"person": ["email"]}'}  # and no salt
+    done = run("demo", *SMALL, cwd=tmp_path, KLAVIYO_TABLES=json.dumps(only()), **hashed)
     assert done.returncode == 1
-    assert "Error: klaviyo_full_refresh failed" in done.stderr
-    assert "live rows of campaign did not come with a complete read" in done.stderr
-    assert "`accept_shrink: true`" in done.stderr
-    assert counts(done.stdout.split("Now two campaigns are deleted")[1]) == {}
+    assert "Error: klaviyo_sync failed" in done.stderr
+    assert "KLAVIYO_HASH_SALT" in done.stderr
+
+
+def test_demo_says_which_checks_failed(tmp_path: Path) -> None:
+    tables = json.dumps(only("campaign"))
+    done = run("demo", *SMALL, cwd=tmp_path, KLAVIYO_TABLES=tables, KLAVIYO_MODELS="false", KLAVIYO_DELETE_GUARD="0")
+    assert done.returncode == 0
+    assert "warn: not_suspiciously_small: 2 of the" in done.stdout and "`accept_shrink: true`" in done.stdout
+    assert counts(done.stdout.split("Now two campaigns are deleted")[1])["campaign"][-1] == 0

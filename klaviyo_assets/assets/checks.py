@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
+from klaviyo_assets.assets.person_passes import PERSON_DELETES
 from klaviyo_assets.assets.specs import table_key
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
+from klaviyo_assets.tables.profiles import PERSON
 from klaviyo_assets.tables.table import Table
-from klaviyo_assets.warehouse.deletes import check_shrink
-from klaviyo_assets.warehouse.errors import SuspiciousSnapshot
+from klaviyo_assets.warehouse.guard import FEW_WAIT, is_suspicious, wait_notice
 from klaviyo_assets.warehouse.inspection import Inspection
 from klaviyo_assets.warehouse.schema import ForeignKey
 
@@ -53,6 +54,7 @@ def _spec(settings: Settings, table: Table, keys: Sequence[ForeignKey]) -> dg.As
     promises = [
         f"No two rows have the same {', '.join(table.primary_key)}, and none lacks it.",
         "Not more live rows went since the last check than `delete_guard` allows (else a warning).",
+        "No row waits to be flagged as deleted because too many are missing.",
     ]
     if keys:
         references = ", ".join(f"{key.column} to {key.table.upper()}" for key in keys)
@@ -73,6 +75,10 @@ def _result(settings: Settings, table: Table, seen: Inspection) -> dg.AssetCheck
         (warnings if seen.live else errors).append(
             f"{lost:,} of {seen.live_before:,} live rows went since the last check."
         )
+    if seen.waiting:
+        (warnings if seen.waiting <= FEW_WAIT else errors).append(
+            wait_notice(PERSON_DELETES if table.name == PERSON.name else table.name, seen.waiting)
+        )
     warnings += [f"{n:,} rows have an unknown {column}." for column, n in seen.orphans.items() if n]
     return dg.AssetCheckResult(
         passed=not errors and not warnings,
@@ -85,6 +91,7 @@ def _result(settings: Settings, table: Table, seen: Inspection) -> dg.AssetCheck
             "deleted_rows": seen.rows - seen.live,
             **({} if seen.live_before is None else {"live_rows_before": seen.live_before}),
             "rows_deleted_since": seen.flagged,
+            "deletes_waiting": seen.waiting,
             "duplicate_keys": seen.duplicates,
             "rows_without_key": seen.without_key,
             **{f"unknown_{column}": count for column, count in seen.orphans.items()},
@@ -97,8 +104,4 @@ def _lost(settings: Settings, table: Table, seen: Inspection) -> int:
     """Return how many of the live rows of the last check are gone, 0 if that is not too many."""
     before = seen.live_before or 0
     lost = min(max(before - seen.live, seen.flagged), before)
-    try:
-        check_shrink(table, before=before, going=lost, guard=settings.delete_guard)
-    except SuspiciousSnapshot:
-        return lost
-    return 0
+    return lost if is_suspicious(table, live=before, going=lost, guard=settings.delete_guard) else 0

@@ -10,6 +10,15 @@ import dagster as dg
 
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.extract import SNAPSHOT, SyncState
+from klaviyo_assets.warehouse.guard import SETTLED_AFTER, WAITING
+
+COMPLETE = "complete"
+"""Scope of the state of the last complete read of memberships."""
+
+SWEEP = "sweep"
+"""Scope of the state of the last sweep of all profiles."""
+
+_INFER_DELETES = (SNAPSHOT, COMPLETE, SWEEP)
 
 INCREMENTAL = "klaviyo_assets/incremental"
 """Tag of runs that read only what is new and what is due. (A tag, because Dagster drops the config of a job with
@@ -65,7 +74,10 @@ def due_at(
     last = states.get((table, scope))
     if cadence is None or last is None or last.synced_through is None:
         return None
-    return last.synced_through + cadence - settings.sync_interval / 2
+    after = cadence - settings.sync_interval / 2
+    if scope in _INFER_DELETES and (table, WAITING) in states:
+        after = min(after, SETTLED_AFTER)  # a second look decides about the rows that wait to be flagged
+    return last.synced_through + after
 
 
 def is_unpublished(states: Mapping[tuple[str, str], SyncState], table: str) -> bool:

@@ -27,6 +27,7 @@ from klaviyo_assets.assets.progress import Progress
 from klaviyo_assets.assets.ranges import DAY, REREAD, ReadRange, midnight, plan, sync_back_to
 from klaviyo_assets.assets.snapshots import skip_or_raise
 from klaviyo_assets.assets.specs import asset_out, table_spec
+from klaviyo_assets.assets.vanished import ask_for_events
 from klaviyo_assets.privacy import ColumnPolicy
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
@@ -34,9 +35,9 @@ from klaviyo_assets.tables import events, exclusions, metrics, profiles
 from klaviyo_assets.tables.packing import packed
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.columns import Columns
-from klaviyo_assets.warehouse.extract import Extract, Scope, SyncState
+from klaviyo_assets.warehouse.extract import Ask, Extract, Scope, SyncState
 from klaviyo_assets.warehouse.schema import Column, TableSpec, Type
-from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
+from klaviyo_assets.warehouse.spool import Spool, SpoolWriter, temporary_spool
 
 
 class ReadConfig(dg.Config):
@@ -147,9 +148,11 @@ def _incremental(
             used = use()
             for table in chosen:
                 went_back = read_range.end is None and back_to[table.name] is not None
-                extract = _extract(context, main, table, writers, read_range, went_back, used)
+                extract = _extract(context, main, table, writers, read_range, went_back, used, now)
                 extract.began = start.began
                 extract.guarded = extract.guarded and not config.accept_shrink
+                if extract.scope and extract.scope.column not in table.primary_key:
+                    extract.ask = ask_about_events(settings, account, table, context.log)
                 yield dg.Output(extract, output_name=table.name)
 
     return incremental
@@ -199,6 +202,7 @@ def _extract(
     read_range: ReadRange,
     went_back: bool,
     used: Mapping[str, Any],
+    now: dt.datetime,
 ) -> Extract:
     """Say what is loaded: the main table's rows, or those of a table that comes with it."""
     writer = writers[table.name]
@@ -212,7 +216,9 @@ def _extract(
         ids = Scope(table.primary_key[0], values=writers[IDS.name].spool)
         return Extract(table, spool=writer.spool, scope=ids, guarded=False, states=states, metadata=lambda: used)
     complete = read_range.complete
-    scope = Scope(table.partitioned_by, *complete) if complete and table.version is None else None
+    scope = None
+    if complete and table.version is None:
+        scope = Scope(table.partitioned_by, *complete, read_at=now)
     described = {
         **used,
         "spool_bytes": writer.spool.bytes,
@@ -232,29 +238,59 @@ def read_events(
     settings: Settings, account: KlaviyoAccount, chosen: ReadRange, report: Progress, log: logging.Logger
 ) -> Iterator[Batch]:
     """Read the events of a range. Their times have whole seconds, so half-open windows fit exactly."""
-    client = account.client
+    columns_of = _event_columns(settings, account, log)
+
+    def fetch(start: dt.datetime, end: dt.datetime | None) -> Iterator[Page]:
+        parameters: dict[str, str | int | None] = {
+            "filter": all_of(
+                between("datetime", start, end), has("profile") if settings.only_active_profiles else None
+            ),
+            "sort": "datetime",
+            "include": _event_includes(settings),
+            "page[size]": 1000,
+        }
+        return account.client.pages("get_events", "/events", parameters)
+
+    for page in _windows(account, chosen, fetch, attribute_times("datetime"), report):
+        yield {"event": columns_of(page)}
+
+
+def ask_about_events(settings: Settings, account: KlaviyoAccount, table: Table, log: logging.Logger) -> Ask:
+    """Return what asks for events by their ids; those that Klaviyo still has are spooled as they are now."""
+
+    def ask(ids: list[str], spool: Spool) -> set[str]:
+        answer = ask_for_events(
+            account.client,
+            ids,
+            include=_event_includes(settings),
+            only_active=settings.only_active_profiles,
+            log=log,
+        )
+        if answer.found:
+            log.info(f"{len(answer.found):,} of them are still there: their times have changed.")
+            writer = SpoolWriter(table, spool)
+            writer.add(_event_columns(settings, account, log)(answer.page))
+            writer.close()
+        return set(answer.gone)
+
+    return ask
+
+
+def _event_includes(settings: Settings) -> str | None:
+    return None if settings.masking.policy(events.EVENT).blocks(events.ATTRIBUTION) else "attributions"
+
+
+def _event_columns(settings: Settings, account: KlaviyoAccount, log: logging.Logger) -> Callable[[Page], Columns]:
+    """Return what makes columns of a page of events, with what they take from other tables."""
     policy = settings.masking.policy(events.EVENT)
     names: dict[str, str] = {}
     try:
-        for page in client.pages("get_metrics", "/metrics") if not policy.blocks("type") else ():
+        for page in account.client.pages("get_metrics", "/metrics") if not policy.blocks("type") else ():
             names |= metrics.names(page.json())
     except NotPermitted as error:
         log.warning(f"The type of events will be NULL: {error}")
     context = events.EventContext(names, dict(account.warehouse.rows("campaign_message", ("id", "campaign_id"))))
-
-    only_active = settings.only_active_profiles
-
-    def fetch(start: dt.datetime, end: dt.datetime | None) -> Iterator[Page]:
-        parameters: dict[str, str | int | None] = {
-            "filter": all_of(between("datetime", start, end), has("profile") if only_active else None),
-            "sort": "datetime",
-            "include": None if policy.blocks(events.ATTRIBUTION) else "attributions",
-            "page[size]": 1000,
-        }
-        return client.pages("get_events", "/events", parameters)
-
-    for page in _windows(account, chosen, fetch, attribute_times("datetime"), report):
-        yield {"event": _packed(policy, events.columns(page.content, context), page)}
+    return lambda page: _packed(policy, events.columns(page.content, context), page)
 
 
 def read_profiles(

@@ -2,17 +2,17 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from klaviyo_assets.api import NotFound, NotPermitted, greater_or_equal
-from klaviyo_assets.assets.due import is_due, is_incremental
+from klaviyo_assets.assets.due import COMPLETE, is_due, is_incremental
 from klaviyo_assets.assets.ranges import MARGIN
 from klaviyo_assets.assets.reads.reading import concurrently
-from klaviyo_assets.assets.snapshots import skip_or_raise
+from klaviyo_assets.assets.snapshots import PublishConfig, skip_or_raise
 from klaviyo_assets.assets.specs import asset_out, table_key, table_spec
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
@@ -23,11 +23,8 @@ from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Extract, SyncState
 from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
 
-COMPLETE = "complete"
-"""Scope of the state of the last complete read."""
 
-
-class MembershipConfig(dg.Config):
+class MembershipConfig(PublishConfig):
     """What a run may decide about memberships."""
 
     complete: bool | None = Field(
@@ -101,7 +98,8 @@ def _memberships(settings: Settings, group: Group) -> dg.AssetsDefinition:
                 table,
                 spool=spool,
                 began=start.began,
-                scope=WHOLE_TABLE if complete else None,
+                scope=replace(WHOLE_TABLE, read_at=now) if complete else None,
+                guarded=not config.accept_shrink,
                 states=tuple(done),
                 metadata=lambda: used,
             )

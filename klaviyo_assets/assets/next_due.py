@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
-from klaviyo_assets.assets.due import due_at, is_unpublished
-from klaviyo_assets.assets.memberships import COMPLETE, GROUPS
-from klaviyo_assets.assets.person_passes import PREDICTIONS, SWEEP
+from klaviyo_assets.assets.due import COMPLETE, SWEEP, due_at, is_unpublished
+from klaviyo_assets.assets.memberships import GROUPS
+from klaviyo_assets.assets.person_passes import PREDICTIONS
 from klaviyo_assets.assets.reads import READS
 from klaviyo_assets.assets.reconciliation import RECONCILIATION
 from klaviyo_assets.assets.specs import snapshot_key, table_key

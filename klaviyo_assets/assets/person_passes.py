@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from klaviyo_assets.api import NotPermitted, Page, any_of, attribute_times, read_windows, strictly_between
-from klaviyo_assets.assets.due import is_due, is_incremental
+from klaviyo_assets.assets.due import SWEEP, is_due, is_incremental
 from klaviyo_assets.assets.incremental import IDS, without_pauses
 from klaviyo_assets.assets.progress import Progress
 from klaviyo_assets.assets.snapshots import PublishConfig, SnapshotConfig, skip_or_raise
@@ -22,9 +22,11 @@ from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.extract import Extract, Sweep, SyncState
 from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
 
-SWEEP = "sweep"
+PERSON_DELETES = "person_deletes"
+"""Name of the sweep's asset."""
+
 PREDICTIONS = "predictive_analytics"
-"""Scopes of the states of the two passes."""
+"""Scope of the state of the pass for predictive analytics."""
 
 _FIRST = dt.datetime(2012, 1, 1, tzinfo=dt.UTC)
 """Before the first profile: Klaviyo was founded in 2012."""
@@ -49,14 +51,14 @@ def build_person_passes(settings: Settings) -> list[dg.AssetsDefinition]:
 def _sweep(settings: Settings) -> dg.AssetsDefinition:
     spec = pass_spec(
         settings,
-        "person_deletes",
+        PERSON_DELETES,
         "Flags the profiles that were deleted, or merged into others: Klaviyo does not say so, it only stops to return "
         "them. Once a week all ids are read; an id that is missing is asked for once more before it is flagged.",
     )
 
     @dg.multi_asset(
-        name=f"{settings.name}__person_deletes",
-        outs={"person_deletes": asset_out(settings, spec, Sweep, is_required=False)},
+        name=f"{settings.name}__{PERSON_DELETES}",
+        outs={PERSON_DELETES: asset_out(settings, spec, Sweep, is_required=False)},
         deps=[latest_day(settings, PERSON)],
         required_resource_keys={settings.name},
     )
@@ -69,7 +71,7 @@ def _sweep(settings: Settings) -> dg.AssetsDefinition:
             return
         with temporary_spool() as spool:
             writer = SpoolWriter(IDS, spool)
-            report = Progress("person_deletes", context.log)
+            report = Progress(PERSON_DELETES, context.log)
             try:
                 for page in _all_profiles(account, {"fields[profile]": "created"}, report):
                     ids = [profile["id"] for profile in page.json()["data"]]
@@ -91,7 +93,7 @@ def _sweep(settings: Settings) -> dg.AssetsDefinition:
                 states=(state,),
                 metadata=use,
             )
-            yield dg.Output(sweep, output_name="person_deletes")
+            yield dg.Output(sweep, output_name=PERSON_DELETES)
 
     return person_deletes
 

@@ -15,9 +15,8 @@ from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.catalogue import TABLES
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.columns import Columns
-from klaviyo_assets.warehouse.deletes import check_shrink
-from klaviyo_assets.warehouse.errors import SuspiciousSnapshot
 from klaviyo_assets.warehouse.extract import SNAPSHOT, Extract, Publication, SyncState
+from klaviyo_assets.warehouse.guard import FEW_WAIT, is_suspicious, suspicion
 from klaviyo_assets.warehouse.io_manager import STAGING
 from klaviyo_assets.warehouse.loading import LoadResult
 from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
@@ -37,7 +36,7 @@ class PublishConfig(dg.Config):
 
     accept_shrink: bool = Field(
         default=False,
-        description="Publish although more rows would be flagged as deleted than `delete_guard` allows.",
+        description="Flag rows as deleted even if they are more than `delete_guard` allows.",
     )
 
 
@@ -147,22 +146,20 @@ def _check_spec(settings: Settings, table: Table) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
         "not_suspiciously_small",
         asset=snapshot_key(settings, table.name),
-        description="An empty or badly shrunk snapshot is not published: it would flag live rows as deleted.",
+        description="An empty or badly shrunk snapshot flags no rows as deleted when it is published.",
     )
 
 
 def _check(settings: Settings, table: Table, result: LoadResult) -> dg.AssetCheckResult:
-    """Say whether a snapshot can be published. It need not block: publishing refuses by the same rule."""
-    before, going, staged = result.shrinkage or (0, 0, result.row_count)
-    description = None
-    try:
-        check_shrink(table, before=before, going=going, guard=settings.delete_guard)
-    except SuspiciousSnapshot as error:
-        description = str(error)
+    """Say whether a snapshot lacks too many rows. It need not block: publishing goes by the same rule."""
+    live, going, staged = result.shrinkage or (0, 0, result.row_count)
+    suspicious = is_suspicious(table, live=live, going=going, guard=settings.delete_guard)
+    settles = going <= FEW_WAIT
     return dg.AssetCheckResult(
-        passed=description is None,
+        passed=not suspicious,
+        severity=dg.AssetCheckSeverity.WARN if settles else dg.AssetCheckSeverity.ERROR,
         asset_key=snapshot_key(settings, table.name),
         check_name="not_suspiciously_small",
-        description=description,
-        metadata={"snapshot_rows": staged, "live_rows": before, "rows_that_would_be_deleted": going},
+        description=suspicion(table.name, live, going, settings.delete_guard, settles=settles) if suspicious else None,
+        metadata={"snapshot_rows": staged, "live_rows": live, "rows_that_would_be_deleted": going},
     )

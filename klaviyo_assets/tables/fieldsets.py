@@ -7,7 +7,7 @@ leaves out relationships in places, and a row that is derived from one would be 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from klaviyo_assets.tables import accounts, events, extras, forms, metrics, profiles, tags, templates
 from klaviyo_assets.tables.table import Table
@@ -48,23 +48,26 @@ def _same(table: Table, **paths: str) -> dict[str, Fields]:
 
 _EVENT = dict.fromkeys(("flow_id", "flow_message_id", "campaign_id", "_variation"), "event_properties")
 
+_EVENTS = Fieldset(
+    "get_events",
+    "event",
+    {
+        "event": {
+            **_EVENT,
+            events.VALUE: "event_properties",
+            "datetime": "datetime",
+            "timestamp": "timestamp",
+            "uuid": "uuid",
+        }
+    },
+    properties="event_properties",
+    prefix=events.PREFIX,
+    always=("datetime",),
+)
+
 FIELDSETS = (
-    Fieldset(
-        "get_events",
-        "event",
-        {
-            "event": {
-                **_EVENT,
-                events.VALUE: "event_properties",
-                "datetime": "datetime",
-                "timestamp": "timestamp",
-                "uuid": "uuid",
-            }
-        },
-        properties="event_properties",
-        prefix=events.PREFIX,
-        always=("datetime",),
-    ),
+    _EVENTS,
+    replace(_EVENTS, operation="get_event"),
     Fieldset(
         "get_profiles",
         "profile",

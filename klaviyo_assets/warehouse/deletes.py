@@ -2,38 +2,72 @@
 
 from __future__ import annotations
 
-from klaviyo_assets.warehouse.errors import SuspiciousSnapshot
 from klaviyo_assets.warehouse.extract import Scope, Sweep
+from klaviyo_assets.warehouse.guard import Missing, Waiting, flag, forget_returned, is_suspicious
 from klaviyo_assets.warehouse.live_rows import NOT_DELETED, inside
-from klaviyo_assets.warehouse.loads import record, written_since
+from klaviyo_assets.warehouse.loads import LOADS_TABLE, record, written_since
 from klaviyo_assets.warehouse.rows import parquets
 from klaviyo_assets.warehouse.schema import DELETED, SYNCED, TableSpec
 from klaviyo_assets.warehouse.spool import Spool
 from klaviyo_assets.warehouse.sql import quote, same_key
 from klaviyo_assets.warehouse.transaction import Transaction, naive
 
+MOST_ASKED = 300
+"""Keys that the source is asked for one by one before their rows are flagged: two minutes of what Klaviyo allows."""
+
 
 def flag_vanished(
-    transaction: Transaction, spec: TableSpec, scope: Scope, guard: float | None, came: str, began: int
-) -> int:
-    """Flag the live rows of a scope whose keys are not in the relation `came`; return how many.
+    transaction: Transaction,
+    spec: TableSpec,
+    scope: Scope,
+    guard: float | None,
+    came: str,
+    began: int,
+    confirmed: Spool | None = None,
+) -> tuple[int, Waiting | None]:
+    """Flag the live rows of a scope whose keys are not in the relation `came`; return how many, and what waits.
 
     began: number of the read. What was written since may have come into being after it was read here.
-    guard: share of them that may vanish; more raises SuspiciousSnapshot. None: any.
+    guard: share of them that may be flagged at once; the flags of more wait. None: any.
+    confirmed: keys that the source was asked for and says are gone; others are not flagged. None: no need to ask.
     """
-    condition, parameters = inside(scope)
-    table = transaction.table(spec.name)
-    live = f"{condition} AND {NOT_DELETED} AND NOT {written_since(transaction, spec.name, began)}"
-    vanished = f"{live} AND NOT EXISTS (SELECT 1 FROM {came} WHERE {same_key(spec.name, came, spec.primary_key)})"
-    if guard is not None:
-        before = transaction.value(f"SELECT count(*) FROM {table} WHERE {live}", parameters)
-        going = transaction.value(f"SELECT count(*) FROM {table} WHERE {vanished}", parameters)
-        check_shrink(spec, before=before, going=going, guard=guard)
-    deleted: int = transaction.value(
-        f"UPDATE {table} SET {quote(DELETED.name)} = true, {quote(SYNCED.name)} = ? WHERE {vanished}",
-        [transaction.synced_at, *parameters],
+    return flag(transaction, spec, _vanished(transaction, spec, scope, came, began, confirmed), guard)
+
+
+def keys_to_ask_for(
+    transaction: Transaction, spec: TableSpec, scope: Scope, guard: float | None, spool: Spool, began: int
+) -> list[str]:
+    """Return the keys of rows that a load of the spool would flag, for the source to be asked about each of them.
+
+    At most `MOST_ASKED`, those that were written longest ago first; none if there are more and none of them would be
+    flagged now (too many are missing), or all of them in any case (without a guard).
+    """
+    if not {spec.name, LOADS_TABLE} <= transaction.tables():
+        return []
+    (key,) = spec.primary_key
+    came = f"(SELECT {quote(key)} FROM {parquets(spool)})" if spool.files else f"(SELECT NULL AS {quote(key)} LIMIT 0)"
+    vanished = _vanished(transaction, spec, scope, came, began)
+    where = f"FROM {transaction.table(spec.name)} WHERE {vanished.condition}"
+    going = transaction.value(f"SELECT count(*) {where}", vanished.parameters)
+    if going > MOST_ASKED and (guard is None or is_suspicious(spec, live=vanished.live, going=going, guard=guard)):
+        return []
+    found = transaction.sql(
+        f"SELECT {quote(key)} {where} ORDER BY {quote(SYNCED.name)} NULLS FIRST, 1 LIMIT {MOST_ASKED}",
+        vanished.parameters,
     )
-    return deleted
+    return [row[0] for row in found]
+
+
+def _vanished(
+    transaction: Transaction, spec: TableSpec, scope: Scope, came: str, began: int, confirmed: Spool | None = None
+) -> Missing:
+    condition, parameters = inside(scope)
+    live = f"{condition} AND {NOT_DELETED} AND NOT {written_since(transaction, spec.name, began)}"
+    count = transaction.value(f"SELECT count(*) FROM {transaction.table(spec.name)} WHERE {live}", parameters)
+    vanished = (
+        f"{live} AND NOT EXISTS (SELECT 1 FROM {came} AS came WHERE {same_key(spec.name, 'came', spec.primary_key)})"
+    )
+    return Missing(vanished, parameters, count, scope.read_at, confirmed)
 
 
 def missing_keys(transaction: Transaction, sweep: Sweep) -> list[str]:
@@ -52,46 +86,30 @@ def missing_keys(transaction: Transaction, sweep: Sweep) -> list[str]:
     return [row[0] for row in found]
 
 
-def flag_gone(transaction: Transaction, sweep: Sweep, gone: Spool) -> int:
-    """Flag the rows with these keys that nobody has written since the sweep began, and their children."""
-    (key,) = sweep.spec.primary_key
-    if not gone.files:
-        return 0
-    keys = f"(SELECT * FROM {parquets(gone)})"
-    flag = f"SET {quote(DELETED.name)} = true, {quote(SYNCED.name)} = ? WHERE {NOT_DELETED}"
-    recent = written_since(transaction, sweep.spec.name, sweep.began)
-    deleted: int = transaction.value(
-        f"UPDATE {transaction.table(sweep.spec.name)} {flag} AND NOT {recent} AND {quote(key)} IN {keys}",
-        [transaction.synced_at],
-    )
-    record(transaction, sweep.spec.name, sweep.began)
+def flag_gone(transaction: Transaction, sweep: Sweep, gone: Spool, guard: float | None) -> tuple[int, Waiting | None]:
+    """Flag the rows with these keys that nobody has written since the sweep began, and their children.
+
+    Returns how many, and what waits because they are more than the guard allows.
+    """
+    spec = sweep.spec
+    (key,) = spec.primary_key
+    table = transaction.table(spec.name)
+    live = transaction.value(f"SELECT count(*) FROM {table} WHERE {NOT_DELETED}")
+    keys = f"(SELECT * FROM {parquets(gone)})" if gone.files else "(SELECT NULL WHERE false)"
+    recent = written_since(transaction, spec.name, sweep.began)
+    condition = f"{NOT_DELETED} AND NOT {recent} AND {quote(key)} IN {keys}"
+    deleted, waiting = flag(transaction, spec, Missing(condition, (), live, sweep.created_before), guard)
+    forget_returned(transaction, spec, f"(SELECT * FROM {table} WHERE {NOT_DELETED} AND {quote(key)} NOT IN {keys})")
+    if not deleted:
+        return deleted, waiting
+    record(transaction, spec.name, sweep.began)
     for child, column in sweep.children:
         if transaction.column_types(child.name):
             record(transaction, child.name, sweep.began)
             transaction.sql(
-                f"UPDATE {transaction.table(child.name)} {flag} AND {quote(column)} IN (SELECT {quote(key)} "
-                f"FROM {transaction.table(sweep.spec.name)} WHERE {quote(DELETED.name)} AND {quote(key)} IN {keys})",
+                f"UPDATE {transaction.table(child.name)} SET {quote(DELETED.name)} = true, {quote(SYNCED.name)} = ? "
+                f"WHERE {NOT_DELETED} AND {quote(column)} IN "
+                f"(SELECT {quote(key)} FROM {table} WHERE {quote(DELETED.name)} AND {quote(key)} IN {keys})",
                 [transaction.synced_at],
             )
-    return deleted
-
-
-FEW_ROWS = 10
-"""A child table (a key of foreign keys), or a part of a table, may lose so many rows without anybody asking why."""
-
-
-def check_shrink(spec: TableSpec, *, before: int, going: int, guard: float) -> None:
-    """Raise SuspiciousSnapshot if too many live rows would be flagged as deleted.
-
-    before: live rows now. going: those of them that a complete read did not return.
-    guard: share of `before` that may go. Rows of child tables (their key contains a foreign key) come and go with
-        settings of their parents, so a few of them may always go.
-    """
-    few_may_go = bool({key.column for key in spec.foreign_keys} & set(spec.primary_key)) or spec.partitioned_by
-    if not going or going <= guard * before or (few_may_go and going <= FEW_ROWS):
-        return
-    raise SuspiciousSnapshot(
-        f"{going:,} of the {before:,} live rows of {spec.name} did not come with a complete read, more than the share "
-        f"of {guard:.0%} that `delete_guard` allows. Nothing was written. If they are really gone, materialize "
-        f"{spec.name} alone with `accept_shrink: true` in its run config."
-    )
+    return deleted, waiting

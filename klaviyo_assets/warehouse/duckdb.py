@@ -23,7 +23,7 @@ from klaviyo_assets.warehouse.attached import attached
 from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.beginning import AccountIdentity, Beginning, begin, claim, known_account
 from klaviyo_assets.warehouse.columns import Columns
-from klaviyo_assets.warehouse.deletes import check_shrink, flag_gone, missing_keys
+from klaviyo_assets.warehouse.deletes import flag_gone, keys_to_ask_for, missing_keys
 from klaviyo_assets.warehouse.errors import (
     ColumnFixed,
     ConstraintViolated,
@@ -34,7 +34,7 @@ from klaviyo_assets.warehouse.errors import (
     is_full,
     violation,
 )
-from klaviyo_assets.warehouse.extract import SNAPSHOT, WHOLE_TABLE, Publication, Scope, Sweep, SyncState
+from klaviyo_assets.warehouse.extract import SNAPSHOT, WHOLE_TABLE, Ask, Publication, Scope, Sweep, SyncState
 from klaviyo_assets.warehouse.fitting import columns_left_out, fit, fit_relation
 from klaviyo_assets.warehouse.inspection import Inspection, inspect
 from klaviyo_assets.warehouse.live_rows import daily_counts, earliest, measure_shrinkage
@@ -116,26 +116,58 @@ class DuckDBWarehouse(DuckDBResource):
         began: int | None = None,
         scope: Scope | None = None,
         guard: float | None = None,
+        ask: Ask | None = None,
         states: Sequence[SyncState] = (),
     ) -> LoadResult:
         """Upsert a spool's rows by primary key and store the states, in one transaction.
 
+        ask: asked about rows that are missing from the scope before that, while the file is closed.
         A column of a property that can't be widened stops nothing: what it does not hold goes to the overflow column.
         """
         fixed: dict[str, str] = {}
-        while True:
-            load = partial(
-                self._load, spec, spool, began=began, scope=scope, guard=guard, states=states, fixed=list(fixed)
-            )
-            try:
-                result = self._within(_memory(spool), f"Loading {spec.name}", load)
-            except ColumnFixed as error:
-                if not spec.dynamic or error.column in spec.types or error.column in fixed:
-                    raise
-                fixed[error.column] = str(error)
-            else:
-                beyond = tuple(name for name in result.overflow if name not in fixed)
-                return replace(result, overflow=beyond, columns_fixed=tuple(fixed.values()))
+        with temporary_spool() as gone:
+            if scope and ask:
+                self._ask(spec, spool, ask, gone, began=began, scope=scope, guard=guard)
+            while True:
+                load = partial(
+                    self._load,
+                    spec,
+                    spool,
+                    began=began,
+                    scope=scope,
+                    guard=guard,
+                    confirmed=gone if scope and ask else None,
+                    states=states,
+                    fixed=list(fixed),
+                )
+                try:
+                    result = self._within(_memory(spool), f"Loading {spec.name}", load)
+                except ColumnFixed as error:
+                    if not spec.dynamic or error.column in spec.types or error.column in fixed:
+                        raise
+                    fixed[error.column] = str(error)
+                else:
+                    beyond = tuple(name for name in result.overflow if name not in fixed)
+                    return replace(result, overflow=beyond, columns_fixed=tuple(fixed.values()))
+
+    def _ask(
+        self,
+        spec: TableSpec,
+        spool: Spool,
+        ask: Ask,
+        gone: Spool,
+        *,
+        began: int | None,
+        scope: Scope,
+        guard: float | None,
+    ) -> None:
+        with self._reading() as reading:
+            missing = []
+            if reading:
+                number = newest_number(reading) if began is None else began
+                missing = keys_to_ask_for(reading, spec, scope, guard, spool, number)
+        if keys := sorted(ask(missing, spool)) if missing else []:
+            gone.write(typed_batch(Columns(len(keys), {spec.primary_key[0]: keys}), spec))
 
     def _load(
         self,
@@ -146,6 +178,7 @@ class DuckDBWarehouse(DuckDBResource):
         began: int | None,
         scope: Scope | None,
         guard: float | None,
+        confirmed: Spool | None,
         states: Sequence[SyncState],
         fixed: Sequence[str],
     ) -> LoadResult:
@@ -155,7 +188,16 @@ class DuckDBWarehouse(DuckDBResource):
             transaction.ensure(spec)
             left_out = columns_left_out(transaction, spec, spool)
             fitted = fit(transaction, spec, spool, left_out, self.max_dynamic_columns, fixed)
-            result = upsert(transaction, spec, spool, began=number, scope=scope, guard=guard, overflow=fitted.overflow)
+            result = upsert(
+                transaction,
+                spec,
+                spool,
+                began=number,
+                scope=scope,
+                guard=guard,
+                overflow=fitted.overflow,
+                confirmed=confirmed,
+            )
             for state in states:
                 transaction.write_state(replace(state, rows=result.row_count, read_number=number))
             old = find_old_values(transaction, spec)
@@ -187,18 +229,15 @@ class DuckDBWarehouse(DuckDBResource):
             missing = missing_keys(reading, sweep) if reading else []
         alive = sweep.still_there(missing) if missing else set()
         gone = [key for key in missing if key not in alive]
-        live = self.live_rows(sweep.spec)
-        if not sweep.accept_shrink:
-            check_shrink(sweep.spec, before=live, going=len(gone), guard=guard)
         with temporary_spool() as spool, self._transaction() as transaction:
             if gone:
                 spool.write(typed_batch(Columns(len(gone), {sweep.spec.primary_key[0]: gone}), sweep.spec))
             transaction.ensure(sweep.spec)
-            deleted = flag_gone(transaction, sweep, spool)
+            deleted, waiting = flag_gone(transaction, sweep, spool, None if sweep.accept_shrink else guard)
             for state in sweep.states:
                 transaction.write_state(replace(state, read_number=sweep.began))
             row_count = transaction.value(f"SELECT count(*) FROM {transaction.table(sweep.spec.name)}")
-        return LoadResult(sweep.keys.rows, 0, 0, deleted=deleted, row_count=row_count)
+        return LoadResult(sweep.keys.rows, 0, 0, deleted=deleted, row_count=row_count, waiting=waiting)
 
     def store_snapshot(
         self, spec: TableSpec, spool: Spool, *, state: SyncState, began: int | None = None
@@ -228,8 +267,8 @@ class DuckDBWarehouse(DuckDBResource):
     def publish(self, publication: Publication, *, guard: float, run_id: str | None = None) -> LoadResult:
         """Publish a table's staging copy into the destination and flag what vanished, in one transaction.
 
-        Raises SnapshotMissing, or SuspiciousSnapshot if more than the share `guard` of the live rows would be
-        flagged and the publication does not accept that.
+        If that is more than the share `guard` of the live rows, and the publication does not accept it, the flags wait.
+        Raises SnapshotMissing.
         """
         spec = publication.spec
         with self._transaction() as transaction:
@@ -247,7 +286,7 @@ class DuckDBWarehouse(DuckDBResource):
                 spec,
                 source,
                 began=snapshot.read_number or NO_READ,
-                scope=WHOLE_TABLE if publication.infers_deletes else None,
+                scope=replace(WHOLE_TABLE, read_at=snapshot.synced_through) if publication.infers_deletes else None,
                 guard=None if publication.accept_shrink else guard,
             )
             corrected = sum(

@@ -24,10 +24,6 @@ class SnapshotMissing(WarehouseError):
     """There is no complete snapshot to publish."""
 
 
-class SuspiciousSnapshot(WarehouseError):
-    """Publishing would flag a suspicious share of the table as deleted."""
-
-
 class OutdatedRead(WarehouseError):
     """Since a read began so much was written that nobody knows what is newer, or the warehouse was replaced."""
 

@@ -26,13 +26,17 @@ class Scope:
 
     Either the rows whose `column` lies in [start, end), or those whose `column` is among the values of a spool's only
     column, or, without a column, the whole table. Only what lies in the scope of a complete read can be inferred to
-    be deleted.
+    be deleted. Of a row that is missing where its `column` can change, it can't be told from one that has moved:
+    see `Extract.ask`.
+
+    read_at: when the read began, by the server's clock.
     """
 
     column: str | None = None
     start: dt.datetime | None = None
     end: dt.datetime | None = None
     values: Spool | None = None
+    read_at: dt.datetime | None = None
 
 
 WHOLE_TABLE = Scope()
@@ -93,6 +97,11 @@ class SyncState:
         )
 
 
+Ask = Callable[[list[str], Spool], set[str]]
+"""Asks the source about keys that a complete read did not return: writes the rows that it still has to the spool, and
+returns the keys of those that it says are gone."""
+
+
 @dataclass
 class Extract:
     """Rows on their way into one table: an iterator of typed Arrow batches, or a spool that holds them already.
@@ -102,6 +111,7 @@ class Extract:
     patch: the rows only fill columns of rows that the table has already; they add and bring back none.
     scope: what was read completely, if anything: rows in it that did not come are flagged as deleted.
     guarded: whether `delete_guard` limits how many. Off where it is normal that all of them go.
+    ask: what is asked before a row is flagged; only for a scope whose column can change while the row lives.
     states: written in the transaction of the rows.
     metadata: called after the last batch, for the asset's metadata.
     result: what the load did, once the IO manager has made it.
@@ -115,6 +125,7 @@ class Extract:
     patch: bool = False
     scope: Scope | None = None
     guarded: bool = True
+    ask: Ask | None = None
     states: tuple[SyncState, ...] = ()
     metadata: Callable[[], Mapping[str, Any]] = field(default=dict)
     result: LoadResult | None = field(default=None, init=False)
@@ -149,7 +160,7 @@ class Publication:
     """Asks for the staging copy of a table to be published into the destination, deletes included.
 
     infers_deletes: whether rows that are not in the staging copy are flagged as deleted.
-    accept_shrink: publish even if the guard against a bad snapshot would stop it.
+    accept_shrink: flag them even if they are more than the guard allows.
     dependents: tables whose lookups go through this one.
     """
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from klaviyo_assets.warehouse.extract import SyncState
+from klaviyo_assets.warehouse.guard import WAITING
 from klaviyo_assets.warehouse.loads import is_remembered, newest_number, written_since
 from klaviyo_assets.warehouse.schema import DELETED, SYNCED, ForeignKey, TableSpec
 from klaviyo_assets.warehouse.sql import columns, fold, literal, quote, same_key
@@ -32,6 +33,7 @@ class Inspection:
     wholly: whether every row was looked at for the next three, else the rows that were written since.
     duplicates: keys that several rows have. without_key: rows with a NULL in their key.
     orphans: column -> live rows whose value no row of the other table has, deleted ones included.
+    waiting: live rows that a complete read did not return, and that the guard keeps from being flagged.
     """
 
     rows: int
@@ -42,6 +44,7 @@ class Inspection:
     duplicates: int
     without_key: int
     orphans: Mapping[str, int]
+    waiting: int = 0
 
     @property
     def flawless(self) -> bool:
@@ -70,7 +73,9 @@ def inspect(
         last, last_wholly = states.get((spec.name, INSPECTED)), states.get((spec.name, INSPECTED_WHOLLY))
         since = last.read_number if last and is_remembered(transaction, last.read_number or 0) else None
         wholly = since is None or _wholly(last, last_wholly, now)
-        seen = found[spec.name] = _inspect(transaction, spec, followed, last, since, wholly)
+        waiting = states.get((spec.name, WAITING))
+        seen = _inspect(transaction, spec, followed, last, since, wholly)
+        found[spec.name] = replace(seen, waiting=waiting.rows or 0) if waiting else seen
         looked = SyncState(spec.name, INSPECTED, synced_through=now, rows=seen.live, read_number=number)
         if not seen.flawless and last:
             looked = replace(looked, synced_through=last.synced_through, read_number=last.read_number)

@@ -55,6 +55,8 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         seconds = round(time.monotonic() - clock, 3)
         _warn(context, result)
         context.add_output_metadata({**_metadata(result), **extra, "seconds": seconds})
+        if result.waiting:
+            context.log.warning(result.waiting.advice(context.asset_key.path[-1], self.delete_guard))
         if result.overflow:
             context.log.warning(
                 f"{obj.spec.name} has {self.warehouse.max_dynamic_columns:,} columns of properties, the most that "
@@ -83,6 +85,7 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
             began=extract.began,
             scope=extract.scope,
             guard=self.delete_guard if extract.guarded else None,
+            ask=extract.ask,
             states=extract.states,
         )
 
@@ -148,6 +151,8 @@ def _metadata(result: LoadResult) -> dict[str, Any]:
         described["columns_with_old_values"] = dg.MetadataValue.json(list(result.columns_with_old_values))
     if result.older:
         described["rows_older_than_table"] = result.older
+    if result.waiting:
+        described["deletes_waiting"] = result.waiting.rows
     if result.corrected:
         described["rows_corrected"] = result.corrected
     return described

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from klaviyo_assets.warehouse.deletes import flag_vanished
 from klaviyo_assets.warehouse.errors import WarehouseError
 from klaviyo_assets.warehouse.extract import Scope
+from klaviyo_assets.warehouse.guard import Waiting, forget_returned
 from klaviyo_assets.warehouse.live_rows import Shrinkage
 from klaviyo_assets.warehouse.loads import record, written_by_later_read
 from klaviyo_assets.warehouse.origins import source_columns
@@ -35,6 +36,7 @@ class LoadResult:
     columns_fixed: why columns were not widened, whose values went to the overflow column.
     columns_with_old_values: blocked or hashed columns that hold values from before they were.
     shrinkage: of a snapshot, what publishing it would do.
+    waiting: live rows that did not come and whose flags wait.
     """
 
     rows: int
@@ -51,6 +53,7 @@ class LoadResult:
     columns_fixed: tuple[str, ...] = ()
     columns_with_old_values: tuple[str, ...] = ()
     shrinkage: Shrinkage | None = None
+    waiting: Waiting | None = None
 
 
 def upsert(
@@ -62,13 +65,15 @@ def upsert(
     scope: Scope | None = None,
     guard: float | None = None,
     overflow: Mapping[str, Set[Type]] | None = None,
+    confirmed: Spool | None = None,
 ) -> LoadResult:
     """Write rows by primary key, flag what vanished from `scope`; the table exists and fits.
 
     source: a spool, or a relation with columns of the table.
     began: number of the read that they come from; None: the table is new, and nobody else has written to it.
-    guard: share of the scope's live rows that may vanish; more raises SuspiciousSnapshot. None: any.
+    guard: share of the scope's live rows that may be flagged at once; the flags of more wait. None: any.
     overflow: columns of the spool of which the values of some types go to the overflow column.
+    confirmed: keys of which the source says that they are gone, if others must not be flagged.
     """
     types = transaction.column_types(spec.name)
     rows_of = (
@@ -81,9 +86,11 @@ def upsert(
     _deduplicate(transaction, spec)
     _check_keys(transaction, spec)
     rows = transaction.value(f"SELECT count(*) FROM {_STAGE}")
-    deleted = older = 0
+    deleted, older, waiting = 0, 0, None
     if began is not None:
-        deleted = flag_vanished(transaction, spec, scope, guard, _STAGE, began) if scope else 0
+        if scope:
+            deleted, waiting = flag_vanished(transaction, spec, scope, guard, _STAGE, began, confirmed)
+        forget_returned(transaction, spec, _STAGE)
         older = _leave_newer(transaction, spec, began) if rows else 0
     staged = {name for part in rows_of for name in part.values}
     owned = source_columns(transaction, spec, staged)
@@ -108,7 +115,7 @@ def upsert(
         record(transaction, spec.name, began)
     return LoadResult(
         rows=rows, inserted=written - updated, updated=updated, deleted=deleted, older=older,
-        row_count=transaction.value(f"SELECT count(*) FROM {table}"),
+        row_count=transaction.value(f"SELECT count(*) FROM {table}"), waiting=waiting,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from klaviyo_assets.sandbox.account import Account
+from klaviyo_assets.sandbox.faults import Status
 from klaviyo_assets.sandbox.generate import generate_account
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets_tests.conftest import Project, only, projects
@@ -203,6 +204,75 @@ def test_a_day_of_events_that_is_read_again_completely(klaviyo: Project) -> None
     assert keys(klaviyo, "event", "id", deleted=True) == set(gone)
 
 
+def moved(account: Account, event: str, days: float) -> dt.datetime:
+    """Correct the time of an event; return its new one."""
+    old = account.remove_event(event)
+    at = dt.datetime.fromtimestamp(old.occurred_at, dt.UTC) + dt.timedelta(days=days)
+    account.add_event(old.metric_id, at, profile_id=old.profile_id, properties=old.properties, id=event)
+    return at.replace(tzinfo=None)
+
+
+@pytest.mark.parametrize("days", [-20, 3])
+def test_an_event_whose_time_was_corrected_is_asked_for_and_lands_at_its_new_time(
+    klaviyo: Project, days: float
+) -> None:
+    account = klaviyo.account
+    metric, profile = account.all("metric")[0].id, account.all("profile")[0].id
+    noon = account.clock.now().replace(hour=12) - dt.timedelta(days=4)
+    moving, gone, *_ = [account.add_event(metric, noon, profile_id=profile).id for _ in range(6)]
+    assert klaviyo.run("klaviyo_backfill", -4, -4).success
+    at = moved(account, moving, days)
+    account.remove_event(gone)
+    account.update("metric", metric, name="Renamed meanwhile")
+    klaviyo.sandbox.requests.clear()
+    assert klaviyo.run("klaviyo_backfill", -4, -4).success
+    assert len(klaviyo.sandbox.requests.of("get_event")) == 2
+    assert keys(klaviyo, "event", "id", deleted=True) == {gone}
+    row = next(row for row in stored(klaviyo.warehouse, "event") if row["id"] == moving)
+    assert (row["datetime"], row["timestamp"], row["person_id"]) == (at, at, profile)
+    assert (row["metric_id"], row["type"]) == (metric, "Renamed meanwhile")
+    klaviyo.sandbox.requests.clear()
+    assert klaviyo.run("klaviyo_backfill", -4, -4).success
+    assert klaviyo.sandbox.requests.of("get_event") == [], "it is known where it is"
+
+
+def test_events_that_klaviyo_says_nothing_about_are_not_flagged(klaviyo: Project) -> None:
+    account = klaviyo.account
+    metric = account.all("metric")[0].id
+    noon = account.clock.now().replace(hour=12) - dt.timedelta(days=4)
+    added = [account.add_event(metric, noon).id for _ in range(8)]
+    assert klaviyo.run("klaviyo_backfill", -4, -4).success
+    for event in added[:3]:
+        account.remove_event(event)
+    new = account.add_event(metric, noon).id
+
+    def refuse(call: Any) -> Any:
+        return Status(400) if call.operation == "get_event" and call.path.endswith(added[1]) else None
+
+    klaviyo.sandbox.faults.append(refuse)
+    assert klaviyo.run("klaviyo_backfill", -4, -4).success
+    assert keys(klaviyo, "event", "id", deleted=True) == {added[0], added[2]}
+    assert new in keys(klaviyo, "event", "id", deleted=False)
+    klaviyo.sandbox.faults.clear()
+    assert klaviyo.run("klaviyo_backfill", -4, -4).success
+    assert keys(klaviyo, "event", "id", deleted=True) == set(added[:3])
+
+
+def test_with_only_active_profiles_an_event_that_lost_its_profile_is_gone(
+    project: Callable[..., Project],
+) -> None:
+    account = generate_account(events=0, profiles=5, days=3, seed=3)
+    metric, profile = account.all("metric")[0].id, account.all("profile")[0].id
+    noon = account.clock.now().replace(hour=12) - dt.timedelta(days=2)
+    events = [account.add_event(metric, noon, profile_id=profile if n else None).id for n in range(5)]
+    klaviyo = project(account, only_active_profiles=True, tables=only())
+    assert klaviyo.run("klaviyo_backfill", -2, -2).success
+    assert keys(klaviyo, "event", "id", deleted=False) == set(events[1:])
+    account.delete("profile", profile)
+    assert klaviyo.run("klaviyo_backfill", -2, -2).success
+    assert keys(klaviyo, "event", "id", deleted=True) == set(events[1:])
+
+
 def test_days_that_lost_too_many_events_need_a_word(klaviyo: Project) -> None:
     metric = klaviyo.account.all("metric")[0].id
     noon = klaviyo.account.clock.now().replace(hour=12) - dt.timedelta(days=2)
@@ -214,12 +284,49 @@ def test_days_that_lost_too_many_events_need_a_word(klaviyo: Project) -> None:
         if dt.datetime.fromtimestamp(event.occurred_at, dt.UTC).date() == noon.date():
             klaviyo.account.remove_event(event.id)
     gone = before - {event.id for event in klaviyo.account.events}
-    klaviyo.account.add_event(metric, noon)
-    assert not klaviyo.run("klaviyo_backfill", -2, -2).success
+    new = klaviyo.account.add_event(metric, noon).id
+    assert klaviyo.run("klaviyo_backfill", -2, -2).success
     assert not keys(klaviyo, "event", "id", deleted=True)
+    assert new in keys(klaviyo, "event", "id", deleted=False), "what is new lands"
     accepted = {"ops": {"klaviyo__event": {"config": {"accept_shrink": True}}}}
     assert klaviyo.run("klaviyo_backfill", -2, -2, config=accepted).success
     assert keys(klaviyo, "event", "id", deleted=True) == gone
+
+
+def test_a_small_shop_that_loses_most_of_its_rows_gets_what_is_new_and_the_flags_a_day_later(
+    project: Callable[..., Project],
+) -> None:
+    hour = dt.timedelta(hours=1)
+    account = generate_account(events=0, profiles=10, days=8, seed=4, now=dt.datetime.now(dt.UTC) - 60 * hour)
+    account.clock.set(dt.datetime.now(dt.UTC) - 60 * hour)
+    metric = account.all("metric")[0].id
+    start = account.clock.now() - 5 * 24 * hour
+    events = [account.add_event(metric, start + n * hour).id for n in range(40)]
+    klaviyo = project(account, tables=only("coupon"))
+    klaviyo.sync(first=-6)
+    coupons = {coupon.id for coupon in account.all("coupon")}
+    assert len(coupons) >= 3
+    for event in events[:25]:
+        account.remove_event(event)
+    for coupon in coupons:
+        account.delete("coupon", coupon)
+
+    def unfit(result: Any) -> set[str]:
+        return {c.asset_key.path[-1] for c in result.get_asset_check_evaluations() if not c.passed}
+
+    account.clock.advance(26 * hour)
+    new = account.add_event(metric, account.clock.now() - hour).id
+    assert unfit(klaviyo.sync()) == {"event", "coupon"}
+    assert keys(klaviyo, "event", "id", deleted=False) == {*events, new}
+    assert keys(klaviyo, "coupon", "id", deleted=False) == coupons
+    account.clock.advance(hour)
+    assert unfit(klaviyo.sync()) == {"event", "coupon"}, "it stays visible"
+    account.clock.advance(26 * hour)
+    klaviyo.sync()
+    assert keys(klaviyo, "event", "id", deleted=True) == set(events[:25])
+    assert keys(klaviyo, "event", "id", deleted=False) == {*events[25:], new}
+    assert keys(klaviyo, "coupon", "id", deleted=True) == coupons
+    assert not unfit(klaviyo.sync())
 
 
 def test_predictive_analytics_are_filled_and_not_emptied_by_a_sync(klaviyo: Project) -> None:

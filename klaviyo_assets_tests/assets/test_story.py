@@ -236,29 +236,37 @@ def test_a_full_refresh_holds_everything_that_klaviyo_has(
 # What stops a run
 
 
-def test_a_suspicious_snapshot_is_not_published(
+def test_of_a_suspicious_snapshot_the_rows_land_and_the_flags_wait(
     project: Callable[..., Project], template: Callable[[], Account]
 ) -> None:
     klaviyo = project(template(), tables=only(*TABLES))
     klaviyo.sync(first=-1)
     before = everything(klaviyo)
-    for campaign in klaviyo.account.all("campaign"):
+    kept, *others = klaviyo.account.all("campaign")
+    for campaign in others:
         klaviyo.account.delete("campaign", campaign.id)
-    result = klaviyo.run("klaviyo_full_refresh")
-    failed = {check.asset_key.path[-1] for check in result.get_asset_check_evaluations() if not check.passed}
-    assert "campaign" in failed and "metric" not in failed
-    materialized = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events()}
-    assert "klaviyo/metric" in materialized and "klaviyo/campaign" not in materialized
-    assert everything(klaviyo)["campaign"] == before["campaign"]
+    klaviyo.account.rename("campaign", kept.id, "Renamed")
+    result = klaviyo.refresh()
+    failed = {
+        (check.check_name, check.asset_key.to_user_string())
+        for check in result.get_asset_check_evaluations()
+        if not check.passed
+    }
+    assert {("not_suspiciously_small", "klaviyo_staging/campaign"), ("integrity", "klaviyo/campaign")} <= failed
+    assert ("integrity", "klaviyo/metric") not in failed
+    after = everything(klaviyo)["campaign"]
+    assert after.pop((kept.id,))["name"] == "Renamed"
+    assert after == {key: row for key, row in before["campaign"].items() if key != (kept.id,)}
 
-    def publish(**config: bool) -> Any:
-        ops = {"ops": {"klaviyo__campaign": {"config": config}}}
-        return klaviyo.run("klaviyo_full_refresh", config=ops, only=["klaviyo", "campaign"])
-
-    assert not publish().success
-    assert everything(klaviyo)["campaign"] == before["campaign"]
-    assert publish(accept_shrink=True).success
+    ops = {"ops": {"klaviyo__campaign": {"config": {"accept_shrink": True}}}}
+    assert klaviyo.run("klaviyo_full_refresh", config=ops, only=["klaviyo", "campaign"]).success
     assert klaviyo.differences("campaign") == []
+    check = next(
+        check
+        for check in klaviyo.refresh().get_asset_check_evaluations()
+        if (check.check_name, check.asset_key.path[-1]) == ("not_suspiciously_small", "campaign")
+    )
+    assert check.passed
 
 
 def test_a_missing_scope_skips_its_tables_or_fails_them(
