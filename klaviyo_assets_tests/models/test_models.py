@@ -548,7 +548,7 @@ def test_an_incremental_build_follows_what_others_are_credited_with_and_columns_
         event(f"c{number}", "03-09 10:00", f"P{number + 1}", "Placed Order", **worth(7), **old_credit(f"t{number}"))
         for number in (1, 2, 3)
     ]
-    put(built.warehouse, "event", [touches["t1"], touches["t3"], *orders])
+    put(built.warehouse, "event", [touches["t1"], touches["t3"], *orders[:2], {**orders[2], "property_size": 4}])
     put(built.warehouse, "campaign", [{"id": "C1", "name": "One"}, {"id": "C2", "name": "Two"}])
     put(other, "event", [touches["t1"], orders[0]])
     for name in ("Attribution", "Value"):
@@ -556,7 +556,7 @@ def test_an_incremental_build_follows_what_others_are_credited_with_and_columns_
     size = {"name": "property_Size", "alias": "next_size", "transform_sql": "try_cast(next_size as double) + 1"}
     more = {
         "klaviyo_union_schemas": ["klaviyo", "Other"],
-        "klaviyo__event_pass_through_columns": ["property_size", size],
+        "klaviyo__event_pass_through_columns": ["property_size", size, "property_weight"],
     }
 
     def rebuilt(**options: Any) -> dict[tuple[str, str], dict[str, Any]]:
@@ -568,20 +568,23 @@ def test_an_incremental_build_follows_what_others_are_credited_with_and_columns_
         return [plain(rows["klaviyo", id][column]) for id in ("c1", "c2", "c3")]
 
     rows = rebuilt()
-    assert told(rows, "campaign_name") == ["One", None, "One"] and told(rows, "property_size") == [None] * 3
+    assert told(rows, "campaign_name") == ["One", None, "One"]
+    assert told(rows, "property_size") == [None, None, 4] and told(rows, "next_size") == [None, None, 5]
+    assert told(rows, "property_weight") == [None] * 3
     there = rows["other", "c1"]
     assert (there["last_touch_campaign_id"], plain(there["numeric_value"])) == ("C1", 7)
 
     later = by_hand.SYNCED + dt.timedelta(days=1)
-    put(built.warehouse, "event", [{**touches["t1"], "campaign_id": "C2", "property_size": 4}, touches["t2"]], later)
+    put(built.warehouse, "event", [{**touches["t1"], "campaign_id": "C2"}, touches["t2"]], later)
     built.write("UPDATE klaviyo.klaviyo.event SET _fivetran_deleted = true WHERE id = 't3'")
     rows = rebuilt()
     assert told(rows, "campaign_name") == ["Two", "One", None]
-    assert (rows["klaviyo", "t1"]["property_size"], rows["klaviyo", "t1"]["next_size"]) == (4, 5)
 
-    put(built.warehouse, "event", [{**orders[0], "property_size": "XL"}], later + dt.timedelta(days=1))
+    grown = {**orders[0], "property_size": "XL", "property_weight": 0.5}
+    put(built.warehouse, "event", [grown], later + dt.timedelta(days=1))
     rows = rebuilt()
-    assert told(rows, "property_size") == ["XL", None, None] and rows["klaviyo", "t1"]["property_size"] == "4"
+    assert told(rows, "property_size") == ["XL", None, "4"] and told(rows, "next_size") == [None, None, 5]
+    assert told(rows, "property_weight") == [0.5, None, None]
     assert rebuilt(full_refresh=True) == rows
 
 
