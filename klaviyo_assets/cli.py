@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from dotenv import dotenv_values
+
+from klaviyo_assets.text import clean
 
 if TYPE_CHECKING:
     from klaviyo_assets.check import Report
-from dotenv import dotenv_values
 
 
 def _account_options(events: int, profiles: int, days: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -145,14 +147,14 @@ def settings(example: bool, schema: bool) -> None:
 
 
 def _print_report(report: Report) -> None:
-    click.echo(f"account    {report.account or 'unknown'}, key in {report.key_variable}")
+    click.echo(f"account    {clean(report.account or 'unknown')}, key in {report.key_variable}")
     click.echo(f"revision   of the API, supported for {report.revision_days_left} more days")
     click.echo(f"warehouse  {report.warehouse}")
     for scope in report.scopes:
         mark = "missing" if scope.problem else "ok"
         click.echo(f"{mark:<10} {scope.scope:<18} {', '.join(scope.tables)}")
         if scope.problem:
-            click.echo(f"{'':<10} {scope.problem}")
+            click.echo(f"{'':<10} {clean(scope.problem)}")
     if report.tables:
         click.echo(f"\n{'table':<32} {'synced through (UTC)':<20} {'last sync (UTC)':<20} {'rows':>12}  next due")
     for table in report.tables:
@@ -166,9 +168,9 @@ def _print_report(report: Report) -> None:
             "back to {first_day}".format(**report.history)
         )
     for warning in report.warnings:
-        click.echo(f"\nWARNING    {warning}", err=True)
+        click.echo(f"\nWARNING    {clean(warning)}", err=True)
     for problem in report.problems:
-        click.echo(f"\nPROBLEM    {problem}", err=True)
+        click.echo(f"\nPROBLEM    {clean(problem)}", err=True)
 
 
 @main.command()

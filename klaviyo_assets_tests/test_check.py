@@ -54,6 +54,13 @@ def test_everything_works(klaviyo: Project) -> None:
     assert f"complete from {report['history']['oldest_day_complete']} on: 7 days done, " in text
 
 
+def test_a_terminal_gets_no_commands(klaviyo: Project) -> None:
+    (account,) = klaviyo.account.all("account")
+    account.attributes["contact_information"]["organization_name"] = "Acme\x1b]0;Tea\x9b31m"
+    output = CliRunner().invoke(main, ["check"]).output
+    assert "Acme\ufffd]0;Tea\ufffd31m" in output and not {"\x1b", "\x9b"} & set(output)
+
+
 def test_what_is_due_is_said(klaviyo: Project) -> None:
     settings = klaviyo.settings.model_copy(update={"tables": only("campaign", "list")})
     fresh = Project(klaviyo.sandbox, settings, klaviyo.instance)

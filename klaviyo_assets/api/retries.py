@@ -13,6 +13,7 @@ import msgspec
 import requests
 
 from klaviyo_assets.api.errors import InvalidApiKey, InvalidRequest, KlaviyoError, MissingScope, NotFound, NotPermitted
+from klaviyo_assets.text import clean
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 30.0
 _SCOPE = re.compile(r"\b[a-z][a-z0-9-]*:[a-z]+\b")
@@ -56,7 +57,9 @@ def failure(operation: str, response: requests.Response, scrub: Callable[[str], 
     status = response.status_code
     errors = _errors(response.content)
     first = errors[0] if errors else {}
-    detail = _sentence(scrub(str(first.get("detail") or first.get("title") or response.reason or "no reason given")))
+    detail = _sentence(
+        clean(scrub(str(first.get("detail") or first.get("title") or response.reason or "no reason given")))
+    )
     if status >= 500 or status == 408:
         return Transient(f"status {status}, {detail}", status, retry_after(response))
     if status == 401:

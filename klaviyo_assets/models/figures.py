@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,8 @@ from klaviyo_assets.warehouse.sql import quote
 
 Row = Mapping[str, Any]
 
+_CODE = re.compile("[A-Z]{3}")
+
 _KINDS = {
     "email": ("received email",),
     "text": ("received text message", "received sms"),
@@ -21,7 +24,6 @@ _KINDS = {
     "clicked": ("clicked email",),
     "text_clicked": ("clicked text message", "clicked sms"),
     "bounced": ("bounced email",),
-    "dropped": ("dropped email",),
     "complained": ("marked email as spam",),
     "unsubscribed": ("unsubscribed", "unsubscribed from email marketing"),
     "ordered": ("placed order",),
@@ -44,15 +46,16 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Figures:
-    """The figures of the days from `since` until before `until`, UTC.
+    """The figures of the days from `since` until before `until`, UTC: those of the period that there are events of.
 
-    total: one row. weeks, campaigns, flows: rows with the same members, and `week` (its Monday) or `name`; campaigns
-    and flows by revenue, most first. An open or click counts once for each person and message; who subscribes or leaves
-    counts once a period.
+    currency: ISO code, empty if it is not known or if the accounts have several. total: one row. weeks, campaigns,
+    flows: rows with the same members, and `name` (a week's is its Monday); campaigns and flows by revenue, most first.
+    An open or click counts once for each person and message; who subscribes or leaves counts once a period.
     """
 
     since: dt.date
     until: dt.date
+    currency: str
     total: Row
     weeks: list[Row]
     campaigns: list[Row]
@@ -60,14 +63,24 @@ class Figures:
 
 
 def read_figures(
-    connection: duckdb.DuckDBPyConnection, schema: str, since: dt.date, until: dt.date, *, top: int = 10
+    connection: duckdb.DuckDBPyConnection,
+    schema: str,
+    since: dt.date,
+    until: dt.date,
+    *,
+    accounts: Sequence[str] = (),
+    top: int = 10,
 ) -> Figures:
-    """Read the figures of a period from the models in `schema`."""
+    """Read the figures of a period from the models in `schema`.
+
+    accounts: schemas of the synced tables, which know the currency and the names of what was deleted.
+    """
     ((database,),) = connection.execute("SELECT current_database()").fetchall()
+    model = quote(database, schema, "klaviyo__events")
     events = f"""
         SELECT *, date_trunc('week', occurred_on)::DATE AS week,
             coalesce(campaign_id, flow_message_id, flow_id) || '/' || person_id AS message_to_person
-        FROM {quote(database, schema, "klaviyo__events")}
+        FROM {model}
         WHERE occurred_on >= ? AND occurred_on < ?"""
 
     def rows(key: str, name: str, where: str, order: str) -> list[Row]:
@@ -76,26 +89,61 @@ def read_figures(
         names = [column[0] for column in found.description]
         return [_with_rates(dict(zip(names, row, strict=True))) for row in found.fetchall()]
 
+    def ranking(kind: str) -> list[Row]:
+        id = f"last_touch_{kind}_id"
+        found = rows(
+            id, f"coalesce(max({kind}_name), 'Unknown {kind} ' || {id})", f"{id} IS NOT NULL",
+            f"revenue DESC, email + text + push DESC, name LIMIT {int(top)}",
+        )  # fmt: skip
+        former = _names(connection, database, accounts, kind)
+        return [{**row, "name": former.get(row["name"], row["name"])} for row in found]
+
+    ((first, last),) = connection.execute(
+        f"SELECT min(occurred_on), max(occurred_on) FROM {model} WHERE occurred_on < ?", [until]
+    ).fetchall()
     (total,) = rows("ALL", "'all'", "true", "1")
-    by_revenue = f"revenue DESC, email + text + push DESC, name LIMIT {int(top)}"
     return Figures(
-        since,
-        until,
+        since if first is None else max(since, first),
+        until if last is None else max(since, last) + dt.timedelta(days=1),
+        _currency(connection, database, accounts),
         total,
         rows("week", "week", "true", "week"),
-        rows(
-            "last_touch_campaign_id",
-            "coalesce(max(campaign_name), 'Deleted campaign ' || last_touch_campaign_id)",
-            "last_touch_campaign_id IS NOT NULL",
-            by_revenue,
-        ),
-        rows(
-            "last_touch_flow_id",
-            "coalesce(max(flow_name), 'Deleted flow ' || last_touch_flow_id)",
-            "last_touch_flow_id IS NOT NULL",
-            by_revenue,
-        ),
+        ranking("campaign"),
+        ranking("flow"),
     )
+
+
+def _names(connection: duckdb.DuckDBPyConnection, database: str, accounts: Iterable[str], kind: str) -> dict[str, str]:
+    """Return, of campaigns or flows, what the models call one whose name they do not know -> its name."""
+    found: dict[str, str] = {}
+    for columns, table in _tables(connection, database, accounts, kind):
+        texts = ", ".join(name for name in ("name", "subject") if name in columns)
+        select = f"SELECT id, coalesce({texts}), _fivetran_deleted FROM {table}"
+        for id, name, is_deleted in connection.execute(select).fetchall() if texts else ():
+            found[f"Unknown {kind} {id}"] = (name or f"Unnamed {kind} {id}") + " (deleted)" * is_deleted
+    return found
+
+
+def _currency(connection: duckdb.DuckDBPyConnection, database: str, accounts: Iterable[str]) -> str:
+    found = set()
+    for columns, table in _tables(connection, database, accounts, "account_history"):
+        if "preferred_currency" in columns:
+            select = f"SELECT DISTINCT ON (id) preferred_currency FROM {table} ORDER BY id, observed_at DESC"
+            found |= {currency for (currency,) in connection.execute(select).fetchall() if currency}
+    return found.pop() if len(found) == 1 and all(map(_CODE.fullmatch, found)) else ""
+
+
+def _tables(
+    connection: duckdb.DuckDBPyConnection, database: str, accounts: Iterable[str], name: str
+) -> Iterator[tuple[set[str], str]]:
+    """Yield columns and quoted name of a table, for each account that has it."""
+    for account in accounts:
+        columns = connection.execute(
+            "SELECT column_name FROM duckdb_columns() WHERE (database_name, schema_name, table_name) = (?, ?, ?)",
+            [database, account, name],
+        ).fetchall()
+        if columns:
+            yield {column for (column,) in columns}, quote(database, account, name)
 
 
 def _is(kind: str) -> str:
@@ -121,14 +169,14 @@ def _sums() -> str:
 
 def _with_rates(row: dict[str, Any]) -> Row:
     sent = row["email"] + row["text"] + row["push"]
-    attempted = row["email"] + row["bounced"] + row["dropped"]
+    attempted = row["email"] + row["bounced"]  # what Klaviyo dropped was never sent
     return {
         **row,
         "sent": sent,
         "open_rate": _share(row["opened"], row["email"]),
         "click_rate": _share(row["clicked"] + row["text_clicked"], row["email"] + row["text"]),
         "revenue_per_recipient": _share(row["revenue"], sent),
-        "bounce_rate": _share(row["bounced"] + row["dropped"], attempted),
+        "bounce_rate": _share(row["bounced"], attempted),
         "complaint_rate": _share(row["complained"], row["email"]),
         "unsubscribe_rate": _share(row["unsubscribed"], row["email"]),
         "growth": row["joined"] - row["left"],

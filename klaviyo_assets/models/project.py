@@ -52,6 +52,12 @@ def is_installed() -> bool:
 
 
 @cache
+def read_variables() -> Mapping[str, Any]:
+    """Return the variables of the dbt project, with their defaults."""
+    return dict(yaml.load((PROJECT / "dbt_project.yml").read_text(), _LOADER)["vars"])  # noqa: S506  (a safe loader)
+
+
+@cache
 def read_project() -> tuple[Model, ...]:
     """Return the models of the dbt project that are tables."""
     sql = {path.stem: path.read_text() for path in PROJECT.glob("models/**/*.sql")}

@@ -8,8 +8,10 @@ import dagster as dg
 import duckdb
 from pydantic import Field
 
-from klaviyo_assets.models.figures import Figures, Row, read_figures
+from klaviyo_assets.models.figures import Figures, read_figures
+from klaviyo_assets.models.svg import NotDrawn
 from klaviyo_assets.settings import Settings
+from klaviyo_assets.text import clean
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 
 REPORT = "campaign_report"
@@ -34,23 +36,29 @@ def build_report(settings: Settings, prefix: str, schema: str) -> dg.AssetsDefin
         group_name="models" if settings.name == "klaviyo" else f"{settings.name}_models",
         kinds={"html"},
         owners=list(settings.owners),
-        description="The last 90 days on one HTML page: sends, open and click rates, revenue, the best campaigns and "
-        "flows, list growth and deliverability. Its path and a summary are in the metadata.",
+        description="The last 90 days, or as many as there are, on one HTML page: sends, open and click rates, "
+        "revenue, the best campaigns and flows, list growth and deliverability. Its path and a summary are in "
+        "the metadata.",
         required_resource_keys={warehouse_key},
     )
     def campaign_report(context: dg.AssetExecutionContext, config: ReportConfig) -> dg.MaterializeResult[Any]:
         warehouse: DuckDBWarehouse = getattr(context.resources, warehouse_key)
         until = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
+        since = until - dt.timedelta(days=config.days)
         try:
             with warehouse.connect() as connection:
-                figures = read_figures(connection, schema, until - dt.timedelta(days=config.days), until)
+                figures = read_figures(connection, schema, since, until, accounts=account_schemas(settings))
         except duckdb.CatalogException as error:
             raise dg.Failure(
                 f"There is no {schema}.klaviyo__events yet: run {prefix}_job first.", allow_retries=False
             ) from error
+        try:
+            page = render(figures, title(settings))
+        except NotDrawn as error:
+            raise dg.Failure(f"The charts could not be drawn: {error}.", allow_retries=False) from None
         path = Path(config.path) if config.path else default_path(settings)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(render(figures, title(settings)))
+        path.write_text(page, encoding="utf-8")
         return dg.MaterializeResult(
             metadata={
                 "path": dg.MetadataValue.path(str(path.absolute())),
@@ -61,6 +69,13 @@ def build_report(settings: Settings, prefix: str, schema: str) -> dg.AssetsDefin
         )
 
     return campaign_report
+
+
+def account_schemas(settings: Settings) -> list[str]:
+    """Return the schemas of the accounts that the models are made of."""
+    variables = settings.model_variables
+    given = [source.get("schema", "klaviyo") for source in variables.get("klaviyo_sources", ())]
+    return given or list(variables.get("klaviyo_union_schemas", ())) or [settings.destination_schema]
 
 
 def default_path(settings: Settings) -> Path:
@@ -76,18 +91,21 @@ def title(settings: Settings) -> str:
 
 
 def render(figures: Figures, heading: str) -> str:
-    """Return the page."""
+    """Return the page. Raises NotDrawn."""
     import jinja2  # not needed to load the code location, as the library of the charts, which takes a second
 
     from klaviyo_assets.models.charts import charts
 
-    environment = jinja2.Environment(autoescape=True)
-    environment.filters.update(number=number, percent=percent, money=money)
-    return environment.from_string(_TEMPLATE.read_text()).render(
+    def cleaned(value: Any) -> Any:
+        return clean(value) if type(value) is str else value  # what is marked as safe is SVG
+
+    environment = jinja2.Environment(autoescape=True, finalize=cleaned)
+    environment.filters.update(number=number, percent=percent, money=Money(figures.currency))
+    return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         title=heading,
         figures=figures,
         last_day=figures.until - dt.timedelta(days=1),
-        tiles=tiles(figures.total),
+        tiles=tiles(figures),
         charts=charts(figures),
         sections=[
             ("Messages received, by week", "sends"),
@@ -104,13 +122,14 @@ def render(figures: Figures, heading: str) -> str:
     )
 
 
-def tiles(total: Row) -> list[tuple[str, str]]:
+def tiles(figures: Figures) -> list[tuple[str, str]]:
     """Return the headline figures: label, value."""
+    total, money = figures.total, Money(figures.currency)
     return [
         ("messages received", number(total["sent"])),
         ("e-mails opened", percent(total["open_rate"])),
         ("e-mails, texts clicked", percent(total["click_rate"])),
-        ("attributed revenue", number(total["revenue"])),
+        ("attributed revenue", money(total["revenue"], 0)),
         ("revenue per recipient", money(total["revenue_per_recipient"])),
         ("subscribers gained", number(total["growth"])),
         ("e-mails bounced", percent(total["bounce_rate"])),
@@ -119,12 +138,14 @@ def tiles(total: Row) -> list[tuple[str, str]]:
 
 def summary(figures: Figures) -> str:
     """Return the report in short, as Markdown."""
-    lines = ["| | |", "|---|---:|", *(f"| {label} | {value} |" for label, value in tiles(figures.total))]
+    money = Money(figures.currency)
+    lines = [f"{figures.since} to {figures.until - dt.timedelta(days=1)}", ""]
+    lines += ["| | |", "|---|---:|", *(f"| {label} | {value} |" for label, value in tiles(figures))]
     for heading, rows in (("campaign", figures.campaigns), ("flow", figures.flows)):
         lines += ["", f"| {heading} | received | opened | clicked | revenue |", "|---|---:|---:|---:|---:|"]
         lines += [
             f"| {_cell(row['name'])} | {number(row['sent'])} | {percent(row['open_rate'])} "
-            f"| {percent(row['click_rate'])} | {number(row['revenue'])} |"
+            f"| {percent(row['click_rate'])} | {money(row['revenue'], 0)} |"
             for row in rows[:5]
         ]
     return "\n".join(lines)
@@ -140,10 +161,20 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{value:.1%}"
 
 
-def money(value: float | None) -> str:
-    """Format an amount."""
-    return "-" if value is None else f"{value:,.2f}"
+class Money:
+    """Formats amounts of a currency: an ISO code, or nothing if it is not known."""
+
+    def __init__(self, currency: str) -> None:
+        from babel.numbers import get_currency_symbol
+
+        symbol = get_currency_symbol(currency, locale="en") if currency else ""
+        self._prefix = f"{symbol} " if symbol.isalpha() else symbol
+
+    def __call__(self, value: float | None, decimals: int = 2) -> str:
+        """Format an amount."""
+        sign = "-" if value is not None and value < 0 else ""
+        return "-" if value is None else f"{sign}{self._prefix}{abs(value):,.{decimals}f}"
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return clean(text).replace("|", "\\|").replace("\n", " ")

@@ -130,11 +130,15 @@ def build(
 
 @contextmanager
 def _dbt(arguments: Sequence[str], folder: Path) -> Iterator[Iterator[str]]:
-    """Run dbt and give the lines that it prints; stop it if the caller does not come to the end."""
+    """Run dbt and give the lines that it prints; stop it if the caller does not come to the end.
+
+    What the user's own dbt reads from the environment (`DBT_TARGET`, `DBT_EMPTY` ...) is not for this one.
+    """
     flags = ("--log-format", "json", "--no-use-colors", "--no-send-anonymous-usage-stats", "--no-version-check")
     process = subprocess.Popen(  # noqa: S603
         [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *flags, *arguments],
         cwd=folder,
+        env={name: value for name, value in os.environ.items() if not name.upper().startswith("DBT_")},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -19,6 +19,7 @@ from klaviyo_assets.privacy import SALT_VARIABLE, Masking
 from klaviyo_assets.settings import sources
 from klaviyo_assets.settings.columns import are_columns, are_switches
 from klaviyo_assets.settings.problems import check, explained
+from klaviyo_assets.settings.variables import are_variables
 from klaviyo_assets.tables.catalogue import FIRST_TABLES
 from klaviyo_assets.tables.table import Table
 
@@ -204,6 +205,13 @@ class Settings(BaseSettings):
     def _columns_exist(cls, given: Any) -> Any:
         if isinstance(given, Mapping):
             check(are_columns(given))
+        return given
+
+    @field_validator("model_variables", mode="before")
+    @classmethod
+    def _variables_exist(cls, given: Any) -> Any:
+        if isinstance(given, Mapping):
+            check(are_variables(given))
         return given
 
     @classmethod

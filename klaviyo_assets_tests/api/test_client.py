@@ -113,6 +113,7 @@ def test_an_unknown_operation_is_a_mistake_of_the_caller(client: KlaviyoClient) 
         (error(404, "A list with id X does not exist."), NotFound, "A list with id X"),
         (error(400, "Bad filter.", source={"parameter": "filter"}), InvalidRequest, r"400 \(at filter\): Bad filter"),
         (error(405, "No."), InvalidRequest, "405"),
+        (error(400, "A \x1b[31mred\x07 word."), InvalidRequest, "A \ufffd.31mred\ufffd word"),
         (error(410, "Retired."), InvalidRequest, "410"),
         (Reply(b"<html>", 418), InvalidRequest, "418"),
         (Reply(b"", 302, {"Location": "/api/tags"}), InvalidRequest, "302"),

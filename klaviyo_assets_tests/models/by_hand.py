@@ -137,18 +137,21 @@ def put_account(warehouse: DuckDBWarehouse) -> None:
 
 
 def put_shop(warehouse: DuckDBWarehouse) -> None:
-    """Orders of Ada: after a click, in the last second after a text message, a second later; and of a stranger."""
+    """Orders of Ada: after a click, in the last second after a text message, a second later; of a stranger, and of
+    somebody without an address. One was deleted, one only tried the shop."""
     with warehouse.connect() as connection:
         for statement in (
             "USE klaviyo.klaviyo",
             "CREATE SCHEMA klaviyo.shop",
             """CREATE TABLE klaviyo.shop."order" AS SELECT * FROM (VALUES
-                (1, 11, 'ada@acme.example', TIMESTAMP '2026-03-01 11:00:00', 100.0, false),
-                (2, 11, 'ADA@acme.example', TIMESTAMP '2026-03-22 09:30:00', 30.0, false),
-                (3, 11, 'ada@acme.example', TIMESTAMP '2026-03-22 09:30:01', 20.0, false),
-                (4, 12, 'eve@acme.example', TIMESTAMP '2026-03-01 12:00:00', 50.0, false),
-                (5, 12, 'eve@acme.example', TIMESTAMP '2026-03-01 12:00:00', 50.0, true)
-            ) AS orders (id, customer_id, email, created_at, total_price, _fivetran_deleted)""",
+                (1, 11, 'ada@acme.example', TIMESTAMP '2026-03-01 11:00:00', 100.0, false, NULL),
+                (2, 11, 'ADA@acme.example', TIMESTAMP '2026-03-22 09:30:00', 30.0, false, false),
+                (3, 11, 'ada@acme.example', TIMESTAMP '2026-03-22 09:30:01', 20.0, false, false),
+                (4, 12, 'eve@acme.example', TIMESTAMP '2026-03-01 12:00:00', 50.0, false, false),
+                (5, 12, 'eve@acme.example', TIMESTAMP '2026-03-01 12:00:00', 50.0, true, false),
+                (6, 11, 'ada@acme.example', TIMESTAMP '2026-03-01 11:30:00', 999.0, false, true),
+                (7, 13, NULL, TIMESTAMP '2026-03-14 12:00:00', 66.73, false, false)
+            ) AS orders (id, customer_id, email, created_at, total_price, _fivetran_deleted, test)""",
             """CREATE TABLE klaviyo.shop.customer AS SELECT * FROM (VALUES
                 (11, 'ada@acme.example', 'Ada', 'Lovelace'), (12, 'eve@acme.example', 'Eve', NULL)
             ) AS customers (id, email, first_name, last_name)""",

@@ -7,7 +7,7 @@ import logging
 import re
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,16 @@ import pytest
 
 from klaviyo_assets.definitions import build_definitions
 from klaviyo_assets.models.assets import chosen_models, model_key, variables
-from klaviyo_assets.models.figures import read_figures
+from klaviyo_assets.models.figures import Figures, read_figures
 from klaviyo_assets.models.metadata import describe
 from klaviyo_assets.models.project import read_project
-from klaviyo_assets.models.report import render
+from klaviyo_assets.models.report import Money, account_schemas, render, summary
 from klaviyo_assets.models.run import DbtFailed, Result, Target, build
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets_tests.conftest import QUIET, failures
 from klaviyo_assets_tests.models import by_hand, expected
-from klaviyo_assets_tests.models.by_hand import at, event, put, worth
+from klaviyo_assets_tests.models.by_hand import at, event, old_credit, put, worth
 
 LOG = logging.getLogger(__name__)
 FINALS = (
@@ -90,7 +90,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Built, dg.Ex
     built = Built(folder / "data", home / "storage" / "klaviyo_models")
     by_hand.put_account(built.warehouse)
     by_hand.put_shop(built.warehouse)
-    with dg.DagsterInstance.local_temp(str(home)) as instance:
+    of_another_dbt = {"TARGET": "prod", "PROFILE": "shop", "DEFER": "true", "RESOURCE_TYPES": "seed", "EMPTY": "true"}
+    with dg.DagsterInstance.local_temp(str(home)) as instance, pytest.MonkeyPatch.context() as patch:
+        for name, value in of_another_dbt.items():
+            patch.setenv(f"DBT_{name}", value)
         job = build_definitions(built.settings).resolve_job_def("klaviyo_models_job")
         yield built, job.execute_in_process(instance=instance, run_config=QUIET, raise_on_error=False)
 
@@ -135,7 +138,7 @@ def test_every_event_is_credited_as_klaviyo_says(hand: Built) -> None:
             {"c1": "Spring", "c2": "Summer"}.get(campaign or ""),
             {"f1": "Welcome"}.get(flow or ""),
         )
-        assert (row["occurred_at"], row["type"], row["source_relation"]) == (times[id], types[id], "")
+        assert (row["occurred_at"], row["type"], row["source_relation"]) == (times[id], types[id], "klaviyo.klaviyo")
         assert row["occurred_on"] == times[id].date()
     ada = rows["e08"]
     assert (ada["numeric_value"], ada["person_email"], ada["person_city"]) == (100, "Ada@Acme.example", "York")
@@ -163,6 +166,7 @@ def test_orders_are_credited_to_the_last_message_before(hand: Built) -> None:
         "2": (None, "f1", "e12", "repeat"),
         "3": (None, None, None, "repeat"),
         "4": (None, None, None, "new"),
+        "7": (None, None, None, "new"),
     }
     first = orders["1"]
     assert (first["count_interactions_with_campaign"], first["count_interactions_with_flow"]) == (2, None)
@@ -183,6 +187,7 @@ def test_orders_are_credited_to_the_last_message_before(hand: Built) -> None:
         ("2026-03-01", "ada@acme.example", "c1", None, "v1"): (1, 83.5, 1),
         ("2026-03-01", "eve@acme.example", None, None, None): (1, 50, 0),
         ("2026-03-02", "bob@acme.example", "c1", None, "v2"): (0, 0, 1),
+        ("2026-03-14", None, None, None, None): (1, 66.73, 1),
         ("2026-03-20", "ada@acme.example", None, None, None): (0, 0, 1),
         ("2026-03-21", "ada@acme.example", None, "f1", None): (0, 0, 1),
         ("2026-03-22", "ada@acme.example", None, "f1", None): (1, 30, 0),
@@ -234,7 +239,73 @@ def test_the_report_says_what_happened(hand: Built) -> None:
     assert "<script" not in page and not re.search(r"(src|href)=\"?http", page)
 
 
+def test_the_report_names_what_there_is(hand: Built, tmp_path: Path) -> None:
+    """Sixty days of ninety, a deleted campaign by its name, the currency; what Klaviyo dropped did not bounce."""
+    built = hand.copy(tmp_path / "report")
+    for number, currency in enumerate(("USD", "DKK")):
+        seen = by_hand.SYNCED + dt.timedelta(days=number)
+        put(
+            built.warehouse, "account_history", [{"id": "a", "observed_at": seen, "preferred_currency": currency}], seen
+        )
+    built.write("UPDATE klaviyo.klaviyo.campaign SET _fivetran_deleted = true WHERE id = 'c2'")
+    events = "klaviyo.klaviyo_models.klaviyo__events"
+    built.write(f"UPDATE {events} SET campaign_name = NULL WHERE last_touch_campaign_id = 'c2'")
+    built.write(f"UPDATE {events} SET last_touch_campaign_id = 'c9', campaign_name = NULL WHERE event_id = 'e18'")
+    for type in ("Bounced Email", "Dropped Email"):
+        built.write(f"INSERT INTO {events} SELECT * REPLACE ('{type}' AS type) FROM {events} WHERE event_id = 'e25'")
+
+    def figures(accounts: Sequence[str]) -> Figures:
+        with built.warehouse.connect() as connection:
+            until = dt.date(2026, 4, 1)
+            return read_figures(connection, "klaviyo_models", until - dt.timedelta(days=90), until, accounts=accounts)
+
+    found = figures(account_schemas(built.settings))
+    assert (found.since, found.until) == (dt.date(2026, 3, 1), dt.date(2026, 3, 22))
+    assert [row["name"] for row in found.campaigns] == ["Spring", "Unknown campaign c9", "Summer (deleted)"]
+    assert found.total["bounce_rate"] == 1 / 5
+    page = render(found, "Report")
+    assert "2026-03-01 to 2026-03-21" in page and "in DKK" in page and "<b>DKK 250</b>" in page
+    assert "| attributed revenue | DKK 250 |" in summary(found) and "2026-03-01 to 2026-03-21" in summary(found)
+
+    assert figures(["nowhere"]).currency == ""
+    assert [Money(code)(-1234.5) for code in ("EUR", "DKK", "", "XXX")] == [
+        "-€1,234.50", "-DKK 1,234.50", "-1,234.50", "-¤1,234.50",
+    ]  # fmt: skip
+    some = Settings(model_variables={"klaviyo_sources": [{"schema": "dk"}, {}]})
+    assert account_schemas(some) == ["dk", "klaviyo"]
+
+
+def test_text_that_a_renderer_can_not_bear_is_cleaned(hand: Built) -> None:
+    with hand.warehouse.connect() as connection:
+        figures = read_figures(connection, "klaviyo_models", dt.date(2026, 3, 1), dt.date(2026, 3, 22))
+    codes = (*range(9), 0xB, 0xC, *range(0xE, 0x20), 0x7F, 0x9B, 0xD83D, 0xDFFF, 0xFFFE, 0xFFFF)
+    names = ["Spring\u000bSale", "".join(map(chr, codes)), "Søm\tmer 😀\n\u00a0\ufffd"]
+    figures = replace(figures, campaigns=[{**figures.campaigns[0], "name": name} for name in names])
+    for text in (render(figures, "\ud800 & co"), summary(figures)):
+        assert "Spring\ufffdSale" in text and "Søm\tmer 😀" in text and text.encode()
+        assert not {chr(code) for code in codes} & set(text)
+
+
+def test_a_renderer_that_dies_takes_nothing_with_it(
+    hand: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "renderer.py"
+    program.write_text("import os, sys\nprint('native code panicked', file=sys.stderr, flush=True)\nos.abort()\n")
+    monkeypatch.setattr("klaviyo_assets.models.svg.__file__", str(program))
+    definitions = build_definitions(hand.settings)
+    result = definitions.resolve_job_def("klaviyo_models_job").execute_in_process(
+        asset_selection=[model_key(hand.settings, "campaign_report")], run_config=QUIET, raise_on_error=False
+    )
+    assert not result.success
+    assert "The charts could not be drawn: the renderer ended with -6: native code panicked." in str(failures(result))
+
+
 # As assets
+
+
+def test_what_another_dbt_reads_from_the_environment_is_not_for_ours(hand: Built) -> None:
+    """The variables of `run` would fail our dbt, or have it make empty models as a success."""
+    assert len(hand.rows("klaviyo__events")) == len(by_hand.EVENTS)
 
 
 def test_a_run_materializes_every_model_and_runs_every_test(run: tuple[Built, dg.ExecuteInProcessResult]) -> None:
@@ -431,7 +502,7 @@ def test_accounts_side_by_side_with_sessions_and_columns_of_their_own(
     red_fails = "case when colour = 'red' then error('no red') else upper(colour) end"
     colour = {"name": "property_colour", "alias": "colour", "transform_sql": red_fails}
     more = {
-        "klaviyo_union_schemas": ["klaviyo", eu],
+        "klaviyo_sources": [{"schema": "klaviyo", "name": "dk"}, {"database": "klaviyo", "schema": eu}],
         "using_native_attribution": False,
         "klaviyo__event_pass_through_columns": [colour],
         "klaviyo__count_metrics": ["Placed Order"],
@@ -440,20 +511,21 @@ def test_accounts_side_by_side_with_sessions_and_columns_of_their_own(
     assert not [result for result in results.values() if result.is_failure]
     rows = {(row["source_relation"], row["event_id"]): row for row in both.rows("klaviyo__events", schema="of all")}
     assert len(rows) == 30 + 2
+    home, eu = "klaviyo.klaviyo", f"klaviyo.{eu}"
     order = rows[eu, "e08"]
     assert (order["last_touch_campaign_id"], order["last_touch_at"]) == ("c9", at("03-01 10:00"))
     assert rows[eu, "e02"]["colour"] == "GREEN"
     assert (order["occurred_at"], order["numeric_value"], order["campaign_name"]) == (at("03-06 10:00"), None, "Herbst")
     assert order["person_email"].startswith("hmac-sha256:") and order["person_city"] is None
     # By sessions, what Klaviyo credits to nothing goes to the last touch.
-    assert rows["klaviyo", "e09"]["last_touch_campaign_id"] == "c1"
-    assert rows["klaviyo", "e10"]["last_touch_campaign_id"] is None
+    assert rows[home, "e09"]["last_touch_campaign_id"] == "c1"
+    assert rows[home, "e10"]["last_touch_campaign_id"] is None
     names = ["source_relation", "person_id", "total_count_placed_order", "last_event_date"]
     assert sorted(tuple(row.values()) for row in both.rows("klaviyo__persons", names, schema="of all")) == [
         (eu, "p1", 1, None),
-        ("klaviyo", "p1", 3, None),
-        ("klaviyo", "p2", 1, None),
-        ("klaviyo", "p3", 1, None),
+        (home, "p1", 3, None),
+        (home, "p2", 1, None),
+        (home, "p3", 1, None),
     ]
 
     # A build that fails half way, after the old rows of Ada were deleted, leaves everything as it was.
@@ -463,6 +535,69 @@ def test_accounts_side_by_side_with_sessions_and_columns_of_their_own(
     assert results["klaviyo__events"].status == "error" and "red" in results["klaviyo__events"].message
     after = both.rows("klaviyo__events", schema="of all")
     assert sorted(map(repr, after)) == sorted(map(repr, before))
+
+
+def test_an_incremental_build_follows_what_others_are_credited_with_and_columns_that_grow(
+    hand: Built, tmp_path: Path
+) -> None:
+    """P2, P3 and P4 ordered after what P1 did. The other account has the names of Fivetran without renaming."""
+    built = Built(tmp_path / "data", hand.cache)
+    other = DuckDBWarehouse(database=built.settings.duckdb_path, schema_name="Other")
+    touches = {id: event(id, "03-01 09:00", "P1", "Opened Email", campaign_id="C1") for id in ("t1", "t2", "t3")}
+    orders = [
+        event(f"c{number}", "03-09 10:00", f"P{number + 1}", "Placed Order", **worth(7), **old_credit(f"t{number}"))
+        for number in (1, 2, 3)
+    ]
+    put(built.warehouse, "event", [touches["t1"], touches["t3"], *orders[:2], {**orders[2], "property_size": 4}])
+    put(built.warehouse, "campaign", [{"id": "C1", "name": "One"}, {"id": "C2", "name": "Two"}])
+    put(other, "event", [touches["t1"], orders[0]])
+    for name in ("Attribution", "Value"):
+        built.write(f'ALTER TABLE klaviyo."Other".event RENAME property_{name} TO "property{name}"')
+    size = {"name": "property_Size", "alias": "next_size", "transform_sql": "try_cast(next_size as double) + 1"}
+    more = {
+        "klaviyo_union_schemas": ["klaviyo", "Other"],
+        "klaviyo__event_pass_through_columns": ["property_size", size, "property_weight"],
+    }
+
+    def rebuilt(**options: Any) -> dict[tuple[str, str], dict[str, Any]]:
+        results = built.build("klaviyo__events", more=more, **options)
+        assert not [result for result in results.values() if result.is_failure]
+        return {(row["source_relation"], row["event_id"]): row for row in built.rows("klaviyo__events")}
+
+    def told(rows: dict[tuple[str, str], dict[str, Any]], column: str) -> list[Any]:
+        return [plain(rows["klaviyo", id][column]) for id in ("c1", "c2", "c3")]
+
+    rows = rebuilt()
+    assert told(rows, "campaign_name") == ["One", None, "One"]
+    assert told(rows, "property_size") == [None, None, 4] and told(rows, "next_size") == [None, None, 5]
+    assert told(rows, "property_weight") == [None] * 3
+    there = rows["other", "c1"]
+    assert (there["last_touch_campaign_id"], plain(there["numeric_value"])) == ("C1", 7)
+
+    later = by_hand.SYNCED + dt.timedelta(days=1)
+    put(built.warehouse, "event", [{**touches["t1"], "campaign_id": "C2"}, touches["t2"]], later)
+    built.write("UPDATE klaviyo.klaviyo.event SET _fivetran_deleted = true WHERE id = 't3'")
+    rows = rebuilt()
+    assert told(rows, "campaign_name") == ["Two", "One", None]
+
+    grown = {**orders[0], "property_size": "XL", "property_weight": 0.5}
+    put(built.warehouse, "event", [grown], later + dt.timedelta(days=1))
+    rows = rebuilt()
+    assert told(rows, "property_size") == ["XL", None, "4"] and told(rows, "next_size") == [None, None, 5]
+    assert told(rows, "property_weight") == [0.5, None, None]
+    assert rebuilt(full_refresh=True) == rows
+
+
+def test_keys_are_those_of_dbt_klaviyo(hand: Built, tmp_path: Path) -> None:
+    """Each was made by dbt_klaviyo 1.4.1 from the same rows in a database called warehouse."""
+    built = hand.copy(tmp_path / "keys")
+    assert built.build("+klaviyo__flows", more={"klaviyo__source_relation": "warehouse.klaviyo"})
+    keys = {row["event_id"]: (row["source_relation"], row["unique_event_id"]) for row in built.rows("klaviyo__events")}
+    assert len(keys) == len(by_hand.EVENTS), "the rows of the former name are gone"
+    assert keys["e25"] == ("warehouse.klaviyo", "b38b22dba6b6bf25469cd3e106c3df29")
+    assert keys["e30"] == ("warehouse.klaviyo", "28004b352a78dcaa38c0d906baf2285b")
+    (flow,) = built.rows("klaviyo__flows")
+    assert (flow["variation_id"], flow["flow_variation_key"]) == (None, "e6adb728995d24737d22d5450abeedab")
 
 
 def test_columns_that_the_models_need_are_not_hidden_unnoticed(tmp_path: Path) -> None:

@@ -31,6 +31,13 @@ blocked_columns:
   metric: name
 hashed_columns:
   event: [datetime, "property_*", _fivetran_synced, metric_id, "emial*"]
+model_variables:
+  klaviyo__email_attribution_lokback: 1
+  klaviyo__count_metrics: Placed Order
+  klaviyo_sources: [{schma: klaviyo_dk}, klaviyo]
+  klaviyo__event_pass_through_columns: [a, {name: b, transform: c}, {alias: d}]
+  klaviyo__sms_attribution_lookback: "24"
+  klaviyo_event_identifier: events
 """
 PROBLEMS = [
     "KLAVIYO_DELETE_GUARD): it has to be less than or equal to 1",
@@ -47,6 +54,16 @@ PROBLEMS = [
     "hashed_columns.event[3] ({file}): metric_id can't be blocked nor hashed: the reconciliation counts by it",
     "hashed_columns.event[4] ({file}): event has no column that it matches",
     "memberships ({file}): it has to be 'off', 'weekly' or 'incremental'",
+    "model_variables.klaviyo__count_metrics ({file}): it has to be a list",
+    "model_variables.klaviyo__email_attribution_lokback ({file}): the models have no such variable; did you mean "
+    "klaviyo__email_attribution_lookback?",
+    "model_variables.klaviyo__event_pass_through_columns[1].transform ({file}): there is no such member; did you mean "
+    "transform_sql?",
+    "model_variables.klaviyo__event_pass_through_columns[2] ({file}): it needs the name of a column",
+    "model_variables.klaviyo__sms_attribution_lookback ({file}): it has to be a number",
+    "model_variables.klaviyo_event_identifier ({file}): dbt_klaviyo has it, these models do without",
+    "model_variables.klaviyo_sources[0].schma ({file}): there is no such member; did you mean schema?",
+    "model_variables.klaviyo_sources[1] ({file}): it has to be a mapping",
     "overlapp ({file}): there is no such setting; did you mean overlap?",
     "sync_interval ({file}): it must be 5 to 60 minutes",
     "tables.evnt ({file}): there is no such table; did you mean event?",

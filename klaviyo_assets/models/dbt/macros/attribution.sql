@@ -8,18 +8,22 @@
         {{ return(true) }}
     {%- endif -%}
     {%- set names = [] -%}
-    {%- for place in source_places('klaviyo', 'event') -%}
-        {%- set relation = adapter.get_relation(place.database, place.schema, place.identifier) -%}
-        {%- if relation -%}
-            {%- do names.extend(adapter.get_columns_in_relation(relation) | map(attribute='name') | map('lower') | list) -%}
-        {%- endif -%}
+    {%- for table in source_tables('klaviyo', 'event') -%}
+        {%- do names.extend(table.columns) -%}
     {%- endfor -%}
     {{ return(not names or 'property_attribution' in names or 'propertyattribution' in names) }}
 {% endmacro %}
 
-{#- Events with the event that they are attributed to by Klaviyo. events: a relation like stg_klaviyo__event.
+{#- The event that earned the credit, by what Klaviyo says of another. A text of Fivetran's older shape has
+    `$attributed_event_id`; some warehouses take no `$` in a path. -#}
+{% macro attributed_event_id(attribution) -%}
+    coalesce(
+        {{ json_value("replace(" ~ attribution ~ ", '$', '')", ['relationships', 'attributed-event', 'data', 'id']) }},
+        {{ json_value("replace(" ~ attribution ~ ", '$', '')", ['attributed_event_id']) }}
+    )
+{%- endmacro %}
 
-    A text of Fivetran's older shape has `$attributed_event_id`; some warehouses take no `$` in a path. -#}
+{#- Events with the event that they are attributed to by Klaviyo. events: a relation like stg_klaviyo__event. -#}
 {% macro attribute_natively(events) -%}
     select
         unattributed.event_id,
@@ -29,10 +33,7 @@
         select
             event_id,
             source_relation,
-            coalesce(
-                {{ json_value("replace(event_attribution, '$', '')", ['relationships', 'attributed-event', 'data', 'id']) }},
-                {{ json_value("replace(event_attribution, '$', '')", ['attributed_event_id']) }}
-            ) as attributed_event_id
+            {{ attributed_event_id('event_attribution') }} as attributed_event_id
         from {{ events }}
         where event_attribution is not null and touch_id is null
     ) as unattributed
@@ -84,19 +85,35 @@
 {%- endmacro %}
 
 {#- Delete the events that an incremental build has to make anew: all events of each person of whom one event came,
-    changed, vanished, or shows a name that has changed. An event has changed if it was written by another sync than
-    the one that the model has: that also holds for what a long backfill brings after newer events. -#}
+    changed, vanished, shows a name that has changed, or is credited to an event that did, whoever's that is. An event has
+    changed if it was written by another sync than the one that the model has: that also holds for what a long backfill
+    brings after newer events. Columns that came or have another type now have all events made anew. -#}
 {% macro delete_outdated_events() %}
     {%- if is_incremental() %}
     delete from {{ this }}
+    {%- if has_columns_of_events() %}
     where unique_event_id in (
-        select model.unique_event_id
-        from {{ this }} as model
-        inner join (
-            select model.source_relation, coalesce(model.person_id, model.event_id) as person_key
+        with news as (
+            select
+                coalesce(event.event_id, model.event_id) as event_id,
+                coalesce(event.source_relation, model.source_relation) as source_relation,
+                coalesce(event.person_id, event.event_id) as person_key,
+                coalesce(model.person_id, model.event_id) as former_person_key
+            from {{ ref('stg_klaviyo__event') }} as event
+            full outer join {{ this }} as model
+                on model.event_id = event.event_id and model.source_relation = event.source_relation
+            where event.event_id is null
+                or model.event_id is null
+                or event._fivetran_synced is distinct from model._fivetran_synced
+        ),
+
+        outdated as (
+            select source_relation, person_key from news
+            union
+            select source_relation, former_person_key from news
+            union
+            select model.source_relation, coalesce(model.person_id, model.event_id)
             from {{ this }} as model
-            left join {{ ref('stg_klaviyo__event') }} as event
-                on event.event_id = model.event_id and event.source_relation = model.source_relation
             left join {{ ref('stg_klaviyo__campaign') }} as campaign
                 on campaign.campaign_id = model.last_touch_campaign_id and campaign.source_relation = model.source_relation
             left join {{ ref('stg_klaviyo__flow') }} as flow
@@ -105,23 +122,51 @@
                 on person.person_id = model.person_id and person.source_relation = model.source_relation
             left join {{ ref('stg_klaviyo__metric') }} as metric
                 on metric.metric_id = model.metric_id and metric.source_relation = model.source_relation
-            where event.event_id is null
-                or event._fivetran_synced is distinct from model._fivetran_synced
+            where 1 = 0
                 {%- for name, expression in event_labels().items() %}
                 or {{ expression }} is distinct from model.{{ name }}
                 {%- endfor %}
+            {%- if is_attribution_native() %}
             union
-            select event.source_relation, coalesce(event.person_id, event.event_id) as person_key
-            from {{ ref('stg_klaviyo__event') }} as event
-            left join {{ this }} as model
-                on model.event_id = event.event_id and model.source_relation = event.source_relation
-            where model.event_id is null
-                or event._fivetran_synced is distinct from model._fivetran_synced
-        ) as outdated
+            select attributed.source_relation, attributed.person_key
+            from (
+                select
+                    source_relation,
+                    coalesce(person_id, event_id) as person_key,
+                    {{ attributed_event_id('event_attribution') }} as attributed_event_id
+                from {{ this }}
+                where event_attribution is not null and touch_id is null
+            ) as attributed
+            inner join news
+                on news.event_id = attributed.attributed_event_id and news.source_relation = attributed.source_relation
+            {%- endif %}
+        )
+
+        select model.unique_event_id
+        from {{ this }} as model
+        inner join outdated
             on outdated.source_relation = model.source_relation
             and outdated.person_key = coalesce(model.person_id, model.event_id)
     )
     {%- endif %}
+    {%- endif %}
+{% endmacro %}
+
+{#- Whether the table of the model has all columns that it would have now, with the same types: another pass-through
+    column may have been asked for, or a property got its first value, or one of another type. -#}
+{% macro has_columns_of_events() %}
+    {%- set existing = {} -%}
+    {%- for column in adapter.get_columns_in_relation(this) -%}
+        {%- do existing.update({column.name | lower: column}) -%}
+    {%- endfor -%}
+    {%- set missing = event_labels().keys() | reject('in', existing) | list -%}
+    {%- for column in adapter.get_columns_in_relation(ref('stg_klaviyo__event')) -%}
+        {%- set own = existing[column.name | lower] -%}
+        {%- if not own or (own.data_type != column.data_type and not (own.is_string() and column.is_string())) -%}
+            {%- do missing.append(column.name) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(not missing) }}
 {% endmacro %}
 
 {#- Columns of klaviyo__events that repeat other tables. -#}

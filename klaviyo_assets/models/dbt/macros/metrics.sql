@@ -60,11 +60,11 @@
     {%- endfor -%}
 {%- endmacro -%}
 
-{#- One text that is different for different values of the columns; NULL is a value. -#}
+{#- One text that is different for different values of the columns; NULL is a value. The keys of dbt_klaviyo are made so. -#}
 {% macro surrogate_key(columns) %}
     {%- set parts = [] -%}
     {%- for column in columns -%}
-        {%- do parts.append("coalesce(cast(" ~ column ~ " as " ~ dbt.type_string() ~ "), '_null_')") -%}
+        {%- do parts.append("coalesce(cast(" ~ column ~ " as " ~ dbt.type_string() ~ "), '_dbt_utils_surrogate_key_null_')") -%}
         {%- do parts.append("'-'") if not loop.last -%}
     {%- endfor -%}
     {{ dbt.hash(dbt.concat(parts)) }}

@@ -1,28 +1,22 @@
 {#- The rows of a source table, of all accounts, with the columns that the models need and no others.
 
     columns: {name, type, other names that the column may have}. A column or a whole table that does not exist is NULL
-    or empty: Klaviyo may never have filled it, or the table is turned off. -#}
+    or empty: Klaviyo may never have filled it, or the table is turned off. pass_through: columns to take along, by
+    their new names and with the types that they have. -#}
 {% macro source_rows(source_name, table_name, columns, pass_through=[]) %}
     {%- set parts = [] -%}
-    {%- for place in source_places(source_name, table_name) -%}
-        {%- set relation = adapter.get_relation(place.database, place.schema, place.identifier) if execute -%}
-        {%- set existing = {} -%}
-        {%- if relation -%}
-            {%- for column in adapter.get_columns_in_relation(relation) -%}
-                {%- do existing.update({column.name | lower: column}) -%}
-            {%- endfor -%}
-        {%- endif -%}
+    {%- for table in source_tables(source_name, table_name) -%}
         {%- set part -%}
         select
             {%- for column in columns %}
-            {{ _typed(existing, [column.name] + column.get('or', []), column.type) }} as {{ adapter.quote(column.name) }},
+            {{ _typed(table.columns, [column.name] + column.get('or', []), column.type) }} as {{ adapter.quote(column.name) }},
             {%- endfor %}
             {%- for column in pass_through %}
-            {{ adapter.quote(existing[column.name].name) if column.name in existing else 'null' }} as {{ column.alias or column.name }},
+            {{ adapter.quote(table.columns[column.name | lower].name) if column.name | lower in table.columns else 'null' }} as {{ column.alias }},
             {%- endfor %}
-            cast('{{ place.source_relation }}' as {{ dbt.type_string() }}) as source_relation
-        {%- if relation %}
-        from {{ relation }}
+            cast({{ dbt.string_literal(dbt.escape_single_quotes(table.source_relation)) }} as {{ dbt.type_string() }}) as source_relation
+        {%- if table.relation %}
+        from {{ table.relation }}
         {%- else %}
         from (select 1 as nothing) as nothing
         where 1 = 0
@@ -33,45 +27,99 @@
     {{ parts | join('\n        union all\n        ') }}
 {%- endmacro %}
 
-{#- The first of some columns that has a value, as a type; NULL if none exists. A column that the setting hashed_columns
-    names is text whatever it held, and its digests are no times and no numbers. -#}
+{#- The first of some columns that has a value, as a type, or as the text of JSON; NULL if none exists. A column that the
+    setting hashed_columns names is text whatever it held, and its digests are no times and no numbers. -#}
 {%- macro _typed(existing, names, type) -%}
     {%- set values = [] -%}
     {%- for name in names if name in existing -%}
         {%- set value = adapter.quote(existing[name].name) -%}
-        {%- if existing[name].is_string() and type != dbt.type_string() -%}
-            {%- set value = "case when " ~ value ~ " not like 'hmac-sha256:%' then " ~ value ~ " end" -%}
+        {%- if type == 'json' -%}
+            {%- do values.append(json_text(value)) -%}
+        {%- else -%}
+            {%- if existing[name].is_string() and type != dbt.type_string() -%}
+                {%- set value = "case when " ~ value ~ " not like 'hmac-sha256:%' then " ~ value ~ " end" -%}
+            {%- endif -%}
+            {%- do values.append("cast(" ~ value ~ " as " ~ type ~ ")") -%}
         {%- endif -%}
-        {%- do values.append("cast(" ~ value ~ " as " ~ type ~ ")") -%}
     {%- endfor -%}
     {%- if values | length > 1 -%}
     coalesce({{ values | join(', ') }})
     {%- else -%}
-    {{ values[0] if values else "cast(null as " ~ type ~ ")" }}
+    {{ values[0] if values else "cast(null as " ~ (dbt.type_string() if type == 'json' else type) ~ ")" }}
     {%- endif -%}
 {%- endmacro -%}
 
-{#- Where a source table lies: one place, or one for each account. -#}
-{% macro source_places(source_name, table_name) %}
-    {%- set home = source(source_name, table_name) -%}
-    {%- set schemas = var('klaviyo_union_schemas', []) if source_name == 'klaviyo' else [] -%}
-    {%- set databases = var('klaviyo_union_databases', []) if source_name == 'klaviyo' else [] -%}
-    {%- if schemas and databases -%}
-        {{ exceptions.raise_compiler_error('Set klaviyo_union_schemas or klaviyo_union_databases, not both.') }}
-    {%- endif -%}
-    {%- set places = [] -%}
-    {%- for schema in schemas -%}
-        {%- do places.append({'database': home.database, 'schema': schema, 'identifier': home.identifier, 'source_relation': schema}) -%}
+{#- A source table of each account: its source_relation, its relation if it exists, and its columns, by their names in
+    lower case. -#}
+{% macro source_tables(source_name, table_name) %}
+    {%- set tables = [] -%}
+    {%- for place in source_places(source_name, table_name) -%}
+        {%- set relation = adapter.get_relation(place.database, place.schema, place.identifier) if execute -%}
+        {%- set columns = {} -%}
+        {%- if relation -%}
+            {%- for column in adapter.get_columns_in_relation(relation) -%}
+                {%- do columns.update({column.name | lower: column}) -%}
+            {%- endfor -%}
+        {%- endif -%}
+        {%- do tables.append({'source_relation': place.source_relation, 'relation': relation, 'columns': columns}) -%}
     {%- endfor -%}
-    {%- for database in databases -%}
-        {%- do places.append({'database': database, 'schema': home.schema, 'identifier': home.identifier, 'source_relation': database}) -%}
-    {%- endfor -%}
-    {{ return(places or [{'database': home.database, 'schema': home.schema, 'identifier': home.identifier, 'source_relation': ''}]) }}
+    {{ return(tables) }}
 {% endmacro %}
 
-{#- Select pass-through columns by their new names, converted if the variable says how. -#}
-{% macro pass_through_columns(columns) %}
-    {%- for column in columns %},
-        {{ column.transform_sql or column.alias or column.name }} as {{ column.alias or column.name }}
+{#- Where a source table lies: one place, or one for each account. source_relation is what dbt_klaviyo 1.4 calls it. -#}
+{% macro source_places(source_name, table_name) %}
+    {%- set home = source(source_name, table_name) -%}
+    {%- set is_klaviyo = source_name == 'klaviyo' -%}
+    {%- set accounts = var('klaviyo_sources', []) if is_klaviyo else [] -%}
+    {%- set schemas = var('klaviyo_union_schemas', []) if is_klaviyo else [] -%}
+    {%- set databases = var('klaviyo_union_databases', []) if is_klaviyo else [] -%}
+    {%- if [accounts, schemas, databases] | select | list | length > 1 -%}
+        {{ exceptions.raise_compiler_error('Set one of klaviyo_sources, klaviyo_union_schemas and klaviyo_union_databases.') }}
+    {%- endif -%}
+    {%- set places = [] -%}
+    {%- for account in accounts -%}
+        {%- set database, schema = account.database or target.database, account.schema or 'klaviyo' -%}
+        {%- do places.append({'database': database, 'schema': schema, 'source_relation': database ~ '.' ~ schema}) -%}
+    {%- endfor -%}
+    {%- for schema in schemas -%}
+        {%- do places.append({'database': home.database, 'schema': schema, 'source_relation': schema | lower}) -%}
+    {%- endfor -%}
+    {%- for database in databases -%}
+        {%- do places.append({'database': database, 'schema': home.schema, 'source_relation': database | lower}) -%}
+    {%- endfor -%}
+    {%- if not places -%}
+        {%- set name = var('klaviyo__source_relation', none) if is_klaviyo else '' -%}
+        {%- set name = home.database ~ '.' ~ home.schema if name is none else name -%}
+        {%- do places.append({'database': home.database, 'schema': home.schema, 'source_relation': name}) -%}
+    {%- endif -%}
+    {%- for place in places -%}
+        {%- do place.update({'identifier': home.identifier}) -%}
+    {%- endfor -%}
+    {{ return(places) }}
+{% endmacro %}
+
+{#- The columns that a variable takes along: name, alias, and what else it says of each. -#}
+{% macro pass_through(variable) %}
+    {%- set columns = [] -%}
+    {%- for given in var(variable) -%}
+        {%- set column = {'name': given} if given is string else given -%}
+        {%- do columns.append(dict(column, alias=column.alias or column.name)) -%}
+    {%- endfor -%}
+    {{ return(columns) }}
+{% endmacro %}
+
+{#- Select pass-through columns of a source table by their new names, converted if the variable says how. One that no
+    account has is text, or what the variable says in `datatype`. -#}
+{% macro select_pass_through(source_name, table_name, columns) %}
+    {%- set existing = [] -%}
+    {%- for table in source_tables(source_name, table_name) if columns -%}
+        {%- do existing.extend(table.columns) -%}
+    {%- endfor -%}
+    {%- for column in columns %}
+        {%- set value = column.transform_sql or column.alias -%}
+        {%- if column.name | lower not in existing -%}
+            {%- set value = "cast(" ~ value ~ " as " ~ (column.datatype or dbt.type_string()) ~ ")" -%}
+        {%- endif %},
+        {{ value }} as {{ column.alias }}
     {%- endfor %}
 {%- endmacro %}

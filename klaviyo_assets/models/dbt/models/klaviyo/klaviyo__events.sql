@@ -2,7 +2,7 @@
     materialized='incremental',
     incremental_strategy='append',
     unique_key=none,
-    on_schema_change='fail',
+    on_schema_change='sync_all_columns',
     pre_hook='{{ delete_outdated_events() }}'
 ) }}
 
@@ -58,7 +58,6 @@ select
     touched.event_id,
     touched.metric_id,
     touched.person_id,
-    touched.type,
     touched.uuid,
     touched.numeric_value,
     touched.event_attribution,
@@ -68,6 +67,7 @@ select
     touched.unique_event_id,
     touched.touch_id,
     touched.touch_type,
+    touched.type,
     touched.touch_campaign_id as last_touch_campaign_id,
     touched.touch_flow_id as last_touch_flow_id,
     touched.touch_occurred_at as last_touch_at,
@@ -76,8 +76,8 @@ select
     {%- for name, expression in event_labels().items() %},
     {{ expression }} as {{ name }}
     {%- endfor %}
-    {%- for column in var('klaviyo__event_pass_through_columns') %},
-    touched.{{ column.alias or column.name }}
+    {%- for column in pass_through('klaviyo__event_pass_through_columns') %},
+    touched.{{ column.alias }}
     {%- endfor %}
 from touched
 left join {{ ref('stg_klaviyo__campaign') }} as campaign

@@ -15,8 +15,13 @@ with klaviyo as (
         max(occurred_at) as klaviyo_last_event_at
         {{- pivot_metrics() }}
     from {{ ref('klaviyo__events') }}
-    where person_email is not null
     group by occurred_on, lower(person_email), last_touch_campaign_id, last_touch_flow_id, variation_id, source_relation
+),
+
+-- The account that belongs to orders which are credited to nothing, if there is one only.
+account as (
+    select case when count(distinct source_relation) = 1 then max(source_relation) end as source_relation
+    from {{ ref('klaviyo__events') }}
 ),
 
 shopify as (
@@ -26,7 +31,7 @@ shopify as (
         last_touch_campaign_id as campaign_id,
         last_touch_flow_id as flow_id,
         last_touch_variation_id as variation_id,
-        coalesce(klaviyo_source_relation, '') as klaviyo_source_relation,
+        coalesce(orders.klaviyo_source_relation, account.source_relation) as klaviyo_source_relation,
         shopify_source_relation,
         max(last_touch_campaign_name) as campaign_name,
         max(last_touch_campaign_subject_line) as campaign_subject_line,
@@ -47,15 +52,15 @@ shopify as (
         sum(product_count) as shopify_count_products,
         sum(product_variant_count) as shopify_count_product_variants,
         sum(case when cancelled_timestamp is not null then 1 else 0 end) as shopify_count_cancelled_orders
-    from {{ ref('shopify_holistic_reporting__orders_attribution') }}
-    where email is not null
+    from {{ ref('shopify_holistic_reporting__orders_attribution') }} as orders
+    cross join account
     group by
         cast({{ dbt.date_trunc('day', 'created_timestamp') }} as date),
         lower(email),
         last_touch_campaign_id,
         last_touch_flow_id,
         last_touch_variation_id,
-        coalesce(klaviyo_source_relation, ''),
+        coalesce(orders.klaviyo_source_relation, account.source_relation),
         shopify_source_relation
 ),
 

@@ -11,9 +11,10 @@ with source as (
         {'name': 'type', 'type': dbt.type_string()},
         {'name': 'uuid', 'type': dbt.type_string()},
         {'name': 'property_value', 'or': ['propertyvalue'], 'type': dbt.type_string()},
+        {'name': 'property_attribution', 'or': ['propertyattribution'], 'type': 'json'},
         {'name': '_fivetran_synced', 'type': dbt.type_timestamp()},
         {'name': '_fivetran_deleted', 'type': dbt.type_boolean()},
-    ], [{'name': 'property_attribution', 'alias': 'event_attribution'}] + var('klaviyo__event_pass_through_columns')) }}
+    ], pass_through('klaviyo__event_pass_through_columns')) }}
 )
 
 select
@@ -28,11 +29,11 @@ select
     type,
     uuid,
     {{ number('property_value') }} as numeric_value,
-    {{ json_text('event_attribution') }} as event_attribution,
+    property_attribution as event_attribution,
     _fivetran_synced,
     cast({{ dbt.date_trunc('day', adapter.quote('timestamp')) }} as date) as occurred_on,
     {{ surrogate_key(['id', 'source_relation']) }} as unique_event_id,
     source_relation
-    {{- pass_through_columns(var('klaviyo__event_pass_through_columns')) }}
+    {{- select_pass_through('klaviyo', 'event', pass_through('klaviyo__event_pass_through_columns')) }}
 from source
 where not coalesce(_fivetran_deleted, false)

@@ -20,7 +20,7 @@ with source as (
         {'name': 'updated', 'type': dbt.type_timestamp()},
         {'name': 'last_event_date', 'type': dbt.type_timestamp()},
         {'name': '_fivetran_deleted', 'type': dbt.type_boolean()},
-    ], var('klaviyo__person_pass_through_columns')) }}
+    ], pass_through('klaviyo__person_pass_through_columns')) }}
 )
 
 select
@@ -43,6 +43,6 @@ select
     updated as updated_at,
     last_event_date,
     source_relation
-    {{- pass_through_columns(var('klaviyo__person_pass_through_columns')) }}
+    {{- select_pass_through('klaviyo', 'person', pass_through('klaviyo__person_pass_through_columns')) }}
 from source
 where not coalesce(_fivetran_deleted, false)

@@ -139,4 +139,4 @@ select
     shipping_address_zip,
     source_relation
 from source
-where not coalesce(_fivetran_deleted, false)
+where not coalesce(_fivetran_deleted, false) and not coalesce(test, false)
