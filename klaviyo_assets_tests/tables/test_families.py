@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from klaviyo_assets.tables import (
     forms,
     lists,
     metrics,
+    profiles,
     reports,
     segments,
     tags,
@@ -328,8 +330,12 @@ def test_tags_of_lists_and_segments(family):
     ]
 
 
+def exclusions_of(document: dict[str, Any]) -> Rows:
+    return exclusions.rows(profiles.read(json.dumps(document).encode()))
+
+
 def test_recorded_exclusion():
-    assert exclusions.rows(recorded("get_profiles_for_list.200")) == {
+    assert exclusions_of(recorded("get_profiles_for_list.200")) == {
         "global_exclusion": [
             {
                 "person_id": "01M1PAAR5HBCRHA3NN9NG5WRTA",
@@ -354,12 +360,12 @@ def test_the_latest_exclusion_counts_whatever_its_format_and_place():
             {"list_id": "b", "reason": "only", "timestamp": None},
         ],
     }
-    profiles = [
+    found = [
         {"id": "p", "attributes": {"subscriptions": {"email": {"marketing": marketing}}}},
         {"id": "q", "attributes": {"subscriptions": {"email": {"marketing": {"suppression": None}}}}},
         {"id": "r", "attributes": {"subscriptions": None}},
     ]
-    assert exclusions.rows({"data": profiles}) == {
+    assert exclusions_of({"data": found}) == {
         "global_exclusion": [{"person_id": "p", "reason": "UNSUBSCRIBE", "timestamp": "2026-01-01 20:00:00-05:00"}],
         "list_exclusion": [
             {"id": "p", "list_id": "a", "created": "2026-01-01T00:00:00Z", "reason": "new"},

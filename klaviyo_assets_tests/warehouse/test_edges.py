@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from klaviyo_assets.lost import Lost
 from klaviyo_assets.warehouse.batches import typed_batch, typed_batches
 from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
@@ -242,11 +243,11 @@ def test_the_type_of_the_largest_values(values: list[Any], kind: Type, tmp_path:
 def test_the_largest_values_of_declared_columns() -> None:
     spec = replace(METRIC, columns=(*METRIC.columns, *EVENT.columns[1:2]), version=None)
     first, last = -62_135_596_800, 253_402_300_799
-    lost: dict[str, int] = {}
+    lost = Lost()
     batch = typed_batch(
         Columns(5, {"id": ["a"] * 5, "datetime": [first, last, first - 1, last + 1, None]}),
         spec,
-        on_lost=lost.__setitem__,
+        on_lost=lost.add,
     )
     assert batch["datetime"].to_pylist() == [dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31, 23, 59, 59), *[None] * 3]
     assert lost == {"datetime": 2}
@@ -254,9 +255,9 @@ def test_the_largest_values_of_declared_columns() -> None:
 
 def test_declared_booleans_come_as_values_or_as_text() -> None:
     spec = replace(METRIC, columns=(*METRIC.columns, Column("on", Type.BOOLEAN)))
-    lost: dict[str, int] = {}
+    lost = Lost()
     values = [True, False, None, "true", " FALSE ", "maybe", 1]
-    batch = typed_batch(Columns(7, {"id": ["a"] * 7, "on": values}), spec, on_lost=lost.__setitem__)
+    batch = typed_batch(Columns(7, {"id": ["a"] * 7, "on": values}), spec, on_lost=lost.add)
     assert batch["on"].to_pylist() == [True, False, None, True, False, None, None]
     assert lost == {"on": 2}
 
