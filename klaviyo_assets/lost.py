@@ -44,18 +44,13 @@ class Lost(dict[str, int]):
             self._noted.add((id, field))
         self.add(field, [id])
 
-    def described(self, *, shows_keys: bool = True) -> str:
-        """Say what was lost: `location (2 values; id 01ABC, 01DEF)`."""
-        return ", ".join(self._of_field(field, shows_keys) for field in self)
+    def __str__(self) -> str:
+        return ", ".join(map(self._described, self))
 
-    def _of_field(self, field: str, shows_keys: bool) -> str:
-        count = self[field]
-        named = self._examples[field] if shows_keys else []
+    def _described(self, field: str) -> str:
+        count, named = self[field], self._examples[field]
         ids = f"; id {', '.join(named)}{', ...' if count > len(named) else ''}" if named else ""
         return f"{field} ({count:,} {'value' if count == 1 else 'values'}{ids})"
-
-    def __str__(self) -> str:
-        return self.described()
 
 
 _noting: ContextVar[Lost | None] = ContextVar("lost", default=None)

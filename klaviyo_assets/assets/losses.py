@@ -15,13 +15,12 @@ def warn_of_lost(
     """Log what was lost of tables that come from the same answers, with a few ids; return metadata that counts it.
 
     misshapen: fields of the answers that have another shape than they should. unfit: for each table, values that do not
-    fit their columns. Ids that the settings hide are not shown.
+    fit their columns. An id is a key, which no setting hides.
     """
     if misshapen:
-        hides_ids = any(table.policy and (table.policy.blocks("id") or table.policy.hashes("id")) for table in tables)
         context.log.warning(
             f"Klaviyo's answers about {tables[0].name} have fields of another shape than they should have, which "
-            f"count as empty: {misshapen.described(shows_keys=not hides_ids)}."
+            f"count as empty: {misshapen}."
         )
     for table, lost in zip(tables, unfit, strict=False):
         if lost:
