@@ -92,11 +92,11 @@ def attribute_times(name: str) -> Callable[[Page], Sequence[datetime | None]]:
     kind = Annotated[datetime, msgspec.Meta(tz=True)] | None
     attributes = msgspec.defstruct("Attributes", [("value", kind, None)], rename={"value": name}, gc=False)
     row = msgspec.defstruct("Row", [("attributes", attributes)], gc=False)
-    aware = msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
+    rows: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
 
     def times(page: Page) -> list[datetime | None]:
         try:
-            return [row.attributes.value for row in aware.decode(page.data)]
+            return [resource.attributes.value for resource in rows.decode(page.data)]
         except FAILURES:  # one of them is no time: only those that are none are None
             return [_time(resource, name) for resource in _resources(page.data)]
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -255,7 +256,7 @@ def read_events(
 
     for page in _windows(account, chosen, fetch, attribute_times("datetime"), report):
         found = events.read(page.content)
-        yield {"event": _packed(policy, found.properties, lambda found=found: events.columns(found, context))}
+        yield {"event": _packed(policy, found.properties, partial(events.columns, found, context))}
 
 
 def read_profiles(
@@ -282,7 +283,7 @@ def read_profiles(
         rows = exclusions.rows(found)
         ids = [profile.id for profile in found.profiles if profile.id not in found.unread]
         yield {
-            "person": _packed(policy, found.properties, lambda found=found: profiles.columns(found)),
+            "person": _packed(policy, found.properties, partial(profiles.columns, found)),
             **{table.name: Columns.of_rows(rows[table.name], table.types) for table in exclusions.TABLES},
             IDS.name: Columns(len(ids), {"id": ids}),
         }

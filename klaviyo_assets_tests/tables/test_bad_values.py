@@ -195,7 +195,7 @@ def test_a_property_that_no_parser_takes_lands_as_text(raw):
         (read_profiles, PROFILES, "properties", "[]", "email", "1@example.com", "attributes.properties"),
         (read_profiles, PROFILES, "location", "[]", "city", None, "attributes.location"),
         (read_profiles, PROFILES, "subscriptions", "[]", "email", "1@example.com", "attributes.subscriptions"),
-        (read_profiles, PROFILES, "predictive_analytics", "true", "email", "1@example.com", "attributes.predictive_analytics"),
+        (read_profiles, PROFILES, "predictive_analytics", "1", "id", "p1", "attributes.predictive_analytics"),
         (read_profiles, PROFILES, "email", DIGITS, "email", DIGITS, None),
         (read_profiles, PROFILES, "email", '{"a":[1e400]}', "email", '{"a":["1e400"]}', None),
         (read_profiles, PROFILES, "email", DEEP, "email", DEEP, None),

@@ -83,7 +83,7 @@ def concurrently(parts: Iterable[Iterator[T]], threads: int) -> Iterator[T]:
     with ThreadPoolExecutor(threads, thread_name_prefix="read") as pool:
 
         def submit(part: Iterator[T]) -> Future[T | None]:
-            return pool.submit(copy_context().run, next, part, None)
+            return pool.submit(copy_context().run, lambda: next(part, None))
 
         running = {submit(part): part for part in parts}
         try:
