@@ -97,6 +97,15 @@ def test_event_properties_of_another_shape_are_null(klaviyo: Project) -> None:
     assert any(f"event_properties (1 value; id {event.id})" in message for message in log)
 
 
+def test_a_read_with_an_event_without_an_id_flags_nothing(klaviyo: Project) -> None:
+    klaviyo.sync(first=-3)
+    event = next(iter(klaviyo.account.events))
+    serve(klaviyo, b'"id":"%s"' % event.id.encode(), '"id":null')
+    result = klaviyo.run("klaviyo_backfill", -3, 0)
+    assert result.success and count(klaviyo, "event") == 40
+    assert any("data (1 value)" in message for message in warnings(klaviyo, result))
+
+
 def test_packed_and_hidden_values_may_be_bad_too(
     project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from klaviyo_assets.lost import noting
 from klaviyo_assets.tables import (
     accounts,
     catalogs,
@@ -447,6 +448,9 @@ def test_flow_report_has_a_row_for_each_day():
         ("2026-08-01", "f", 1.0, None),
         ("2026-08-02", "f", 2.0, None),
     ]
-    with pytest.raises(ValueError, match="clicks"):
-        reports.flows(report(groupings, {"clicks": [1.0]}, date_times=days))
+    for clicks in ([1.0], "NaN", {}):
+        with noting() as lost:
+            rows = reports.flows(report(groupings, {"clicks": clicks, "opens": [3, 4]}, date_times=days))["flow_report"]
+        assert [(row["clicks"], row["opens"]) for row in rows] == [(None, 3), (None, 4)]
+        assert str(lost) == "statistics.clicks (1 value; id f)"
     assert reports.flows(recorded("query_flow_values.200")) == {"flow_report": []}
