@@ -28,7 +28,7 @@ class Lost(dict[str, int]):
 
     def add(self, field: str, keys: Sequence[str | None]) -> None:
         """Count a value for each key of a row; None: the row has none."""
-        if field not in self and len(self) >= MOST_FIELDS:
+        if field not in self and len(self) >= MOST_FIELDS and field != UNIDENTIFIED:
             field = "..."
         self[field] = self.get(field, 0) + len(keys)
         examples = self._examples.setdefault(field, [])
