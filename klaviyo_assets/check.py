@@ -24,7 +24,7 @@ from klaviyo_assets.assets.history import known_histories, progress
 from klaviyo_assets.privacy import MissingSalt, salt
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.catalogue import TABLES
-from klaviyo_assets.tables.documents import attributes, mapping
+from klaviyo_assets.tables.documents import inside, resources
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.errors import WarehouseError
@@ -188,8 +188,8 @@ def _check_api(client: KlaviyoClient, tables: list[Table], report: Report) -> No
             continue  # permitted, and nothing there
         else:
             if probe.operation == "get_accounts":
-                contact = mapping(attributes(page.json()["data"][0]).get("contact_information"))
-                report.account = contact.get("organization_name")
+                for account in resources(page.json()):
+                    report.account = inside(account, "contact_information").get("organization_name")
 
 
 def _check_warehouse(settings: Settings, warehouse: DuckDBWarehouse, tables: list[Table], report: Report) -> bool:

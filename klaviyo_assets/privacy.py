@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from klaviyo_assets.decoding import FAILURES, decoded
 from klaviyo_assets.tables.catalogue import TABLES
 from klaviyo_assets.tables.events import VALUE, VALUE_TEXT
 from klaviyo_assets.tables.packing import PACKED, Packing, packed_table
@@ -36,6 +37,7 @@ SALT_VARIABLE = "KLAVIYO_HASH_SALT"
 _DIGEST = re.compile(DIGEST_PATTERN)
 _JSON_TEXT = (msgspec.Raw, bytes)
 _string = msgspec.json.Decoder(str).decode
+_properties = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _HASHED_NAME = re.compile(r"_[0-9a-f]{8,64}$")
 
 
@@ -214,8 +216,8 @@ class ColumnPolicy:
 
 def _object(text: str) -> dict[str, msgspec.Raw] | None:
     try:
-        return msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-    except msgspec.MsgspecError:
+        return decoded(_properties, text.encode())
+    except FAILURES:
         return None
 
 

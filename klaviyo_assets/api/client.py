@@ -116,7 +116,8 @@ class KlaviyoClient:
         """Every page of a collection, in order, following `links.next` as it is.
 
         A page size that Klaviyo refuses is replaced by the largest that it allows; a page that is too heavy for it
-        (504, 524) is asked for in halves. Raises PaginationError if a link leaves the API or a page comes twice.
+        (504, 524) is asked for in halves. Raises PaginationError if a link leaves the API, if a page comes twice, and
+        if the link of a full page can't be read.
         """
         url: str | None = self._fitting(operation, self._address(operation, path, params))
         seen: set[int] = set()
@@ -128,6 +129,8 @@ class KlaviyoClient:
             page = self._page(operation, url)
             if previous and memoryview(page.data) == memoryview(previous.data) and page.rows:
                 raise PaginationError(operation, "the same page came twice in a row")
+            if page.may_go_on and page.is_full:
+                raise PaginationError(operation, "the link to the next page can't be read")
             yield page
             url, previous = self._following(page), page
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,8 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-# A pair of surrogates is one character; a surrogate without its other half is none, and JSON parsers refuse it.
-_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F]..)|.)", re.DOTALL)
+from klaviyo_assets.decoding import FAILURES, decoded, repaired
 
 
 class _Links(msgspec.Struct):
@@ -21,16 +19,25 @@ class _Links(msgspec.Struct):
 
 class _Document(msgspec.Struct):
     data: msgspec.Raw
-    links: _Links | None = None
+    links: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_document = msgspec.json.Decoder(_Document)
+_links = msgspec.json.Decoder(_Links | None)
+_anything = msgspec.json.Decoder()
+_list = msgspec.json.Decoder(list[msgspec.Raw])
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_NO_LINKS = (b"[]", b'""', b"false")
 
 
 @dataclass(frozen=True, eq=False)
 class Page:
     """One JSON:API document.
 
-    `content` is valid JSON in UTF-8 (lone surrogate escapes are already U+FFFD), `next` the address of the following
-    page or None, `operation` the operation that it answers, `size` the page size that was asked for (None: Klaviyo's
-    own), `data` the slice of `content` with the resource object(s).
+    `content` is valid JSON in UTF-8 (what is no JSON, such as `NaN`, is text already), `next` the address of the
+    following page or None, `operation` the operation that it answers, `size` the page size that was asked for (None:
+    Klaviyo's own), `data` the slice of `content` with the resource object(s). `may_go_on`: there is no such address,
+    but only because nobody can read the link.
     """
 
     content: bytes = field(repr=False)
@@ -38,6 +45,7 @@ class Page:
     operation: str
     size: int | None = None
     data: msgspec.Raw = field(default_factory=msgspec.Raw, repr=False)
+    may_go_on: bool = False
 
     @classmethod
     def of(cls, content: bytes, operation: str, size: int | None = None) -> Page:
@@ -46,26 +54,34 @@ class Page:
             content.decode()  # msgspec does not look into the strings that it skips
         try:
             try:
-                document = msgspec.json.decode(content, type=_Document)
-            except msgspec.DecodeError:
-                content = _ESCAPE.sub(lambda escape: rb"\ufffd" if escape[1] else escape[0], content)
-                document = msgspec.json.decode(content, type=_Document)
+                document = _document.decode(content)
+            except FAILURES:
+                content = repaired(content)
+                document = _document.decode(content)
         except msgspec.DecodeError as error:
             raise ValueError(str(error)) from None
-        next_page = document.links.next if document.links else None
-        return cls(content, next_page or None, operation, size, document.data)
+        if bytes(memoryview(document.data)[:1]) not in (b"[", b"{", b"n"):
+            raise ValueError("its `data` is neither a list nor an object")
+        try:
+            links = _links.decode(document.links)
+        except FAILURES:
+            may_go_on = bytes(document.links) not in _NO_LINKS
+            return cls(content, None, operation, size, document.data, may_go_on)
+        return cls(content, (links.next if links else None) or None, operation, size, document.data)
 
     def json(self) -> Any:
         """The document as Python objects, parsed anew by each call. Integers are exact; decimals become floats."""
-        return msgspec.json.decode(self.content)
+        return decoded(_anything, self.content)
 
     @cached_property
     def rows(self) -> int:
         """The number of resource objects in `data`: of a list its length, else 1, or 0 for null."""
-        first = bytes(memoryview(self.data)[:1])
-        if first == b"[":
-            return len(msgspec.json.decode(self.data, type=list[msgspec.Raw]))
-        return 0 if first == b"n" else 1
+        return len(_resources(self.data))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it has as many rows as were asked for, as far as that is known: another page may follow."""
+        return self.size is None or self.rows >= self.size
 
 
 def attribute_times(name: str) -> Callable[[Page], Sequence[datetime | None]]:
@@ -73,27 +89,31 @@ def attribute_times(name: str) -> Callable[[Page], Sequence[datetime | None]]:
 
     Aware datetimes; None where the attribute is null, missing or no time. This is the `times` of `read_windows`.
     """
-    aware = _rows_with(name, Annotated[datetime, msgspec.Meta(tz=True)] | None, None)
-    anything = _rows_with(name, msgspec.Raw, msgspec.Raw(b"null"))
+    kind = Annotated[datetime, msgspec.Meta(tz=True)] | None
+    attributes = msgspec.defstruct("Attributes", [("value", kind, None)], rename={"value": name}, gc=False)
+    row = msgspec.defstruct("Row", [("attributes", attributes)], gc=False)
+    rows: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
 
     def times(page: Page) -> list[datetime | None]:
         try:
-            return [row.attributes.value for row in aware.decode(page.data)]
-        except msgspec.ValidationError:  # one of them is no time: only those that are none are None
-            return [_time(row.attributes.value) for row in anything.decode(page.data)]
+            return [resource.attributes.value for resource in rows.decode(page.data)]
+        except FAILURES:  # one of them is no time: only those that are none are None
+            return [_time(resource, name) for resource in _resources(page.data)]
 
     return times
 
 
-def _rows_with(name: str, kind: Any, default: Any) -> msgspec.json.Decoder[Any]:
-    attributes = msgspec.defstruct("Attributes", [("value", kind, default)], rename={"value": name}, gc=False)
-    row = msgspec.defstruct("Row", [("attributes", attributes)], gc=False)
-    return msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
+def _resources(data: msgspec.Raw) -> list[msgspec.Raw]:
+    first = bytes(memoryview(data)[:1])
+    if first == b"[":
+        return decoded(_list, data)
+    return [] if first == b"n" else [data]
 
 
-def _time(raw: msgspec.Raw) -> datetime | None:
+def _time(resource: msgspec.Raw, name: str) -> datetime | None:
     try:
-        time = datetime.fromisoformat(msgspec.json.decode(raw, type=str))
-    except (ValueError, msgspec.ValidationError):
+        value = decoded(_object, decoded(_object, resource)["attributes"])[name]
+        time = datetime.fromisoformat(msgspec.json.decode(value, type=str))
+    except (KeyError, ValueError, *FAILURES):
         return None
     return time if time.tzinfo else None

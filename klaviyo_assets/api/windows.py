@@ -192,7 +192,7 @@ class _Reader:
                 return None
             times = [-math.inf if t is None else t.timestamp() for t in self._times(page)]
             ascending = ascending and all(a <= b for a, b in pairwise([latest, *times])) and -math.inf not in times
-            if not times or not ascending:
+            if not times or not ascending or not _FIRST <= times[0] <= times[-1] <= _LAST:
                 if not self._deliver(page, len(times), 0):
                     return None
                 continue
@@ -212,6 +212,10 @@ class _Reader:
                 return rest
             done = reached
         return None
+
+
+# The times that datetime has. In an answer there may be others: the last hour of 9999, an hour west of Greenwich.
+_FIRST, _LAST = -62_135_596_800, 253_402_300_799
 
 
 def _divide(lo: int, hi: int | None, horizon: int, pieces: int) -> list[_Window]:

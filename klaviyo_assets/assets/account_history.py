@@ -6,8 +6,10 @@ import dagster as dg
 
 from klaviyo_assets.api import NotPermitted
 from klaviyo_assets.assets.due import is_due, is_incremental
+from klaviyo_assets.assets.losses import warn_of_lost
 from klaviyo_assets.assets.snapshots import SnapshotConfig, skip_or_raise
 from klaviyo_assets.assets.specs import asset_out, table_spec
+from klaviyo_assets.lost import Lost, noting
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables import accounts
@@ -42,8 +44,11 @@ def build_account_history(settings: Settings) -> list[dg.AssetsDefinition]:
         except NotPermitted as error:
             skip_or_raise(settings, context, error, [table])
             return
-        columns = Columns.of_rows(accounts.rows(document, now)[table.name], table.types)
-        batch = typed_batch(table.policy.apply(columns) if table.policy else columns, table)
+        lost = Lost()
+        with noting() as misshapen:
+            columns = Columns.of_rows(accounts.rows(document, now)[table.name], table.types)
+        batch = typed_batch(table.policy.apply(columns) if table.policy else columns, table, on_lost=lost.add)
+        warn_of_lost(context, [table], misshapen, lost)
         unchanged = _settings(batch.to_pylist()) == _settings(_latest(account, table))
         state = SyncState(table.name, "", synced_through=now, complete=True, run_id=context.run.run_id)
         rows = [] if unchanged else [batch]

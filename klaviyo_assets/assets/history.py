@@ -14,7 +14,7 @@ from klaviyo_assets.assets.specs import progress_spec, table_key
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables import exclusions
-from klaviyo_assets.tables.documents import attributes, instant, resources
+from klaviyo_assets.tables.documents import attributes, instant_or_none, resources
 from klaviyo_assets.tables.events import EVENT
 from klaviyo_assets.tables.profiles import PERSON
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
@@ -204,9 +204,9 @@ def first_update(client: KlaviyoClient) -> dt.datetime | None:
 
 def _first(document: Mapping[str, Any], attribute: str) -> dt.datetime | None:
     for resource in resources(document):
-        value = attributes(resource).get(attribute)
+        value = instant_or_none(attributes(resource).get(attribute))
         if value is not None:
-            return instant(value)
+            return value
     return None
 
 

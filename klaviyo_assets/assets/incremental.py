@@ -6,9 +6,11 @@ import logging
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import dagster as dg
+import msgspec
 from pydantic import Field
 
 from klaviyo_assets.api import (
@@ -23,16 +25,18 @@ from klaviyo_assets.api import (
 )
 from klaviyo_assets.assets.due import is_incremental, is_unread_only
 from klaviyo_assets.assets.fields import asks_for_subscriptions
+from klaviyo_assets.assets.losses import warn_of_lost
 from klaviyo_assets.assets.progress import Progress
 from klaviyo_assets.assets.ranges import DAY, REREAD, ReadRange, midnight, plan, sync_back_to
 from klaviyo_assets.assets.snapshots import skip_or_raise
 from klaviyo_assets.assets.specs import asset_out, table_spec
 from klaviyo_assets.assets.vanished import ask_for_events
+from klaviyo_assets.lost import UNIDENTIFIED, noting
 from klaviyo_assets.privacy import ColumnPolicy
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables import events, exclusions, metrics, profiles
-from klaviyo_assets.tables.packing import packed
+from klaviyo_assets.tables.packing import packed, with_packed
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.extract import Ask, Extract, Scope, SyncState
@@ -136,19 +140,21 @@ def _incremental(
             writers = {spec.name: SpoolWriter(spec, stack.enter_context(temporary_spool())) for spec in (*chosen, IDS)}
             try:
                 batches = read(settings, account, read_range, Progress(main.name, context.log), context.log)
-                for batch in without_pauses(batches):
-                    for name, columns in batch.items():
-                        if name in writers:
-                            writers[name].add(columns)
+                with noting() as misshapen:
+                    for batch in without_pauses(batches):
+                        for name, columns in batch.items():
+                            if name in writers:
+                                writers[name].add(columns)
             except NotPermitted as error:
                 skip_or_raise(settings, context, error, chosen)
                 return
             for writer in writers.values():
                 writer.close()
+            lost = warn_of_lost(context, chosen, misshapen, *(writers[table.name].lost for table in chosen))
             used = use()
             for table in chosen:
                 went_back = read_range.end is None and back_to[table.name] is not None
-                extract = _extract(context, main, table, writers, read_range, went_back, used, now)
+                extract = _extract(context, main, table, writers, read_range, went_back, used, lost, now)
                 extract.began = start.began
                 extract.guarded = extract.guarded and not config.accept_shrink
                 if extract.scope and extract.scope.column not in table.primary_key:
@@ -202,12 +208,11 @@ def _extract(
     read_range: ReadRange,
     went_back: bool,
     used: Mapping[str, Any],
+    lost: Mapping[str, Any],
     now: dt.datetime,
 ) -> Extract:
     """Say what is loaded: the main table's rows, or those of a table that comes with it."""
     writer = writers[table.name]
-    if writer.lost:
-        context.log.warning(f"Values of {table.name} that do not fit their column's type are NULL: {writer.lost}.")
     state = replace(read_range.state, table=table.name)
     went_back_at = replace(state, scope=REREAD, synced_from=None, complete=True)
     states = (state, went_back_at) if went_back else (state,)
@@ -216,6 +221,8 @@ def _extract(
         ids = Scope(table.primary_key[0], values=writers[IDS.name].spool)
         return Extract(table, spool=writer.spool, scope=ids, guarded=False, states=states, metadata=lambda: used)
     complete = read_range.complete
+    if UNIDENTIFIED in lost.get("values_lost", ()):
+        complete = None  # nobody knows which rows those are: none is gone for their sake
     scope = None
     if complete and table.version is None:
         scope = Scope(table.partitioned_by, *complete, read_at=now)
@@ -224,7 +231,7 @@ def _extract(
         "spool_bytes": writer.spool.bytes,
         "read_from": str(read_range.start),
         "read_to": str(read_range.end) if read_range.end else "now",
-        **({"values_lost": dict(writer.lost)} if writer.lost else {}),
+        **lost,
     }
     if not read_range.state.extends:
         described["synced_through"] = str(read_range.state.synced_through)
@@ -290,7 +297,12 @@ def _event_columns(settings: Settings, account: KlaviyoAccount, log: logging.Log
     except NotPermitted as error:
         log.warning(f"The type of events will be NULL: {error}")
     context = events.EventContext(names, dict(account.warehouse.rows("campaign_message", ("id", "campaign_id"))))
-    return lambda page: _packed(policy, events.columns(page.content, context), page)
+
+    def columns_of(page: Page) -> Columns:
+        found = events.read(page.content)
+        return _packed(policy, found.properties, partial(events.columns, found, context))
+
+    return columns_of
 
 
 def read_profiles(
@@ -313,19 +325,24 @@ def read_profiles(
         return account.client.pages("get_profiles", "/profiles", parameters)
 
     for page in _windows(account, chosen, fetch, attribute_times("updated"), report):
-        persons = _packed(policy, profiles.columns(page.content), page)
-        rows = exclusions.rows(page.json())
+        found = profiles.read(page.content)
+        rows = exclusions.rows(found)
+        ids = [profile.id for profile in found.profiles if profile.id not in found.unread]
         yield {
-            "person": persons,
+            "person": _packed(policy, found.properties, partial(profiles.columns, found)),
             **{table.name: Columns.of_rows(rows[table.name], table.types) for table in exclusions.TABLES},
-            IDS.name: Columns(persons.rows, {"id": persons.declared["id"]}),
+            IDS.name: Columns(len(ids), {"id": ids}),
         }
 
 
-def _packed(policy: ColumnPolicy, columns: Columns, page: Page) -> Columns:
+def _packed(
+    policy: ColumnPolicy, properties: Sequence[Mapping[str, msgspec.Raw] | None], columns: Callable[[], Columns]
+) -> Columns:
+    """The columns of a page, with its properties packed if they are to be; before the columns take them away."""
     if policy.packing is None or not policy.packs:
-        return columns
-    return packed(columns, page.content, policy.packing, policy.packed)
+        return columns()
+    rows = packed(properties, policy.packed)
+    return with_packed(columns(), rows, policy.packing)
 
 
 def _windows(

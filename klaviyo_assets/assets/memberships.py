@@ -10,14 +10,16 @@ from pydantic import Field
 
 from klaviyo_assets.api import NotFound, NotPermitted, greater_or_equal
 from klaviyo_assets.assets.due import COMPLETE, is_due, is_incremental
+from klaviyo_assets.assets.losses import warn_of_lost
 from klaviyo_assets.assets.ranges import MARGIN
 from klaviyo_assets.assets.reads.reading import concurrently
 from klaviyo_assets.assets.snapshots import PublishConfig, skip_or_raise
 from klaviyo_assets.assets.specs import asset_out, table_key, table_spec
+from klaviyo_assets.lost import noting
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables import lists, segments
-from klaviyo_assets.tables.documents import Rows, attributes, instant, resources
+from klaviyo_assets.tables.documents import Rows, attributes, instant_or_none, resources
 from klaviyo_assets.tables.table import WEEKLY, Table
 from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Extract, SyncState
@@ -82,13 +84,14 @@ def _memberships(settings: Settings, group: Group) -> dg.AssetsDefinition:
         with temporary_spool() as spool:
             writer = SpoolWriter(table, spool)
             try:
-                for rows in read_members(account, group, since and since - settings.overlap):
-                    writer.add(Columns.of_rows(rows[table.name], table.types))
+                with noting() as misshapen:
+                    for rows in read_members(account, group, since and since - settings.overlap):
+                        writer.add(Columns.of_rows(rows[table.name], table.types))
             except NotPermitted as error:
                 skip_or_raise(settings, context, error, [table])
                 return
             writer.close()
-            used = {**use(), "complete": complete}
+            used = {**use(), "complete": complete, **warn_of_lost(context, [table], misshapen, writer.lost)}
             done = [SyncState(table.name, "", synced_through=through, complete=complete, run_id=context.run.run_id)]
             if complete:
                 done.append(
@@ -131,7 +134,7 @@ def read_members(account: KlaviyoAccount, group: Group, since: dt.datetime | Non
     found: list[tuple[str, dt.datetime | None]] = []
     for page in client.pages(group.groups, f"/{group.path}", {"sort": "id", "page[size]": 10}):
         for resource in resources(page.json()):
-            created = attributes(resource).get("created")
-            is_new = since is None or created is None or instant(created) >= since
+            created = instant_or_none(attributes(resource).get("created"))
+            is_new = since is None or created is None or created >= since
             found.append((resource["id"], None if is_new else since))
     yield from concurrently((members(id, lower) for id, lower in found), client.max_concurrency)

@@ -9,12 +9,15 @@ import dagster as dg
 from klaviyo_assets.api import NotPermitted, Page, any_of, attribute_times, read_windows, strictly_between
 from klaviyo_assets.assets.due import SWEEP, is_due, is_incremental
 from klaviyo_assets.assets.incremental import IDS, without_pauses
+from klaviyo_assets.assets.losses import warn_of_lost
 from klaviyo_assets.assets.progress import Progress
 from klaviyo_assets.assets.snapshots import PublishConfig, SnapshotConfig, skip_or_raise
 from klaviyo_assets.assets.specs import asset_out, latest_day, pass_spec
+from klaviyo_assets.lost import noting
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables import profiles
+from klaviyo_assets.tables.documents import resources
 from klaviyo_assets.tables.exclusions import GLOBAL_EXCLUSION, LIST_EXCLUSION
 from klaviyo_assets.tables.profiles import ANALYTICS, PERSON
 from klaviyo_assets.tables.table import WEEKLY
@@ -74,7 +77,7 @@ def _sweep(settings: Settings) -> dg.AssetsDefinition:
             report = Progress(PERSON_DELETES, context.log)
             try:
                 for page in _all_profiles(account, {"fields[profile]": "created"}, report):
-                    ids = [profile["id"] for profile in page.json()["data"]]
+                    ids = [profile["id"] for profile in resources(page.json())]
                     writer.add(Columns(len(ids), {"id": ids}))
             except NotPermitted as error:
                 skip_or_raise(settings, context, error, [PERSON])
@@ -127,10 +130,11 @@ def _predictions(settings: Settings) -> dg.AssetsDefinition:
             report = Progress("person_predictions", context.log)
             try:
                 pages = _all_profiles(account, wanted, report)
-                for batch in without_pauses({"": profiles.columns(page.content)} for page in pages):
-                    columns = batch[""]
-                    declared = {name: v for name, v in columns.declared.items() if name == "id" or ANALYTICS in name}
-                    writer.add(Columns(columns.rows, declared))
+                with noting() as misshapen:
+                    for batch in without_pauses({"": profiles.columns(page.content)} for page in pages):
+                        columns = batch[""]
+                        own = {name: v for name, v in columns.declared.items() if name == "id" or ANALYTICS in name}
+                        writer.add(Columns(columns.rows, own))
             except NotPermitted as error:
                 skip_or_raise(settings, context, error, [PERSON])
                 return
@@ -138,7 +142,10 @@ def _predictions(settings: Settings) -> dg.AssetsDefinition:
             state = SyncState(
                 PERSON.name, PREDICTIONS, synced_through=start.now, complete=True, run_id=context.run.run_id
             )
-            extract = Extract(person, spool=spool, began=start.began, patch=True, states=(state,), metadata=use)
+            used = {**use(), **warn_of_lost(context, [person], misshapen, writer.lost)}
+            extract = Extract(
+                person, spool=spool, began=start.began, patch=True, states=(state,), metadata=lambda: used
+            )
             yield dg.Output(extract, output_name="person_predictions")
 
     return person_predictions
@@ -193,5 +200,5 @@ def _still_there(account: KlaviyoAccount, ids: list[str]) -> set[str]:
             "page[size]": _ASKED_AT_ONCE,
         }
         for page in account.client.pages("get_profiles", "/profiles", query):
-            found |= {profile["id"] for profile in page.json()["data"]}
+            found |= {profile["id"] for profile in resources(page.json())}
     return found

@@ -8,8 +8,10 @@ from pydantic import Field
 
 from klaviyo_assets.api import NotPermitted
 from klaviyo_assets.assets.due import is_due, is_incremental, is_unpublished
+from klaviyo_assets.assets.losses import warn_of_lost
 from klaviyo_assets.assets.reads import READS, Read
 from klaviyo_assets.assets.specs import asset_out, snapshot_key, snapshot_spec, table_spec
+from klaviyo_assets.lost import noting
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.catalogue import TABLES
@@ -81,15 +83,17 @@ def _snapshot(settings: Settings, family: str, tables: Sequence[Table], read: Re
         with ExitStack() as stack:
             writers = {table.name: SpoolWriter(table, stack.enter_context(temporary_spool())) for table in chosen}
             try:
-                for rows in read(account):
-                    for table in chosen:
-                        writers[table.name].add(Columns.of_rows(rows.get(table.name, []), table.types))
+                with noting() as misshapen:
+                    for rows in read(account):
+                        for table in chosen:
+                            writers[table.name].add(Columns.of_rows(rows.get(table.name, []), table.types))
             except NotPermitted as error:
                 skip_or_raise(settings, context, error, tables)
                 return
-            used = use()
+            for writer in writers.values():
+                writer.close()
+            used = {**use(), **warn_of_lost(context, chosen, misshapen, *(writer.lost for writer in writers.values()))}
             for table in chosen:
-                writers[table.name].close()
                 state = SyncState(
                     table.name, SNAPSHOT, synced_through=start.now, complete=True, run_id=context.run.run_id
                 )

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import msgspec
 
 from klaviyo_assets.api import InvalidRequest, KlaviyoClient, KlaviyoError, NotFound, Page
+from klaviyo_assets.decoding import FAILURES, decoded
 
 _SIMPLE = re.compile(r"[\w~@$,:=+-]+")
 """Ids that can be a part of a path."""
@@ -28,6 +29,9 @@ class _Resource(msgspec.Struct):
 class _Document(msgspec.Struct):
     data: msgspec.Raw
     included: list[msgspec.Raw] | None = None
+
+
+_resource, _document = msgspec.json.Decoder(_Resource), msgspec.json.Decoder(_Document)
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,10 @@ def ask_for_events(
         for id, page in zip(ids, pool.map(ask, ids), strict=True):
             if page is None or page.rows != 1:
                 continue
-            resource = msgspec.json.decode(page.data, type=_Resource)
+            try:
+                resource = decoded(_resource, page.data)
+            except FAILURES:
+                continue  # its shape says nothing about it
             if only_active and not _has_profile(resource):
                 gone.add(id)
             elif resource.id == id:
@@ -88,7 +95,7 @@ def _has_profile(event: _Resource) -> bool:
 
 
 def _one_page(pages: Iterable[Page]) -> Page:
-    documents = [msgspec.json.decode(page.content, type=_Document) for page in pages]
+    documents = [decoded(_document, page.content) for page in pages]
     included = [resource for document in documents for resource in document.included or ()]
     content = msgspec.json.encode({"data": [document.data for document in documents], "included": included})
     return Page.of(content, "get_event")

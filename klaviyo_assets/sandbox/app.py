@@ -35,6 +35,7 @@ from klaviyo_assets.sandbox.faults import (
     InvalidJson,
     OddPage,
     Reset,
+    Rewritten,
     Slow,
     Status,
     Truncate,
@@ -199,6 +200,8 @@ class App:
                     document = msgspec.json.decode(content)
                     fault.change(document)
                     content = msgspec.json.encode(document)
+                if isinstance(fault, Rewritten):
+                    content = fault.change(content)
                 return Answer(200, content, limits)
         except ApiError as error:
             if error.retry_after is not None:

@@ -96,7 +96,14 @@ class Document:
     change: Callable[[dict[str, Any]], object]
 
 
-Fault = Status | Html403 | Reset | Truncate | Slow | Drip | InvalidJson | InvalidGzip | OddPage | Document
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """Answer with what `change` makes of the bytes of the document, which need be no JSON."""
+
+    change: Callable[[bytes], bytes]
+
+
+Fault = Status | Html403 | Reset | Truncate | Slow | Drip | InvalidJson | InvalidGzip | OddPage | Document | Rewritten
 FaultHook = Callable[[Call], Fault | None]
 
 CHALLENGE = b"""<!DOCTYPE html>

@@ -14,10 +14,11 @@ from klaviyo_assets.tables.documents import (
     Rows,
     attributes,
     identifier,
-    items,
+    inside,
     latest,
     linked,
-    mapping,
+    listed,
+    objects,
     related_id,
     related_ids,
     resources,
@@ -227,11 +228,11 @@ def _message_ids(campaign: Row, messages: Mapping[str, Row]) -> list[str]:
 
 def _campaign_row(campaign: Row, message_ids: list[str], message_rows: Mapping[str, Row]) -> Row:
     a = attributes(campaign)
-    strategy = mapping(a.get("send_strategy"))
+    strategy = inside(campaign, "send_strategy")
     method = strategy.get("method")
-    options = mapping(strategy.get("options"))
-    tracking = mapping(a.get("tracking_options"))
-    send_options = mapping(a.get("send_options"))
+    options = inside(campaign, "send_strategy.options")
+    tracking = inside(campaign, "tracking_options")
+    send_options = inside(campaign, "send_options")
     status = a.get("status")
     message: Row = next((message_rows[key] for key in message_ids if key in message_rows), {})
     static = options if method == "static" else {}
@@ -275,9 +276,9 @@ def _campaign_row(campaign: Row, message_ids: list[str], message_rows: Mapping[s
 
 def _message_row(message: Row, campaign_id: str | None, template_ids: Mapping[str, str | None]) -> Row:
     a = attributes(message)
-    definition = mapping(a.get("definition"))
-    content = mapping(definition.get("content"))
-    render_options = mapping(definition.get("render_options"))
+    definition = inside(message, "definition")
+    content = inside(message, "definition.content")
+    render_options = inside(message, "definition.render_options")
     return {
         "id": message["id"],
         "campaign_id": related_id(message, "campaign") or campaign_id,
@@ -292,23 +293,21 @@ def _message_row(message: Row, campaign_id: str | None, template_ids: Mapping[st
 
 
 def _audience_rows(campaign: Row) -> list[Row]:
-    audiences = mapping(attributes(campaign).get("audiences"))
     return [
         {"campaign_id": campaign["id"], "list_id": list_id, "list_included_or_excluded": side}
         for side in ("included", "excluded")  # the last row of a key stays
-        for list_id in audiences.get(side) or []
+        for list_id in listed(campaign, f"audiences.{side}", str | int)
     ]
 
 
 def _send_time_rows(message: Row) -> list[Row]:
     return [
         {"datetime": item.get("datetime"), "campaign_message_id": message["id"], "is_local": item.get("is_local")}
-        for item in items(attributes(message).get("send_times"))
+        for item in objects(message, "send_times")
     ]
 
 
 def _utm_rows(campaign: Row) -> list[Row]:
-    tracking = mapping(attributes(campaign).get("tracking_options"))
     return [
         {
             "name": item.get("name"),
@@ -316,5 +315,5 @@ def _utm_rows(campaign: Row) -> list[Row]:
             "type": item.get("type"),
             "value": item.get("value"),
         }
-        for item in items(tracking.get("custom_tracking_params"))
+        for item in objects(campaign, "tracking_options.custom_tracking_params")
     ]

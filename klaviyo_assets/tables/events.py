@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Raw, Struct
 
-from klaviyo_assets.tables.documents import decoded, identifier
+from klaviyo_assets.decoding import Lenient
+from klaviyo_assets.lost import note
+from klaviyo_assets.tables.documents import identifier
 from klaviyo_assets.tables.naming import column_names, with_hash
 from klaviyo_assets.tables.raw import NOTHING, number_of, text_of
 from klaviyo_assets.tables.table import Table, double, json, references, text, timestamp
@@ -121,31 +123,47 @@ class _Included(Struct, gc=False):
     relationships: dict[str, _Relationship | None] | None = None
 
 
-class _Page(Struct, gc=False):
-    data: list[_Event]
+class Page(Struct, gc=False):
+    """A decoded page of events; property values keep its content alive."""
+
+    data: list[_Event] | None
     included: list[_Included] | None = None
 
+    @property
+    def properties(self) -> list[dict[str, Raw] | None]:
+        """The properties of each event."""
+        return [event.attributes.event_properties for event in self.data or ()]
 
-_page = msgspec.json.Decoder(_Page)
+
+_page = Lenient(Page)
 
 
-def columns(content: bytes, context: EventContext) -> Columns:
-    """Turn a page of events into columns; property values keep `content` alive.
+def read(content: bytes) -> Page:
+    """Decode a page of events. A value that has no place where it is counts as missing, and is noted.
+
+    Raises msgspec.DecodeError if the page is no JSON.
+    """
+    return _page.decode(content, note)
+
+
+def columns(page: bytes | Page, context: EventContext) -> Columns:
+    """Turn a page of events, or its content, into columns. The properties of a decoded page are used up.
 
     `timestamp` holds epoch seconds and `datetime` ISO text, as the API gives them; where one is missing it takes
     the other. A property that is JSON null stays JSON null, which is NULL in any column.
 
-    Raises msgspec.DecodeError if the page is no JSON, msgspec.ValidationError if it has another shape.
+    Raises msgspec.DecodeError if the page is no JSON.
     """
-    page = decoded(_page, content)
+    page = page if isinstance(page, Page) else read(page)
+    events = page.data or []
     attributions = {item.id: item for item in page.included or () if item.type == "attribution"}
-    rows = len(page.data)
+    rows = len(events)
     declared: dict[str, list[Any]] = {name: [None] * rows for name in EVENT.types}
     dynamic = Cells(rows)
     cells_of: dict[tuple[str, ...], list[list[Raw | bytes | None]]] = {}
 
     ids, values, attribution_values = declared["id"], declared[VALUE], declared[ATTRIBUTION]
-    for row, event in enumerate(page.data):
+    for row, event in enumerate(events):
         a = event.attributes
         ids[row] = event.id
         declared["datetime"][row] = a.timestamp if a.datetime is None else a.datetime

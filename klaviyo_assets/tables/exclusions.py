@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from typing import Any
 
-from klaviyo_assets.tables.documents import Row, Rows, attributes, instant, items, latest, mapping, resources
+from klaviyo_assets.lost import note
+from klaviyo_assets.tables import profiles
+from klaviyo_assets.tables.documents import Row, Rows, instant_or_none, items, latest
 from klaviyo_assets.tables.table import Table, references, text, timestamp
 
 GLOBAL_EXCLUSION = Table(
@@ -41,20 +42,26 @@ TABLES = (GLOBAL_EXCLUSION, LIST_EXCLUSION)
 _LONG_AGO = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
-def rows(document: Mapping[str, Any]) -> Rows:
+def rows(page: profiles.Page) -> Rows:
     """Return the rows of both tables on a page of profiles with `subscriptions`; the latest entry of a key counts.
 
-    A profile of the page without rows has no exclusions any more.
+    A profile of the page without rows has no exclusions any more, unless it is `unread`.
     """
     everywhere: list[Row] = []
     of_lists: list[Row] = []
-    for profile in resources(document):
-        person = profile.get("id")
-        email = mapping(mapping(attributes(profile).get("subscriptions")).get("email"))
-        marketing = mapping(email.get("marketing"))
+
+    def entries(person: str, marketing: Row, name: str) -> list[Row]:
+        given = marketing.get(name)
+        found = items(given)
+        if given is not None and (not isinstance(given, list) or len(found) < len(given)):
+            note(person, f"{profiles.SUBSCRIPTIONS}.email.marketing.{name}")
+            page.unread.add(person)
+        return found
+
+    for person, marketing in page.marketing:
         everywhere.extend(
             {"person_id": person, "reason": item.get("reason"), "timestamp": item.get("timestamp")}
-            for item in items(marketing.get("suppression"))
+            for item in entries(person, marketing, "suppression")
         )
         of_lists.extend(
             {
@@ -63,7 +70,7 @@ def rows(document: Mapping[str, Any]) -> Rows:
                 "created": item.get("timestamp"),
                 "reason": item.get("reason"),
             }
-            for item in items(marketing.get("list_suppressions"))
+            for item in entries(person, marketing, "list_suppressions")
         )
     return {
         "global_exclusion": latest(everywhere, "person_id", by=lambda row: _time(row["timestamp"])),
@@ -71,5 +78,5 @@ def rows(document: Mapping[str, Any]) -> Rows:
     }
 
 
-def _time(value: str | None) -> dt.datetime:
-    return instant(value) if value else _LONG_AGO
+def _time(value: Any) -> dt.datetime:
+    return instant_or_none(value) or _LONG_AGO

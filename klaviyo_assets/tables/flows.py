@@ -14,10 +14,10 @@ from klaviyo_assets.tables.documents import (
     Rows,
     attributes,
     identifier,
-    items,
+    inside,
     latest,
     linked,
-    mapping,
+    objects,
     related_id,
     related_ids,
     resources,
@@ -152,7 +152,7 @@ def actions_with_messages(document: Mapping[str, Any]) -> list[str]:
     return [
         key
         for key, action in linked(document, "flow-actions", "flow-action").items()
-        if not (definition := mapping(attributes(action).get("definition"))) or _message(definition)
+        if not inside(action, "definition") or _message(action)
     ]
 
 
@@ -166,8 +166,7 @@ def messages(document: Mapping[str, Any], flow_action_id: str | None = None) -> 
 
 
 def _message_row(message: Row, flow_action_id: str | None) -> Row:
-    definition = mapping(attributes(message).get("definition"))
-    template_id = related_id(message, "template") or definition.get("template_id")
+    template_id = related_id(message, "template") or inside(message, "definition").get("template_id")
     return row_of(message, FLOW_MESSAGE.types, _CONTENT) | {
         "flow_action_id": related_id(message, "flow-action") or flow_action_id,
         "template_id": identifier(template_id),
@@ -176,8 +175,8 @@ def _message_row(message: Row, flow_action_id: str | None) -> Row:
 
 def _action_row(action: Row, flow_id: str | None) -> Row:
     a = attributes(action)
-    definition = mapping(a.get("definition"))
-    message = _message(definition)
+    definition = inside(action, "definition")
+    message = _message(action)
     kind = definition.get("type")
     return {
         "id": action["id"],
@@ -191,7 +190,7 @@ def _action_row(action: Row, flow_id: str | None) -> Row:
         "render_options_shorten_links": message.get("shorten_links"),
         "send_options_is_transactional": message.get("transactional"),
         "send_options_use_smart_sending": message.get("smart_sending_enabled"),
-        "status": mapping(definition.get("data")).get("status"),
+        "status": inside(action, "definition.data").get("status"),
         "tracking_options_add_utm": message.get("add_tracking_params"),
         "tracking_options_is_tracking_clicks": None,
         "tracking_options_is_tracking_opens": None,
@@ -200,15 +199,17 @@ def _action_row(action: Row, flow_id: str | None) -> Row:
 
 
 def _utm_rows(action: Row) -> list[Row]:
-    message = _message(mapping(attributes(action).get("definition")))
     return [
         {"name": item.get("param", item.get("name")), "flow_action_id": action["id"], "value": item.get("value")}
-        for item in items(message.get("custom_tracking_params"))
+        for item in objects(action, f"{_message_path(action)}.custom_tracking_params")
     ]
 
 
-def _message(definition: Row) -> Row:
+def _message(action: Row) -> Row:
     """The message of an action; that of the main action for an A/B test."""
-    data = mapping(definition.get("data"))
-    main_action = mapping(data.get("main_action"))
-    return mapping(data.get("message")) or mapping(mapping(main_action.get("data")).get("message"))
+    return inside(action, _message_path(action))
+
+
+def _message_path(action: Row) -> str:
+    own = "definition.data.message"
+    return own if inside(action, own) else "definition.data.main_action.data.message"

@@ -12,8 +12,8 @@ from klaviyo_assets.tables.documents import (
     Rows,
     attributes,
     identifier,
+    inside,
     latest,
-    mapping,
     related_id,
     resources,
     row_of,
@@ -91,7 +91,7 @@ def rows(document: Mapping[str, Any]) -> Rows:
     integrations: list[Row] = []
     for metric in resources(document):
         a = attributes(metric)
-        integration = mapping(a.get("integration"))
+        integration = inside(metric, "integration")
         category = _category(integration.get("category"))
         metrics.append(
             {

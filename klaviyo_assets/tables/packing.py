@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from klaviyo_assets.tables import events, profiles
-from klaviyo_assets.tables.documents import decoded
 from klaviyo_assets.tables.naming import column_names
 from klaviyo_assets.tables.table import Table, json, text
 from klaviyo_assets.warehouse.columns import Columns
@@ -28,7 +26,6 @@ class Packing:
 
     column: str
     prefix: str
-    member: str
     description: str
     elsewhere: frozenset[str] = frozenset()
     kept: str | None = None
@@ -42,32 +39,13 @@ PACKED = {
     "event": Packing(
         "custom_property_fields",
         events.PREFIX,
-        "event_properties",
         "The event's properties, under their own names.",
         frozenset(("$flow", "$message", "$variation")),
         events.VALUE_TEXT,
     ),
-    "person": Packing(
-        "custom_fields", profiles.PREFIX, "properties", "The profile's custom properties, under their own names."
-    ),
+    "person": Packing("custom_fields", profiles.PREFIX, "The profile's custom properties, under their own names."),
 }
 """Table -> how its properties are packed."""
-
-
-class _Attributes(Struct):
-    event_properties: dict[str, Raw] | None = None
-    properties: dict[str, Raw] | None = None
-
-
-class _Resource(Struct):
-    attributes: _Attributes
-
-
-class _Page(Struct):
-    data: list[_Resource]
-
-
-_page = msgspec.json.Decoder(_Page)
 
 
 def packed_table(table: Table, packing: Packing) -> Table:
@@ -78,14 +56,18 @@ def packed_table(table: Table, packing: Packing) -> Table:
     return replace(table, columns=(*table.columns, *more), dynamic=None)
 
 
-def packed(columns: Columns, content: bytes, packing: Packing, pack: Pack) -> Columns:
-    """Return the columns of a page with its properties in one JSON column: values are those of the page, exactly.
+def packed(rows: Iterable[Mapping[str, Raw] | None], pack: Pack) -> list[Raw | None]:
+    """Return the properties of each row as one JSON object: values are those of the page, exactly.
 
     pack: what becomes of the properties of a row.
     """
-    resources = decoded(_page, content).data
-    rows = [pack(getattr(resource.attributes, packing.member) or {}) for resource in resources]
-    more: dict[str, list[Any]] = {packing.column: [None if row is None else Raw(row) for row in rows]}
+    objects = (pack(properties or {}) for properties in rows)
+    return [None if text is None else Raw(text) for text in objects]
+
+
+def with_packed(columns: Columns, rows: list[Raw | None], packing: Packing) -> Columns:
+    """Return columns with packed properties in the place of the columns that appear."""
+    more: dict[str, list[Any]] = {packing.column: rows}
     if packing.kept:
         more[packing.kept] = columns.dynamic.get(packing.kept) or [None] * columns.rows
     return Columns(columns.rows, {**columns.declared, **more})

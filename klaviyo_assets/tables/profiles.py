@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from klaviyo_assets.tables.documents import decoded, mapping
+from klaviyo_assets.decoding import Lenient
+from klaviyo_assets.lost import note
+from klaviyo_assets.tables.documents import Row, mapping
 from klaviyo_assets.tables.naming import column_names
 from klaviyo_assets.tables.table import Table, boolean, double, text, timestamp
 from klaviyo_assets.warehouse.columns import Cells, Columns
@@ -78,6 +80,8 @@ TABLES = (PERSON,)
 ANALYTICS = "predictive_analytics_"
 EMAIL = "subscriptions_email_marketing_"
 SMS = "subscriptions_sms_marketing_"
+SUBSCRIPTIONS = "attributes.subscriptions"
+"""The field with the consents of a profile."""
 
 _LOCATION = {
     "address_1": "address1",
@@ -131,21 +135,59 @@ class _Profile(Struct, gc=False):
 
 
 class _Page(Struct, gc=False):
-    data: list[_Profile]
+    data: list[_Profile] | None
 
 
-_page = msgspec.json.Decoder(_Page)
+_page = Lenient(_Page)
 
 
-def columns(content: bytes) -> Columns:
-    """Turn a page of profiles into columns; values of custom properties keep `content` alive.
+@dataclass(frozen=True)
+class Page:
+    """A decoded page of profiles; values of custom properties keep its content alive.
+
+    unread: ids of profiles whose subscriptions the page does not show, or not so that anybody could read them.
+    """
+
+    profiles: list[_Profile]
+    unread: set[str]
+
+    @property
+    def properties(self) -> list[dict[str, Raw] | None]:
+        """The custom properties of each profile."""
+        return [profile.attributes.properties for profile in self.profiles]
+
+    @property
+    def marketing(self) -> list[tuple[str, Row]]:
+        """The id of each profile, and what its subscriptions say about marketing emails."""
+        return [(profile.id, _email(profile.attributes.subscriptions)) for profile in self.profiles]
+
+
+def read(content: bytes) -> Page:
+    """Decode a page of profiles. A value that has no place where it is counts as missing, and is noted.
+
+    Raises msgspec.DecodeError if the page is no JSON.
+    """
+    unread: set[str] = set()
+
+    def misfit(id: str | None, field: str) -> None:
+        note(id, field)
+        if id and (field == "attributes" or field.startswith(SUBSCRIPTIONS)):
+            unread.add(id)
+
+    profiles = _page.decode(content, misfit).data or []
+    unread.update(profile.id for profile in profiles if profile.attributes.subscriptions is UNSET)
+    return Page(profiles, unread)
+
+
+def columns(page: bytes | Page) -> Columns:
+    """Turn a page of profiles, or its content, into columns.
 
     A column whose attribute no profile of the page carries (not null: missing) is left out, so that a read of some
     attributes, or one without predictive analytics, does not overwrite the others with NULL.
 
-    Raises msgspec.DecodeError if the page is no JSON, msgspec.ValidationError if it has another shape.
+    Raises msgspec.DecodeError if the page is no JSON.
     """
-    profiles = decoded(_page, content).data
+    profiles = (page if isinstance(page, Page) else read(page)).profiles
     all_attributes = [profile.attributes for profile in profiles]
     declared: dict[str, list[Any]] = {"id": [profile.id for profile in profiles]}
 
@@ -187,6 +229,11 @@ def _marketing(given: _Subscriptions | UnsetType | None, channel: str) -> Any:
     if isinstance(double_optin := marketing.get("double_optin"), bool):
         marketing["double_optin"] = "true" if double_optin else "false"
     return marketing
+
+
+def _email(given: _Subscriptions | UnsetType | None) -> Row:
+    channel = given.email if isinstance(given, _Subscriptions) else None
+    return (channel and channel.marketing) or {}
 
 
 @lru_cache(maxsize=4096)

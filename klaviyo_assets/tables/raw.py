@@ -8,6 +8,8 @@ import re
 import msgspec
 from msgspec import Raw
 
+from klaviyo_assets.decoding import FAILURES
+
 NOTHING = (b"null", b'""')
 _EXACT_IN_DOUBLE = 2**53
 _NUMERIC_TEXT = re.compile(
@@ -30,7 +32,7 @@ def number_of(value: Raw) -> tuple[float | None, bool]:
             number = float(given)
         else:
             return None, False
-    except (msgspec.ValidationError, OverflowError):  # beyond the largest double
+    except (*FAILURES, OverflowError):  # beyond the largest double, or nested too deep
         return None, False
     if not math.isfinite(number):
         return None, False

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from klaviyo_assets.tables.documents import Row, Rows, attributes, items, latest, mapping, resources
+from klaviyo_assets.decoding import text_of
+from klaviyo_assets.lost import note
+from klaviyo_assets.tables.documents import Row, Rows, latest, listed, mapping, objects, resources
 from klaviyo_assets.tables.table import DAILY, Table, date, double, references, text
 
 STATISTICS = {
@@ -116,9 +118,9 @@ def flows(document: Mapping[str, Any], conversion_metric_id: str | None = None) 
     """Return the rows of FLOW_REPORT on a page of a daily series report, one per day and message.
 
     conversion_metric_id: the metric that the request named.
-    Raises ValueError if a series is not as long as the list of days.
+    A series that is not as long as the list of days is NULL, and noted.
     """
-    days = [moment[:10] for report in resources(document) for moment in attributes(report).get("date_times") or []]
+    days = [moment[:10] for report in resources(document) for moment in listed(report, "date_times", str)]
     found: list[Row] = []
     for result in _results(document):
         series = {name: _series(result, name, len(days)) for name in STATISTICS}
@@ -131,7 +133,7 @@ def flows(document: Mapping[str, Any], conversion_metric_id: str | None = None) 
 
 
 def _results(document: Mapping[str, Any]) -> list[Row]:
-    return [result for report in resources(document) for result in items(attributes(report).get("results"))]
+    return [result for report in resources(document) for result in objects(report, "results")]
 
 
 def _groupings(result: Row, names: tuple[str, ...]) -> Row:
@@ -140,8 +142,8 @@ def _groupings(result: Row, names: tuple[str, ...]) -> Row:
 
 def _series(result: Row, name: str, days: int) -> list[Any]:
     values = mapping(result.get("statistics")).get(name)
-    if values is None:
-        return [None] * days
-    if not isinstance(values, list) or len(values) != days:
-        raise ValueError(f"the series of {name} does not have one value for each of the {days} days")
-    return values
+    if isinstance(values, list) and len(values) == days:
+        return values
+    if values is not None:
+        note(next(map(text_of, mapping(result.get("groupings")).values()), None), f"statistics.{name}")
+    return [None] * days

@@ -20,9 +20,12 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.schema import TableSpec, Type
+
+OnLost = Callable[[str, Sequence[str | None]], object]
 
 EXACT_IN_DOUBLE = 2**53
 """Integers up to this size survive the way through a double."""
@@ -42,7 +45,6 @@ ARROW_TYPES: dict[Type, pa.DataType] = {
 
 _UTC = pa.timestamp("us", "UTC")
 _ZONED_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)")
-_FIRST_YEAR = "0001"  # of Python's datetime
 _FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799  # the years 1 to 9999, as Python's datetime
 _TYPE_KEY = b"type"
 
@@ -71,12 +73,12 @@ def typed_batches(
     spec: TableSpec,
     *,
     rows: int = BATCH_ROWS,
-    on_lost: Callable[[str, int], None] | None = None,
+    on_lost: OnLost | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Join small `columns` to batches of about `rows` rows and give them types.
 
-    on_lost: called with a declared column's name and the number of its values that its type can't hold and that
-        became NULL.
+    on_lost: called with a declared column's name and, for each of its values that its type can't hold and that became
+        NULL, the key of the row. A row whose own key is lost is left out.
     """
     waiting: list[Columns] = []
     count = 0
@@ -91,15 +93,14 @@ def typed_batches(
         yield typed_batch(_join(waiting), spec, on_lost=on_lost)
 
 
-def typed_batch(
-    columns: Columns, spec: TableSpec, *, on_lost: Callable[[str, int], None] | None = None
-) -> pa.RecordBatch:
+def typed_batch(columns: Columns, spec: TableSpec, *, on_lost: OnLost | None = None) -> pa.RecordBatch:
     """Give the columns of one batch their types.
 
     Columns that appear and hold nothing but null are left out: they have no type yet.
     """
     arrays: list[pa.Array] = []
     fields: list[pa.Field] = []
+    keyless: set[int] = set()
 
     def add(name: str, kind: Type, array: pa.Array) -> None:
         arrays.append(array)
@@ -109,13 +110,21 @@ def typed_batch(
         kind = spec.types[name]
         array, lost = _declared(values, kind)
         if lost and on_lost:
-            on_lost(name, lost)
+            on_lost(name, [_key(columns, spec, row) for row in lost])
+        if name in spec.primary_key:
+            keyless.update(lost)
         add(name, kind, array)
     for name, slices in columns.dynamic.items():
         found = _appearing(slices)
         if found:
             add(name, *found)
-    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+    batch = pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
+    return batch.take([row for row in range(columns.rows) if row not in keyless]) if keyless else batch
+
+
+def _key(columns: Columns, spec: TableSpec, row: int) -> str | None:
+    values = (columns.declared[name][row] for name in spec.primary_key if name in columns.declared)
+    return "/".join(_text(value) or "" for value in values if value is not None) or None
 
 
 def _join(parts: Sequence[Columns]) -> Columns:
@@ -138,32 +147,43 @@ def _join(parts: Sequence[Columns]) -> Columns:
 # Declared columns
 
 
-def _declared(values: list[Any], kind: Type) -> tuple[pa.Array, int]:
-    """Convert to a declared type; values that can't be are NULL and counted."""
+def _declared(values: list[Any], kind: Type) -> tuple[pa.Array, list[int]]:
+    """Convert to a declared type; values that can't be are NULL, and their places are returned too."""
     if kind is Type.TIMESTAMP:
         array = _fast_timestamps(values)
         if array is not None:
-            return array, 0
+            return array, []
     elif kind is Type.TEXT:
         try:
-            return pa.array(values, pa.string()), 0
+            return pa.array(values, pa.string()), []
         except (pa.ArrowInvalid, pa.ArrowTypeError):
             pass
     convert = _CONVERTERS[kind]
     converted = [None if value is None else convert(value) for value in values]
-    lost = sum(1 for new, old in zip(converted, values, strict=True) if new is None and old not in (None, ""))
+    lost = [
+        place
+        for place, (new, old) in enumerate(zip(converted, values, strict=True))
+        if new is None and old not in (None, "")
+    ]
     return pa.array(converted, ARROW_TYPES[kind]), lost
 
 
 def _fast_timestamps(values: list[Any]) -> pa.Array | None:
-    """Convert a column of ISO texts, or one of whole epoch seconds; None if it holds anything else."""
+    """Convert a column of ISO texts, or one of whole epoch seconds, in UTC; None if it holds anything else.
+
+    Also if one of them is before the year 1 or after 9999 there: Arrow has such times, hardly anybody else.
+    """
     try:
         if set(map(type, values)) <= {int, type(None)}:
             seconds = list(filter(None, values))
             if min(seconds, default=0) < _FIRST_SECOND or max(seconds, default=0) > _LAST_SECOND:
                 return None
             return pa.array(values, pa.int64()).cast(pa.timestamp("s")).cast(ARROW_TYPES[Type.TIMESTAMP])
-        return pa.array(values, pa.string()).cast(_UTC).cast(ARROW_TYPES[Type.TIMESTAMP])
+        times = pa.array(values, pa.string()).cast(_UTC).cast(ARROW_TYPES[Type.TIMESTAMP])
+        ends = pc.min_max(times.cast(pa.int64()))
+        first, last = ends["min"].as_py(), ends["max"].as_py()
+        in_range = first is None or (first >= _FIRST_SECOND * 10**6 and last < (_LAST_SECOND + 1) * 10**6)
+        return times if in_range else None
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         return None
 
@@ -171,13 +191,14 @@ def _fast_timestamps(values: list[Any]) -> pa.Array | None:
 def _text(value: Any) -> str | None:
     if isinstance(value, str):
         return value
-    if isinstance(value, msgspec.Raw):
-        return _text_of_json(bytes(value))
-    return msgspec.json.encode(value).decode()
+    return _text_of_json(bytes(value)) if isinstance(value, msgspec.Raw) else _json(value)
 
 
-def _json(value: Any) -> str:
-    return bytes(value).decode() if isinstance(value, msgspec.Raw) else msgspec.json.encode(value).decode()
+def _json(value: Any) -> str | None:
+    try:
+        return bytes(value).decode() if isinstance(value, msgspec.Raw) else msgspec.json.encode(value).decode()
+    except RecursionError:
+        return None
 
 
 def _boolean(value: Any) -> bool | None:
@@ -300,7 +321,7 @@ def _spread(values: list[Any], slices: Sequence[Any]) -> list[Any]:
 
 def _strings_or_times(values: list[str | None]) -> tuple[Type, list[Any]]:
     texts = [value for value in values if value is not None]
-    if all(map(_ZONED_TIME.fullmatch, texts)) and min(texts, default="") >= _FIRST_YEAR:
+    if all(map(_ZONED_TIME.fullmatch, texts)):
         times = _fast_timestamps(values)
         if times is not None:
             return Type.TIMESTAMP, times.cast(pa.int64()).to_pylist()

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
+from klaviyo_assets.lost import Lost
 from klaviyo_assets.warehouse.batches import BATCH_CELLS, BATCH_ROWS, column_type, typed_batches
 from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.errors import DiskFull, is_full
@@ -74,12 +75,12 @@ class Spool:
 class SpoolWriter:
     """Collects the columns of one table and spools them in typed batches; close it after the last ones.
 
-    lost counts, by declared column, the values that its type can't hold and that became NULL.
+    lost: by declared column, the values that its type can't hold and that became NULL, and rows without a key.
     """
 
     def __init__(self, spec: TableSpec, spool: Spool) -> None:
         self.spool = spool
-        self.lost: dict[str, int] = {}
+        self.lost = Lost()
         self._spec = spec
         self._waiting: list[Columns] = []
         self._rows = 0
@@ -98,12 +99,9 @@ class SpoolWriter:
 
     def close(self) -> None:
         """Spool what is waiting."""
-        for batch in typed_batches(self._waiting, self._spec, rows=self._rows, on_lost=self._note):
+        for batch in typed_batches(self._waiting, self._spec, rows=self._rows, on_lost=self.lost.add):
             self.spool.write(batch)
         self._waiting, self._rows, self._cells = [], 0, 0
-
-    def _note(self, column: str, count: int) -> None:
-        self.lost[column] = self.lost.get(column, 0) + count
 
 
 @contextmanager

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -201,6 +202,19 @@ def test_a_broken_page_in_the_middle_is_read_again(api: FakeApi, client: Klaviyo
     api.routes[PATH] = flaky
     assert read(client, **{"page[size]": 20}) == list(range(50))
     assert broken
+
+
+@pytest.mark.parametrize("next", [5, {"href": "x"}, ["x"]])
+def test_a_full_page_whose_link_nobody_can_read_is_an_error(api: FakeApi, client: KlaviyoClient, next: Any) -> None:
+    api.routes[PATH] = lambda request: Reply({**document([{"id": "1"}, {"id": "2"}]), "links": {"next": next}})
+    assert read_ids(client, 3) == ["1", "2"]
+    with pytest.raises(PaginationError, match="can't be read"):
+        read_ids(client, 2)
+
+
+def read_ids(client: KlaviyoClient, size: int) -> list[str]:
+    pages = client.pages("get_lists", PATH, {"page[size]": size})
+    return [row["id"] for page in pages for row in page.json()["data"]]
 
 
 def test_the_times_of_rows_are_aware_or_none() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from klaviyo_assets.lost import noting
 from klaviyo_assets.tables import (
     accounts,
     catalogs,
@@ -18,6 +20,7 @@ from klaviyo_assets.tables import (
     forms,
     lists,
     metrics,
+    profiles,
     reports,
     segments,
     tags,
@@ -328,8 +331,12 @@ def test_tags_of_lists_and_segments(family):
     ]
 
 
+def exclusions_of(document: dict[str, Any]) -> Rows:
+    return exclusions.rows(profiles.read(json.dumps(document).encode()))
+
+
 def test_recorded_exclusion():
-    assert exclusions.rows(recorded("get_profiles_for_list.200")) == {
+    assert exclusions_of(recorded("get_profiles_for_list.200")) == {
         "global_exclusion": [
             {
                 "person_id": "01M1PAAR5HBCRHA3NN9NG5WRTA",
@@ -354,12 +361,12 @@ def test_the_latest_exclusion_counts_whatever_its_format_and_place():
             {"list_id": "b", "reason": "only", "timestamp": None},
         ],
     }
-    profiles = [
+    found = [
         {"id": "p", "attributes": {"subscriptions": {"email": {"marketing": marketing}}}},
         {"id": "q", "attributes": {"subscriptions": {"email": {"marketing": {"suppression": None}}}}},
         {"id": "r", "attributes": {"subscriptions": None}},
     ]
-    assert exclusions.rows({"data": profiles}) == {
+    assert exclusions_of({"data": found}) == {
         "global_exclusion": [{"person_id": "p", "reason": "UNSUBSCRIBE", "timestamp": "2026-01-01 20:00:00-05:00"}],
         "list_exclusion": [
             {"id": "p", "list_id": "a", "created": "2026-01-01T00:00:00Z", "reason": "new"},
@@ -441,6 +448,9 @@ def test_flow_report_has_a_row_for_each_day():
         ("2026-08-01", "f", 1.0, None),
         ("2026-08-02", "f", 2.0, None),
     ]
-    with pytest.raises(ValueError, match="clicks"):
-        reports.flows(report(groupings, {"clicks": [1.0]}, date_times=days))
+    for clicks in ([1.0], "NaN", {}):
+        with noting() as lost:
+            rows = reports.flows(report(groupings, {"clicks": clicks, "opens": [3, 4]}, date_times=days))["flow_report"]
+        assert [(row["clicks"], row["opens"]) for row in rows] == [(None, 3), (None, 4)]
+        assert str(lost) == "statistics.clicks (1 value; id f)"
     assert reports.flows(recorded("query_flow_values.200")) == {"flow_report": []}

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from klaviyo_assets.lost import Lost
 from klaviyo_assets.warehouse.batches import typed_batch, typed_batches
 from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
@@ -241,21 +242,51 @@ def test_the_type_of_the_largest_values(values: list[Any], kind: Type, tmp_path:
 def test_the_largest_values_of_declared_columns() -> None:
     spec = replace(METRIC, columns=(*METRIC.columns, *EVENT.columns[1:2]), version=None)
     first, last = -62_135_596_800, 253_402_300_799
-    lost: dict[str, int] = {}
+    lost = Lost()
     batch = typed_batch(
         Columns(5, {"id": ["a"] * 5, "datetime": [first, last, first - 1, last + 1, None]}),
         spec,
-        on_lost=lost.__setitem__,
+        on_lost=lost.add,
     )
     assert batch["datetime"].to_pylist() == [dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31, 23, 59, 59), *[None] * 3]
     assert lost == {"datetime": 2}
 
 
+BEYOND = ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00"]
+
+
+@pytest.mark.parametrize("beyond", [*BEYOND, "0000-12-31T23:59:59Z", "9999-12-31 23:59:59.5-00:01"])
+def test_times_beyond_the_calendar_are_text_or_null(beyond: str, tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path)
+    load(warehouse, [{"id": "1", "x": "2026-01-01T00:00:00Z", "datetime": "2026-01-01T00:00:00Z"}])
+    load(warehouse, [{"id": "2", "x": beyond, "datetime": beyond}])
+    assert [(row["property_x"], row["datetime"]) for row in rows(warehouse)] == [
+        ("2026-01-01T00:00:00+00:00", dt.datetime(2026, 1, 1)),
+        (beyond, None),
+    ]
+    spec = replace(EVENT, columns=(*EVENT.columns, Column("day", Type.DATE)))
+    lost = Lost()
+    days = [beyond, "2026-01-01", "2026-01-01T23:00:00-05:00"]
+    batch = typed_batch(Columns(3, {"id": ["a", "b", "c"], "day": days}), spec, on_lost=lost.add)
+    assert batch["day"].to_pylist() == [None, dt.date(2026, 1, 1), dt.date(2026, 1, 2)]
+    assert str(lost) == "day (1 value; id a)"
+
+
+@pytest.mark.parametrize("beyond", [*BEYOND, "never", True])
+def test_a_row_without_its_key_is_left_out(beyond: Any) -> None:
+    spec = replace(EVENT, primary_key=("datetime", "id"))
+    lost = Lost()
+    columns = Columns(2, {"id": ["a", "b"], "datetime": [beyond, 5]}, {"property_x": [b"1", b"2"]})
+    batch = typed_batch(columns, spec, on_lost=lost.add)
+    assert batch.to_pylist() == [{"id": "b", "datetime": dt.datetime(1970, 1, 1, 0, 0, 5), "property_x": 2}]
+    assert dict(lost) == {"datetime": 1}
+
+
 def test_declared_booleans_come_as_values_or_as_text() -> None:
     spec = replace(METRIC, columns=(*METRIC.columns, Column("on", Type.BOOLEAN)))
-    lost: dict[str, int] = {}
+    lost = Lost()
     values = [True, False, None, "true", " FALSE ", "maybe", 1]
-    batch = typed_batch(Columns(7, {"id": ["a"] * 7, "on": values}), spec, on_lost=lost.__setitem__)
+    batch = typed_batch(Columns(7, {"id": ["a"] * 7, "on": values}), spec, on_lost=lost.add)
     assert batch["on"].to_pylist() == [True, False, None, True, False, None, None]
     assert lost == {"on": 2}
 

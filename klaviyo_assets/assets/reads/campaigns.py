@@ -15,7 +15,7 @@ from klaviyo_assets.tables.documents import (
     Rows,
     attributes,
     included,
-    instant,
+    instant_or_none,
     related_id,
     related_ids,
     resources,
@@ -75,11 +75,11 @@ class MessageTemplates:
         return found
 
     def _unchanged(self, id: str, message: Mapping[str, Any]) -> bool:
-        updated = attributes(message).get("updated_at")
+        updated = instant_or_none(attributes(message).get("updated_at"))
         known = self._known.get(id, (None, None))[0]
         if not isinstance(known, dt.datetime) or is_digest(self._known[id][1]):
             return False  # new, or one of the columns is hashed
-        return bool(updated and instant(updated) == known.replace(tzinfo=dt.UTC))
+        return updated == known.replace(tzinfo=dt.UTC)
 
     def _ask(self, campaign: str) -> dict[str, str | None]:
         if campaign not in self._asked:

@@ -22,7 +22,7 @@ from klaviyo_assets.api import NotFound
 from klaviyo_assets.assets.reads.reading import Document, both_sides
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.tables import flows as flow_tables
-from klaviyo_assets.tables.documents import Row, Rows, attributes, included, instant, mapping
+from klaviyo_assets.tables.documents import Row, Rows, attributes, included, instant_or_none, mapping
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.schema import DELETED
 
@@ -71,10 +71,10 @@ class KnownMessages:
 
         action: its attributes. The messages of an A/B test always have to be asked for.
         """
-        updated = action.get("updated")
+        updated = instant_or_none(action.get("updated"))
         message = mapping(mapping(mapping(action.get("definition")).get("data")).get("message"))
         rows = self._rows.get(id, [])
-        if not (self._through and updated and instant(updated) < self._through):
+        if not (self._through and updated and updated < self._through):
             return []
         return rows if any(row == _row(message, row, id) for row in rows) else []
 
@@ -82,7 +82,9 @@ class KnownMessages:
 def _row(message: Row, known: Row, action: str) -> Row | None:
     """The row of an action's message, with what its definition lacks taken from the known row."""
     more = {name: known[name] for name in ("channel", "created", "updated")}
-    resource = {"id": message.get("id"), "attributes": {**more, "definition": message}}
+    if not message.get("id"):
+        return None
+    resource = {"id": message["id"], "attributes": {**more, "definition": message}}
     return next(iter(flow_tables.messages({"data": [resource]}, action)["flow_message"]), None)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 from klaviyo_assets.api import KlaviyoClient, PaginationError, equals, greater_or_equal
 from klaviyo_assets.resources import KlaviyoAccount
-from klaviyo_assets.tables.documents import Rows, attributes, instant, resources
+from klaviyo_assets.tables.documents import Rows, attributes, instant_or_none, resources
 
 T = TypeVar("T")
 Document = dict[str, Any]
@@ -51,7 +52,8 @@ def by_creation(
     last row on, and rows of that second come twice. Reading forwards and backwards would not do: a group of equal
     rows that is cut in both directions has a middle that neither shows.
 
-    created: the attribute with the time of creation. Raises PaginationError if a second fills a whole page.
+    created: the attribute with the time of creation. Raises PaginationError if a second fills a whole page, or rows
+    without such a time do.
     """
     since: dt.datetime | None = None
     while True:
@@ -64,9 +66,10 @@ def by_creation(
         found = resources(document)
         if page.next is None or not found:
             return
-        last = instant(attributes(found[-1])[created])
+        times = [time for resource in found if (time := instant_or_none(attributes(resource).get(created)))]
+        last = max(times, default=since)
         if last == since:
-            if len(found) < (page.size or page_size):
+            if since and len(found) < (page.size or page_size):
                 return
             raise PaginationError(operation, f"more than {len(found)} rows were created at {last}")
         since = last
@@ -78,14 +81,18 @@ def concurrently(parts: Iterable[Iterator[T]], threads: int) -> Iterator[T]:
     No iterator runs ahead of what was taken from it by more than one item, and no item may be None.
     """
     with ThreadPoolExecutor(threads, thread_name_prefix="read") as pool:
-        running = {pool.submit(next, part, None): part for part in parts}
+
+        def submit(part: Iterator[T]) -> Future[T | None]:
+            return pool.submit(copy_context().run, lambda: next(part, None))
+
+        running = {submit(part): part for part in parts}
         try:
             while running:
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     part = running.pop(future)
                     item = future.result()
                     if item is not None:
-                        running[pool.submit(next, part, None)] = part
+                        running[submit(part)] = part
                         yield item
         finally:
             pool.shutdown(wait=False, cancel_futures=True)

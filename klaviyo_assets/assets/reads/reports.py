@@ -66,6 +66,8 @@ class Report:
         while True:
             page = client.post(self.operation, self.path, body, {"page_cursor": cursor})
             rows += self.rows(page.json(), metric)[self.table.name]
+            if page.may_go_on:
+                raise PaginationError(self.operation, "the link to the next page can't be read")
             if page.next is None:
                 return rows
             cursor = parse_qs(urlsplit(page.next).query).get("page_cursor", [None])[0]
@@ -157,14 +159,18 @@ def _read(account: KlaviyoAccount, report: Report, most: dict[tuple[Any, ...], f
         fullest = []
         for row in rows:
             key = tuple(row[name] for name in report.table.primary_key)
-            recipients = row["recipients"] or 0
+            recipients = _number(row["recipients"])
             if recipients >= most.get(key, 0):
                 most[key] = recipients
                 fullest.append(row)
         yield {report.table.name: fullest}
-        empty = dt.timedelta(0) if any(row["recipients"] for row in rows) else empty + (end - start)
+        empty = dt.timedelta(0) if any(_number(row["recipients"]) for row in rows) else empty + (end - start)
         if start < FOUNDED or (start <= since if since else empty >= YEAR):
             return
         end = start + report.overlap
         start = end - report.span
         timeframe = {"start": f"{start:%Y-%m-%d}T00:00:00+00:00", "end": f"{end:%Y-%m-%d}T00:00:00+00:00"}
+
+
+def _number(value: Any) -> float:
+    return value if isinstance(value, int | float) else 0

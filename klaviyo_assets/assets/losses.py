@@ -1,0 +1,31 @@
+"""Telling the log of a run what could not be kept."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from klaviyo_assets.lost import Lost
+from klaviyo_assets.warehouse.schema import TableSpec
+
+
+def warn_of_lost(
+    context: dg.AssetExecutionContext, tables: Sequence[TableSpec], misshapen: Lost, *unfit: Lost
+) -> dict[str, Any]:
+    """Log what was lost of tables that come from the same answers, with a few ids; return metadata that counts it.
+
+    misshapen: fields of the answers that have another shape than they should. unfit: for each table, values that do not
+    fit their columns. An id is a key, which no setting hides.
+    """
+    if misshapen:
+        context.log.warning(
+            f"Klaviyo's answers about {tables[0].name} have fields of another shape than they should have, which "
+            f"count as empty: {misshapen}."
+        )
+    for table, lost in zip(tables, unfit, strict=False):
+        if lost:
+            context.log.warning(f"Values of {table.name} that do not fit their column's type are NULL: {lost}.")
+    counts: dict[str, int] = dict(misshapen)
+    for lost in unfit[:1]:
+        counts.update(lost)
+    return {"values_lost": counts} if counts else {}

@@ -1,0 +1,74 @@
+"""What could not be kept: values that don't fit, counted by field, with the ids of some of their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+MOST_EXAMPLES = 3
+MOST_FIELDS = 50
+UNIDENTIFIED = "data"
+"""The field that resources without an id are counted as: they can't be rows."""
+
+_LONGEST_ID = 60
+_REMEMBERED = 10_000
+
+
+class Lost(dict[str, int]):
+    """Field -> the number of its values that were lost; `str` also names some of their rows.
+
+    The fields are bounded in number, as the examples are: the values of more are counted as those of `...`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._examples: dict[str, list[str]] = {}
+        self._noted: set[tuple[str | None, str]] = set()
+
+    def add(self, field: str, keys: Sequence[str | None]) -> None:
+        """Count a value for each key of a row; None: the row has none."""
+        if field not in self and len(self) >= MOST_FIELDS and field != UNIDENTIFIED:
+            field = "..."
+        self[field] = self.get(field, 0) + len(keys)
+        examples = self._examples.setdefault(field, [])
+        for key in keys:
+            if len(examples) < MOST_EXAMPLES and key and key[:_LONGEST_ID] not in examples:
+                examples.append(key[:_LONGEST_ID])
+
+    def note(self, id: str | None, field: str) -> None:
+        """Count one value of the resource `id`, though several columns need it or it comes again."""
+        if id is not None and (id, field) in self._noted:
+            return
+        if len(self._noted) < _REMEMBERED:
+            self._noted.add((id, field))
+        self.add(field, [id])
+
+    def __str__(self) -> str:
+        return ", ".join(map(self._described, self))
+
+    def _described(self, field: str) -> str:
+        count, named = self[field], self._examples[field]
+        ids = f"; id {', '.join(named)}{', ...' if count > len(named) else ''}" if named else ""
+        return f"{field} ({count:,} {'value' if count == 1 else 'values'}{ids})"
+
+
+_noting: ContextVar[Lost | None] = ContextVar("lost", default=None)
+
+
+@contextmanager
+def noting() -> Iterator[Lost]:
+    """Collect what `note` is told meanwhile, by this thread and by those that run in a copy of its context."""
+    lost = Lost()
+    token = _noting.set(lost)
+    try:
+        yield lost
+    finally:
+        _noting.reset(token)
+
+
+def note(id: str | None, field: str) -> None:
+    """Tell who is `noting` that the field of a resource has a value that no column can hold."""
+    lost = _noting.get()
+    if lost is not None:
+        lost.note(id, field)
