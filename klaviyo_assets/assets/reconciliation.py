@@ -11,7 +11,7 @@ import msgspec
 from klaviyo_assets.api import InvalidRequest, KlaviyoClient, NotPermitted
 from klaviyo_assets.assets.due import is_due, is_incremental
 from klaviyo_assets.assets.history import DayRange
-from klaviyo_assets.assets.ranges import DAY, first_whole_day, midnight
+from klaviyo_assets.assets.ranges import DAY, REREAD, first_whole_day, reread_from
 from klaviyo_assets.assets.snapshots import SnapshotConfig, skip_or_raise
 from klaviyo_assets.assets.specs import latest_day, progress_spec, table_key
 from klaviyo_assets.privacy import Action
@@ -83,9 +83,8 @@ def build_reconciliation(settings: Settings) -> dg.AssetsDefinition:
         if known is None or known.synced_through is None:
             return
         start = first_whole_day(max(known.synced_from or _start(settings), _start(settings)))
-        # Of the latest days the daily re-read takes care: there it is normal that Klaviyo knows more. The oldest day
-        # that it reads is compared all the same: from the next midnight on it reads that day no more.
-        end = midnight(now) - max(settings.reread_days - 1, 0) * DAY
+        # Of the days from there on the next daily re-read takes care: that Klaviyo knows more of them is normal.
+        end = reread_from(known.synced_through, states.get((EVENT.name, REREAD)), settings.reread_days)
         if start >= end:
             context.log.info("There is nothing to compare yet: the days before the daily re-read have not been read.")
             return

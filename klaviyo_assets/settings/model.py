@@ -84,7 +84,8 @@ class Settings(BaseSettings):
     reread_days: int = Field(
         7,
         ge=0,
-        description="Past days that one sync a day reads again completely: late events, attributions, deletes.",
+        description="Days before the last daily re-read that the next one reads again completely: late events, "
+        "attributions, deletes.",
     )
     delete_guard: float = Field(
         0.5, ge=0, le=1, description="Share of a table's live rows that one read may flag as deleted."

@@ -43,8 +43,8 @@ def noon(days_ago: int) -> dt.datetime:
 
 @pytest.fixture
 def daemon(project: Callable[..., Project]) -> Callable[..., Daemon]:
-    def make(**settings: Any) -> Daemon:
-        account = generate_account(events=400, profiles=40, days=BEGAN, seed=5, now=noon(AGO))
+    def make(ago: int = AGO, **settings: Any) -> Daemon:
+        account = generate_account(events=400, profiles=40, days=BEGAN, seed=5, now=noon(ago))
         given = {
             "tables": only("metric", "campaign", "campaign_message"),
             "history_chunk_days": 10,
@@ -254,13 +254,77 @@ def test_late_events_and_deletes_of_the_last_days_are_found_once_a_day(daemon: C
     account.clock.advance(21 * HOUR)
     klaviyo.sandbox.requests.clear()
     automatic.sync()
-    assert read_windows(klaviyo)[0][0].isoformat() == f"{klaviyo.day(-2)}T00:00:00+00:00"
-    assert late not in {row["id"] for row in stored(klaviyo.warehouse, "event")}, "it is three days old by now"
+    assert read_windows(klaviyo)[0][0].isoformat() == f"{klaviyo.day(-3)}T00:00:00+00:00"
+    assert late in live_rows(klaviyo)["event"], "two days before the last re-read, three days before this one"
     assert deleted(klaviyo, "event") == {gone}
-    second = account.add_event(account.all("metric")[0].id, account.clock.now() - DAY).id
+    second, third = (account.add_event(account.all("metric")[0].id, account.clock.now() - n * DAY).id for n in (2, 4))
     account.clock.advance(DAY)
     automatic.sync()
-    assert second in {row["id"] for row in stored(klaviyo.warehouse, "event")}
+    assert second in live_rows(klaviyo)["event"] and third not in live_rows(klaviyo)["event"]
+
+
+@pytest.mark.parametrize("state_is_lost", [False, True])
+def test_late_events_land_with_the_first_sync_after_downtime(
+    daemon: Callable[..., Daemon], state_is_lost: bool
+) -> None:
+    """The machine was off for 11 days: what had appeared meanwhile is not older than what the last re-read knows of."""
+    automatic = daemon(ago=40)
+    klaviyo, account = automatic.klaviyo, automatic.klaviyo.account
+    automatic.sync()
+    automatic.backfill()
+    metric, stopped = account.all("metric")[0].id, account.clock.now()
+    for hours in (1, 2, 3):
+        account.clock.set(stopped + hours * HOUR)
+        automatic.sync()
+    late = {
+        account.add_event(metric, stopped - days * DAY + n * HOUR / 10, visible_at=stopped + 4 * HOUR).id
+        for days in (3, 6)
+        for n in range(10)
+    }
+    gone = any_event(account, klaviyo.day(-5))
+    account.remove_event(gone)
+    profile = account.all("profile")[7].id
+    account.clock.advance(11 * DAY)
+    account.update("profile", profile, title="While it was off")
+
+    def unavailable(call: Call) -> Status | None:
+        return Status(400) if call.operation == "get_events" and "filter" in call.query else None
+
+    klaviyo.sandbox.faults.append(unavailable)
+    request = automatic.tick()
+    assert isinstance(request, dg.RunRequest) and not automatic.launch("klaviyo_sync", request).success
+    klaviyo.sandbox.faults.clear()
+    assert not late & live_rows(klaviyo)["event"]
+    if state_is_lost:
+        with klaviyo.warehouse.connect() as connection:
+            connection.execute("DELETE FROM klaviyo._sync_state WHERE scope = 'reread'")
+    account.clock.advance(HOUR)
+    automatic.sync()
+    assert late <= live_rows(klaviyo)["event"] and deleted(klaviyo, "event") == {gone}
+    assert klaviyo.differences("event", "person") == []
+    klaviyo.sandbox.requests.clear()
+    account.clock.advance(HOUR)
+    automatic.sync()
+    assert read_windows(klaviyo)[0][0] > account.clock.now() - 6 * HOUR, "once a day is enough"
+
+
+def test_no_day_falls_between_the_reread_and_the_comparison(daemon: Callable[..., Daemon]) -> None:
+    """One event of each day appears while the machine is off: the sync afterwards, or the sensor, brings them all."""
+    automatic = daemon(ago=60, history_chunk_days=400)
+    klaviyo, account = automatic.klaviyo, automatic.klaviyo.account
+    automatic.sync()
+    automatic.backfill()
+    account.clock.advance(7 * DAY - HOUR / 2)
+    automatic.sync()
+    metric = account.all("metric")[0].id
+    late = {account.add_event(metric, account.clock.now() - n * DAY).id for n in range(25)}
+    account.clock.advance(13 * DAY)
+    automatic.sync()
+    missing = late - live_rows(klaviyo)["event"]
+    assert len(missing) == 25 - 8, "seven days before the last re-read, and its own"
+    automatic.backfill()
+    assert late <= live_rows(klaviyo)["event"]
+    assert klaviyo.differences("event") == []
 
 
 def test_events_that_appear_two_days_late_land_with_the_next_daily_reread(daemon: Callable[..., Daemon]) -> None:
@@ -492,8 +556,10 @@ def test_days_whose_numbers_differ_are_found_and_read_again(daemon: Callable[...
     automatic.sync()
     report = automatic.metadata("event_reconciliation")
     assert report["days_that_differ"] == 2
-    first, until = automatic.state("event").synced_from, dt.date.fromisoformat(klaviyo.day(-6))
-    assert first and report["days_compared"] == (until - first.date()).days, "the day is in it that is re-read last"
+    first, until = automatic.state("event").synced_from, dt.date.fromisoformat(klaviyo.day(-7))
+    assert first and report["days_compared"] == (until - first.date()).days, (
+        "up to the days that the next re-read reads"
+    )
     name = account.all("metric")[0].attributes["name"]
     assert re.search(rf"\| {klaviyo.day(-28)} \| {re.escape(name)} \| (\d+) \| (\d+) \|", str(report["differences"]))
     klaviyo.sandbox.requests.clear()
