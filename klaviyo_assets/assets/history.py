@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import dagster as dg
@@ -23,6 +23,12 @@ from klaviyo_assets.warehouse.extract import SyncState
 HISTORY = "history"
 NEXT_RANGE = "next_range"
 """Metadata with the days to read next; absent if the history is complete."""
+
+RANGES = "ranges_to_reread"
+"""Metadata of this asset and of the comparison: days whose numbers of events differ, and that were not read since."""
+
+MOST_RANGES = 200
+"""Ranges that are said at a time; a run that reads one makes room."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,24 @@ def next_range(histories: Iterable[TableHistory], chunk_days: int) -> DayRange |
     )
 
 
+def ranges(days: Iterable[dt.date], longest: int) -> list[DayRange]:
+    """Return the days of EVENT as ranges of at most `longest` days, oldest first."""
+    found: list[DayRange] = []
+    for day in sorted(set(days)):
+        latest = found[-1] if found else None
+        if latest and day - latest.last_day == DAY and (day - latest.first_day).days < longest:
+            found[-1] = replace(latest, last_day=day)
+        else:
+            found.append(DayRange(day, day, (EVENT.name,)))
+    return found
+
+
+def to_reread(settings: Settings, warehouse: DuckDBWarehouse) -> dg.JsonMetadataValue:
+    """Return the metadata `RANGES`: what the last comparison wants read, less what has been read since."""
+    found = ranges(warehouse.wanted_days(EVENT.name), settings.history_chunk_days)
+    return dg.MetadataValue.json([each.to_json() for each in found[:MOST_RANGES]])
+
+
 NextDue = Callable[[Settings, Mapping[tuple[str, str], SyncState]], Mapping[dg.AssetKey, dt.datetime]]
 
 
@@ -125,6 +149,7 @@ def build_history(settings: Settings, next_due: NextDue) -> dg.AssetsDefinition:
         waiting = next_due(settings, account.warehouse.states())
         metadata = {
             **describe(histories, account.client.now().date(), settings.history_chunk_days),
+            RANGES: to_reread(settings, account.warehouse),
             NEXT_DUE: dg.MetadataValue.json(
                 {
                     "settings": fingerprint(settings),

@@ -82,8 +82,8 @@ def sync_back_to(
 ) -> dt.datetime | None:
     """Return the midnight from which on a sync has to read, whatever its watermark; None: it needs not go back.
 
-    The first sync of a table goes back `first_days`, and once a day one reads from `reread_from` on, but not the history
-    that has not been read yet.
+    The first sync of a table goes back `first_days`, and once a day one goes back to `reread_from`, but not into the
+    history that has not been read yet.
 
     known, last_reread: the table's states. now: the server's time. interval: between two syncs.
     """

@@ -1,16 +1,14 @@
 """Comparing the number of events per metric and day with Klaviyo's own."""
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-import msgspec
 
 from klaviyo_assets.api import InvalidRequest, KlaviyoClient, NotPermitted
 from klaviyo_assets.assets.due import is_due, is_incremental
-from klaviyo_assets.assets.history import DayRange
+from klaviyo_assets.assets.history import RANGES, to_reread
 from klaviyo_assets.assets.ranges import DAY, REREAD, first_whole_day, reread_from
 from klaviyo_assets.assets.snapshots import SnapshotConfig, skip_or_raise
 from klaviyo_assets.assets.specs import latest_day, progress_spec, table_key
@@ -21,34 +19,17 @@ from klaviyo_assets.tables import metrics
 from klaviyo_assets.tables.documents import instant
 from klaviyo_assets.tables.events import EVENT
 from klaviyo_assets.tables.table import WEEKLY
+from klaviyo_assets.warehouse.differences import Difference
 from klaviyo_assets.warehouse.extract import SyncState
 
 RECONCILIATION = "event_reconciliation"
 """Name of the asset, and scope of the state of EVENT that says when it last ran."""
 
-RANGES = "ranges_to_reread"
-DIFFERENCES = "differences_found"
-"""Metadata of the asset, JSON: what `klaviyo_backfill_sensor` requests, and what the next comparison remembers."""
-
 LONGEST = dt.timedelta(days=365)
 """Klaviyo aggregates at most a year at a time."""
 
-MOST = 2000
-"""Differences that are kept and acted on at a time, newest first."""
-
 MOST_TIMES = 3
-"""How often a day is read again because of the same difference."""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Numbers of events of a metric and UTC day. times: how many comparisons in a row have found these numbers."""
-
-    day: dt.date
-    metric_id: str
-    klaviyo: int
-    warehouse: int
-    times: int = 1
+"""How often a day is read again because of the same difference: once after each comparison that finds it."""
 
 
 def build_reconciliation(settings: Settings) -> dg.AssetsDefinition:
@@ -94,13 +75,14 @@ def build_reconciliation(settings: Settings) -> dg.AssetsDefinition:
             skip_or_raise(settings, context, error, [EVENT])
             return
         ours = account.warehouse.daily_counts(EVENT.name, "metric_id", "datetime", start, end)
-        before = context.instance.get_latest_materialization_event(table_key(settings, RECONCILIATION))
-        metadata = before.asset_materialization.metadata if before and before.asset_materialization else {}
-        found = compare(theirs, ours, _remembered(metadata))
-        # Klaviyo's own numbers count the events of deleted profiles too: that it knows more is no reason to read again.
-        wrong = [each for each in found if not settings.only_active_profiles or each.warehouse > each.klaviyo]
+
+        def is_wanted(each: Difference) -> bool:
+            # Klaviyo's own numbers count the events of deleted profiles too: that it knows more is no reason to read.
+            is_wrong = not settings.only_active_profiles or each.ours > each.theirs
+            return is_wrong and each.reads < MOST_TIMES
+
         state = SyncState(EVENT.name, RECONCILIATION, synced_through=now, complete=True, run_id=context.run.run_id)
-        account.warehouse.remember(state)
+        found = account.warehouse.remember_differences(compare(theirs, ours), is_wanted, state)
         yield dg.MaterializeResult(
             asset_key=table_key(settings, RECONCILIATION),
             metadata={
@@ -108,8 +90,7 @@ def build_reconciliation(settings: Settings) -> dg.AssetsDefinition:
                 "days_compared": (end - start).days,
                 "days_that_differ": len({difference.day for difference in found}),
                 "differences": dg.MetadataValue.md(as_table(found, names)),
-                DIFFERENCES: dg.MetadataValue.json(msgspec.to_builtins(found)),
-                RANGES: dg.MetadataValue.json([r.to_json() for r in ranges(wrong, settings.history_chunk_days)]),
+                RANGES: to_reread(settings, account.warehouse),
             },
         )
 
@@ -167,59 +148,30 @@ def counts_of(client: KlaviyoClient, metric: str, start: dt.datetime, end: dt.da
     return counts
 
 
-def compare(
-    theirs: Mapping[str, Mapping[dt.date, int]],
-    ours: Mapping[tuple[str, dt.date], int],
-    before: Iterable[Difference] = (),
-) -> list[Difference]:
-    """Return where the numbers of the metrics in `theirs` differ, newest day first, at most `MOST`.
-
-    before: the differences that the last comparison found.
-    """
-    times = {replace(difference, times=0): difference.times for difference in before}
+def compare(theirs: Mapping[str, Mapping[dt.date, int]], ours: Mapping[tuple[str, dt.date], int]) -> list[Difference]:
+    """Return where the numbers of the metrics in `theirs` differ, oldest day first."""
     found = []
     for metric, counts in theirs.items():
         days = {day for day, count in counts.items() if count} | {day for id, day in ours if id == metric}
         for day in days:
             klaviyo, warehouse = counts.get(day, 0), ours.get((metric, day), 0)
             if klaviyo != warehouse:
-                difference = Difference(day, metric, klaviyo, warehouse, times=0)
-                found.append(replace(difference, times=times.get(difference, 0) + 1))
-    return sorted(found, key=lambda d: (-d.day.toordinal(), d.metric_id))[:MOST]
-
-
-def ranges(differences: Iterable[Difference], longest: int) -> list[DayRange]:
-    """Return the days to read again as ranges of at most `longest` days, newest first.
-
-    Days whose numbers did not change by being read `MOST_TIMES` times are left alone.
-    """
-    found: list[DayRange] = []
-    for day in sorted({d.day for d in differences if d.times <= MOST_TIMES}, reverse=True):
-        latest = found[-1] if found else None
-        if latest and latest.first_day - day == DAY and (latest.last_day - day).days < longest:
-            found[-1] = replace(latest, first_day=day)
-        else:
-            found.append(DayRange(day, day, (EVENT.name,)))
-    return found
+                found.append(Difference(day, metric, klaviyo, warehouse))
+    return sorted(found, key=lambda each: (each.day, each.group))
 
 
 def as_table(differences: Sequence[Difference], names: Mapping[str, str], rows: int = 100) -> str:
-    """Return a Markdown table of the first differences, a sentence if there are none."""
+    """Return a Markdown table of differences, those to be read again first; a sentence if there are none."""
     if not differences:
         return "Klaviyo and the warehouse have the same number of events on every day."
-    lines = ["| day | metric | Klaviyo | warehouse | found |", "|---|---|--:|--:|---|"]
-    for each in differences[:rows]:
-        name = names.get(each.metric_id, each.metric_id).replace("|", "\\|")
-        again = "" if each.times == 1 else f"{each.times} times"
-        lines.append(f"| {each.day} | {name} | {each.klaviyo:,} | {each.warehouse:,} | {again} |")
+    lines = ["| day | metric | Klaviyo | warehouse | read again |", "|---|---|--:|--:|---|"]
+    for each in sorted(differences, key=lambda each: not each.wanted)[:rows]:
+        name = names.get(each.group, each.group).replace("|", "\\|")
+        again = {0: "", 1: "once"}.get(each.reads, f"{each.reads} times")
+        lines.append(f"| {each.day} | {name} | {each.theirs:,} | {each.ours:,} | {again} |")
     if len(differences) > rows:
         lines.append(f"\n... and {len(differences) - rows:,} more.")
     return "\n".join(lines)
-
-
-def _remembered(metadata: Mapping[str, dg.MetadataValue[Any]]) -> list[Difference]:
-    value = metadata.get(DIFFERENCES)
-    return msgspec.convert(value.value, list[Difference]) if value else []
 
 
 def _start(settings: Settings) -> dt.datetime:

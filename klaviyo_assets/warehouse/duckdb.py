@@ -18,10 +18,12 @@ import pyarrow as pa
 from dagster_duckdb import DuckDBResource
 from pydantic import Field, PrivateAttr
 
+from klaviyo_assets.warehouse import differences
 from klaviyo_assets.warehouse.attached import attached
 from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.deletes import check_shrink, flag_gone, missing_keys
+from klaviyo_assets.warehouse.differences import Difference
 from klaviyo_assets.warehouse.errors import DiskFull, SnapshotMissing, WarehouseLocked, WarehouseUnusable, is_full
 from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope, Sweep, SyncState
 from klaviyo_assets.warehouse.fitting import columns_left_out, fit
@@ -110,6 +112,7 @@ class DuckDBWarehouse(DuckDBResource):
             left_out = columns_left_out(transaction, spec, spool)
             added, widened, overflow = fit(transaction, spec, spool, left_out, self.max_dynamic_columns)
             result = upsert(transaction, spec, spool, scope=scope, guard=guard, overflow=overflow)
+            differences.count_read(transaction, spec.name, scope)
             for state in states:
                 transaction.write_state(state)
             old = find_old_values(transaction, spec)
@@ -264,6 +267,15 @@ class DuckDBWarehouse(DuckDBResource):
             for state in states:
                 transaction.write_state(state)
 
+    def remember_differences(
+        self, found: Iterable[Difference], is_wanted: Callable[[Difference], bool], state: SyncState
+    ) -> list[Difference]:
+        """Store what a comparison of the numbers of the state's table found, and the state; see `differences.store`."""
+        with self._transaction(self.schema_name) as transaction:
+            stored = differences.store(transaction, state.table, found, is_wanted)
+            transaction.write_state(state)
+        return stored
+
     def forget(self, tables: Sequence[str]) -> list[str]:
         """Forget how far tables are synced, all scopes; return those of which something was known. Rows stay."""
         if not self._exists():
@@ -271,6 +283,7 @@ class DuckDBWarehouse(DuckDBResource):
         with self._transaction(self.schema_name) as transaction:
             known = sorted({table for table, _ in transaction.read_states()} & set(tables))
             transaction.forget(known)
+            differences.forget(transaction, known)
         return known
 
     # Reading
@@ -308,6 +321,11 @@ class DuckDBWarehouse(DuckDBResource):
         """Return (value of `by`, UTC day of `at`) -> number of rows in [start, end) that are not deleted."""
         with self._reading() as transaction:
             return daily_counts(transaction, table, by, Scope(at, start, end)) if transaction else {}
+
+    def wanted_days(self, table: str) -> list[dt.date]:
+        """Return the UTC days of a table that are to be read again because their numbers differ, oldest first."""
+        with self._reading() as transaction:
+            return differences.wanted_days(transaction, table) if transaction else []
 
     def live_rows(self, spec: TableSpec) -> int:
         """Return the number of rows of a table that are not deleted."""

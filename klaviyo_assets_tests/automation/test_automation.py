@@ -6,7 +6,7 @@ import datetime as dt
 import itertools
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import pytest
 from klaviyo_assets.api import KlaviyoClient
 from klaviyo_assets.assets.due import UNREAD_ONLY
 from klaviyo_assets.assets.ranges import REREAD, midnight
-from klaviyo_assets.assets.reconciliation import counts_of
+from klaviyo_assets.assets.reconciliation import MOST_TIMES, counts_of, klaviyo_counts
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.automation.schedules import cron
 from klaviyo_assets.sandbox.account import Account
@@ -25,7 +25,7 @@ from klaviyo_assets.sandbox.faults import Call, Status
 from klaviyo_assets.sandbox.generate import generate_account
 from klaviyo_assets.settings import Settings
 from klaviyo_assets_tests.automation.daemon import Daemon, days
-from klaviyo_assets_tests.conftest import Project, failures, only
+from klaviyo_assets_tests.conftest import QUIET, Project, failures, only
 from klaviyo_assets_tests.expected import stored
 
 DAY = dt.timedelta(days=1)
@@ -557,15 +557,153 @@ def test_days_whose_numbers_differ_are_found_and_read_again(daemon: Callable[...
     report = automatic.metadata("event_reconciliation")
     assert report["days_that_differ"] == 2
     first, until = automatic.state("event").synced_from, dt.date.fromisoformat(klaviyo.day(-7))
-    assert first and report["days_compared"] == (until - first.date()).days, (
-        "up to the days that the next re-read reads"
-    )
+    assert first and report["days_compared"] == (until - first.date()).days, "up to where the next re-read begins"
     name = account.all("metric")[0].attributes["name"]
     assert re.search(rf"\| {klaviyo.day(-28)} \| {re.escape(name)} \| (\d+) \| (\d+) \|", str(report["differences"]))
     klaviyo.sandbox.requests.clear()
-    assert automatic.backfill() == [(klaviyo.day(-23),) * 2, (klaviyo.day(-28),) * 2]
+    assert automatic.backfill() == [(klaviyo.day(-28),) * 2, (klaviyo.day(-23),) * 2]
     assert [start.date().isoformat() for start, _ in read_windows(klaviyo)] == [klaviyo.day(-28), klaviyo.day(-23)]
     assert all(end - start == DAY for start, end in read_windows(klaviyo))
     assert backdated in {row["id"] for row in stored(klaviyo.warehouse, "event")}
     assert deleted(klaviyo, "event") == {gone}
     assert klaviyo.differences("event") == []
+
+
+def compare(klaviyo: Project) -> None:
+    """Compare the numbers by hand, whether that is due or not."""
+    job = klaviyo.definitions.resolve_implicit_global_asset_job_def()
+    config = {"ops": {"klaviyo__event_reconciliation": {"config": {"only_due": False}}}}
+    result = job.execute_in_process(
+        instance=klaviyo.instance,
+        asset_selection=[dg.AssetKey(["klaviyo", "event_reconciliation"])],
+        run_config={**QUIET, **config},
+    )
+    assert result.success
+
+
+def healed(automatic: Daemon) -> list[tuple[str, str]]:
+    """What the sensor has read until it has nothing to do, each range with success."""
+    found = []
+    while not isinstance(ran := automatic.sense(), str):
+        assert ran[1].success, failures(ran[1])
+        found.append(days(ran[0]))
+    return found
+
+
+@pytest.fixture
+def more_at_klaviyo(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let Klaviyo's numbers of some days be larger than what any read returns, for as many metrics as wanted."""
+
+    def make(days: Collection[dt.date], metrics: int = 1) -> None:
+        def counts(*args: Any, **options: Any) -> tuple[dict[str, str], dict[str, dict[dt.date, int]]]:
+            names, theirs = klaviyo_counts(*args, **options)
+            never = {f"never{n}": dict.fromkeys(days, 1) for n in range(metrics)}
+            return {**names, **dict.fromkeys(never, "Never comes")}, {**theirs, **never}
+
+        monkeypatch.setattr("klaviyo_assets.assets.reconciliation.klaviyo_counts", counts)
+
+    return make
+
+
+def test_comparisons_without_a_read_give_no_difference_up(
+    daemon: Callable[..., Daemon], more_at_klaviyo: Callable[..., None]
+) -> None:
+    automatic = daemon(history_chunk_days=400)
+    klaviyo, account = automatic.klaviyo, automatic.klaviyo.account
+    automatic.sync()
+    automatic.backfill()
+    day = (account.clock.now() - 15 * DAY).date()
+    late = {account.add_event(account.all("metric")[0].id, account.clock.now() - 20 * DAY).id for _ in range(5)}
+    more_at_klaviyo([day])
+    for _ in range(6):
+        compare(klaviyo)
+    wanted = [(klaviyo.day(-20),) * 2, (klaviyo.day(-15),) * 2]
+    assert healed(automatic) == wanted and late <= live_rows(klaviyo)["event"], "five of five"
+    automatic.sync()
+    assert healed(automatic) == [], "once after each comparison"
+    assert klaviyo.run("klaviyo_backfill", -15, -15).success, "a read by hand counts as one"
+    for reads in range(2, MOST_TIMES + 2):
+        compare(klaviyo)
+        assert "once" not in str(automatic.metadata("event_reconciliation")["differences"])
+        assert healed(automatic) == wanted[1:] * (reads < MOST_TIMES)
+    with klaviyo.warehouse.connect() as connection:
+        connection.execute("UPDATE klaviyo._differences SET ours = ours - 1")
+    compare(klaviyo)
+    assert healed(automatic) == wanted[1:], "other numbers are another difference"
+
+
+def test_a_reread_that_fails_is_asked_for_again_after_the_next_sync(daemon: Callable[..., Daemon]) -> None:
+    automatic = daemon(history_chunk_days=400, first_sync_days=12)
+    klaviyo, account = automatic.klaviyo, automatic.klaviyo.account
+    automatic.sync()
+    compare(klaviyo)
+    metric, late = account.all("metric")[0].id, {}
+    for ago in (11, 9):
+        late[klaviyo.day(-ago)] = account.add_event(metric, account.clock.now() - ago * DAY).id
+    older, newer = late
+    compare(klaviyo)
+
+    def refuse(call: Call) -> Status | None:
+        return Status(400) if call.operation == "get_events" and older in call.query.get("filter", "") else None
+
+    for times in range(1, MOST_TIMES + 1):
+        asked = []
+        klaviyo.sandbox.faults.append(refuse)
+        while not isinstance(ran := automatic.sense(), str):
+            asked.append((days(ran[0])[0], ran[1].success))
+        klaviyo.sandbox.faults.clear()
+        if times == 1:
+            assert asked[:2] == [(older, False), (newer, True)]
+            assert asked[2:] and all(success for _, success in asked[2:]), "then the history"
+            assert late[newer] in live_rows(klaviyo)["event"]
+        else:
+            assert asked == [(older, False)]
+        assert older in ran
+        automatic.sync()
+    assert "after the next comparison" in str(automatic.sense()), "not for ever"
+    account.clock.advance(7 * DAY)
+    automatic.sync()
+    assert (older, older) in healed(automatic) and set(late.values()) <= live_rows(klaviyo)["event"]
+    assert klaviyo.differences("event") == []
+
+
+def test_thousands_of_permanent_differences_hide_no_other_one(
+    daemon: Callable[..., Daemon], more_at_klaviyo: Callable[..., None]
+) -> None:
+    automatic = daemon(history_chunk_days=400)
+    klaviyo, account = automatic.klaviyo, automatic.klaviyo.account
+    automatic.sync()
+    automatic.backfill()
+    permanent = [(account.clock.now() - n * DAY).date() for n in range(9, 27, 2)]
+    more_at_klaviyo(permanent, metrics=230)
+    metric = account.all("metric")[0].id
+    late = account.add_event(metric, account.clock.now() - 28 * DAY).id
+    for _ in range(MOST_TIMES):
+        compare(klaviyo)
+        read = healed(automatic)
+        assert {(day.isoformat(),) * 2 for day in permanent} <= set(read)
+        assert late in live_rows(klaviyo)["event"]
+    late = account.add_event(metric, account.clock.now() - 28 * DAY).id
+    compare(klaviyo)
+    assert healed(automatic) == [(klaviyo.day(-28),) * 2] and late in live_rows(klaviyo)["event"]
+
+
+def test_a_lost_event_log_loses_no_difference(
+    daemon: Callable[..., Daemon], more_at_klaviyo: Callable[..., None]
+) -> None:
+    automatic = daemon(history_chunk_days=400)
+    klaviyo, account = automatic.klaviyo, automatic.klaviyo.account
+    automatic.sync()
+    automatic.backfill()
+    more_at_klaviyo([(account.clock.now() - 15 * DAY).date()])
+    for _ in range(MOST_TIMES):
+        compare(klaviyo)
+        assert healed(automatic) == [(klaviyo.day(-15),) * 2]
+    late = account.add_event(account.all("metric")[0].id, account.clock.now() - 20 * DAY).id
+    compare(klaviyo)
+    with dg.DagsterInstance.ephemeral() as instance:
+        afresh = Daemon(Project(klaviyo.sandbox, klaviyo.settings, instance))
+        afresh.sync()
+        assert healed(afresh) == [(klaviyo.day(-20),) * 2] and late in live_rows(klaviyo)["event"]
+        compare(afresh.klaviyo)
+        assert healed(afresh) == [], "what was given up stays so"
