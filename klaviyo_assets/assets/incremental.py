@@ -23,6 +23,7 @@ from klaviyo_assets.api import (
 )
 from klaviyo_assets.assets.due import is_incremental, is_unread_only
 from klaviyo_assets.assets.fields import asks_for_subscriptions
+from klaviyo_assets.assets.history import with_days_before
 from klaviyo_assets.assets.progress import Progress
 from klaviyo_assets.assets.ranges import REREAD, ReadRange, plan, sync_back_to
 from klaviyo_assets.assets.snapshots import skip_or_raise
@@ -68,7 +69,7 @@ def build_incremental(settings: Settings) -> list[dg.AssetsDefinition]:
     They share one daily partitions definition, so that one run takes both. A table that is off takes with it what
     comes from its pages.
     """
-    days = dg.DailyPartitionsDefinition(start_date=settings.history_start.isoformat(), end_offset=1)
+    days = dg.DailyPartitionsDefinition(start_date=settings.first_partition.isoformat(), end_offset=1)
     families: tuple[tuple[Sequence[Table], ReadRows], ...] = (
         ((events.EVENT,), read_events),
         ((profiles.PERSON, *exclusions.TABLES), read_profiles),
@@ -107,7 +108,7 @@ def _incremental(
         chosen = [table for table in enabled if table.name in context.op_execution_context.selected_output_names]
         use = account.usage()
         now = account.client.now()
-        days_wanted = _days(context, now)
+        days_wanted = with_days_before(settings, account, main, _days(context, now))
         states = account.warehouse.states()
         if is_unread_only(context) and all(_has_read(states.get((table.name, "")), days_wanted) for table in chosen):
             context.log.info(f"These days of {main.name} have been read meanwhile.")
@@ -169,7 +170,8 @@ def _back_to(
         reread_days=settings.reread_days,
         interval=settings.sync_interval,
     )
-    return back_to and max(back_to, dt.datetime.combine(settings.history_start, dt.time(), dt.UTC))
+    limit = settings.history_start
+    return max(back_to, dt.datetime.combine(limit, dt.time(), dt.UTC)) if back_to and limit else back_to
 
 
 def _has_days(context: dg.AssetExecutionContext) -> bool:

@@ -26,8 +26,8 @@ SWEEP = "sweep"
 PREDICTIONS = "predictive_analytics"
 """Scopes of the states of the two passes."""
 
-_FIRST = dt.datetime(2012, 1, 1, tzinfo=dt.UTC)
-"""Before the first profile: Klaviyo was founded in 2012."""
+_FIRST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+"""Before the first profile, imported ones included: Klaviyo knows no time before. An empty decade costs nothing."""
 
 _ASKED_AT_ONCE = 100
 

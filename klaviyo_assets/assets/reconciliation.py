@@ -8,7 +8,7 @@ import dagster as dg
 
 from klaviyo_assets.api import InvalidRequest, KlaviyoClient, NotPermitted
 from klaviyo_assets.assets.due import is_due, is_incremental
-from klaviyo_assets.assets.history import RANGES, to_reread
+from klaviyo_assets.assets.history import RANGES, first_times, to_reread
 from klaviyo_assets.assets.ranges import DAY, REREAD, first_whole_day, reread_from
 from klaviyo_assets.assets.snapshots import SnapshotConfig, skip_or_raise
 from klaviyo_assets.assets.specs import latest_day, progress_spec, table_key
@@ -63,7 +63,9 @@ def build_reconciliation(settings: Settings) -> dg.AssetsDefinition:
         known = states.get((EVENT.name, ""))
         if known is None or known.synced_through is None:
             return
-        start = first_whole_day(max(known.synced_from or _start(settings), _start(settings)))
+        limit = dt.datetime.combine(settings.first_partition, dt.time(), dt.UTC)
+        start = first_whole_day(known.synced_from or limit)
+        start = max(start, limit) if settings.history_start else start
         # Of the days from there on the next daily re-read takes care: that Klaviyo knows more of them is normal.
         end = reread_from(known.synced_through, states.get((EVENT.name, REREAD)), settings.reread_days)
         if start >= end:
@@ -83,13 +85,21 @@ def build_reconciliation(settings: Settings) -> dg.AssetsDefinition:
 
         state = SyncState(EVENT.name, RECONCILIATION, synced_through=now, complete=True, run_id=context.run.run_id)
         found = account.warehouse.remember_differences(compare(theirs, ours), is_wanted, state)
+        compared = start.date(), (end - DAY).date()
+        times = [each.date() for each in first_times(EVENT, account.warehouse, account.client)]
+        first = max(min(times, default=start.date()), settings.history_start or dt.date.min)
+        sentences = [as_table(found, names, compared), *not_compared(names, theirs, compared, first)]
+        if settings.only_active_profiles:
+            sentences.append("Klaviyo counts the events of deleted profiles, too: that it has more starts no re-read.")
         yield dg.MaterializeResult(
             asset_key=table_key(settings, RECONCILIATION),
             metadata={
-                "metrics": len(names),
+                "metrics": len(theirs),
                 "days_compared": (end - start).days,
+                "first_day_compared": start.date().isoformat(),
+                "last_day_compared": (end - DAY).date().isoformat(),
                 "days_that_differ": len({difference.day for difference in found}),
-                "differences": dg.MetadataValue.md(as_table(found, names)),
+                "differences": dg.MetadataValue.md("\n\n".join(sentences)),
                 RANGES: to_reread(settings, account.warehouse),
             },
         )
@@ -160,10 +170,15 @@ def compare(theirs: Mapping[str, Mapping[dt.date, int]], ours: Mapping[tuple[str
     return sorted(found, key=lambda each: (each.day, each.group))
 
 
-def as_table(differences: Sequence[Difference], names: Mapping[str, str], rows: int = 100) -> str:
-    """Return a Markdown table of differences, those to be read again first; a sentence if there are none."""
+def as_table(
+    differences: Sequence[Difference], names: Mapping[str, str], compared: tuple[dt.date, dt.date], rows: int = 100
+) -> str:
+    """Return a Markdown table of differences, those to be read again first; a sentence if there are none.
+
+    compared: the first and the last day that were.
+    """
     if not differences:
-        return "Klaviyo and the warehouse have the same number of events on every day."
+        return "Klaviyo and the warehouse have the same number of events on each day from {} to {}.".format(*compared)
     lines = ["| day | metric | Klaviyo | warehouse | read again |", "|---|---|--:|--:|---|"]
     for each in sorted(differences, key=lambda each: not each.wanted)[:rows]:
         name = names.get(each.group, each.group).replace("|", "\\|")
@@ -174,5 +189,14 @@ def as_table(differences: Sequence[Difference], names: Mapping[str, str], rows: 
     return "\n".join(lines)
 
 
-def _start(settings: Settings) -> dt.datetime:
-    return dt.datetime.combine(settings.history_start, dt.time(), dt.UTC)
+def not_compared(
+    names: Mapping[str, str], theirs: Mapping[str, object], compared: tuple[dt.date, dt.date], first: dt.date
+) -> list[str]:
+    """Return sentences about what a comparison says nothing of. first: the first day that is wanted."""
+    start, last = compared
+    sentences = [f"Days after {last} were not compared: the daily re-read reads them again."]
+    if first < start:
+        sentences.append(f"Days from {first} to {start - DAY} have not been read yet, and were not compared.")
+    if others := sorted(name for id, name in names.items() if id not in theirs):
+        sentences.append(f"Metrics that Klaviyo does not count, and that were not compared: {', '.join(others)}.")
+    return sentences

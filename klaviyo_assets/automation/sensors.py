@@ -84,8 +84,8 @@ def build_sensor(
         return dg.RunRequest(
             asset_selection=[*sorted(keys & wanted), history_key],
             tags={
-                RANGE_START: days.first_day.isoformat(),
-                RANGE_END: days.last_day.isoformat(),
+                RANGE_START: max(days.first_day, settings.first_partition).isoformat(),
+                RANGE_END: max(days.last_day, settings.first_partition).isoformat(),
                 **MAX_RUNTIME,
                 **dict.fromkeys(flags, "true"),
             },

@@ -106,6 +106,9 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         prefix, table = context.asset_key.path[-2:]
         upstream = context.upstream_output
         window = context.asset_partitions_time_window if context.has_asset_partitions else None
+        first = context.asset_partitions_def.get_first_partition_window() if window else None
+        if window and first and window.start <= first.start:  # it stands for all the days before, too
+            window = window._replace(start=dt.datetime.min.replace(tzinfo=dt.UTC))
         rows = self.warehouse.read(
             table,
             snapshot=prefix.endswith(STAGING),

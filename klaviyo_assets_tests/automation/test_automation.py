@@ -707,3 +707,79 @@ def test_a_lost_event_log_loses_no_difference(
         assert healed(afresh) == [(klaviyo.day(-20),) * 2] and late in live_rows(klaviyo)["event"]
         compare(afresh.klaviyo)
         assert healed(afresh) == [], "what was given up stays so"
+
+
+# Events from before Klaviyo
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+def test_events_from_before_klaviyo_was_founded_come_with_the_first_partition(daemon: Callable[..., Daemon]) -> None:
+    automatic = daemon(first_sync_days=BEGAN + 1, history_chunk_days=90)
+    klaviyo, account = automatic.klaviyo, automatic.klaviyo.account
+    metric = account.all("metric")[0].id
+    moments = ["2000-01-01T00:00:00", "2003-07-05T12:00:00", "2011-12-31T23:59:59", "2012-01-15T08:00:00"]
+    imported = {account.add_event(metric, dt.datetime.fromisoformat(f"{moment}+00:00")).id for moment in moments}
+    automatic.sync()
+    began = dt.datetime(2012, 2, 1, tzinfo=dt.UTC)
+    for table in ("event", "person"):  # as if nothing had been found in the years between
+        klaviyo.warehouse.remember(replace(automatic.state(table), synced_from=began))
+    automatic.sync()
+    assert automatic.history()["first_day"] == "2000-01-01"
+    assert automatic.history()["days_left"] == (began.date() - dt.date(2000, 1, 1)).days, "it is not complete"
+    compare(klaviyo)
+    report = automatic.metadata("event_reconciliation")
+    assert report["days_that_differ"] == 0 and report["first_day_compared"] == "2012-02-01"
+    assert "on each day from 2012-02-01 to" in str(report["differences"])
+    assert "Days from 2000-01-01 to 2012-01-31 have not been read yet" in str(report["differences"])
+
+    assert automatic.backfill() == [("2012-01-01", "2012-01-31")]
+    assert imported <= live_rows(klaviyo)["event"] and klaviyo.differences("event", "person") == []
+    assert automatic.state("event").synced_from == dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+    history = automatic.history()
+    assert (history["days_left"], history["first_day"]) == (0, "2000-01-01")
+
+    given: list[Any] = []
+
+    @dg.asset(
+        ins={"event": dg.AssetIn(["klaviyo", "event"], input_manager_key="klaviyo_io_manager")},
+        partitions_def=dg.DailyPartitionsDefinition("2012-01-01", end_offset=1),
+    )
+    def downstream(event: Any) -> None:
+        given.append(set(event["id"]))
+
+    definitions = dg.Definitions(
+        [*(klaviyo.definitions.assets or []), downstream], resources=klaviyo.definitions.resources
+    )
+    job = definitions.resolve_implicit_global_asset_job_def()
+    for day in ("2012-01-01", "2012-01-15"):
+        result = job.execute_in_process(
+            asset_selection=[downstream.key],
+            instance=klaviyo.instance,
+            tags={"dagster/partition": day},
+            run_config=QUIET,
+        )
+        assert result.success
+    assert [len(ids) for ids in given] == [3, 1] and set.union(*given) == imported, "each in exactly one partition"
+
+    between = account.add_event(metric, dt.datetime(2001, 5, 5, tzinfo=dt.UTC)).id
+    compare(klaviyo)
+    assert healed(automatic) == [("2012-01-01", "2012-01-01")] and between in live_rows(klaviyo)["event"]
+    before = account.add_event(metric, dt.datetime(1999, 12, 31, tzinfo=dt.UTC)).id
+    account.remove_event(min(imported, key=lambda id: account.events[id].occurred_at))
+    automatic.sync()
+    assert automatic.history()["days_left"] == 1
+    assert healed(automatic) == [("2012-01-01", "2012-01-01")] and before in live_rows(klaviyo)["event"]
+    assert klaviyo.differences("event") == [] and automatic.history()["days_left"] == 0
+
+
+def test_a_history_start_that_is_set_is_a_limit(daemon: Callable[..., Daemon]) -> None:
+    start = (noon(AGO) - 15 * DAY).date()
+    automatic = daemon(history_start=start)
+    klaviyo, account = automatic.klaviyo, automatic.klaviyo.account
+    old = account.add_event(account.all("metric")[0].id, dt.datetime(2004, 2, 29, tzinfo=dt.UTC)).id
+    automatic.sync()
+    automatic.backfill()
+    assert old not in live_rows(klaviyo)["event"] and automatic.history()["first_day"] == start.isoformat()
+    compare(klaviyo)
+    report = automatic.metadata("event_reconciliation")
+    assert report["first_day_compared"] == start.isoformat() and "not been read" not in str(report["differences"])
