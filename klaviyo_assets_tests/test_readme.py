@@ -40,6 +40,8 @@ def settings() -> str:
         if hasattr(default, "total_seconds"):
             minutes = int(default.total_seconds() // 60)
             default = f"PT{minutes}M" if minutes % 60 else f"PT{minutes // 60}H"
+        if default is None:
+            default = ""
         if isinstance(default, bool):
             default = str(default).lower()
         what = (field.description or "").removesuffix("; called `schema` in a settings file.")

@@ -2,27 +2,35 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import dagster as dg
 
 from klaviyo_assets.api import KlaviyoClient, NotPermitted
 from klaviyo_assets.assets.due import NEXT_DUE, fingerprint
-from klaviyo_assets.assets.ranges import DAY, first_whole_day
+from klaviyo_assets.assets.ranges import DAY, first_whole_day, midnight
 from klaviyo_assets.assets.specs import progress_spec, table_key
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
+from klaviyo_assets.settings.model import FOUNDED
 from klaviyo_assets.tables import exclusions
 from klaviyo_assets.tables.documents import attributes, instant_or_none, resources
 from klaviyo_assets.tables.events import EVENT
 from klaviyo_assets.tables.profiles import PERSON
+from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.extract import SyncState
 
 HISTORY = "history"
 NEXT_RANGE = "next_range"
 """Metadata with the days to read next; absent if the history is complete."""
+
+RANGES = "ranges_to_reread"
+"""Metadata of this asset and of the comparison: days whose numbers of events differ, and that were not read since."""
+
+MOST_RANGES = 200
+"""Ranges that are said at a time; a run that reads one makes room."""
 
 
 @dataclass(frozen=True)
@@ -63,19 +71,21 @@ class DayRange:
 
 
 def table_history(
-    known: SyncState | None, earliest: Iterable[dt.datetime | None], start: dt.date
+    known: SyncState | None, earliest: Iterable[dt.datetime | None], start: dt.date | None
 ) -> TableHistory | None:
     """Return what is known of a table's past; None before its first sync.
 
-    earliest: times of its first rows, as far as there are any. start: no day before is wanted.
+    earliest: times of its first rows, as far as there are any. start: no day before is wanted; None: all are.
     """
     if known is None or known.synced_through is None:
         return None
-    if known.synced_from is None:
-        return TableHistory(known.table, start, start)
-    complete_from = first_whole_day(known.synced_from).date()
     days = [moment.astimezone(dt.UTC).date() for moment in earliest if moment]
-    return TableHistory(known.table, max(start, min([*days, complete_from])), complete_from)
+    if known.synced_from is None:
+        first = start or min([*days, FOUNDED])
+        return TableHistory(known.table, first, first)
+    complete_from = first_whole_day(known.synced_from).date()
+    first = min([*days, complete_from])
+    return TableHistory(known.table, max(start, first) if start else first, complete_from)
 
 
 def next_range(histories: Iterable[TableHistory], chunk_days: int) -> DayRange | None:
@@ -94,6 +104,25 @@ def next_range(histories: Iterable[TableHistory], chunk_days: int) -> DayRange |
         end - DAY,
         tuple(history.table for history in level),
     )
+
+
+def ranges(days: Iterable[dt.date], longest: int) -> list[DayRange]:
+    """Return the days of EVENT as ranges of at most `longest` days, oldest first."""
+    found: list[DayRange] = []
+    for day in sorted(set(days)):
+        latest = found[-1] if found else None
+        if latest and day - latest.last_day == DAY and (day - latest.first_day).days < longest:
+            found[-1] = replace(latest, last_day=day)
+        else:
+            found.append(DayRange(day, day, (EVENT.name,)))
+    return found
+
+
+def to_reread(settings: Settings, warehouse: DuckDBWarehouse) -> dg.JsonMetadataValue:
+    """Return the metadata `RANGES`: what the last comparison wants read, less what has been read since."""
+    days = (max(day, settings.first_partition) for day in warehouse.wanted_days(EVENT.name))
+    found = ranges(days, settings.history_chunk_days)
+    return dg.MetadataValue.json([each.to_json() for each in found[:MOST_RANGES]])
 
 
 NextDue = Callable[[Settings, Mapping[tuple[str, str], SyncState]], Mapping[dg.AssetKey, dt.datetime]]
@@ -125,6 +154,7 @@ def build_history(settings: Settings, next_due: NextDue) -> dg.AssetsDefinition:
         waiting = next_due(settings, account.warehouse.states())
         metadata = {
             **describe(histories, account.client.now().date(), settings.history_chunk_days),
+            RANGES: to_reread(settings, account.warehouse),
             NEXT_DUE: dg.MetadataValue.json(
                 {
                     "settings": fingerprint(settings),
@@ -145,15 +175,35 @@ def known_histories(settings: Settings, warehouse: DuckDBWarehouse, client: Klav
     states = warehouse.states()
     found = []
     persons = [PERSON, *(table for table in exclusions.TABLES if settings.enabled(table))]
-    for tables, ask in (([EVENT], first_event), (persons, first_update)):
-        known = [states[table.name, ""] for table in tables if (table.name, "") in states]
-        earliest: list[dt.datetime | None] = []
-        if any(state.synced_from and state.synced_from.date() > settings.history_start for state in known):
-            earliest.append(_if_permitted(ask, client))
-            if tables == [EVENT]:  # of days that Klaviyo has emptied, the rows are still to be flagged
-                earliest.append(warehouse.earliest(EVENT.name, "datetime"))
-        found += [table_history(state, earliest, settings.history_start) for state in known]
+    limit = settings.history_start
+    for main, *others in ([EVENT], persons):
+        known = [states[table.name, ""] for table in (main, *others) if (table.name, "") in states]
+        unread = any(state.synced_from and (not limit or state.synced_from.date() > limit) for state in known)
+        earliest = first_times(main, warehouse, client) if unread else []
+        found += [table_history(state, earliest, limit) for state in known]
     return [history for history in found if history]
+
+
+def first_times(table: Table, warehouse: DuckDBWarehouse, client: KlaviyoClient) -> list[dt.datetime]:
+    """Ask for the time of the first row of EVENT or PERSON, at Klaviyo and, of EVENT, in the warehouse."""
+    if table.name != EVENT.name:
+        times = [_if_permitted(first_update, client)]
+    else:  # of days that Klaviyo has emptied, the rows are still to be flagged
+        times = [_if_permitted(first_event, client), warehouse.earliest(EVENT.name, "datetime")]
+    return [time for time in times if time]
+
+
+def with_days_before(
+    settings: Settings, account: KlaviyoAccount, table: Table, days: tuple[dt.datetime, dt.datetime]
+) -> tuple[dt.datetime, dt.datetime]:
+    """Return the days of a range of partitions, [start, end): the first partition stands for all days before it, too.
+
+    Imported orders may be dated before Klaviyo was founded. So many days more would burden Dagster in every account.
+    """
+    start, end = days
+    if settings.history_start or start.date() > settings.first_partition:
+        return days
+    return min([start, *map(midnight, first_times(table, account.warehouse, account.client))]), end
 
 
 def progress(histories: Sequence[TableHistory], today: dt.date) -> dict[str, int | str]:

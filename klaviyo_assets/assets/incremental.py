@@ -25,6 +25,7 @@ from klaviyo_assets.api import (
 )
 from klaviyo_assets.assets.due import is_incremental, is_unread_only
 from klaviyo_assets.assets.fields import asks_for_subscriptions
+from klaviyo_assets.assets.history import with_days_before
 from klaviyo_assets.assets.losses import warn_of_lost
 from klaviyo_assets.assets.progress import Progress
 from klaviyo_assets.assets.ranges import DAY, REREAD, ReadRange, midnight, plan, sync_back_to
@@ -73,7 +74,7 @@ def build_incremental(settings: Settings) -> list[dg.AssetsDefinition]:
     They share one daily partitions definition, so that one run takes both. A table that is off takes with it what
     comes from its pages.
     """
-    days = dg.DailyPartitionsDefinition(start_date=settings.history_start.isoformat(), end_offset=1)
+    days = dg.DailyPartitionsDefinition(start_date=settings.first_partition.isoformat(), end_offset=1)
     families: tuple[tuple[Sequence[Table], ReadRows], ...] = (
         ((events.EVENT,), read_events),
         ((profiles.PERSON, *exclusions.TABLES), read_profiles),
@@ -114,7 +115,8 @@ def _incremental(
         start = account.start(context.log.warning)
         now, states = start.now, start.states
         incremental = is_incremental(context, None if config.reread is None else not config.reread)
-        days_wanted = _days(context, now, is_sync=is_incremental(context, None))
+        days_of_run = _days(context, now, is_sync=is_incremental(context, None))
+        days_wanted = with_days_before(settings, account, main, days_of_run)
         if is_unread_only(context) and all(_has_read(states.get((table.name, "")), days_wanted) for table in chosen):
             context.log.info(f"These days of {main.name} have been read meanwhile.")
             return
@@ -179,7 +181,8 @@ def _back_to(
         reread_days=settings.reread_days,
         interval=settings.sync_interval,
     )
-    return back_to and max(back_to, dt.datetime.combine(settings.history_start, dt.time(), dt.UTC))
+    limit = settings.history_start
+    return max(back_to, dt.datetime.combine(limit, dt.time(), dt.UTC)) if back_to and limit else back_to
 
 
 def _has_days(context: dg.AssetExecutionContext) -> bool:

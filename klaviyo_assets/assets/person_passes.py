@@ -31,8 +31,8 @@ PERSON_DELETES = "person_deletes"
 PREDICTIONS = "predictive_analytics"
 """Scope of the state of the pass for predictive analytics."""
 
-_FIRST = dt.datetime(2012, 1, 1, tzinfo=dt.UTC)
-"""Before the first profile: Klaviyo was founded in 2012."""
+_FIRST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+"""Before the first profile, imported ones included: Klaviyo knows no time before. An empty decade costs nothing."""
 
 _ASKED_AT_ONCE = 100
 

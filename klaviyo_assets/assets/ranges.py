@@ -82,20 +82,29 @@ def sync_back_to(
 ) -> dt.datetime | None:
     """Return the midnight from which on a sync has to read, whatever its watermark; None: it needs not go back.
 
-    The first sync of a table goes back `first_days`, and once a day one goes back `reread_days`, but not into the
+    The first sync of a table goes back `first_days`, and once a day one goes back to `reread_from`, but not into the
     history that has not been read yet.
 
     known, last_reread: the table's states. now: the server's time. interval: between two syncs.
     """
-    today = midnight(now - MARGIN)
     if known is None or known.synced_through is None:
-        return today - first_days * DAY
+        return midnight(now - MARGIN) - first_days * DAY
     if last_reread and last_reread.synced_through and now < last_reread.synced_through + DAY - interval / 2:
         return None
     if not reread_days:
         return None
-    back_to = today - reread_days * DAY
+    back_to = reread_from(known.synced_through, last_reread, reread_days)
     return max(back_to, known.synced_from) if known.synced_from else back_to
+
+
+def reread_from(watermark: dt.datetime, last_reread: SyncState | None, reread_days: int) -> dt.datetime:
+    """Return the midnight from which on the next daily re-read reads: `reread_days` before the last one.
+
+    Counted from the last one, not from today: whatever has appeared since, and is up to `reread_days` late, is found,
+    however long that was. If nothing is known of a last one, from the watermark; without re-reads, the day of that.
+    """
+    last = last_reread.synced_through if last_reread and reread_days else None
+    return midnight(last or watermark) - reread_days * DAY
 
 
 def midnight(moment: dt.datetime) -> dt.datetime:

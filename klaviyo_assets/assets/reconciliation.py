@@ -1,17 +1,15 @@
 """Comparing the number of events per metric and day with Klaviyo's own."""
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-import msgspec
 
 from klaviyo_assets.api import InvalidRequest, KlaviyoClient, NotPermitted
 from klaviyo_assets.assets.due import is_due, is_incremental
-from klaviyo_assets.assets.history import DayRange
-from klaviyo_assets.assets.ranges import DAY, first_whole_day, midnight
+from klaviyo_assets.assets.history import RANGES, first_times, to_reread
+from klaviyo_assets.assets.ranges import DAY, REREAD, first_whole_day, reread_from
 from klaviyo_assets.assets.snapshots import SnapshotConfig, skip_or_raise
 from klaviyo_assets.assets.specs import latest_day, progress_spec, table_key
 from klaviyo_assets.privacy import Action
@@ -21,34 +19,17 @@ from klaviyo_assets.tables import metrics
 from klaviyo_assets.tables.documents import instant
 from klaviyo_assets.tables.events import EVENT
 from klaviyo_assets.tables.table import WEEKLY
+from klaviyo_assets.warehouse.differences import Difference
 from klaviyo_assets.warehouse.extract import SyncState
 
 RECONCILIATION = "event_reconciliation"
 """Name of the asset, and scope of the state of EVENT that says when it last ran."""
 
-RANGES = "ranges_to_reread"
-DIFFERENCES = "differences_found"
-"""Metadata of the asset, JSON: what `klaviyo_backfill_sensor` requests, and what the next comparison remembers."""
-
 LONGEST = dt.timedelta(days=365)
 """Klaviyo aggregates at most a year at a time."""
 
-MOST = 2000
-"""Differences that are kept and acted on at a time, newest first."""
-
 MOST_TIMES = 3
-"""How often a day is read again because of the same difference."""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Numbers of events of a metric and UTC day. times: how many comparisons in a row have found these numbers."""
-
-    day: dt.date
-    metric_id: str
-    klaviyo: int
-    warehouse: int
-    times: int = 1
+"""How often a day is read again because of the same difference: once after each comparison that finds it."""
 
 
 def build_reconciliation(settings: Settings) -> dg.AssetsDefinition:
@@ -82,10 +63,11 @@ def build_reconciliation(settings: Settings) -> dg.AssetsDefinition:
         known = states.get((EVENT.name, ""))
         if known is None or known.synced_through is None:
             return
-        start = first_whole_day(max(known.synced_from or _start(settings), _start(settings)))
-        # Of the latest days the daily re-read takes care: there it is normal that Klaviyo knows more. The oldest day
-        # that it reads is compared all the same: from the next midnight on it reads that day no more.
-        end = midnight(now) - max(settings.reread_days - 1, 0) * DAY
+        limit = dt.datetime.combine(settings.first_partition, dt.time(), dt.UTC)
+        start = first_whole_day(known.synced_from or limit)
+        start = max(start, limit) if settings.history_start else start
+        # Of the days from there on the next daily re-read takes care: that Klaviyo knows more of them is normal.
+        end = reread_from(known.synced_through, states.get((EVENT.name, REREAD)), settings.reread_days)
         if start >= end:
             context.log.info("There is nothing to compare yet: the days before the daily re-read have not been read.")
             return
@@ -95,22 +77,30 @@ def build_reconciliation(settings: Settings) -> dg.AssetsDefinition:
             skip_or_raise(settings, context, error, [EVENT])
             return
         ours = account.warehouse.daily_counts(EVENT.name, "metric_id", "datetime", start, end)
-        before = context.instance.get_latest_materialization_event(table_key(settings, RECONCILIATION))
-        metadata = before.asset_materialization.metadata if before and before.asset_materialization else {}
-        found = compare(theirs, ours, _remembered(metadata))
-        # Klaviyo's own numbers count the events of deleted profiles too: that it knows more is no reason to read again.
-        wrong = [each for each in found if not settings.only_active_profiles or each.warehouse > each.klaviyo]
+
+        def is_wanted(each: Difference) -> bool:
+            # Klaviyo's own numbers count the events of deleted profiles too: that it knows more is no reason to read.
+            is_wrong = not settings.only_active_profiles or each.ours > each.theirs
+            return is_wrong and each.reads < MOST_TIMES
+
         state = SyncState(EVENT.name, RECONCILIATION, synced_through=now, complete=True, run_id=context.run.run_id)
-        account.warehouse.remember(state)
+        found = account.warehouse.remember_differences(compare(theirs, ours), is_wanted, state)
+        compared = start.date(), (end - DAY).date()
+        times = [each.date() for each in first_times(EVENT, account.warehouse, account.client)]
+        first = max(min(times, default=start.date()), settings.history_start or dt.date.min)
+        sentences = [as_table(found, names, compared), *not_compared(names, theirs, compared, first)]
+        if settings.only_active_profiles:
+            sentences.append("Klaviyo counts the events of deleted profiles, too: that it has more starts no re-read.")
         yield dg.MaterializeResult(
             asset_key=table_key(settings, RECONCILIATION),
             metadata={
-                "metrics": len(names),
+                "metrics": len(theirs),
                 "days_compared": (end - start).days,
+                "first_day_compared": start.date().isoformat(),
+                "last_day_compared": (end - DAY).date().isoformat(),
                 "days_that_differ": len({difference.day for difference in found}),
-                "differences": dg.MetadataValue.md(as_table(found, names)),
-                DIFFERENCES: dg.MetadataValue.json(msgspec.to_builtins(found)),
-                RANGES: dg.MetadataValue.json([r.to_json() for r in ranges(wrong, settings.history_chunk_days)]),
+                "differences": dg.MetadataValue.md("\n\n".join(sentences)),
+                RANGES: to_reread(settings, account.warehouse),
             },
         )
 
@@ -168,60 +158,45 @@ def counts_of(client: KlaviyoClient, metric: str, start: dt.datetime, end: dt.da
     return counts
 
 
-def compare(
-    theirs: Mapping[str, Mapping[dt.date, int]],
-    ours: Mapping[tuple[str, dt.date], int],
-    before: Iterable[Difference] = (),
-) -> list[Difference]:
-    """Return where the numbers of the metrics in `theirs` differ, newest day first, at most `MOST`.
-
-    before: the differences that the last comparison found.
-    """
-    times = {replace(difference, times=0): difference.times for difference in before}
+def compare(theirs: Mapping[str, Mapping[dt.date, int]], ours: Mapping[tuple[str, dt.date], int]) -> list[Difference]:
+    """Return where the numbers of the metrics in `theirs` differ, oldest day first."""
     found = []
     for metric, counts in theirs.items():
         days = {day for day, count in counts.items() if count} | {day for id, day in ours if id == metric}
         for day in days:
             klaviyo, warehouse = counts.get(day, 0), ours.get((metric, day), 0)
             if klaviyo != warehouse:
-                difference = Difference(day, metric, klaviyo, warehouse, times=0)
-                found.append(replace(difference, times=times.get(difference, 0) + 1))
-    return sorted(found, key=lambda d: (-d.day.toordinal(), d.metric_id))[:MOST]
+                found.append(Difference(day, metric, klaviyo, warehouse))
+    return sorted(found, key=lambda each: (each.day, each.group))
 
 
-def ranges(differences: Iterable[Difference], longest: int) -> list[DayRange]:
-    """Return the days to read again as ranges of at most `longest` days, newest first.
+def as_table(
+    differences: Sequence[Difference], names: Mapping[str, str], compared: tuple[dt.date, dt.date], rows: int = 100
+) -> str:
+    """Return a Markdown table of differences, those to be read again first; a sentence if there are none.
 
-    Days whose numbers did not change by being read `MOST_TIMES` times are left alone.
+    compared: the first and the last day that were.
     """
-    found: list[DayRange] = []
-    for day in sorted({d.day for d in differences if d.times <= MOST_TIMES}, reverse=True):
-        latest = found[-1] if found else None
-        if latest and latest.first_day - day == DAY and (latest.last_day - day).days < longest:
-            found[-1] = replace(latest, first_day=day)
-        else:
-            found.append(DayRange(day, day, (EVENT.name,)))
-    return found
-
-
-def as_table(differences: Sequence[Difference], names: Mapping[str, str], rows: int = 100) -> str:
-    """Return a Markdown table of the first differences, a sentence if there are none."""
     if not differences:
-        return "Klaviyo and the warehouse have the same number of events on every day."
-    lines = ["| day | metric | Klaviyo | warehouse | found |", "|---|---|--:|--:|---|"]
-    for each in differences[:rows]:
-        name = names.get(each.metric_id, each.metric_id).replace("|", "\\|")
-        again = "" if each.times == 1 else f"{each.times} times"
-        lines.append(f"| {each.day} | {name} | {each.klaviyo:,} | {each.warehouse:,} | {again} |")
+        return "Klaviyo and the warehouse have the same number of events on each day from {} to {}.".format(*compared)
+    lines = ["| day | metric | Klaviyo | warehouse | read again |", "|---|---|--:|--:|---|"]
+    for each in sorted(differences, key=lambda each: not each.wanted)[:rows]:
+        name = names.get(each.group, each.group).replace("|", "\\|")
+        again = {0: "", 1: "once"}.get(each.reads, f"{each.reads} times")
+        lines.append(f"| {each.day} | {name} | {each.theirs:,} | {each.ours:,} | {again} |")
     if len(differences) > rows:
         lines.append(f"\n... and {len(differences) - rows:,} more.")
     return "\n".join(lines)
 
 
-def _remembered(metadata: Mapping[str, dg.MetadataValue[Any]]) -> list[Difference]:
-    value = metadata.get(DIFFERENCES)
-    return msgspec.convert(value.value, list[Difference]) if value else []
-
-
-def _start(settings: Settings) -> dt.datetime:
-    return dt.datetime.combine(settings.history_start, dt.time(), dt.UTC)
+def not_compared(
+    names: Mapping[str, str], theirs: Mapping[str, object], compared: tuple[dt.date, dt.date], first: dt.date
+) -> list[str]:
+    """Return sentences about what a comparison says nothing of. first: the first day that is wanted."""
+    start, last = compared
+    sentences = [f"Days after {last} were not compared: the daily re-read reads them again."]
+    if first < start:
+        sentences.append(f"Days from {first} to {start - DAY} have not been read yet, and were not compared.")
+    if others := sorted(name for id, name in names.items() if id not in theirs):
+        sentences.append(f"Metrics that Klaviyo does not count, and that were not compared: {', '.join(others)}.")
+    return sentences

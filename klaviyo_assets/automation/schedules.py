@@ -48,7 +48,7 @@ def build_schedule(
         keys = [table_key(settings, table.name) for table in (EVENT, PERSON)]
         last = last_day(context.instance, keys)
         first = dt.date.fromisoformat(last) if last else today - dt.timedelta(days=settings.first_sync_days)
-        first = max(min(first, today), settings.history_start)
+        first = max(min(first, today), settings.first_partition)
         return dg.RunRequest(
             run_key=now.isoformat(),
             asset_selection=assets_to_ask_for(settings, context.instance, assets, now),

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import dagster as dg
+import msgspec
 
 from klaviyo_assets.assets.due import UNREAD_ONLY
-from klaviyo_assets.assets.history import HISTORY, NEXT_RANGE, DayRange
-from klaviyo_assets.assets.reconciliation import RANGES, RECONCILIATION
+from klaviyo_assets.assets.history import HISTORY, NEXT_RANGE, RANGES, DayRange
+from klaviyo_assets.assets.reconciliation import MOST_TIMES, RECONCILIATION
 from klaviyo_assets.assets.specs import table_key
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.automation.running import MAX_RUNTIME, run_in_progress
@@ -51,34 +52,41 @@ def build_sensor(
         running = run_in_progress(instance, [backfill.name, *others], clock(), assets=keys)
         if running:
             return _skip(context, f"Run {running.run_id} of {running.job_name} has not ended.")
-        compared = _latest(instance, reconciliation_key)
-        if compared:
-            wanted = _metadata(compared, RANGES) or []
-            done = _position(context.cursor, compared.storage_id)
-            if done < len(wanted):
-                request = _request(wanted[done], f"reconciliation-{compared.storage_id}-{done}")
-                return dg.SensorResult(run_requests=[request], cursor=json.dumps([compared.storage_id, done + 1]))
-        latest = _latest(instance, history_key)
-        if latest is None:
+        latest, compared = _latest(instance, history_key), _latest(instance, reconciliation_key)
+        said = [record for record in (latest, compared) if record]
+        if not said:
             return _skip(context, "There has been no sync yet: start the schedule, or launch a sync.")
-        following = _metadata(latest, NEXT_RANGE)
-        if not following:
-            return _skip(context, "The history is complete.")
-        request = _request(following, f"history-{latest.storage_id}", UNREAD_ONLY)
-        run = instance.get_run_by_id(latest.run_id)
-        if run and run.status != dg.DagsterRunStatus.SUCCESS and _range(run.tags) == _range(request.tags):
-            return _skip(context, f"Run {run.run_id} could not read these days; trying again after the next sync.")
-        return dg.SensorResult(run_requests=[request], cursor=context.cursor)
+        asked = _Asked.of(context.cursor)
+        if compared:
+            asked.notice_comparison(compared.storage_id)
+        run = instance.get_run_by_id(latest.run_id) if latest else None
+        if latest and run and run.job_name != backfill.name:
+            asked.after = latest.storage_id
+        newest = max(said, key=lambda record: record.storage_id)
+        requests = [_request(days) for days in _metadata(newest, RANGES) or []]
+        wanted = [request for request in requests if asked.times(request) < MOST_TIMES]
+        following = _metadata(latest, NEXT_RANGE) if latest else None
+        if following:
+            wanted.append(_request(following, UNREAD_ONLY))
+        asked.keep([*requests, *wanted])
+        ready = [request for request in wanted if not asked.is_recent(request)]
+        if ready:
+            # What failed waits until what has never been asked for has had its turn.
+            request = asked.note(min(ready, key=asked.times))
+            return dg.SensorResult(run_requests=[request], cursor=asked.cursor())
+        if unread := wanted or requests:
+            then = "sync" if wanted else "comparison"
+            return _skip(context, f"{_words(unread)} could not be read; trying again after the next {then}.", asked)
+        return _skip(context, "The history is complete.", asked)
 
-    def _request(value: dict[str, object], run_key: str, *flags: str) -> dg.RunRequest:
+    def _request(value: dict[str, object], *flags: str) -> dg.RunRequest:
         days = DayRange.from_json(value)
         wanted = {table_key(settings, table) for table in days.tables}
         return dg.RunRequest(
-            run_key=run_key,
             asset_selection=[*sorted(keys & wanted), history_key],
             tags={
-                RANGE_START: days.first_day.isoformat(),
-                RANGE_END: days.last_day.isoformat(),
+                RANGE_START: max(days.first_day, settings.first_partition).isoformat(),
+                RANGE_END: max(days.last_day, settings.first_partition).isoformat(),
                 **MAX_RUNTIME,
                 **dict.fromkeys(flags, "true"),
             },
@@ -87,8 +95,64 @@ def build_sensor(
     return backfill_sensor
 
 
-def _skip(context: dg.SensorEvaluationContext, reason: str) -> dg.SensorResult:
-    return dg.SensorResult(skip_reason=reason, cursor=context.cursor)
+@dataclass
+class _Asked:
+    """What the sensor has asked for; its cursor. A range that was read is asked for no more by the assets.
+
+    after: the last sync. comparison: the last comparison. ranges: days -> how often they have been asked for since
+    that comparison, and after which sync the last time: after each sync at most once.
+    """
+
+    after: int = 0
+    comparison: int = 0
+    ranges: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, cursor: str | None) -> Self:
+        """Return what a cursor holds; nothing, if another version wrote it."""
+        try:
+            return msgspec.json.decode(cursor or "{}", type=cls)
+        except msgspec.DecodeError:
+            return cls()
+
+    def cursor(self) -> str:
+        return msgspec.json.encode(self).decode()
+
+    def notice_comparison(self, comparison: int) -> None:
+        if comparison != self.comparison:
+            self.comparison = comparison
+            self.ranges = {days: (0, after) for days, (_, after) in self.ranges.items()}
+
+    def keep(self, requests: Iterable[dg.RunRequest]) -> None:
+        """Forget the others."""
+        wanted = set(map(_days, requests))
+        self.ranges = {days: asked for days, asked in self.ranges.items() if days in wanted}
+
+    def times(self, request: dg.RunRequest) -> int:
+        return self.ranges.get(_days(request), (0, 0))[0]
+
+    def is_recent(self, request: dg.RunRequest) -> bool:
+        return _days(request) in self.ranges and self.ranges[_days(request)][1] == self.after
+
+    def note(self, request: dg.RunRequest) -> dg.RunRequest:
+        """Take note that a run is asked for; return it with its key."""
+        days = _days(request)
+        self.ranges[days] = (self.times(request) + 1, self.after)
+        run_key = f"{days}-{self.comparison}-{self.after}"
+        return dg.RunRequest(run_key=run_key, asset_selection=request.asset_selection, tags=request.tags)
+
+
+def _days(request: dg.RunRequest) -> str:
+    return f"{request.tags[RANGE_START]}/{request.tags[RANGE_END]}"
+
+
+def _words(requests: Sequence[dg.RunRequest]) -> str:
+    days = ", ".join(map(_days, requests[:3]))
+    return f"{days} and {len(requests) - 3:,} more ranges" if len(requests) > 3 else days
+
+
+def _skip(context: dg.SensorEvaluationContext, reason: str, asked: _Asked | None = None) -> dg.SensorResult:
+    return dg.SensorResult(skip_reason=reason, cursor=asked.cursor() if asked else context.cursor)
 
 
 def _latest(instance: dg.DagsterInstance, key: dg.AssetKey) -> dg.EventLogRecord | None:
@@ -100,13 +164,3 @@ def _metadata(record: dg.EventLogRecord, name: str) -> Any:
     materialization = record.asset_materialization
     value = materialization.metadata.get(name) if materialization else None
     return value.value if value else None
-
-
-def _position(cursor: str | None, storage_id: int) -> int:
-    """Return how many of a reconciliation's ranges have been requested."""
-    seen, done = json.loads(cursor) if cursor else (None, 0)
-    return int(done) if seen == storage_id else 0
-
-
-def _range(tags: Mapping[str, str]) -> tuple[str | None, str | None]:
-    return tags.get(RANGE_START), tags.get(RANGE_END)

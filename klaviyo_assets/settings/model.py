@@ -32,6 +32,9 @@ def _seconds(value: Any) -> Any:
         return value
 
 
+FOUNDED = dt.date(2012, 1, 1)
+"""Klaviyo was founded in 2012: few accounts have events that are dated further back."""
+
 Duration = Annotated[
     dt.timedelta,
     BeforeValidator(_seconds),
@@ -66,8 +69,9 @@ class Settings(BaseSettings):
     api_key_variable: str = Field(
         "KLAVIYO_API_KEY", description="Name of the environment variable that holds the private API key."
     )
-    history_start: dt.date = Field(
-        dt.date(2012, 1, 1), description="The first day of EVENT and PERSON; Klaviyo was founded in 2012."
+    history_start: dt.date | None = Field(
+        None,
+        description="The first day of EVENT and PERSON. Default: that of the account's first event.",
     )
     sync_interval: Duration = Field(
         dt.timedelta(hours=1),
@@ -85,7 +89,8 @@ class Settings(BaseSettings):
     reread_days: int = Field(
         7,
         ge=0,
-        description="Past days that one sync a day reads again completely: late events, attributions, deletes.",
+        description="Days before the last daily re-read that the next one reads again completely: late events, "
+        "attributions, deletes.",
     )
     delete_guard: float = Field(
         0.5, ge=0, le=1, description="Share of a table's live rows that one read may flag as deleted."
@@ -163,6 +168,11 @@ class Settings(BaseSettings):
             raise explained(
                 error, [*map(sources.public_name, type(self).model_fields)], _given_by(values), sources.public_name
             ) from None
+
+    @property
+    def first_partition(self) -> dt.date:
+        """The first day that has a partition; without a `history_start` it stands for all the days before, too."""
+        return self.history_start or FOUNDED
 
     def enabled(self, table: Table) -> bool:
         """Return whether a table is synced."""

@@ -19,11 +19,13 @@ from dagster_duckdb import DuckDBResource
 from pydantic import Field, PrivateAttr
 
 from klaviyo_assets import clock as clocks
+from klaviyo_assets.warehouse import differences
 from klaviyo_assets.warehouse.attached import attached
 from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.beginning import AccountIdentity, Beginning, begin, claim, known_account
 from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.deletes import flag_gone, keys_to_ask_for, missing_keys
+from klaviyo_assets.warehouse.differences import Difference
 from klaviyo_assets.warehouse.errors import (
     ColumnFixed,
     ConstraintViolated,
@@ -198,6 +200,7 @@ class DuckDBWarehouse(DuckDBResource):
                 overflow=fitted.overflow,
                 confirmed=confirmed,
             )
+            differences.count_read(transaction, spec.name, scope)
             for state in states:
                 transaction.write_state(replace(state, rows=result.row_count, read_number=number))
             old = find_old_values(transaction, spec)
@@ -355,6 +358,15 @@ class DuckDBWarehouse(DuckDBResource):
             for state in states:
                 transaction.write_state(state)
 
+    def remember_differences(
+        self, found: Iterable[Difference], is_wanted: Callable[[Difference], bool], state: SyncState
+    ) -> list[Difference]:
+        """Store what a comparison of the numbers of the state's table found, and the state; see `differences.store`."""
+        with self._transaction() as transaction:
+            stored = differences.store(transaction, state.table, found, is_wanted)
+            transaction.write_state(state)
+        return stored
+
     def forget(self, tables: Sequence[str]) -> list[str]:
         """Forget how far tables are synced, all scopes; return those of which something was known. Rows stay."""
         if not self._exists():
@@ -362,6 +374,7 @@ class DuckDBWarehouse(DuckDBResource):
         with self._transaction() as transaction:
             known = sorted({table for table, _ in transaction.read_states()} & set(tables))
             transaction.forget(known)
+            differences.forget(transaction, known)
         return known
 
     # Reading
@@ -403,6 +416,11 @@ class DuckDBWarehouse(DuckDBResource):
         """Return (value of `by`, UTC day of `at`) -> number of rows in [start, end) that are not deleted."""
         with self._reading() as transaction:
             return daily_counts(transaction, table, by, Scope(at, start, end)) if transaction else {}
+
+    def wanted_days(self, table: str) -> list[dt.date]:
+        """Return the UTC days of a table that are to be read again because their numbers differ, oldest first."""
+        with self._reading() as transaction:
+            return differences.wanted_days(transaction, table) if transaction else []
 
     def live_rows(self, spec: TableSpec) -> int:
         """Return the number of rows of a table that are not deleted."""

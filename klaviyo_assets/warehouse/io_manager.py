@@ -1,5 +1,6 @@
 """The IO manager: takes what an asset returns to the warehouse, and reads it back for downstream assets."""
 
+import datetime as dt
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -96,6 +97,10 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         prefix, table = context.asset_key.path[-2:]
         upstream = context.upstream_output
         window = context.asset_partitions_time_window if context.has_asset_partitions else None
+        days = context.asset_partitions_def if window else None
+        first = days.get_first_partition_window() if isinstance(days, dg.TimeWindowPartitionsDefinition) else None
+        if window and first and window.start <= first.start:  # it stands for all the days before, too
+            window = window._replace(start=dt.datetime.min.replace(tzinfo=dt.UTC))
         rows = self.warehouse.read(
             table,
             snapshot=prefix.endswith(STAGING),

@@ -26,6 +26,9 @@ def test_a_tables_history_begins_with_its_first_row_or_where_the_settings_say() 
     assert table_history(known, [noon], day(-30)) == TableHistory("event", day(-30), MIDNIGHT.date())
     assert table_history(known, [None], START) == TableHistory("event", MIDNIGHT.date(), MIDNIGHT.date())
     assert table_history(None, [noon], START) is None
+    early = dt.datetime(2003, 3, 3, tzinfo=dt.UTC)
+    assert table_history(known, [early], START) == TableHistory("event", START, MIDNIGHT.date()), "a limit"
+    assert table_history(known, [early, noon], None) == TableHistory("event", early.date(), MIDNIGHT.date())
     half = SyncState("event", synced_from=MIDNIGHT + dt.timedelta(hours=1), synced_through=MIDNIGHT)
     assert table_history(half, [noon], START) == TableHistory("event", noon.date(), day(-6)), "only whole days count"
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from klaviyo_assets.assets.ranges import MARGIN, first_whole_day, midnight, plan, sync_back_to
+from klaviyo_assets.assets.ranges import MARGIN, first_whole_day, midnight, plan, reread_from, sync_back_to
 from klaviyo_assets.warehouse.extract import SyncState
 
 DAY = dt.timedelta(days=1)
@@ -82,10 +82,31 @@ def test_a_sync_goes_back_first_and_once_a_day() -> None:
     known = (TODAY - 90 * DAY, NOW - DAY / 24)
     assert back_to() == TODAY - 5 * DAY
     assert back_to(known) == back_to((None, NOW)) == TODAY - 7 * DAY
-    assert back_to(known, reread=NOW - DAY) == TODAY - 7 * DAY
+    assert back_to(known, reread=NOW - DAY) == TODAY - 8 * DAY, "seven days before the last one"
     assert back_to(known, reread=NOW - DAY * 23 / 24) is None
     assert back_to(known, reread_days=0) is None
     assert back_to((TODAY - 2 * DAY, NOW)) == TODAY - 2 * DAY, "what was never read is left to the history"
+
+
+def test_the_daily_reread_goes_back_from_the_last_one_however_long_ago_that_was() -> None:
+    watermark = TODAY - 11 * DAY + DAY / 2
+    known = (TODAY - 90 * DAY, watermark)
+    assert back_to(known, reread=watermark - DAY / 2) == TODAY - (11 + 7) * DAY
+    assert back_to(known) == TODAY - (11 + 7) * DAY, "if that is not known, from the watermark"
+    assert back_to((TODAY - 90 * DAY, NOW - DAY / 24), reread=TODAY - 5 * DAY) == TODAY - (5 + 7) * DAY
+    assert back_to(known, reread=watermark, reread_days=0) is None
+    assert back_to((TODAY - 13 * DAY, watermark), reread=watermark) == TODAY - 13 * DAY
+
+
+@given(last=st.integers(0, 60 * 24), gap=st.integers(24, 40 * 24), days=st.integers(1, 9), late=st.integers(0, 9 * 24))
+def test_what_is_up_to_reread_days_late_is_found_by_the_next_reread(last: int, gap: int, days: int, late: int) -> None:
+    """Events that appear at any time between two re-reads; what is later is for the comparison, which ends there."""
+    hours = dt.timedelta(hours=1)
+    reread = NOW - last * hours
+    since = back_to((None, reread), reread=reread, reread_days=days, now=reread + gap * hours)
+    assert since == reread_from(reread, SyncState("event", "reread", synced_through=reread), days)
+    if late <= days * 24:
+        assert since is not None and since <= reread - late * hours
 
 
 def test_days_begin_at_midnight_utc() -> None:

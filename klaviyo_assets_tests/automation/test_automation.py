@@ -6,7 +6,7 @@ import datetime as dt
 import itertools
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import pytest
 from klaviyo_assets.api import KlaviyoClient
 from klaviyo_assets.assets.due import UNREAD_ONLY
 from klaviyo_assets.assets.ranges import REREAD, midnight
-from klaviyo_assets.assets.reconciliation import counts_of
+from klaviyo_assets.assets.reconciliation import MOST_TIMES, counts_of, klaviyo_counts
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.automation.schedules import cron
 from klaviyo_assets.sandbox.account import Account
@@ -25,7 +25,7 @@ from klaviyo_assets.sandbox.faults import Call, Status
 from klaviyo_assets.sandbox.generate import generate_account
 from klaviyo_assets.settings import Settings
 from klaviyo_assets_tests.automation.daemon import Daemon, days
-from klaviyo_assets_tests.conftest import Project, failures, only
+from klaviyo_assets_tests.conftest import QUIET, Project, failures, only
 from klaviyo_assets_tests.expected import stored
 
 DAY = dt.timedelta(days=1)
@@ -43,8 +43,8 @@ def noon(days_ago: int) -> dt.datetime:
 
 @pytest.fixture
 def daemon(project: Callable[..., Project]) -> Callable[..., Daemon]:
-    def make(**settings: Any) -> Daemon:
-        account = generate_account(events=400, profiles=40, days=BEGAN, seed=5, now=noon(AGO))
+    def make(ago: int = AGO, **settings: Any) -> Daemon:
+        account = generate_account(events=400, profiles=40, days=BEGAN, seed=5, now=noon(ago))
         given = {
             "tables": only("metric", "campaign", "campaign_message"),
             "history_chunk_days": 10,
@@ -254,13 +254,77 @@ def test_late_events_and_deletes_of_the_last_days_are_found_once_a_day(daemon: C
     account.clock.advance(21 * HOUR)
     klaviyo.sandbox.requests.clear()
     automatic.sync()
-    assert read_windows(klaviyo)[0][0].isoformat() == f"{klaviyo.day(-2)}T00:00:00+00:00"
-    assert late not in {row["id"] for row in stored(klaviyo.warehouse, "event")}, "it is three days old by now"
+    assert read_windows(klaviyo)[0][0].isoformat() == f"{klaviyo.day(-3)}T00:00:00+00:00"
+    assert late in live_rows(klaviyo)["event"], "two days before the last re-read, three days before this one"
     assert deleted(klaviyo, "event") == {gone}
-    second = account.add_event(account.all("metric")[0].id, account.clock.now() - DAY).id
+    second, third = (account.add_event(account.all("metric")[0].id, account.clock.now() - n * DAY).id for n in (2, 4))
     account.clock.advance(DAY)
     automatic.sync()
-    assert second in {row["id"] for row in stored(klaviyo.warehouse, "event")}
+    assert second in live_rows(klaviyo)["event"] and third not in live_rows(klaviyo)["event"]
+
+
+@pytest.mark.parametrize("state_is_lost", [False, True])
+def test_late_events_land_with_the_first_sync_after_downtime(
+    daemon: Callable[..., Daemon], state_is_lost: bool
+) -> None:
+    """The machine was off for 11 days: what had appeared meanwhile is not older than what the last re-read knows of."""
+    automatic = daemon(ago=40)
+    klaviyo, account = automatic.klaviyo, automatic.klaviyo.account
+    automatic.sync()
+    automatic.backfill()
+    metric, stopped = account.all("metric")[0].id, account.clock.now()
+    for hours in (1, 2, 3):
+        account.clock.set(stopped + hours * HOUR)
+        automatic.sync()
+    late = {
+        account.add_event(metric, stopped - days * DAY + n * HOUR / 10, visible_at=stopped + 4 * HOUR).id
+        for days in (3, 6)
+        for n in range(10)
+    }
+    gone = any_event(account, klaviyo.day(-5))
+    account.remove_event(gone)
+    profile = account.all("profile")[7].id
+    account.clock.advance(11 * DAY)
+    account.update("profile", profile, title="While it was off")
+
+    def unavailable(call: Call) -> Status | None:
+        return Status(400) if call.operation == "get_events" and "filter" in call.query else None
+
+    klaviyo.sandbox.faults.append(unavailable)
+    request = automatic.tick()
+    assert isinstance(request, dg.RunRequest) and not automatic.launch("klaviyo_sync", request).success
+    klaviyo.sandbox.faults.clear()
+    assert not late & live_rows(klaviyo)["event"]
+    if state_is_lost:
+        with klaviyo.warehouse.connect() as connection:
+            connection.execute("DELETE FROM klaviyo._sync_state WHERE scope = 'reread'")
+    account.clock.advance(HOUR)
+    automatic.sync()
+    assert late <= live_rows(klaviyo)["event"] and deleted(klaviyo, "event") == {gone}
+    assert klaviyo.differences("event", "person") == []
+    klaviyo.sandbox.requests.clear()
+    account.clock.advance(HOUR)
+    automatic.sync()
+    assert read_windows(klaviyo)[0][0] > account.clock.now() - 6 * HOUR, "once a day is enough"
+
+
+def test_no_day_falls_between_the_reread_and_the_comparison(daemon: Callable[..., Daemon]) -> None:
+    """One event of each day appears while the machine is off: the sync afterwards, or the sensor, brings them all."""
+    automatic = daemon(ago=60, history_chunk_days=400)
+    klaviyo, account = automatic.klaviyo, automatic.klaviyo.account
+    automatic.sync()
+    automatic.backfill()
+    account.clock.advance(7 * DAY - HOUR / 2)
+    automatic.sync()
+    metric = account.all("metric")[0].id
+    late = {account.add_event(metric, account.clock.now() - n * DAY).id for n in range(25)}
+    account.clock.advance(13 * DAY)
+    automatic.sync()
+    missing = late - live_rows(klaviyo)["event"]
+    assert len(missing) == 25 - 8, "seven days before the last re-read, and its own"
+    automatic.backfill()
+    assert late <= live_rows(klaviyo)["event"]
+    assert klaviyo.differences("event") == []
 
 
 def test_events_that_appear_two_days_late_land_with_the_next_daily_reread(daemon: Callable[..., Daemon]) -> None:
@@ -492,14 +556,230 @@ def test_days_whose_numbers_differ_are_found_and_read_again(daemon: Callable[...
     automatic.sync()
     report = automatic.metadata("event_reconciliation")
     assert report["days_that_differ"] == 2
-    first, until = automatic.state("event").synced_from, dt.date.fromisoformat(klaviyo.day(-6))
-    assert first and report["days_compared"] == (until - first.date()).days, "the day is in it that is re-read last"
+    first, until = automatic.state("event").synced_from, dt.date.fromisoformat(klaviyo.day(-7))
+    assert first and report["days_compared"] == (until - first.date()).days, "up to where the next re-read begins"
     name = account.all("metric")[0].attributes["name"]
     assert re.search(rf"\| {klaviyo.day(-28)} \| {re.escape(name)} \| (\d+) \| (\d+) \|", str(report["differences"]))
     klaviyo.sandbox.requests.clear()
-    assert automatic.backfill() == [(klaviyo.day(-23),) * 2, (klaviyo.day(-28),) * 2]
+    assert automatic.backfill() == [(klaviyo.day(-28),) * 2, (klaviyo.day(-23),) * 2]
     assert [start.date().isoformat() for start, _ in read_windows(klaviyo)] == [klaviyo.day(-28), klaviyo.day(-23)]
     assert all(end - start == DAY for start, end in read_windows(klaviyo))
     assert backdated in {row["id"] for row in stored(klaviyo.warehouse, "event")}
     assert deleted(klaviyo, "event") == {gone}
     assert klaviyo.differences("event") == []
+
+
+def compare(klaviyo: Project) -> None:
+    """Compare the numbers by hand, whether that is due or not."""
+    job = klaviyo.definitions.resolve_implicit_global_asset_job_def()
+    config = {"ops": {"klaviyo__event_reconciliation": {"config": {"only_due": False}}}}
+    result = job.execute_in_process(
+        instance=klaviyo.instance,
+        asset_selection=[dg.AssetKey(["klaviyo", "event_reconciliation"])],
+        run_config={**QUIET, **config},
+    )
+    assert result.success
+
+
+def healed(automatic: Daemon) -> list[tuple[str, str]]:
+    """What the sensor has read until it has nothing to do, each range with success."""
+    found = []
+    while not isinstance(ran := automatic.sense(), str):
+        assert ran[1].success, failures(ran[1])
+        found.append(days(ran[0]))
+    return found
+
+
+@pytest.fixture
+def more_at_klaviyo(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let Klaviyo's numbers of some days be larger than what any read returns, for as many metrics as wanted."""
+
+    def make(days: Collection[dt.date], metrics: int = 1) -> None:
+        def counts(*args: Any, **options: Any) -> tuple[dict[str, str], dict[str, dict[dt.date, int]]]:
+            names, theirs = klaviyo_counts(*args, **options)
+            never = {f"never{n}": dict.fromkeys(days, 1) for n in range(metrics)}
+            return {**names, **dict.fromkeys(never, "Never comes")}, {**theirs, **never}
+
+        monkeypatch.setattr("klaviyo_assets.assets.reconciliation.klaviyo_counts", counts)
+
+    return make
+
+
+def test_comparisons_without_a_read_give_no_difference_up(
+    daemon: Callable[..., Daemon], more_at_klaviyo: Callable[..., None]
+) -> None:
+    automatic = daemon(history_chunk_days=400)
+    klaviyo, account = automatic.klaviyo, automatic.klaviyo.account
+    automatic.sync()
+    automatic.backfill()
+    day = (account.clock.now() - 15 * DAY).date()
+    late = {account.add_event(account.all("metric")[0].id, account.clock.now() - 20 * DAY).id for _ in range(5)}
+    more_at_klaviyo([day])
+    for _ in range(6):
+        compare(klaviyo)
+    wanted = [(klaviyo.day(-20),) * 2, (klaviyo.day(-15),) * 2]
+    assert healed(automatic) == wanted and late <= live_rows(klaviyo)["event"], "five of five"
+    automatic.sync()
+    assert healed(automatic) == [], "once after each comparison"
+    assert klaviyo.run("klaviyo_backfill", -15, -15).success, "a read by hand counts as one"
+    for reads in range(2, MOST_TIMES + 2):
+        compare(klaviyo)
+        assert "once" not in str(automatic.metadata("event_reconciliation")["differences"])
+        assert healed(automatic) == wanted[1:] * (reads < MOST_TIMES)
+    with klaviyo.warehouse.connect() as connection:
+        connection.execute("UPDATE klaviyo._differences SET ours = ours - 1")
+    compare(klaviyo)
+    assert healed(automatic) == wanted[1:], "other numbers are another difference"
+
+
+def test_a_reread_that_fails_is_asked_for_again_after_the_next_sync(daemon: Callable[..., Daemon]) -> None:
+    automatic = daemon(history_chunk_days=400, first_sync_days=12)
+    klaviyo, account = automatic.klaviyo, automatic.klaviyo.account
+    automatic.sync()
+    compare(klaviyo)
+    metric, late = account.all("metric")[0].id, {}
+    for ago in (11, 9):
+        late[klaviyo.day(-ago)] = account.add_event(metric, account.clock.now() - ago * DAY).id
+    older, newer = late
+    compare(klaviyo)
+
+    def refuse(call: Call) -> Status | None:
+        return Status(400) if call.operation == "get_events" and older in call.query.get("filter", "") else None
+
+    for times in range(1, MOST_TIMES + 1):
+        asked = []
+        klaviyo.sandbox.faults.append(refuse)
+        while not isinstance(ran := automatic.sense(), str):
+            asked.append((days(ran[0])[0], ran[1].success))
+        klaviyo.sandbox.faults.clear()
+        if times == 1:
+            assert asked[:2] == [(older, False), (newer, True)]
+            assert asked[2:] and all(success for _, success in asked[2:]), "then the history"
+            assert late[newer] in live_rows(klaviyo)["event"]
+        else:
+            assert asked == [(older, False)]
+        assert older in ran
+        automatic.sync()
+    assert "after the next comparison" in str(automatic.sense()), "not for ever"
+    account.clock.advance(7 * DAY)
+    automatic.sync()
+    assert (older, older) in healed(automatic) and set(late.values()) <= live_rows(klaviyo)["event"]
+    assert klaviyo.differences("event") == []
+
+
+def test_thousands_of_permanent_differences_hide_no_other_one(
+    daemon: Callable[..., Daemon], more_at_klaviyo: Callable[..., None]
+) -> None:
+    automatic = daemon(history_chunk_days=400)
+    klaviyo, account = automatic.klaviyo, automatic.klaviyo.account
+    automatic.sync()
+    automatic.backfill()
+    permanent = [(account.clock.now() - n * DAY).date() for n in range(9, 27, 2)]
+    more_at_klaviyo(permanent, metrics=230)
+    metric = account.all("metric")[0].id
+    late = account.add_event(metric, account.clock.now() - 28 * DAY).id
+    for _ in range(MOST_TIMES):
+        compare(klaviyo)
+        read = healed(automatic)
+        assert {(day.isoformat(),) * 2 for day in permanent} <= set(read)
+        assert late in live_rows(klaviyo)["event"]
+    late = account.add_event(metric, account.clock.now() - 28 * DAY).id
+    compare(klaviyo)
+    assert healed(automatic) == [(klaviyo.day(-28),) * 2] and late in live_rows(klaviyo)["event"]
+
+
+def test_a_lost_event_log_loses_no_difference(
+    daemon: Callable[..., Daemon], more_at_klaviyo: Callable[..., None]
+) -> None:
+    automatic = daemon(history_chunk_days=400)
+    klaviyo, account = automatic.klaviyo, automatic.klaviyo.account
+    automatic.sync()
+    automatic.backfill()
+    more_at_klaviyo([(account.clock.now() - 15 * DAY).date()])
+    for _ in range(MOST_TIMES):
+        compare(klaviyo)
+        assert healed(automatic) == [(klaviyo.day(-15),) * 2]
+    late = account.add_event(account.all("metric")[0].id, account.clock.now() - 20 * DAY).id
+    compare(klaviyo)
+    with dg.DagsterInstance.ephemeral() as instance:
+        afresh = Daemon(Project(klaviyo.sandbox, klaviyo.settings, instance))
+        afresh.sync()
+        assert healed(afresh) == [(klaviyo.day(-20),) * 2] and late in live_rows(klaviyo)["event"]
+        compare(afresh.klaviyo)
+        assert healed(afresh) == [], "what was given up stays so"
+
+
+# Events from before Klaviyo
+
+
+@pytest.mark.filterwarnings("ignore::dagster.BetaWarning")
+def test_events_from_before_klaviyo_was_founded_come_with_the_first_partition(daemon: Callable[..., Daemon]) -> None:
+    automatic = daemon(first_sync_days=BEGAN + 1, history_chunk_days=90)
+    klaviyo, account = automatic.klaviyo, automatic.klaviyo.account
+    metric = account.all("metric")[0].id
+    moments = ["2000-01-01T00:00:00", "2003-07-05T12:00:00", "2011-12-31T23:59:59", "2012-01-15T08:00:00"]
+    imported = {account.add_event(metric, dt.datetime.fromisoformat(f"{moment}+00:00")).id for moment in moments}
+    automatic.sync()
+    began = dt.datetime(2012, 2, 1, tzinfo=dt.UTC)
+    for table in ("event", "person"):  # as if nothing had been found in the years between
+        klaviyo.warehouse.remember(replace(automatic.state(table), synced_from=began))
+    automatic.sync()
+    assert automatic.history()["first_day"] == "2000-01-01"
+    assert automatic.history()["days_left"] == (began.date() - dt.date(2000, 1, 1)).days, "it is not complete"
+    compare(klaviyo)
+    report = automatic.metadata("event_reconciliation")
+    assert report["days_that_differ"] == 0 and report["first_day_compared"] == "2012-02-01"
+    assert "on each day from 2012-02-01 to" in str(report["differences"])
+    assert "Days from 2000-01-01 to 2012-01-31 have not been read yet" in str(report["differences"])
+
+    assert automatic.backfill() == [("2012-01-01", "2012-01-31")]
+    assert imported <= live_rows(klaviyo)["event"] and klaviyo.differences("event", "person") == []
+    assert automatic.state("event").synced_from == dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+    history = automatic.history()
+    assert (history["days_left"], history["first_day"]) == (0, "2000-01-01")
+
+    given: list[Any] = []
+
+    @dg.asset(
+        ins={"event": dg.AssetIn(["klaviyo", "event"], input_manager_key="klaviyo_io_manager")},
+        partitions_def=dg.DailyPartitionsDefinition("2012-01-01", end_offset=1),
+    )
+    def downstream(event: Any) -> None:
+        given.append(set(event["id"]))
+
+    definitions = dg.Definitions(
+        [*(klaviyo.definitions.assets or []), downstream], resources=klaviyo.definitions.resources
+    )
+    job = definitions.resolve_implicit_global_asset_job_def()
+    for day in ("2012-01-01", "2012-01-15"):
+        result = job.execute_in_process(
+            asset_selection=[downstream.key],
+            instance=klaviyo.instance,
+            tags={"dagster/partition": day},
+            run_config=QUIET,
+        )
+        assert result.success
+    assert [len(ids) for ids in given] == [3, 1] and set.union(*given) == imported, "each in exactly one partition"
+
+    between = account.add_event(metric, dt.datetime(2001, 5, 5, tzinfo=dt.UTC)).id
+    compare(klaviyo)
+    assert healed(automatic) == [("2012-01-01", "2012-01-01")] and between in live_rows(klaviyo)["event"]
+    before = account.add_event(metric, dt.datetime(1999, 12, 31, tzinfo=dt.UTC)).id
+    account.remove_event(min(imported, key=lambda id: account.events[id].occurred_at))
+    automatic.sync()
+    assert automatic.history()["days_left"] == 1
+    assert healed(automatic) == [("2012-01-01", "2012-01-01")] and before in live_rows(klaviyo)["event"]
+    assert klaviyo.differences("event") == [] and automatic.history()["days_left"] == 0
+
+
+def test_a_history_start_that_is_set_is_a_limit(daemon: Callable[..., Daemon]) -> None:
+    start = (noon(AGO) - 15 * DAY).date()
+    automatic = daemon(history_start=start)
+    klaviyo, account = automatic.klaviyo, automatic.klaviyo.account
+    old = account.add_event(account.all("metric")[0].id, dt.datetime(2004, 2, 29, tzinfo=dt.UTC)).id
+    automatic.sync()
+    automatic.backfill()
+    assert old not in live_rows(klaviyo)["event"] and automatic.history()["first_day"] == start.isoformat()
+    compare(klaviyo)
+    report = automatic.metadata("event_reconciliation")
+    assert report["first_day_compared"] == start.isoformat() and "not been read" not in str(report["differences"])
