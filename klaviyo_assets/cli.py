@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from klaviyo_assets import environment
+
 if TYPE_CHECKING:
     from klaviyo_assets.check import Report
-from dotenv import dotenv_values
 
 
 def _account_options(events: int, profiles: int, days: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -53,7 +54,11 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="klaviyo-assets")
 def main() -> None:
-    """Sync a Klaviyo account into your own warehouse, every table a Dagster asset."""
+    """Sync a Klaviyo account into your own warehouse, every table a Dagster asset.
+
+    Every command also reads the file .env of the working directory; what the shell has exported wins over it.
+    """
+    environment.load()
 
 
 @main.command()
@@ -113,8 +118,8 @@ def sandbox(
 def check(as_json: bool) -> None:
     """Test the connection: the key, its scopes, the warehouse, and how far every table is.
 
-    Ends with 0 if everything works, 1 if something does not. A missing scope counts only if no table may be skipped
-    (the setting `missing_scope: fail`).
+    A scope is ok if Klaviyo has answered a question that needs it. Ends with 0 if everything works, 1 if something does
+    not. A missing scope counts only if no table may be skipped (the setting `missing_scope: fail`).
     """
     from klaviyo_assets.check import check as run_check
     from klaviyo_assets.settings import Settings
@@ -133,7 +138,10 @@ def check(as_json: bool) -> None:
 @click.option("--example", is_flag=True, help="Print a settings file with every setting, its meaning and its default.")
 @click.option("--schema", is_flag=True, help="Print a JSON schema of the settings file, for editors.")
 def settings(example: bool, schema: bool) -> None:
-    """Print the settings in effect, as YAML: from the environment, the file of KLAVIYO_SETTINGS, and the defaults."""
+    """Print the settings in effect, as YAML, and where each comes from.
+
+    That is the shell, else .env, else the file of KLAVIYO_SETTINGS, else the default.
+    """
     from klaviyo_assets.settings import Settings, describe
 
     if example:
@@ -145,9 +153,14 @@ def settings(example: bool, schema: bool) -> None:
 
 
 def _print_report(report: Report) -> None:
-    click.echo(f"account    {report.account or 'unknown'}, key in {report.key_variable}")
+    click.echo(
+        f"account    {report.account or 'unknown'}, key in {report.key_variable}, {report.key_origin or 'not set'}"
+    )
     click.echo(f"revision   of the API, supported for {report.revision_days_left} more days")
     click.echo(f"warehouse  {report.warehouse}")
+    for number, (name, value) in enumerate(report.settings.items()):
+        shown = json.dumps(value["value"], ensure_ascii=False)
+        click.echo(f"{'' if number else 'settings':<10} {name}: {shown}, from {value['from']}")
     for scope in report.scopes:
         mark = "missing" if scope.problem else "ok"
         click.echo(f"{mark:<10} {scope.scope:<18} {', '.join(scope.tables)}")
@@ -188,7 +201,7 @@ def dev(events: int, profiles: int, days: int, seed: int, port: int) -> None:
         signal.signal(ending, signal.default_int_handler)
     with ExitStack() as stack:
         stack.enter_context(dagster_home())
-        if os.environ.get("KLAVIYO_API_KEY") or dotenv_values(".env").get("KLAVIYO_API_KEY"):
+        if os.environ.get("KLAVIYO_API_KEY"):
             click.echo("Using the Klaviyo account of KLAVIYO_API_KEY.")
         else:
             click.echo("KLAVIYO_API_KEY is not set: this runs on the simulated account of the sandbox.")
@@ -200,6 +213,7 @@ def dev(events: int, profiles: int, days: int, seed: int, port: int) -> None:
         process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-W", "ignore:Function `dev_command`", "-m", "dagster", "dev", *what, "-p", str(port)],
             process_group=0,
+            env={**os.environ, **environment.kept()},
         )
         try:
             sys.exit(process.wait())

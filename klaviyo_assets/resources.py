@@ -1,6 +1,5 @@
 """The Klaviyo account and its warehouse as a Dagster resource."""
 
-import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
+from klaviyo_assets import environment
 from klaviyo_assets.api import KlaviyoClient
 from klaviyo_assets.privacy import MissingSalt, salt
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
@@ -41,7 +41,7 @@ class KlaviyoAccount(dg.ConfigurableResource):
     def client(self) -> KlaviyoClient:
         """The API client; raises dagster.Failure if there is no API key, or no salt and columns to hash."""
         if self._client is None:
-            key = os.environ.get(self.api_key_variable)
+            key = environment.get(self.api_key_variable)
             if not key:
                 raise dg.Failure(
                     f"There is no Klaviyo API key. Set the environment variable {self.api_key_variable} to a private "
