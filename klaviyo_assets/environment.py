@@ -54,6 +54,11 @@ def kept() -> dict[str, str]:
     return {_KEPT: json.dumps({name: values[name] for name in _written() if name in values})}
 
 
+def settled() -> dict[str, str]:
+    """Return a variable that makes os.environ count as it is, whatever the shell had and `.env` has."""
+    return {_KEPT: "{}"}
+
+
 def differing() -> list[str]:
     """Return the variables that the shell and `.env` both have, with different values."""
     values = variables()
