@@ -17,6 +17,7 @@ from klaviyo_assets.assets.progress import Report, listening
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.models.sample_shop import write_shopify
 from klaviyo_assets.places import DEMO, SHOPIFY_SCHEMA, NotSimulated, SimulatedAccount, in_use
+from klaviyo_assets.sandbox.control import SandboxControl
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.io_manager import STAGING
@@ -40,7 +41,8 @@ def sandbox_process(account: SimulatedAccount) -> Iterator[str]:
             url = next((line.split()[-1] for line in process.stdout if "http://" in line), None)
             if url is None:
                 raise click.ClickException("The sandbox did not start.")
-            account.retell(url)
+            for story in account.told:
+                SandboxControl(url).tell(story["command"], **story["arguments"])
             yield url
         finally:
             process.terminate()
@@ -76,7 +78,8 @@ def _demonstrate(account: SimulatedAccount) -> None:
         sync(instance, definitions, "klaviyo_sync", first)
         warehouse = DuckDBWarehouse(database=str(database))
         for (campaign,) in sorted(warehouse.rows("campaign", ["id"]))[:2]:
-            account.tell(url, "delete", type="campaign", id=campaign)
+            account.remember("delete", type="campaign", id=campaign)
+            SandboxControl(url).tell("delete", type="campaign", id=campaign)
         click.echo("\nNow two campaigns are deleted in Klaviyo. Importing again:\n")
         sync(instance, definitions, "klaviyo_full_refresh")
         if any(job.name == "klaviyo_models_job" for job in definitions.resolve_all_job_defs()):

@@ -21,7 +21,6 @@ import yaml
 
 from klaviyo_assets import environment
 from klaviyo_assets.event_log import KEPT_OPEN
-from klaviyo_assets.sandbox.control import SandboxControl
 from klaviyo_assets.settings import Settings
 
 DEMO = Path("data/demo.duckdb")
@@ -135,16 +134,10 @@ class SimulatedAccount:
         file.write_text(yaml.safe_dump({"load_from": [{"python_module": module}]}))
         return file
 
-    def tell(self, url: str, command: str, **arguments: Any) -> None:
-        """Let something happen to the account, served at an address, and remember it."""
+    def remember(self, command: str, **arguments: Any) -> None:
+        """Store that something happens to the account: a command of the sandbox."""
         self.told.append({"command": command, "arguments": arguments})
         self._store()
-        SandboxControl(url).tell(command, **arguments)
-
-    def retell(self, url: str) -> None:
-        """Let everything happen again that has happened to the account since it was made."""
-        for story in self.told:
-            SandboxControl(url).tell(story["command"], **story["arguments"])
 
     def _store(self) -> None:
         values = asdict(self) | {"now": self.now.isoformat()}

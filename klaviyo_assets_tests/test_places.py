@@ -205,7 +205,7 @@ def test_the_account_is_the_same_over_days_and_what_happened_to_it_stays(tmp_pat
             seen.append(([row["id"] for row in events], [row["attributes"]["datetime"] for row in events]))
             if day == 0:
                 gone = lists[0]["id"]
-                resumed.tell(url, "delete", type="list", id=gone)
+                resumed.remember("delete", type="list", id=gone)
     assert seen[0] == seen[1] and len(seen[0][0]) > 10
     assert gone not in [row["id"] for row in lists]
     with pytest.raises(NotSimulated, match="with 1 seed"):
