@@ -27,7 +27,7 @@ install: $(READY) ## Make the virtual environment
 demo: $(READY) ## Sync a simulated Klaviyo account into DuckDB and print what landed
 	@$(BIN)/klaviyo-assets demo
 
-dev: $(READY) ## Open the Dagster UI (on the sandbox account, unless KLAVIYO_API_KEY is set)
+dev: $(READY) ## Open the Dagster UI (on the simulated account, unless KLAVIYO_API_KEY is set, in .env for example)
 	@$(BIN)/klaviyo-assets dev
 
 test: $(READY) ## Run the tests

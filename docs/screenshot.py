@@ -149,8 +149,7 @@ def dagster_ui(first_day: dt.date) -> Iterator[str]:
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("KLAVIYO_")}
-        environment |= {"DAGSTER_HOME": folder, "DAGSTER_DISABLE_TELEMETRY": "1"}
-        environment |= {"KLAVIYO_HISTORY_START": first_day.isoformat()}
+        environment |= {"DAGSTER_DISABLE_TELEMETRY": "1", "KLAVIYO_HISTORY_START": first_day.isoformat()}
         command = [sys.executable, "-m", "klaviyo_assets.cli", "dev", f"--port={port}", *ACCOUNT]
         with subprocess.Popen(command, cwd=folder, env=environment) as process:
             try:
@@ -174,7 +173,7 @@ def sync(url: str, first_day: dt.date, last_day: dt.date) -> None:
     """Run `klaviyo_sync` as the UI does, and wait for it; raises RuntimeError if it fails."""
     run = {
         "selector": {
-            "repositoryLocationName": "klaviyo_assets.definitions",
+            "repositoryLocationName": "klaviyo_sandbox",
             "repositoryName": "__repository__",
             "pipelineName": "klaviyo_sync",
         },

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import duckdb
 
+from klaviyo_assets import environment
 from klaviyo_assets.api import (
     KlaviyoClient,
     KlaviyoError,
@@ -23,15 +23,21 @@ from klaviyo_assets.assets.fields import sparse_fields
 from klaviyo_assets.assets.history import known_histories, progress
 from klaviyo_assets.privacy import MissingSalt, salt
 from klaviyo_assets.settings import Settings
+from klaviyo_assets.settings.describe import chosen
+from klaviyo_assets.settings.sources import DEFAULT_FILE, FORMER_FILE
+from klaviyo_assets.tables.accounts import named
 from klaviyo_assets.tables.catalogue import TABLES
-from klaviyo_assets.tables.documents import inside, resources
 from klaviyo_assets.tables.table import Table
+from klaviyo_assets.warehouse.beginning import AccountIdentity
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
-from klaviyo_assets.warehouse.errors import WarehouseError
+from klaviyo_assets.warehouse.errors import AnotherAccount, WarehouseError
 from klaviyo_assets.warehouse.extract import SNAPSHOT
 from klaviyo_assets.warehouse.inspection import INSPECTED
 
 ONE = {"page[size]": 1}
+
+TRIES = 3
+"""How often a question is asked that gets no answer: somebody waits."""
 
 WARN_DAYS = 90
 """Days before the end of the API revision's support from which on there is a warning."""
@@ -39,12 +45,16 @@ WARN_DAYS = 90
 
 @dataclass(frozen=True)
 class Probe:
-    """A scope, the cheapest request that needs it, and the families of tables that it feeds."""
+    """A scope, the cheapest request that needs it, and the families of tables that it feeds.
+
+    may_be_missing: the request asks for an object that need not exist, so that 404 is an answer to it.
+    """
 
     operation: str
     path: str
     families: tuple[str, ...]
     params: Mapping[str, Any] = field(default_factory=lambda: ONE)
+    may_be_missing: bool = False
 
 
 PROBES: dict[str, Probe] = {
@@ -65,7 +75,7 @@ PROBES: dict[str, Probe] = {
     "templates:read": Probe("get_templates", "/templates", ("templates", "universal_content", "campaigns")),
     "coupons:read": Probe("get_coupons", "/coupons", ("coupons", "coupon_codes")),
     "coupon-codes:read": Probe(
-        "get_coupon_codes", "/coupon-codes", ("coupon_codes",), {"filter": equals("coupon.id", "none"), **ONE}
+        "get_coupon_codes", "/coupon-codes", ("coupon_codes",), {"filter": equals("coupon.id", "none"), **ONE}, True
     ),
     "forms:read": Probe("get_forms", "/forms", ("forms", "form_versions")),
     "catalogs:read": Probe("get_catalog_items", "/catalog-items", ("catalog_items", "catalog_categories")),
@@ -80,7 +90,7 @@ PROBES: dict[str, Probe] = {
 
 @dataclass
 class ScopeReport:
-    """Whether the key has a scope. problem: why not, None if it has it."""
+    """Whether the key has a scope, as Klaviyo has answered. problem: why not, None if it has it."""
 
     scope: str
     tables: list[str]
@@ -108,7 +118,10 @@ class TableReport:
 class Report:
     """What the check found. problems: what makes the check fail; empty if everything works.
 
-    key_variable: the environment variable that holds the key; the key itself is in no report.
+    key_variable: the environment variable that holds the key; the key itself is in no report. key_origin: where that
+        is set; None: nowhere.
+    settings: name -> `value` and `from`, where it comes from, of what is not left at its default.
+    scopes: those that Klaviyo has answered about.
     revision_days_left: days until Klaviyo ends the support of the API revision that is spoken.
     history: how far back EVENT and PERSON have been read; None before the first sync.
     warnings: what needs attention, but does not make the check fail.
@@ -116,6 +129,8 @@ class Report:
 
     account: str | None = None
     key_variable: str = ""
+    key_origin: str | None = None
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     revision_days_left: int = 0
     scopes: list[ScopeReport] = field(default_factory=list)
     warehouse: str = ""
@@ -150,10 +165,12 @@ def check(settings: Settings) -> Report:
         report.warnings.append(
             f"Klaviyo supports the API revision for {report.revision_days_left} more days: update klaviyo-assets."
         )
+    report.settings = {name: {"value": value, "from": place} for name, (value, place) in chosen(settings).items()}
+    report.warnings += _of_environment(settings)
     tables = enabled_tables(settings)
     warehouse = DuckDBWarehouse(database=settings.duckdb_path, schema_name=settings.destination_schema, lock_timeout=5)
     writable = _check_warehouse(settings, warehouse, tables, report)
-    key = os.environ.get(settings.api_key_variable)
+    key = environment.get(settings.api_key_variable)
     if settings.masking.hashes:
         try:
             salt(settings.hash_salt_variable)
@@ -162,34 +179,57 @@ def check(settings: Settings) -> Report:
     if not key:
         report.problems.append(f"{settings.api_key_variable} is not set: it holds the private API key.")
         return report
-    with KlaviyoClient(key, base_url=settings.api_url, defaults=sparse_fields(settings)) as client:
-        try:
-            _check_api(client, tables, report)
+    report.key_origin = environment.origin(settings.api_key_variable)
+    try:
+        with KlaviyoClient(key, base_url=settings.api_url, defaults=sparse_fields(settings), tries=TRIES) as client:
+            _check_api(client, tables, warehouse.account() if writable else None, report)
             if writable:
                 histories = known_histories(settings, warehouse, client)
                 report.history = progress(histories, client.now().date()) if histories else None
-        except KlaviyoError as error:
-            report.problems.append(str(error))
+    except NotFound as error:
+        report.problems.append(
+            f"{settings.api_url} is not Klaviyo's API ({error.operation} is not there). Check the setting `api_url`: "
+            "it ends with /api, and its default is right for every account."
+        )
+    except KlaviyoError as error:
+        report.problems.append(str(error))
     return report
 
 
-def _check_api(client: KlaviyoClient, tables: list[Table], report: Report) -> None:
+def _of_environment(settings: Settings) -> Iterator[str]:
+    """Yield what is to be said about where settings come from."""
+    if settings.duckdb_path == FORMER_FILE:
+        yield (
+            f"{FORMER_FILE} is the default file of earlier versions: in it `klaviyo.event` has to be written "
+            f"`klaviyo.klaviyo.event`. Rename it to {DEFAULT_FILE}, the default now, while nothing has it open."
+        )
+    for name in environment.differing():
+        yield (
+            f"{name} differs between the shell, which counts here, and .env. Dagster's own commands, but for `dagster "
+            f"job execute` and `dagster dev` on Linux, take that of .env, unless it says {name}=${{{name}:-...}}."
+        )
+
+
+def _check_api(client: KlaviyoClient, tables: list[Table], known: AccountIdentity | None, report: Report) -> None:
     for scope, probe in PROBES.items():
         fed = [table.name for table in tables if table.family in probe.families]
         if not fed and probe.operation != "get_accounts":
             continue
-        found = ScopeReport(scope, fed)
-        report.scopes.append(found)
+        problem = None
         try:
             page = client.get(probe.operation, probe.path, probe.params)
-        except NotPermitted as error:
-            found.problem = str(error)
-        except NotFound:
-            continue  # permitted, and nothing there
-        else:
             if probe.operation == "get_accounts":
-                for account in resources(page.json()):
-                    report.account = inside(account, "contact_information").get("organization_name")
+                if found := named(page.json()):
+                    ours = AccountIdentity(*found)
+                    report.account = ours.name or ours.id
+                    if known and known.id != ours.id:
+                        report.problems.append(str(AnotherAccount(report.warehouse, str(known), str(ours))))
+        except NotPermitted as error:
+            problem = str(error)
+        except NotFound:
+            if not probe.may_be_missing:
+                raise
+        report.scopes.append(ScopeReport(scope, fed, problem))
 
 
 def _check_warehouse(settings: Settings, warehouse: DuckDBWarehouse, tables: list[Table], report: Report) -> bool:

@@ -11,12 +11,14 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from dotenv import dotenv_values
+from click.core import ParameterSource
 
+from klaviyo_assets import environment
 from klaviyo_assets.text import clean
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ def _account_options(events: int, profiles: int, days: int) -> Callable[[Callabl
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         for option in (
-            click.option("--seed", default=1, show_default=True, help="The same seed makes the same account."),
+            click.option("--seed", default=1, show_default=True, help="Another seed makes another account."),
             click.option("--days", default=days, show_default=True, help="Days that the events are spread over."),
             click.option("--profiles", default=profiles, show_default=True, help="Number of profiles."),
             click.option("--events", default=events, show_default=True, help="Number of events."),
@@ -37,6 +39,15 @@ def _account_options(events: int, profiles: int, days: int) -> Callable[[Callabl
         return command
 
     return add
+
+
+_database_option = click.option(
+    "--database",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("data/demo.duckdb"),
+    show_default=True,
+    help="DuckDB file of the simulated account; its DAGSTER_HOME is beside it.",
+)
 
 
 class _Commands(click.Group):
@@ -55,20 +66,22 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="klaviyo-assets")
 def main() -> None:
-    """Sync a Klaviyo account into your own warehouse, every table a Dagster asset."""
+    """Sync a Klaviyo account into your own warehouse, every table a Dagster asset.
+
+    Every command also reads the file .env of the working directory; what the shell has exported wins over it.
+    """
+    environment.load()
 
 
 @main.command()
 @_account_options(events=50_000, profiles=5_000, days=60)
-@click.option(
-    "--database",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("data/demo.duckdb"),
-    show_default=True,
-    help="DuckDB file to write; a file that is there is replaced.",
-)
+@_database_option
 def demo(events: int, profiles: int, days: int, seed: int, database: Path) -> None:
-    """Sync a simulated Klaviyo account into DuckDB with real Dagster runs, and print what landed."""
+    """Sync a simulated Klaviyo account into DuckDB with real Dagster runs, and print what landed.
+
+    What an earlier demo has left in the file is replaced; any other file is left alone. For a week the account is the
+    same each time, as it is in `klaviyo-assets dev`.
+    """
     from klaviyo_assets.demo import run_demo
 
     run_demo(events=events, profiles=profiles, days=days, seed=seed, database=database)
@@ -80,6 +93,12 @@ def demo(events: int, profiles: int, days: int, seed: int, database: Path) -> No
 @click.option("--rate-limits/--no-rate-limits", default=True, show_default=True, help="Refuse as Klaviyo does (429).")
 @click.option("--latency", default=0.0, show_default=True, help="Seconds that every answer takes.")
 @click.option("--faults", type=int, help="Seed of a mixture of faults that requests meet.")
+@click.option(
+    "--now",
+    type=datetime.fromisoformat,
+    help="When the account was made, with a time zone: its events lie before. The same time, seed and numbers make the "
+    "same account.  [default: now]",
+)
 def sandbox(
     events: int,
     profiles: int,
@@ -89,14 +108,16 @@ def sandbox(
     rate_limits: bool,
     latency: float,
     faults: int | None,
+    now: datetime | None,
 ) -> None:
     """Serve a simulated Klaviyo account on this machine until interrupted."""
-    from klaviyo_assets.demo import SANDBOX_KEY
+    from klaviyo_assets.places import SANDBOX_KEY
     from klaviyo_assets.sandbox.generate import generate_account
     from klaviyo_assets.sandbox.plan import FaultPlan
     from klaviyo_assets.sandbox.server import Sandbox
 
-    account = generate_account(events=events, profiles=profiles, days=days, seed=seed)
+    account = generate_account(events=events, profiles=profiles, days=days, seed=seed, now=now)
+    account.clock.set(datetime.now(UTC))  # since it was made, time has passed
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with Sandbox(account, port, rate_limits="real" if rate_limits else "off", latency=latency) as served:
         if faults is not None:
@@ -115,8 +136,8 @@ def sandbox(
 def check(as_json: bool) -> None:
     """Test the connection: the key, its scopes, the warehouse, and how far every table is.
 
-    Ends with 0 if everything works, 1 if something does not. A missing scope counts only if no table may be skipped
-    (the setting `missing_scope: fail`).
+    A scope is ok if Klaviyo has answered a question that needs it. Ends with 0 if everything works, 1 if something does
+    not. A missing scope counts only if no table may be skipped (the setting `missing_scope: fail`).
     """
     from klaviyo_assets.check import check as run_check
     from klaviyo_assets.settings import Settings
@@ -135,7 +156,10 @@ def check(as_json: bool) -> None:
 @click.option("--example", is_flag=True, help="Print a settings file with every setting, its meaning and its default.")
 @click.option("--schema", is_flag=True, help="Print a JSON schema of the settings file, for editors.")
 def settings(example: bool, schema: bool) -> None:
-    """Print the settings in effect, as YAML: from the environment, the file of KLAVIYO_SETTINGS, and the defaults."""
+    """Print the settings in effect, as YAML, and where each comes from.
+
+    That is the shell, else .env, else the file of KLAVIYO_SETTINGS, else the default.
+    """
     from klaviyo_assets.settings import Settings, describe
 
     if example:
@@ -147,9 +171,13 @@ def settings(example: bool, schema: bool) -> None:
 
 
 def _print_report(report: Report) -> None:
-    click.echo(f"account    {clean(report.account or 'unknown')}, key in {report.key_variable}")
+    account = clean(report.account or "unknown")
+    click.echo(f"account    {account}, key in {report.key_variable}, {report.key_origin or 'not set'}")
     click.echo(f"revision   of the API, supported for {report.revision_days_left} more days")
     click.echo(f"warehouse  {report.warehouse}")
+    for number, (name, value) in enumerate(report.settings.items()):
+        shown = json.dumps(value["value"], ensure_ascii=False)
+        click.echo(f"{'' if number else 'settings':<10} {name}: {shown}, from {value['from']}")
     for scope in report.scopes:
         mark = "missing" if scope.problem else "ok"
         click.echo(f"{mark:<10} {scope.scope:<18} {', '.join(scope.tables)}")
@@ -175,10 +203,18 @@ def _print_report(report: Report) -> None:
 
 @main.command()
 @_account_options(events=50_000, profiles=5_000, days=60)
+@_database_option
 @click.option("--port", default=3000, show_default=True, help="Port of the UI, on 127.0.0.1.")
-def dev(events: int, profiles: int, days: int, seed: int, port: int) -> None:
-    """Open the Dagster UI: on your account if KLAVIYO_API_KEY is set (also in .env), else on a simulated one."""
-    from klaviyo_assets.demo import dagster_home, sandbox_environment, sandbox_process
+def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: int) -> None:
+    """Open the Dagster UI: on your account if KLAVIYO_API_KEY is set (also in .env), else on a simulated one.
+
+    The simulated account is that of the demo, if there was one. It keeps to a file and a DAGSTER_HOME of its own,
+    whatever the settings say.
+    """
+    from klaviyo_assets import places
+    from klaviyo_assets.demo import sandbox_process
+    from klaviyo_assets.settings import Settings
+    from klaviyo_assets.settings.sources import FORMER_FILE
 
     try:
         socket.create_server(("127.0.0.1", port)).close()  # Dagster itself would go on without its UI
@@ -188,26 +224,58 @@ def dev(events: int, profiles: int, days: int, seed: int, port: int) -> None:
         ) from error
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)
+    chosen = Settings()
     with ExitStack() as stack:
-        stack.enter_context(dagster_home())
-        if os.environ.get("KLAVIYO_API_KEY") or dotenv_values(".env").get("KLAVIYO_API_KEY"):
-            click.echo("Using the Klaviyo account of KLAVIYO_API_KEY.")
+        if environment.get(chosen.api_key_variable):
+            click.echo(f"Using the Klaviyo account of {chosen.api_key_variable}.")
+            folder = Path.cwd()
+            what = ["-m", "klaviyo_assets.definitions"]
+            if Path("workspace.yaml").is_file():
+                what = ["-w", "workspace.yaml"]
+            if "DAGSTER_HOME" in environment.differing():
+                raise click.ClickException(
+                    "DAGSTER_HOME differs between the shell and .env, which Dagster prefers: keep one."
+                )
+            home = stack.enter_context(places.home_of(chosen))
+            if Path(".dagster_home/dagster.yaml").is_file() and home != Path(".dagster_home").absolute():
+                click.echo(
+                    f"The history of runs is in {home}; to go on with .dagster_home, set DAGSTER_HOME to its path."
+                )
+            if chosen.duckdb_path == FORMER_FILE:
+                click.echo(
+                    f"The warehouse is {FORMER_FILE}, the default of earlier versions: see `klaviyo-assets check`."
+                )
         else:
-            click.echo("KLAVIYO_API_KEY is not set: this runs on the simulated account of the sandbox.")
-            url = stack.enter_context(sandbox_process(events=events, profiles=profiles, days=days, seed=seed))
-            stack.enter_context(sandbox_environment(url, Path("data/demo.duckdb")))
+            click.echo(f"{chosen.api_key_variable} is not set: this runs on the simulated account of the sandbox.")
+            given = {"events": events, "profiles": profiles, "days": days, "seed": seed}
+            insisted = {name: value for name, value in given.items() if _was_given(name)}
+            try:
+                stack.enter_context(places.in_use(database))
+                account = places.SimulatedAccount.resume(database, given, insisted)
+            except places.NotSimulated as error:
+                raise click.ClickException(str(error)) from None
+            url = stack.enter_context(sandbox_process(account))
+            stack.enter_context(account.environment(url))
+            # Away from .env, which Dagster would write over the environment, and from the user's own code locations.
+            folder, what = account.home, ["-w", str(account.workspace())]
         click.echo(f"The UI will be at http://127.0.0.1:{port}")
-        what = ["-w", "workspace.yaml"] if Path("workspace.yaml").is_file() else ["-m", "klaviyo_assets.definitions"]
         # In a group of its own, Ctrl-C reaches Dagster once, from here, and before the sandbox stops.
         process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-W", "ignore:Function `dev_command`", "-m", "dagster", "dev", *what, "-p", str(port)],
             process_group=0,
+            cwd=folder,
+            env={**environment.kept(), **os.environ},
         )
         try:
             sys.exit(process.wait())
         except KeyboardInterrupt:
             process.send_signal(signal.SIGINT)
             process.wait()
+
+
+def _was_given(option: str) -> bool:
+    source = click.get_current_context().get_parameter_source(option)
+    return source is not None and source is not ParameterSource.DEFAULT
 
 
 if __name__ == "__main__":

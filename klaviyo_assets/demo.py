@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,75 +15,37 @@ import dagster as dg
 
 from klaviyo_assets.assets.progress import Report, listening
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
-from klaviyo_assets.event_log import KEPT_OPEN
 from klaviyo_assets.models.sample_shop import write_shopify
+from klaviyo_assets.places import DEMO, SHOPIFY_SCHEMA, NotSimulated, SimulatedAccount, in_use
 from klaviyo_assets.sandbox.control import SandboxControl
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.io_manager import STAGING
 
-SANDBOX_KEY = "pk_sandbox"
-"""The API key of every simulated account."""
-
-SHOPIFY_SCHEMA = "shopify"
-"""Where the orders of the simulated shop go."""
-
 _QUIET = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
 
 
 @contextmanager
-def sandbox_process(*, events: int, profiles: int, days: int, seed: int, port: int = 0) -> Iterator[str]:
-    """Start a sandbox in a process of its own; give its base URL and stop it at the end.
+def sandbox_process(account: SimulatedAccount) -> Iterator[str]:
+    """Serve an account from a process of its own; give its base URL and stop it at the end.
 
     Raises click.ClickException if it does not start.
     """
-    options = {"events": events, "profiles": profiles, "days": days, "seed": seed, "port": port}
+    options = {**account.options, "port": 0, "now": account.now.isoformat()}
     command = [sys.executable, "-m", "klaviyo_assets.cli", "sandbox"]
     command += [f"--{name}={value}" for name, value in options.items()]
     # In a group of its own, so that Ctrl-C does not stop it before the runs that read from it.
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, process_group=0)  # noqa: S603
-    try:
-        assert process.stdout is not None  # noqa: S101
-        url = next((line.split()[-1] for line in process.stdout if "http://" in line), None)
-        if url is None:
-            raise click.ClickException("The sandbox did not start.")
-        yield url
-    finally:
-        process.terminate()
-        process.wait()
-
-
-@contextmanager
-def sandbox_environment(url: str, database: Path) -> Iterator[None]:
-    """Point the settings at a sandbox."""
-    with _environment(KLAVIYO_API_KEY=SANDBOX_KEY, KLAVIYO_API_URL=url, KLAVIYO_DUCKDB_PATH=str(database.absolute())):
-        yield
-
-
-@contextmanager
-def dagster_home() -> Iterator[None]:
-    """Keep the history of runs in `.dagster_home`, unless the user has a DAGSTER_HOME."""
-    home = Path(os.environ.get("DAGSTER_HOME") or ".dagster_home").absolute()
-    if not (home / "dagster.yaml").exists():
-        home.mkdir(parents=True, exist_ok=True)
-        quiet = "telemetry:\n  enabled: false\npython_logs:\n  python_log_level: INFO\n"
-        (home / "dagster.yaml").write_text(quiet + KEPT_OPEN)
-    with _environment(DAGSTER_HOME=str(home)):
-        yield
-
-
-@contextmanager
-def _environment(**variables: str) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, process_group=0) as process:  # noqa: S603
+        try:
+            assert process.stdout is not None  # noqa: S101
+            url = next((line.split()[-1] for line in process.stdout if "http://" in line), None)
+            if url is None:
+                raise click.ClickException("The sandbox did not start.")
+            for story in account.told:
+                SandboxControl(url).tell(story["command"], **story["arguments"])
+            yield url
+        finally:
+            process.terminate()
 
 
 def run_demo(*, events: int, profiles: int, days: int, seed: int, database: Path) -> None:
@@ -92,23 +53,32 @@ def run_demo(*, events: int, profiles: int, days: int, seed: int, database: Path
 
     Raises click.ClickException if a run fails.
     """
+    try:
+        with in_use(database):
+            options = {"events": events, "profiles": profiles, "days": days, "seed": seed}
+            _demonstrate(SimulatedAccount.begin(database, options))
+    except NotSimulated as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _demonstrate(account: SimulatedAccount) -> None:
     from klaviyo_assets.definitions import build_definitions
 
-    click.echo(f"A simulated Klaviyo account: {events:,} events of {days} days, {profiles:,} profiles.\n")
-    for file in database.parent.glob(f"{database.name}*"):
-        file.unlink()
-    with (
-        dagster_home(),
-        sandbox_process(events=events, profiles=profiles, days=days, seed=seed) as url,
-        sandbox_environment(url, database),
-        dg.DagsterInstance.get() as instance,
-    ):
+    database = account.database
+    click.echo(
+        "A simulated Klaviyo account: {events:,} events of {days} days, {profiles:,} profiles.\n".format(
+            **account.options
+        )
+    )
+    with sandbox_process(account) as url, account.environment(url), dg.DagsterInstance.get() as instance:
         definitions = build_definitions(Settings(shopify_schema=SHOPIFY_SCHEMA))
         today = dt.datetime.now(dt.UTC).date()
-        first = {RANGE_START: (today - dt.timedelta(days=days)).isoformat(), RANGE_END: today.isoformat()}
+        first_day = account.now.date() - dt.timedelta(days=account.options["days"])
+        first = {RANGE_START: first_day.isoformat(), RANGE_END: today.isoformat()}
         sync(instance, definitions, "klaviyo_sync", first)
         warehouse = DuckDBWarehouse(database=str(database))
         for (campaign,) in sorted(warehouse.rows("campaign", ["id"]))[:2]:
+            account.remember("delete", type="campaign", id=campaign)
             SandboxControl(url).tell("delete", type="campaign", id=campaign)
         click.echo("\nNow two campaigns are deleted in Klaviyo. Importing again:\n")
         sync(instance, definitions, "klaviyo_full_refresh")
@@ -119,8 +89,9 @@ def run_demo(*, events: int, profiles: int, days: int, seed: int, database: Path
             build_models(instance, definitions)
         else:
             click.echo("\nThere are no models without the extra: pip install 'klaviyo-assets[models]'.")
+    dev = "make dev" if database == DEMO else f"klaviyo-assets dev --database {database}"
     click.echo(
-        f"\nThe tables are in {database}, schema klaviyo: query them with DuckDB, or see the assets with `make dev`."
+        f"\nThe tables are in {database}, schema klaviyo: query them with DuckDB, or see the assets with `{dev}`."
     )
 
 

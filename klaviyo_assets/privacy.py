@@ -9,7 +9,6 @@ from __future__ import annotations
 import enum
 import hashlib
 import hmac
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from klaviyo_assets import environment
 from klaviyo_assets.decoding import FAILURES, decoded
 from klaviyo_assets.tables.catalogue import TABLES
 from klaviyo_assets.tables.events import VALUE, VALUE_TEXT
@@ -61,7 +61,7 @@ class MissingSalt(Exception):
 
 def salt(variable: str) -> bytes:
     """Return the secret salt; raises MissingSalt."""
-    value = os.environ.get(variable)
+    value = environment.get(variable)
     if not value:
         raise MissingSalt(variable)
     return value.encode("utf-8", "surrogateescape")

@@ -1,7 +1,6 @@
 """The Klaviyo account and its warehouse as a Dagster resource."""
 
 import datetime as dt
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from klaviyo_assets import clock
+from klaviyo_assets import clock, environment
 from klaviyo_assets.api import KlaviyoClient, NotPermitted
 from klaviyo_assets.privacy import DIGEST, MissingSalt, salt
 from klaviyo_assets.tables.accounts import ACCOUNT_HISTORY, NAME, named
@@ -67,7 +66,7 @@ class KlaviyoAccount(dg.ConfigurableResource):
     def client(self) -> KlaviyoClient:
         """The API client; raises dagster.Failure if there is no API key, or no salt and columns to hash."""
         if self._client is None:
-            key = os.environ.get(self.api_key_variable)
+            key = environment.get(self.api_key_variable)
             if not key:
                 raise dg.Failure(
                     f"There is no Klaviyo API key. Set the environment variable {self.api_key_variable} to a private "

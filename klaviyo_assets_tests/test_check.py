@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from klaviyo_assets.check import PROBES, check
 from klaviyo_assets.cli import main
+from klaviyo_assets.sandbox.faults import Status
 from klaviyo_assets.sandbox.generate import generate_account
 from klaviyo_assets.tables.catalogue import TABLES
 from klaviyo_assets_tests.conftest import Project, only
@@ -97,6 +98,41 @@ def test_problems_say_what_to_do(klaviyo: Project, monkeypatch: pytest.MonkeyPat
     assert "pk_wrong" not in result.output
     monkeypatch.delenv("KLAVIYO_API_KEY")
     assert "is not set" in CliRunner().invoke(main, ["check"]).output
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"KLAVIYO_API_KEY": "pk_wrong"}, "does not accept the API key"),
+        ({"KLAVIYO_API_URL": "http://127.0.0.1:9/api"}, "did not answer get_accounts"),
+        ({"KLAVIYO_API_URL": "{url}"}, "the setting `api_url`: it ends with /api"),
+        ({"KLAVIYO_API_URL": "{url}/api/v3"}, "the setting `api_url`: it ends with /api"),
+    ],
+)
+def test_ok_is_said_only_of_what_was_answered(
+    variables: dict[str, str], said: str, klaviyo: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.format(url=klaviyo.sandbox.url.removesuffix("/api")))
+    result = CliRunner().invoke(main, ["check"])
+    assert result.exit_code == 1, result.output
+    assert not [line for line in result.output.splitlines() if line.startswith("ok")]
+    assert result.output.count("PROBLEM") == 1 and said in result.output
+    report = json.loads(CliRunner().invoke(main, ["check", "--json"]).stdout)
+    assert report["scopes"] == [] and len(report["problems"]) == 1
+
+
+def test_a_question_that_fails_later_is_not_ok_either(klaviyo: Project) -> None:
+    klaviyo.sandbox.faults.append(lambda call: Status(404) if call.operation == "get_events" else None)
+    report = check(klaviyo.settings)
+    assert [scope.scope for scope in report.scopes] == ["accounts:read"] and len(report.problems) == 1
+
+
+def test_each_value_is_shown_with_where_it_comes_from(klaviyo: Project) -> None:
+    text = CliRunner().invoke(main, ["check"]).output
+    assert "key in KLAVIYO_API_KEY, the shell" in text
+    assert f'api_url: "{klaviyo.sandbox.url}", from KLAVIYO_API_URL in the shell' in text
+    assert "schema:" not in text, "it has its default"
 
 
 def test_every_family_is_probed_and_every_scope_is_the_documents() -> None:

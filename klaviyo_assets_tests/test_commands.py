@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 import requests
 
-from klaviyo_assets.event_log import KEPT_OPEN
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets_tests.conftest import only
 
@@ -34,17 +33,13 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def run(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    home = cwd / ".dagster_home"
-    home.mkdir(exist_ok=True)
-    # Dagster greets the first user of every home.
-    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n" + KEPT_OPEN)
     return subprocess.run(
         [*COMMAND, *arguments],
         cwd=cwd,
         env=environment(**variables),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=900,
         check=False,
     )
 

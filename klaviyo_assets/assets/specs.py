@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -29,6 +30,13 @@ def snapshot_key(settings: Settings, table: str) -> dg.AssetKey:
 def latest_day(settings: Settings, table: Table) -> dg.AssetDep:
     """Depend on the newest partition of EVENT or PERSON: Dagster would list all the days since 2012 in every run."""
     return dg.AssetDep(table_key(settings, table.name), partition_mapping=dg.LastPartitionMapping())
+
+
+def table_name(settings: Settings, schema: str, table: str) -> str:
+    """Return the name of a table in SQL, for the UI; with the database, if that has the name of the schema."""
+    database = Path(settings.duckdb_path).stem.removeprefix("md:")
+    ambiguous = database.lower() == schema.lower()
+    return f"{database}.{schema}.{table}" if ambiguous else f"{schema}.{table}"
 
 
 def table_spec(settings: Settings, table: Table, *, group: str) -> dg.AssetSpec:
@@ -63,7 +71,7 @@ def pass_spec(settings: Settings, name: str, description: str) -> dg.AssetSpec:
         description=description,
         kinds={"klaviyo", "duckdb"},
         owners=list(settings.owners),
-        metadata={"dagster/table_name": f"{settings.destination_schema}.person"},
+        metadata={"dagster/table_name": table_name(settings, settings.destination_schema, "person")},
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=dt.timedelta(days=8)),
     )
 
@@ -107,7 +115,7 @@ def _spec(
 ) -> dg.AssetSpec:
     metadata: dict[str, Any] = {
         "dagster/column_schema": column_schema(table),
-        "dagster/table_name": f"{schema}.{table.name}",
+        "dagster/table_name": table_name(settings, schema, table.name),
         "primary_key": ", ".join(table.primary_key),
     }
     if table.partitioned_by:

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from klaviyo_assets.assets.specs import table_key
+from klaviyo_assets.assets.specs import table_key, table_name
 from klaviyo_assets.models.automation import build_models_job, build_models_sensor
 from klaviyo_assets.models.metadata import describe
 from klaviyo_assets.models.project import SHOPIFY, Model, is_installed, read_project
@@ -168,7 +168,7 @@ def _spec(settings: Settings, model: Model) -> dg.AssetSpec:
         owners=list(settings.owners),
         automation_condition=AUTOMATION,
         # The columns come with each build: what is said of them here would hide there what they are made of.
-        metadata={"dagster/table_name": f"{models_schema(settings)}.{model.name}"},
+        metadata={"dagster/table_name": table_name(settings, models_schema(settings), model.name)},
     )
 
 

@@ -80,7 +80,7 @@ def account_schemas(settings: Settings) -> list[str]:
 
 def default_path(settings: Settings) -> Path:
     """Return where the page goes if nobody says: beside the warehouse file."""
-    database = Path("data/klaviyo") if ":" in settings.duckdb_path else Path(settings.duckdb_path)
+    database = Path("data/warehouse") if ":" in settings.duckdb_path else Path(settings.duckdb_path)
     account = "" if settings.name == "klaviyo" else f"{settings.name}_"
     return database.with_name(f"{database.stem}_{account}{REPORT}.html")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from klaviyo_assets.settings.problems import Problem, similar
+from klaviyo_assets.settings.problems import Problem, shown, similar
 from klaviyo_assets.tables.catalogue import TABLES
 from klaviyo_assets.tables.packing import PACKED
 from klaviyo_assets.tables.table import Table
@@ -34,7 +34,7 @@ def are_switches(given: Mapping[Any, Any]) -> Iterator[Problem]:
     yield from tables_exist(given)
     for name, value in given.items():
         if not isinstance(value, bool):
-            yield (name,), "it has to be true or false"
+            yield (name,), f"it has to be true or false, not {shown(value)}"
 
 
 def are_columns(given: Mapping[Any, Any]) -> Iterator[Problem]:
@@ -43,10 +43,13 @@ def are_columns(given: Mapping[Any, Any]) -> Iterator[Problem]:
     tables = {table.name: table for table in TABLES}
     for name, patterns in given.items():
         if not isinstance(patterns, list | tuple):
-            yield (name,), "it has to be a list of columns, or of patterns such as custom_*phone*"
+            yield (
+                (name,),
+                f"it has to be a list of columns, or of patterns such as custom_*phone*, not {shown(patterns)}",
+            )
             continue
         for number, pattern in enumerate(patterns):
-            wrong: str | None = "it has to be the name of a column, or a pattern"
+            wrong: str | None = f"it has to be the name of a column, or a pattern, not {shown(pattern)}"
             if isinstance(pattern, str) and pattern:
                 wrong = _wrong(tables[name], pattern) if name in tables else None
             if wrong:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from typing import Any
 
 import yaml
 
 from klaviyo_assets.settings.model import Settings
-from klaviyo_assets.settings.sources import public_name
+from klaviyo_assets.settings.problems import without_secrets
+from klaviyo_assets.settings.sources import origin, public_name
 
-_SECRET_IN_ADDRESS = re.compile(r"(token=)[^&]*", re.IGNORECASE)
 _EXAMPLES: dict[str, Any] = {
     "tables": {"coupon_code": False, "image": True},
     "blocked_columns": {"person": ["phone_number", "custom_*birth*"], "event": ["property_*phone*"]},
@@ -22,15 +21,25 @@ _EXAMPLES: dict[str, Any] = {
 }
 _HEAD = """\
 # Settings of klaviyo_assets. The environment variable KLAVIYO_SETTINGS holds the path of this file; what is set in the
-# environment (KLAVIYO_ and the name in capitals; JSON for lists and tables) wins over it. Secrets are not settings: the
-# API key and the salt of digests are only ever read from the environment. Durations are ISO 8601 (PT5M, PT3H, P1D) or
-# seconds. Lines that begin with "#:" are examples; after them comes the setting as it is by default.
+# environment (KLAVIYO_ and the name in capitals; JSON for lists and tables) or in .env wins over it. Secrets are not
+# settings: the API key and the salt of digests are only ever read from the environment. Durations are ISO 8601 (PT5M,
+# PT3H, P1D) or seconds. Lines that begin with "#:" are examples; after them comes the setting as it is by default.
 """
 
 
 def effective(settings: Settings) -> str:
-    """Return the settings in effect as YAML; secrets are not among them."""
-    return _yaml(_values(settings))
+    """Return the settings in effect as YAML, each with where it comes from; secrets are not among them."""
+    lines: list[str] = []
+    for name, value in _values(settings).items():
+        first, *more = _yaml({name: value}).splitlines()
+        lines += [f"{first:<48}  # {origin(name) or 'default'}", *more]
+    return "\n".join(lines) + "\n"
+
+
+def chosen(settings: Settings) -> dict[str, tuple[Any, str]]:
+    """Return the settings that are not left at their default: value as plain data, and where it comes from."""
+    given = {name: (value, origin(name)) for name, value in _values(settings).items()}
+    return {name: (value, place) for name, (value, place) in given.items() if place}
 
 
 def example() -> str:
@@ -57,7 +66,7 @@ def json_schema() -> dict[str, Any]:
 
 def _values(settings: Settings) -> dict[str, Any]:
     values = {public_name(name): value for name, value in settings.model_dump(mode="json").items()}
-    values["duckdb_path"] = _SECRET_IN_ADDRESS.sub(r"\1***", values["duckdb_path"])
+    values["duckdb_path"] = without_secrets(values["duckdb_path"])
     return values
 
 

@@ -1,13 +1,12 @@
 """Every user setting, validated once.
 
-A setting comes from the environment (`KLAVIYO_SCHEMA`), else from the file that `KLAVIYO_SETTINGS` names, else it has
-its default.
+A setting comes from the environment (`KLAVIYO_SCHEMA`; the shell, then `.env`), else from the file that
+`KLAVIYO_SETTINGS` names, else it has its default.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -59,7 +58,12 @@ class Settings(BaseSettings):
         min_length=1,
         description="Schema of the tables in the warehouse; called `schema` in a settings file.",
     )
-    duckdb_path: str = Field("data/klaviyo.duckdb", description="The DuckDB file, or `md:name` for MotherDuck.")
+    duckdb_path: str = Field(
+        sources.DEFAULT_FILE,
+        min_length=1,
+        description="The warehouse: a DuckDB file, or `md:name` for MotherDuck. "
+        "In the environment: `KLAVIYO_WAREHOUSE`.",
+    )
     tables: dict[str, bool] = Field(
         default_factory=dict,
         description="Tables to turn on or off, by name: `{coupon_code: false, image: true}`. Default: all but the "
@@ -234,7 +238,12 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Python first, then the environment, then the settings file."""
-        return init_settings, sources.Environment(settings_cls), sources.SettingsFile(settings_cls)
+        return (
+            init_settings,
+            sources.Environment(settings_cls),
+            sources.SettingsFile(settings_cls),
+            sources.FormerDefaults(settings_cls),
+        )
 
 
 def _given_by(values: Mapping[str, Any]) -> Callable[[str], str | None]:
@@ -244,7 +253,7 @@ def _given_by(values: Mapping[str, Any]) -> Callable[[str], str | None]:
         public = sources.public_name(name)
         if {name, public} & values.keys():
             return None
-        variable = sources.variable(name)
-        return variable if os.environ.get(variable) else sources.settings_file()
+        place = sources.origin(public) or sources.settings_file()
+        return place.removesuffix(" in the shell") if place else None
 
     return source

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
+import re
+import textwrap
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
@@ -21,6 +24,10 @@ _WORDS = {
     "String should": "it has to",
     "List should": "it has to",
 }
+
+
+_SECRET_NAME = re.compile("key|salt|token|secret|password", re.IGNORECASE)
+_SECRET = re.compile(r"(\bpk_|token=|://[^/@\s]*:)[^&\s'\"@]+", re.IGNORECASE)
 
 
 class SettingsError(ValueError):
@@ -51,7 +58,7 @@ def similar(name: str, names: Collection[str]) -> str:
 def explained(
     error: ValidationError, names: Collection[str], source: Callable[[str], str | None], public: Callable[[str], str]
 ) -> SettingsError:
-    """Return one error for all that is wrong. No value is quoted: it may be a secret that went astray.
+    """Return one error for all that is wrong, with the values that were given, unless they look like secrets.
 
     names: the settings that exist. source: says where a setting was given. public: the name that users know.
     """
@@ -73,10 +80,24 @@ def _lines(
     elif isinstance(raised, Problems):
         found = raised.problems
     else:
-        found = [((), _plain(details["msg"]))]
+        found = [((), f"{_plain(details['msg'])}, not {shown(details['input'], setting)}")]
     origin = source(str(setting))
     where = f" ({origin})" if origin else ""
     return [f"{_path((name, *inside, *place))}{where}: {text}" for place, text in found]
+
+
+def shown(value: Any, setting: str | int = "") -> str:
+    """Return a value as an error may show it: short, and without what looks like a secret."""
+    if _SECRET_NAME.search(str(setting)):
+        return "what was given"
+    if isinstance(value, dt.date | dt.timedelta):
+        value = str(value)
+    return textwrap.shorten(without_secrets(repr(value)), 100, placeholder=" ...")
+
+
+def without_secrets(text: str) -> str:
+    """Return a text in which keys of Klaviyo and tokens in addresses are masked."""
+    return _SECRET.sub(r"\1***", text)
 
 
 class Unreadable(str):

@@ -1,16 +1,19 @@
-"""Where settings come from: Python first, then the environment, then the file that KLAVIYO_SETTINGS names."""
+"""Where settings come from: Python first, then the environment, then the file that KLAVIYO_SETTINGS names.
+
+The environment is the shell, then `.env` (klaviyo_assets/environment.py).
+"""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic.fields import FieldInfo
-from pydantic_settings import EnvSettingsSource, PydanticBaseSettingsSource
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
 
+from klaviyo_assets import environment
 from klaviyo_assets.settings.problems import Unreadable
 
 FILE_VARIABLE = "KLAVIYO_SETTINGS"
@@ -18,6 +21,14 @@ PREFIX = "KLAVIYO_"
 
 SCHEMA_ALIAS = "KLAVIYO_SCHEMA"
 """Users write `schema`, which can't be a field: pydantic has a method of that name."""
+
+WAREHOUSE_VARIABLE = "KLAVIYO_WAREHOUSE"
+"""The variable of `duckdb_path`; KLAVIYO_DUCKDB_PATH is its older name."""
+
+DEFAULT_FILE = "data/warehouse.duckdb"
+
+FORMER_FILE = "data/klaviyo.duckdb"
+"""The default in earlier versions. If a database is called as the schema, `klaviyo.event` is ambiguous in DuckDB."""
 
 
 def internal_names(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,17 +42,59 @@ def public_name(name: str) -> str:
 
 
 def variable(name: str) -> str:
-    """Return the environment variable of a setting."""
+    """Return the environment variable of a setting; the one that is set, if it has two."""
+    if name == "duckdb_path" and environment.get(WAREHOUSE_VARIABLE):
+        return WAREHOUSE_VARIABLE
     return PREFIX + public_name(name).upper()
 
 
 def settings_file() -> str | None:
     """Return the path of the settings file, if the environment names one."""
-    return os.environ.get(FILE_VARIABLE) or None
+    return environment.get(FILE_VARIABLE)
+
+
+def origin(name: str) -> str | None:
+    """Return where a setting comes from that Python does not give, in words; None: it has its default."""
+    name = public_name(name)
+    given = variable(name)
+    if environment.get(given):
+        return f"{given} in {environment.origin(given)}"
+    if {name, *internal_names({name: None})} & in_file().keys():
+        return settings_file()
+    return "the default in earlier versions" if name == "duckdb_path" and former_file() else None
+
+
+def former_file() -> bool:
+    """Return whether the default file of earlier versions is there, and that of this version is not."""
+    return Path(FORMER_FILE).exists() and not Path(DEFAULT_FILE).exists()
+
+
+def in_file() -> dict[str, Any]:
+    """Return what the settings file says; a file that can't be read is a setting that is wrong."""
+    path = settings_file()
+    return {} if path is None else internal_names(_read(path))
 
 
 class Environment(EnvSettingsSource):
     """The environment; text that is no JSON where JSON is needed is left for validation to complain about."""
+
+    def __init__(self, settings_cls: type[BaseSettings]) -> None:
+        super().__init__(settings_cls)
+        self.env_vars = {
+            name.lower(): value for name, value in environment.variables().items() if value and name == name.upper()
+        }
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the settings that are set."""
+        older, newer = PREFIX + "DUCKDB_PATH", WAREHOUSE_VARIABLE
+        values = {name: self.env_vars.get(name.lower()) for name in (older, newer)}
+        if values[newer]:
+            self.env_vars = {**self.env_vars, older.lower(): values[newer]}
+        found = super().__call__()
+        if values[older] and values[newer] and values[older] != values[newer]:
+            places = " and ".join(f"{name} in {environment.origin(name)}" for name in (newer, older))
+            found[newer] = Unreadable(f"{places} are one setting and say different things: keep the first")
+        return found
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
         """Read JSON; return the text itself if it is none."""
@@ -51,17 +104,28 @@ class Environment(EnvSettingsSource):
             return value
 
 
-class SettingsFile(PydanticBaseSettingsSource):
+class _Values(PydanticBaseSettingsSource):
+    """A source that is read as a whole."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Not used."""
+        raise NotImplementedError
+
+
+class SettingsFile(_Values):
     """A YAML file (JSON is YAML too)."""
 
     def __call__(self) -> dict[str, Any]:
-        """Return the file's settings; a file that can't be read is a setting that is wrong."""
-        path = settings_file()
-        return {} if path is None else internal_names(_read(path))
+        """Return the file's settings."""
+        return in_file()
 
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Not used: the file is read as a whole."""
-        raise NotImplementedError
+
+class FormerDefaults(_Values):
+    """What earlier versions have left on the disk."""
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the former default file, if there is one and no newer one."""
+        return {"duckdb_path": FORMER_FILE} if former_file() else {}
 
 
 def _read(path: str) -> dict[str, Any]:

@@ -1,0 +1,237 @@
+"""The simulated account and a real one never meet: places of their own, whatever the settings say."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import requests
+
+from klaviyo_assets import environment
+from klaviyo_assets.definitions import build_definitions
+from klaviyo_assets.demo import sandbox_process
+from klaviyo_assets.places import NotSimulated, SimulatedAccount, default_home, in_use
+from klaviyo_assets.sandbox.control import SandboxControl
+from klaviyo_assets.settings import Settings
+from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets_tests.conftest import QUIET, failures, only
+from klaviyo_assets_tests.test_commands import COMMAND, SMALL, run
+from klaviyo_assets_tests.test_commands import environment as clean
+
+OPTIONS = {"events": 120, "profiles": 20, "days": 3, "seed": 1}
+PATIENCE = 900.0
+LAUNCH = "mutation ($run: ExecutionParams!) { launchPipelineExecution(executionParams: $run) { __typename } }"
+ELSEWHERE = {
+    "KLAVIYO_WAREHOUSE": "{folder}/real.duckdb",
+    "KLAVIYO_DUCKDB_PATH": "{folder}/real.duckdb",
+    "KLAVIYO_SCHEMA": "real",
+    "KLAVIYO_NAME": "real",
+    "KLAVIYO_SETTINGS": "real.yaml",
+    "DAGSTER_HOME": "{folder}/real_home",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of a real account without its key: `.env`, a settings file, and places to be left alone."""
+    (tmp_path / "real_home").mkdir()
+    (tmp_path / "real.yaml").write_text(f"duckdb_path: {tmp_path}/real.duckdb\nschema: real\n")
+    (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in _elsewhere(tmp_path).items()))
+    return tmp_path
+
+
+def _elsewhere(folder: Path) -> dict[str, str]:
+    return {name: value.format(folder=folder) for name, value in ELSEWHERE.items()}
+
+
+@contextmanager
+def dev(folder: Path, **variables: str) -> Iterator[str]:
+    """`klaviyo-assets dev` on a small simulated account; gives the address of its UI once that answers."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    command = [*COMMAND, "dev", f"--port={port}", *SMALL]
+    with (folder / "dev.log").open("w") as log:
+        process = subprocess.Popen(command, cwd=folder, env=clean(**variables), stdout=log, stderr=log)
+        try:
+            deadline = time.monotonic() + PATIENCE
+            while not answers(url):
+                assert process.poll() is None and time.monotonic() < deadline, (folder / "dev.log").read_text()
+                time.sleep(0.2)
+            yield url
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait()
+
+
+def answers(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/server_info", timeout=PATIENCE).ok
+    except requests.ConnectionError:
+        return False
+
+
+def graphql(url: str, query: str, **variables: Any) -> Any:
+    answer = requests.post(f"{url}/graphql", json={"query": query, "variables": variables}, timeout=PATIENCE).json()
+    assert not answer.get("errors"), answer
+    return answer["data"]
+
+
+@pytest.mark.parametrize("exported", [False, True], ids=["in .env", "in .env and the shell"])
+def test_dev_on_the_sandbox_writes_to_its_own_places_only(exported: bool, folder: Path) -> None:
+    shell = _elsewhere(folder) if exported else {}
+    today = dt.datetime.now(dt.UTC).date().isoformat()
+    with dev(folder, **shell, KLAVIYO_TABLES=json.dumps(only("metric"))) as url:
+        job = {"repositoryLocationName": "klaviyo_sandbox", "repositoryName": "__repository__"}
+        tags = [{"key": "dagster/partition", "value": today}]
+        chosen = {"selector": {**job, "pipelineName": "klaviyo_sync"}, "mode": "default"}
+        launched = graphql(url, LAUNCH, run={**chosen, "executionMetadata": {"tags": tags}})
+        assert launched["launchPipelineExecution"]["__typename"] == "LaunchRunSuccess", launched
+        deadline = time.monotonic() + PATIENCE
+        status = ""
+        while status not in ("SUCCESS", "FAILURE", "CANCELED"):
+            assert time.monotonic() < deadline, status
+            status = graphql(url, "{ runsOrError { ... on Runs { results { status } } } }")["runsOrError"]["results"][
+                0
+            ]["status"]
+            time.sleep(0.2)
+    assert status == "SUCCESS", (folder / "dev.log").read_text()
+    assert "simulated account" in (folder / "dev.log").read_text()
+    assert not (folder / "real.duckdb").exists() and list((folder / "real_home").iterdir()) == []
+    assert DuckDBWarehouse(database=str(folder / "data/demo.duckdb")).state("event")
+    assert (folder / "data/demo_dagster/history").is_dir()
+
+
+def test_demo_and_dev_are_the_same_account(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = json.dumps(only("campaign", "campaign_message"))
+    variables = {
+        **_elsewhere(folder),
+        "KLAVIYO_MODELS": "false",
+        "KLAVIYO_TABLES": tables,
+    }
+    shown = [run("demo", *SMALL, cwd=folder, **variables).stdout for _ in range(2)]
+    rows = [[line.split()[:6] for line in text.splitlines() if line.startswith("klaviyo/")] for text in shown]
+    assert rows[0] and rows[0] == rows[1], "the same account each time"
+    assert not (folder / "real.duckdb").exists() and list((folder / "real_home").iterdir()) == []
+
+    # What `dev` serves, a day later: the first backfill by hand, of all days, and all other tables.
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("KLAVIYO_TABLES", tables)
+    monkeypatch.setenv("KLAVIYO_MODELS", "false")
+    account = SimulatedAccount.resume(Path("data/demo.duckdb"), {**OPTIONS, "events": 50_000}, {})
+    first = account.now.date() - dt.timedelta(days=3)
+    with (
+        sandbox_process(account) as url,
+        account.environment(url),
+        dg.DagsterInstance.get() as instance,
+    ):
+        definitions = build_definitions(Settings())
+        warehouse = DuckDBWarehouse(database="data/demo.duckdb")
+        before = contents(warehouse)
+        for job, tags in (
+            ("klaviyo_backfill", {"dagster/asset_partition_range_start": first.isoformat(),
+                                  "dagster/asset_partition_range_end": account.now.date().isoformat()}),
+            ("klaviyo_full_refresh", {}),
+        ):  # fmt: skip
+            result = definitions.resolve_job_def(job).execute_in_process(
+                instance=instance, tags=tags, run_config=QUIET, raise_on_error=False
+            )
+            assert result.success, failures(result)
+        assert contents(warehouse) == before, "nothing came, nothing went, two campaigns stay deleted"
+        assert contents(warehouse)["campaign"][1] == 2
+
+
+def contents(warehouse: DuckDBWarehouse) -> dict[str, tuple[int, int, str]]:
+    """Table -> rows, deleted ones, and a digest of ids and times."""
+    times = {"event": "datetime", "person": "updated", "campaign": "updated"}
+    return {
+        table: warehouse.query(
+            "SELECT count(*), count(*) FILTER (_fivetran_deleted), "
+            f"md5(string_agg(id || {time} ORDER BY id)) FROM klaviyo.{table}"
+        )[0]
+        for table, time in times.items()
+    }
+
+
+def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "real.duckdb"
+    file.write_bytes(b"precious")
+    (tmp_path / "real.duckdb_backup").write_bytes(b"precious, too")
+    for command in ("demo", "dev"):
+        done = run(command, *SMALL, f"--database={file}", "--port=0" if command == "dev" else "--seed=1", cwd=tmp_path)
+        assert done.returncode == 1 and "holds no simulated account" in done.stderr
+    assert file.read_bytes() == b"precious"
+    file.unlink()
+    SimulatedAccount.begin(file, OPTIONS)
+    SimulatedAccount.begin(file, OPTIONS)
+    assert (tmp_path / "real.duckdb_backup").read_bytes() == b"precious, too"
+
+
+def test_what_dagster_would_write_over_the_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`.env` says what the sandbox says, the shell something else: that is not taken for what the shell wants."""
+    monkeypatch.chdir(folder)
+    account = SimulatedAccount.begin(Path("data/demo.duckdb"), OPTIONS)
+    (folder / ".env").write_text(f"KLAVIYO_WAREHOUSE={account.database.absolute()}\nKLAVIYO_SCHEMA=klaviyo\n")
+    monkeypatch.setattr(environment, "_at_start", lambda: _elsewhere(folder))
+    with account.environment("http://127.0.0.1:9/api"):
+        settings = Settings()
+    assert (settings.duckdb_path, settings.destination_schema) == (str(account.database.absolute()), "klaviyo")
+
+
+def test_the_account_is_the_same_over_days_and_what_happened_to_it_stays(tmp_path: Path) -> None:
+    file = tmp_path / "demo.duckdb"
+    account = SimulatedAccount.begin(file, OPTIONS)
+    account.now -= dt.timedelta(days=3)
+    account._store()
+    headers = {"Authorization": "Klaviyo-API-Key pk_sandbox", "revision": "2026-07-15"}
+    seen = []
+    for day in range(2):
+        resumed = SimulatedAccount.resume(file, {**OPTIONS, "seed": 2}, {})
+        with sandbox_process(resumed) as url:
+            served = dt.datetime.fromisoformat(SandboxControl(url).tell("now"))
+            assert abs(served - dt.datetime.now(dt.UTC)) < dt.timedelta(minutes=5), "its clock is right"
+            lists = requests.get(f"{url}/lists", headers=headers, timeout=PATIENCE).json()["data"]
+            events = requests.get(f"{url}/events", headers=headers, timeout=PATIENCE).json()["data"]
+            seen.append(([row["id"] for row in events], [row["attributes"]["datetime"] for row in events]))
+            if day == 0:
+                gone = lists[0]["id"]
+                resumed.remember("delete", type="list", id=gone)
+    assert seen[0] == seen[1] and len(seen[0][0]) > 10
+    assert gone not in [row["id"] for row in lists]
+    with pytest.raises(NotSimulated, match="with 1 seed"):
+        SimulatedAccount.resume(file, OPTIONS, {"seed": 2})
+    assert SimulatedAccount.begin(file, OPTIONS).now == account.now
+    old = SimulatedAccount.begin(file, OPTIONS)
+    old.now -= dt.timedelta(days=5)
+    old._store()
+    assert SimulatedAccount.begin(file, OPTIONS).now > account.now, "a new one, with a recent past"
+
+
+def test_one_at_a_time(tmp_path: Path) -> None:
+    with in_use(tmp_path / "demo.duckdb"):
+        done = run("demo", *SMALL, f"--database={tmp_path}/demo.duckdb", cwd=tmp_path)
+    assert done.returncode == 1 and "Another `klaviyo-assets demo` or `dev` is using" in done.stderr
+
+
+def test_each_real_account_has_a_home_of_its_own() -> None:
+    accounts = [
+        Settings(duckdb_path="data/warehouse.duckdb"),
+        Settings(duckdb_path="data/other.duckdb"),
+        Settings(duckdb_path="elsewhere/warehouse.duckdb"),
+        Settings(duckdb_path="data/warehouse.duckdb", schema="shop_dk"),
+        Settings(duckdb_path="data/demo.duckdb"),
+        Settings(duckdb_path="md:shop?motherduck_token=secret"),
+    ]
+    homes = [str(default_home(settings)) for settings in accounts]
+    assert homes[0] == "data/warehouse_dagster" and len(set(homes)) == len(homes)
+    assert "secret" not in str(homes)
