@@ -218,12 +218,11 @@ def _check_api(client: KlaviyoClient, tables: list[Table], known: AccountIdentit
         problem = None
         try:
             page = client.get(probe.operation, probe.path, probe.params)
-            if probe.operation == "get_accounts":
-                if found := named(page.json()):
-                    ours = AccountIdentity(*found)
-                    report.account = ours.name or ours.id
-                    if known and known.id != ours.id:
-                        report.problems.append(str(AnotherAccount(report.warehouse, str(known), str(ours))))
+            if probe.operation == "get_accounts" and (found := named(page.json())):
+                ours = AccountIdentity(*found)
+                report.account = ours.name or ours.id
+                if known and known.id != ours.id:
+                    report.problems.append(str(AnotherAccount(report.warehouse, str(known), str(ours))))
         except NotPermitted as error:
             problem = str(error)
         except NotFound:

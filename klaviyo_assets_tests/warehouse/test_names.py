@@ -77,8 +77,8 @@ def test_a_users_column_of_any_name_stops_nothing(tmp_path: Path, name: str) -> 
 
 @settings(deadline=None, max_examples=60)
 @given(
-    left=st.text(st.sampled_from("aAzZäÄ\u0131\u0130\u017fkK@[`{é"), max_size=3),
-    right=st.text(st.sampled_from("aAzZäÄ"), max_size=3),
+    left=st.text(st.sampled_from("aAzZäÄ\u0131İ\u017fkK\u212a@[`{é"), max_size=3),
+    right=st.text(st.sampled_from("aAzZäÄkK"), max_size=3),
 )
 def test_names_are_folded_as_duckdb_folds_them(left: str, right: str) -> None:
     with duckdb.connect() as connection:

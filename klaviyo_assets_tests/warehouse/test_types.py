@@ -61,9 +61,9 @@ SAMPLES: dict[str, list[str]] = {
 }
 INCOMING: list[Any] = [
     1, 300, 2**40, 2**62 + 1, 1.5, 12.34, 12.345, 0.1, 1e300, True, "text", "5", "it's", {"a": 1},
-    {"x y": 1, "z": ["q"]}, [1, 2], ["a", "b"],
-    "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "A0EEBC99-9c0b-4ef8-bb6d-6bb9bd380a11", "10:11:12",
-    "2026-01-02T03:04:05Z", "2026-01-02T03:04:05.123456Z", "2400-01-02T03:04:05+00:00",
+    {"x y": 1, "z": ["q"]}, [1, 2], ["a", "b"], "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+    "A0EEBC99-9c0b-4ef8-bb6d-6bb9bd380a11", "10:11:12", "2026-01-02T03:04:05Z", "2026-01-02T03:04:05.123456Z",
+    "2400-01-02T03:04:05+00:00",
 ]  # fmt: skip
 
 
@@ -203,6 +203,7 @@ def test_a_snapshot_is_published_into_columns_of_other_types(tmp_path: Path) -> 
 # Indexes, views, constraints, and a property that widens
 
 
+@pytest.mark.skipif(duckdb.__version__ < "2", reason="DuckDB 1 makes no unique index again in one transaction")
 def test_indexes_and_views_are_there_after_a_property_has_widened(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path).model_copy(update={"database": str(tmp_path / "klaviyo.duckdb")})
     load(warehouse, [{"id": str(n), "x": n, "note": "a"} for n in range(3)])
