@@ -28,10 +28,11 @@ from klaviyo_assets.api.filters import (
 from klaviyo_assets.api.page import Page, attribute_times
 from klaviyo_assets.api.revision import REVISION, revision_support
 from klaviyo_assets.api.stats import Snapshot, Stats
-from klaviyo_assets.api.windows import Progress, read_windows
+from klaviyo_assets.api.windows import MARGIN, Progress, read_windows
 
 __all__ = [
     "BASE_URL",
+    "MARGIN",
     "REVISION",
     "ApiUnavailable",
     "Filter",

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import msgspec
 
-from klaviyo_assets.api import InvalidRequest, KlaviyoClient, NotPermitted
+from klaviyo_assets.api import MARGIN, InvalidRequest, KlaviyoClient, NotPermitted
 from klaviyo_assets.assets.due import is_due, is_incremental
 from klaviyo_assets.assets.history import DayRange
 from klaviyo_assets.assets.ranges import DAY, first_whole_day, midnight
@@ -85,7 +85,7 @@ def build_reconciliation(settings: Settings) -> dg.AssetsDefinition:
         start = first_whole_day(max(known.synced_from or _start(settings), _start(settings)))
         # Of the latest days the daily re-read takes care: there it is normal that Klaviyo knows more. The oldest day
         # that it reads is compared all the same: from the next midnight on it reads that day no more.
-        end = midnight(now) - max(settings.reread_days - 1, 0) * DAY
+        end = midnight(now - MARGIN) - max(settings.reread_days - 1, 0) * DAY
         if start >= end:
             context.log.info("There is nothing to compare yet: the days before the daily re-read have not been read.")
             return

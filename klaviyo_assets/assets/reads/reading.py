@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
-from klaviyo_assets.api import KlaviyoClient, PaginationError, equals, greater_or_equal
+from klaviyo_assets.api import MARGIN, KlaviyoClient, PaginationError, equals, greater_or_equal
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.tables.documents import Rows, attributes, instant, resources
 
@@ -51,9 +51,11 @@ def by_creation(
     last row on, and rows of that second come twice. Reading forwards and backwards would not do: a group of equal
     rows that is cut in both directions has a middle that neither shows.
 
-    created: the attribute with the time of creation. Raises PaginationError if a second fills a whole page.
+    created: the attribute with the time of creation. Raises PaginationError if what was created in one second, or
+    just now, fills a whole page.
     """
     since: dt.datetime | None = None
+    latest: dt.datetime | None = None
     while True:
         query: dict[str, Any] = {"sort": created, "page[size]": page_size}
         if since:
@@ -64,11 +66,13 @@ def by_creation(
         found = resources(document)
         if page.next is None or not found:
             return
-        last = instant(attributes(found[-1])[created])
+        latest = latest or client.now() - MARGIN  # bounds later than that are refused
+        last = min(instant(attributes(found[-1])[created]), latest)
         if last == since:
             if len(found) < (page.size or page_size):
                 return
-            raise PaginationError(operation, f"more than {len(found)} rows were created at {last}")
+            when = f"since {last}" if last == latest else f"at {last}"
+            raise PaginationError(operation, f"more than {len(found)} rows were created {when}")
         since = last
 
 
