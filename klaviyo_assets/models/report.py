@@ -11,6 +11,7 @@ from pydantic import Field
 from klaviyo_assets.models.figures import Figures, Row, read_figures
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.location import file_of
 
 REPORT = "campaign_report"
 
@@ -65,7 +66,7 @@ def build_report(settings: Settings, prefix: str, schema: str) -> dg.AssetsDefin
 
 def default_path(settings: Settings) -> Path:
     """Return where the page goes if nobody says: beside the warehouse file."""
-    database = Path("data/klaviyo") if ":" in settings.duckdb_path else Path(settings.duckdb_path)
+    database = file_of(settings.duckdb_path) or Path("data/klaviyo")
     account = "" if settings.name == "klaviyo" else f"{settings.name}_"
     return database.with_name(f"{database.stem}_{account}{REPORT}.html")
 
