@@ -3,6 +3,7 @@
 from klaviyo_assets.api.client import BASE_URL, KlaviyoClient
 from klaviyo_assets.api.errors import (
     ApiUnavailable,
+    ForeignAnswer,
     InvalidApiKey,
     InvalidRequest,
     KlaviyoError,
@@ -36,6 +37,7 @@ __all__ = [
     "REVISION",
     "ApiUnavailable",
     "Filter",
+    "ForeignAnswer",
     "InvalidApiKey",
     "InvalidRequest",
     "KlaviyoClient",

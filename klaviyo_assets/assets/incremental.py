@@ -21,6 +21,7 @@ from klaviyo_assets.api import (
     read_windows,
     strictly_between,
 )
+from klaviyo_assets.assets.days import days_of_run, has_days
 from klaviyo_assets.assets.due import is_incremental, is_unread_only
 from klaviyo_assets.assets.fields import asks_for_subscriptions
 from klaviyo_assets.assets.progress import Progress
@@ -107,7 +108,7 @@ def _incremental(
         chosen = [table for table in enabled if table.name in context.op_execution_context.selected_output_names]
         use = account.usage()
         now = account.client.now()
-        days_wanted = _days(context, now)
+        days_wanted = days_of_run(context, settings.history_start, now)
         states = account.warehouse.states()
         if is_unread_only(context) and all(_has_read(states.get((table.name, "")), days_wanted) for table in chosen):
             context.log.info(f"These days of {main.name} have been read meanwhile.")
@@ -172,19 +173,6 @@ def _back_to(
     return back_to and max(back_to, dt.datetime.combine(settings.history_start, dt.time(), dt.UTC))
 
 
-def _has_days(context: dg.AssetExecutionContext) -> bool:
-    return context.has_partition_key or context.has_partition_key_range
-
-
-def _days(context: dg.AssetExecutionContext, now: dt.datetime) -> tuple[dt.datetime, dt.datetime]:
-    """Return the run's range of days; today, for a run that was launched without one."""
-    if _has_days(context):
-        return context.partition_time_window.start, context.partition_time_window.end
-    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    context.log.info("The run has no range of days: it is a sync of today, from the watermark on.")
-    return today, today + dt.timedelta(days=1)
-
-
 def _extract(
     context: dg.AssetExecutionContext,
     main: Table,
@@ -216,7 +204,7 @@ def _extract(
     }
     if not read_range.state.extends:
         described["synced_through"] = str(read_range.state.synced_through)
-    keys = context.partition_keys if _has_days(context) else []
+    keys = context.partition_keys if has_days(context) else []
     if len(keys) > 1:
         described["figures_are_of"] = f"all {len(keys)} days from {keys[0]} to {keys[-1]}"
     return Extract(table, spool=writer.spool, scope=scope, states=states, metadata=lambda: described)

@@ -345,16 +345,17 @@ class DuckDBWarehouse(DuckDBResource):
         *,
         snapshot: bool = False,
         column: str | None = None,
-        window: tuple[dt.datetime, dt.datetime] | None = None,
+        windows: Sequence[tuple[dt.datetime, dt.datetime]] | None = None,
     ) -> pa.Table:
         """Read a table (deleted rows included) as Arrow.
 
-        snapshot: read the staging copy. window: only rows whose `column` lies in [start, end), UTC.
+        snapshot: read the staging copy. windows: only rows whose `column` lies in one of [start, end).
         """
         where, parameters = "", []
-        if column and window:
-            where = f" WHERE {quote(column)} >= ? AND {quote(column)} < ?"
-            parameters = [moment.astimezone(dt.UTC).replace(tzinfo=None) for moment in window]
+        if column and windows is not None:
+            within = [f"({quote(column)} >= ? AND {quote(column)} < ?)" for _ in windows] or ["false"]
+            where = f" WHERE {' OR '.join(within)}"
+            parameters = [moment.astimezone(dt.UTC).replace(tzinfo=None) for window in windows for moment in window]
         with self.connect() as connection:
             transaction = Transaction(connection, self.schema_name, dt.datetime.min, dt.datetime.min)
             relation = transaction.table(table, self.staging_schema if snapshot else None)
