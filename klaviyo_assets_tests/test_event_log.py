@@ -7,9 +7,11 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 
 from klaviyo_assets.event_log import KEPT_OPEN, OpenEventLogStorage
 
@@ -48,6 +50,62 @@ def materialize(instance: dg.DagsterInstance, assets: int = 20) -> dg.ExecuteInP
             yield dg.MaterializeResult(asset_key=f"a{n}", metadata={"n": n})
 
     return dg.materialize([made], instance=instance, run_config=QUIET)
+
+
+DAYS = dg.DailyPartitionsDefinition("2024-01-01", end_date="2025-01-01")
+
+
+def materialize_a_year(instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    """Materialize two assets for each of 366 days, in one run."""
+
+    @dg.multi_asset(
+        specs=[dg.AssetSpec(name, partitions_def=DAYS) for name in ("a", "b")],
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def made() -> Iterator[dg.MaterializeResult[object]]:
+        for name in ("a", "b"):
+            yield dg.MaterializeResult(asset_key=name, metadata={"rows": 1})
+
+    tags = {"dagster/asset_partition_range_start": "2024-01-01", "dagster/asset_partition_range_end": "2024-12-31"}
+    return dg.materialize([made], instance=instance, run_config=QUIET, tags=tags)
+
+
+def of_a_year(instance: dg.DagsterInstance, run_id: str) -> list[Any]:
+    """What Dagster and its UI know about the run and the assets."""
+    known: list[Any] = [[(each.dagster_event_type, each.step_key) for each in instance.all_logs(run_id)]]
+    for key in (dg.AssetKey("a"), dg.AssetKey("b")):
+        latest = instance.get_latest_materialization_event(key)
+        assert latest is not None and latest.asset_materialization is not None
+        assert latest.run_id == run_id
+        (record,) = instance.get_asset_records([key])
+        assert record.asset_entry.last_run_id == run_id
+        planned = instance.get_latest_planned_materialization_info(key)
+        assert planned is not None and planned.run_id == run_id
+        known.append(latest.asset_materialization.partition)
+        known.append(sorted(instance.get_materialized_partitions(key)))
+        records = instance.fetch_materializations(key, limit=1000).records
+        known.append([each.partition_key for each in records])
+    return known
+
+
+def test_the_events_of_many_partitions_are_stored_together(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    commits: list[sa.Connection] = []
+
+    def count(connection: sa.Connection) -> None:
+        commits.append(connection)
+
+    sa.event.listen(sa.Engine, "commit", count)
+    try:
+        run_id = materialize_a_year(instance).run_id
+    finally:
+        sa.event.remove(sa.Engine, "commit", count)
+    assert len(commits) < 150, "Dagster commits more than two thousand times"
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    with dg.DagsterInstance.from_config(str(tmp_path / "other")) as dagsters:
+        expected = of_a_year(dagsters, materialize_a_year(dagsters).run_id)
+    assert of_a_year(instance, run_id) == expected
+    assert len(expected[2]) == 366
 
 
 def seen_by_dagster(home: Path, run_id: str) -> tuple[int, int, dg.DagsterRunStatus]:

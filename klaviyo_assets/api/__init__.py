@@ -3,6 +3,7 @@
 from klaviyo_assets.api.client import BASE_URL, KlaviyoClient
 from klaviyo_assets.api.errors import (
     ApiUnavailable,
+    ForeignAnswer,
     InvalidApiKey,
     InvalidRequest,
     KlaviyoError,
@@ -28,13 +29,15 @@ from klaviyo_assets.api.filters import (
 from klaviyo_assets.api.page import Page, attribute_times
 from klaviyo_assets.api.revision import REVISION, revision_support
 from klaviyo_assets.api.stats import Snapshot, Stats
-from klaviyo_assets.api.windows import Progress, read_windows
+from klaviyo_assets.api.windows import MARGIN, Progress, read_windows
 
 __all__ = [
     "BASE_URL",
+    "MARGIN",
     "REVISION",
     "ApiUnavailable",
     "Filter",
+    "ForeignAnswer",
     "InvalidApiKey",
     "InvalidRequest",
     "KlaviyoClient",

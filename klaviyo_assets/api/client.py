@@ -18,6 +18,7 @@ from klaviyo_assets.api import retries, urls
 from klaviyo_assets.api.concurrency import Concurrency
 from klaviyo_assets.api.errors import (
     ApiUnavailable,
+    ForeignAnswer,
     InvalidApiKey,
     InvalidRequest,
     KlaviyoError,
@@ -234,6 +235,8 @@ class KlaviyoClient:
             if heavy and cause.status in _HEAVY and failures >= _HEAVY_TRIES:
                 raise _TooHeavy
             wait = max(retries.delay(failures), cause.retry_after or 0.0)
+            if cause.foreign and failures >= self._tries:
+                raise ForeignAnswer(operation, self._scrub(cause.foreign), self.base_url)
             if failures >= self._tries or wait > LONGEST_WAIT:
                 raise ApiUnavailable(operation, self._scrub(cause.reason), failures, cause.status)
             self.stats.add(retries=1)
@@ -252,12 +255,13 @@ class KlaviyoClient:
         """One try: a page, or what went wrong with it."""
         response = self._send(method, url, body, limited)
         if not 200 <= response.status_code < 300:
-            raise retries.failure(operation, response, self._scrub)
+            raise retries.failure(operation, response, self._scrub, self.base_url)
         try:
             return Page.of(response.content, operation, urls.page_size(url))
         except ValueError as error:
-            reason = f"an answer that is not a JSON:API document: {error}"
-        raise Transient(reason)
+            failure = Transient(f"an answer that is not a JSON:API document: {error}")
+            failure.foreign = retries.foreign(response.content)
+        raise failure
 
     def _send(self, method: str, url: str, body: bytes | None, limited: list[tuple[str, Rate]]) -> requests.Response:
         """The first answer that is not a 429, as soon as the rate limits allow it."""

@@ -90,6 +90,23 @@ class InvalidRequest(KlaviyoError):
         )
 
 
+class ForeignAnswer(KlaviyoError):
+    """What answered is not Klaviyo: a gateway or another server at `api_url`. `what` came, in words."""
+
+    def __init__(self, operation: str, what: str, base_url: str) -> None:
+        super().__init__(operation, what, base_url)
+        self.operation = operation
+        self.what = what
+        self.base_url = base_url
+
+    def __str__(self) -> str:
+        return (
+            f"What answered {self.operation} is not Klaviyo's API: {self.what}. Check the setting `api_url` "
+            f"(KLAVIYO_API_URL), which is {self.base_url}: it leads to Klaviyo at https://a.klaviyo.com/api, or to a "
+            "gateway that passes Klaviyo's answers on."
+        )
+
+
 class NotFound(InvalidRequest):
     """The object does not exist, or no longer (404). A child of a listed parent was deleted in the meantime."""
 

@@ -12,10 +12,19 @@ from typing import Any
 import msgspec
 import requests
 
-from klaviyo_assets.api.errors import InvalidApiKey, InvalidRequest, KlaviyoError, MissingScope, NotFound, NotPermitted
+from klaviyo_assets.api.errors import (
+    ForeignAnswer,
+    InvalidApiKey,
+    InvalidRequest,
+    KlaviyoError,
+    MissingScope,
+    NotFound,
+    NotPermitted,
+)
 from klaviyo_assets.text import clean
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 30.0
+_TITLE = re.compile(rb"<title[^>]*>([^<]*)</title>", re.IGNORECASE)
 _SCOPE = re.compile(r"\b[a-z][a-z0-9-]*:[a-z]+\b")
 
 
@@ -27,6 +36,8 @@ class Transient(Exception):
         self.reason = reason
         self.status = status
         self.retry_after = retry_after
+        self.foreign: str | None = None
+        """What came, if it can't be an answer of Klaviyo's."""
 
 
 def delay(failures: int) -> float:
@@ -52,7 +63,24 @@ def http_date(value: str) -> datetime | None:
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
-def failure(operation: str, response: requests.Response, scrub: Callable[[str], str]) -> KlaviyoError | Transient:
+def foreign(content: bytes) -> str | None:
+    """Say what an answer is, if it can't be Klaviyo's: HTML, or JSON of another kind; None if it may only be broken."""
+    beginning = content.lstrip()[:1]
+    if beginning == b"<":
+        title = _TITLE.search(content[:100_000])
+        words = " ".join(title[1].decode(errors="replace").split())[:80] if title else ""
+        return f'a page of HTML, "{words}"' if words else "a page of HTML"
+    try:
+        document = msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    known = isinstance(document, dict) and document.keys() & {"data", "errors"}
+    return None if known else "JSON that is no answer of Klaviyo's"
+
+
+def failure(
+    operation: str, response: requests.Response, scrub: Callable[[str], str], base_url: str
+) -> KlaviyoError | Transient:
     """What an answer that is neither a success nor a 429 means. `scrub` takes the secrets out of Klaviyo's words."""
     status = response.status_code
     errors = _errors(response.content)
@@ -69,6 +97,9 @@ def failure(operation: str, response: requests.Response, scrub: Callable[[str], 
             return Transient("status 403 without a JSON error: a challenge of the network in front of Klaviyo", status)
         scopes = tuple(_SCOPE.findall(detail))
         return MissingScope(operation, detail, scopes) if scopes else NotPermitted(operation, detail)
+    if not errors and (300 <= status < 400 or foreign(response.content)):
+        what = "a redirect" if status < 400 else foreign(response.content)
+        return ForeignAnswer(operation, f"status {status}, {scrub(str(what))}", base_url)
     source = first.get("source")
     where = next(iter(source.values()), None) if isinstance(source, dict) else None
     error = NotFound if status == 404 else InvalidRequest

@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -22,6 +22,10 @@ from klaviyo_assets.api.page import Page
 
 Fetch = Callable[[datetime, datetime | None], Iterator[Page]]
 Times = Callable[[Page], Sequence[datetime | None]]
+
+MARGIN = timedelta(seconds=60)
+"""How far behind the server's clock a bound has to stay: Klaviyo shows the latest rows late, and refuses bounds that
+are within some seconds of now."""
 
 _LEAST_PAGES = 2  # per piece, by estimate: of smaller pieces most pages would be half empty
 _CLOSING_SECONDS = 5.0
@@ -55,9 +59,10 @@ def read_windows(
     a page that is not ascending, or has a row without a time, makes its window stay whole.
 
     `start` and `end` are aware; both are widened to whole seconds, the API's own grain. An `end` of None leaves the
-    newest window open, for everything from `start` on; `now` (default: the local clock) then tells where the rows
-    may thin out, and only affects speed. No row is lost; a row of a second where a window was divided may come twice,
-    so match rows by their key. `first_windows` starts with more than one window, for a range known to be dense.
+    newest window open, for everything from `start` on; only what is older than `now` (the server's time; default: the
+    local clock) less `MARGIN` is divided then, because newer bounds are refused. No row is lost; a row of a second
+    where a window was divided may come twice, so match rows by their key. `first_windows` starts with more than one
+    window, for a range known to be dense.
 
     At most `buffer` pages (default: `workers`) wait for the consumer, and one more in the hands of each worker. The
     first error of any worker ends all of them and is raised here. Closing the generator early ends the workers after
@@ -70,7 +75,7 @@ def read_windows(
     hi = None if end is None else math.ceil(_seconds(end))
     if hi is not None and hi <= lo:
         return
-    horizon = max(lo, math.floor(_seconds(now or datetime.now(UTC)))) if hi is None else hi
+    horizon = max(lo, math.floor(_seconds((now or datetime.now(UTC)) - MARGIN))) if hi is None else hi
     reader = _Reader(fetch, times, workers, buffer or workers, horizon)
     reader.start(_divide(lo, hi, horizon, min(first_windows, workers)) or [_Window(lo, hi)])
     seconds, pages, rows = 0, 0, 0

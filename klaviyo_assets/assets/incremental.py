@@ -23,12 +23,13 @@ from klaviyo_assets.api import (
     read_windows,
     strictly_between,
 )
+from klaviyo_assets.assets.days import days_of_run, has_days
 from klaviyo_assets.assets.due import is_incremental, is_unread_only
 from klaviyo_assets.assets.fields import asks_for_subscriptions
 from klaviyo_assets.assets.history import with_days_before
 from klaviyo_assets.assets.losses import warn_of_lost
 from klaviyo_assets.assets.progress import Progress
-from klaviyo_assets.assets.ranges import DAY, REREAD, ReadRange, midnight, plan, sync_back_to
+from klaviyo_assets.assets.ranges import REREAD, ReadRange, plan, sync_back_to
 from klaviyo_assets.assets.snapshots import skip_or_raise
 from klaviyo_assets.assets.specs import asset_out, table_spec
 from klaviyo_assets.assets.vanished import ask_for_events
@@ -114,9 +115,11 @@ def _incremental(
         use = account.usage()
         start = account.start(context.log.warning)
         now, states = start.now, start.states
-        incremental = is_incremental(context, None if config.reread is None else not config.reread)
-        days_of_run = _days(context, now, is_sync=is_incremental(context, None))
-        days_wanted = with_days_before(settings, account, main, days_of_run)
+        is_sync = is_incremental(context, None)
+        incremental = is_sync if config.reread is None else not config.reread
+        days_wanted = with_days_before(
+            settings, account, main, days_of_run(context, settings.first_partition, now, is_sync=is_sync)
+        )
         if is_unread_only(context) and all(_has_read(states.get((table.name, "")), days_wanted) for table in chosen):
             context.log.info(f"These days of {main.name} have been read meanwhile.")
             return
@@ -185,24 +188,6 @@ def _back_to(
     return max(back_to, dt.datetime.combine(limit, dt.time(), dt.UTC)) if back_to and limit else back_to
 
 
-def _has_days(context: dg.AssetExecutionContext) -> bool:
-    return context.has_partition_key or context.has_partition_key_range
-
-
-def _days(context: dg.AssetExecutionContext, now: dt.datetime, *, is_sync: bool) -> tuple[dt.datetime, dt.datetime]:
-    """Return the run's range of days; today, for a run that was launched without one.
-
-    A sync goes up to today, which Klaviyo's clock tells: the range was chosen by the clock of another machine.
-    """
-    today = midnight(now)
-    tomorrow = today + DAY
-    if not _has_days(context):
-        context.log.info("The run has no range of days: it is a sync of today, from the watermark on.")
-        return today, tomorrow
-    start, end = context.partition_time_window.start, context.partition_time_window.end
-    return (min(start, today), tomorrow) if is_sync else (start, end)
-
-
 def _extract(
     context: dg.AssetExecutionContext,
     main: Table,
@@ -238,7 +223,7 @@ def _extract(
     }
     if not read_range.state.extends:
         described["synced_through"] = str(read_range.state.synced_through)
-    keys = context.partition_keys if _has_days(context) else []
+    keys = context.partition_keys if has_days(context) else []
     if len(keys) > 1:
         described["figures_are_of"] = f"all {len(keys)} days from {keys[0]} to {keys[-1]}"
     return Extract(table, spool=writer.spool, scope=scope, states=states, metadata=lambda: described)

@@ -79,8 +79,10 @@ def _memberships(settings: Settings, group: Group) -> dg.AssetsDefinition:
         if not complete and settings.memberships == "weekly":
             context.log.info(f"{table.name} is not due yet.")
             return
-        since = None if complete or known is None or known.synced_through is None else known.synced_through
         through = now - MARGIN
+        since = (
+            None if complete or known is None or known.synced_through is None else min(known.synced_through, through)
+        )
         with temporary_spool() as spool:
             writer = SpoolWriter(table, spool)
             try:

@@ -5,11 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
+from klaviyo_assets.api import MARGIN
 from klaviyo_assets.warehouse.extract import SyncState
-
-MARGIN = dt.timedelta(seconds=60)
-"""A watermark stays this far behind the server's clock: Klaviyo shows the latest rows late, and refuses bounds that
-are too close to now."""
 
 DAY = dt.timedelta(days=1)
 

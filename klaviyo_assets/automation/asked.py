@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -18,6 +17,7 @@ from klaviyo_assets.assets.history import HISTORY
 from klaviyo_assets.assets.specs import table_key
 from klaviyo_assets.automation.running import ASSET_JOB, LONGEST, UNFINISHED
 from klaviyo_assets.settings import Settings
+from klaviyo_assets.warehouse.location import file_of
 
 JOBS = ("sync", "backfill", "full_refresh", "resync", "rewrite")
 """Jobs that write to the warehouse, or forget what it knows."""
@@ -39,7 +39,8 @@ def _not_due(settings: Settings, instance: dg.DagsterInstance, now: dt.datetime)
     value: Any = said.value if said else {}
     if value.get("settings") != fingerprint(settings):
         return set()
-    if ":" not in settings.duckdb_path and not Path(settings.duckdb_path).exists():
+    file = file_of(settings.duckdb_path)
+    if file and not file.exists():
         return set()
     if _changed_since(settings, instance, records[0]):
         return set()

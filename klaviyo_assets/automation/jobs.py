@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from klaviyo_assets.assets.days import RANGE_END, RANGE_START
 from klaviyo_assets.assets.due import INCREMENTAL
 from klaviyo_assets.settings import Settings
 
-RANGE_START = "dagster/asset_partition_range_start"
-RANGE_END = "dagster/asset_partition_range_end"
-"""Run tags with the first and the last partition key of a range; both count."""
+__all__ = ["RANGE_END", "RANGE_START", "build_jobs"]
 
 
 def build_jobs(
@@ -38,7 +37,8 @@ def build_jobs(
         dg.define_asset_job(
             f"{settings.name}_backfill",
             _all(*incremental, history),
-            description="Event and person of the days in the range tags, each day read completely.",
+            description="Event and person of the days in the range tags, each day read completely. For the whole "
+            "history start the backfill sensor instead: it goes by chunks and stops at the account's first event.",
         ),
         dg.define_asset_job(
             f"{settings.name}_full_refresh",

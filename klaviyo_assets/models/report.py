@@ -13,6 +13,7 @@ from klaviyo_assets.models.svg import NotDrawn
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.text import clean
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.location import file_of
 
 REPORT = "campaign_report"
 
@@ -80,7 +81,7 @@ def account_schemas(settings: Settings) -> list[str]:
 
 def default_path(settings: Settings) -> Path:
     """Return where the page goes if nobody says: beside the warehouse file."""
-    database = Path("data/warehouse") if ":" in settings.duckdb_path else Path(settings.duckdb_path)
+    database = file_of(settings.duckdb_path) or Path("data/warehouse")
     account = "" if settings.name == "klaviyo" else f"{settings.name}_"
     return database.with_name(f"{database.stem}_{account}{REPORT}.html")
 

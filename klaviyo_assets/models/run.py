@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from klaviyo_assets.models.project import PROJECT, PROJECT_NAME
+from klaviyo_assets.warehouse.location import located
 
 _CONNECT_ATTEMPTS = 8
 """dbt waits 1, 2, 4, ... seconds between two: about four minutes in all."""
@@ -66,10 +67,9 @@ class Target:
 
     def profile(self) -> dict[str, Any]:
         """Return the content of dbt's profiles.yml; secrets stay in the environment."""
-        path = self.database if ":" in self.database else str(Path(self.database).absolute())
         output = {
             "type": "duckdb",
-            "path": path,
+            "path": located(self.database),
             "schema": self.schema,
             "threads": min(os.cpu_count() or 1, 4),
             "config_options": dict(self.config),

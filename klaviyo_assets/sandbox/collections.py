@@ -45,7 +45,7 @@ CURSOR_ONLY = Page(200, None)
 class Filter(NamedTuple):
     """What may be asked of a field: operators with one value, operators with a list, and the values allowed.
 
-    A `past` date must not lie in the future.
+    A `past` date must not lie in the future, nor within some seconds of now.
     """
 
     kind: Kind

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from klaviyo_assets.sandbox.collections import Filter
 from klaviyo_assets.sandbox.errors import ApiError, invalid
+
+NEAR = timedelta(seconds=5)
+"""Dates that lie less than this before now are refused as if they lay in the future."""
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<name>[A-Za-z_$][\w$]*(?:[.-][\w$]+)*)|(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
@@ -48,7 +51,7 @@ def parse_filter(source: str, allowed: Mapping[str, Filter], now: datetime) -> l
     """The conditions of a filter, all of which must hold.
 
     Raises the `ApiError` 400 that Klaviyo answers to a filter that is malformed or not allowed, or that has a date
-    later than `now` where that is refused.
+    later than `now`, or just before it, where that is refused.
     """
     return _Parser(source, allowed, now).conditions()
 
@@ -179,7 +182,7 @@ class _Parser:
             raise invalid(
                 f"Invalid filter value for {field}: {literal} is not a datetime", parameter="filter"
             ) from None
-        if rule.past and moment > self.now:
+        if rule.past and moment > self.now - NEAR:
             shown = moment.astimezone(UTC).replace(tzinfo=None).isoformat()
             raise invalid(f"End date may not be in the future: {shown}", pointer=field)
         return moment

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from klaviyo_assets.settings.model import Settings
+from klaviyo_assets.warehouse.location import located
 from klaviyo_assets.warehouse.sql import fold
 
 
@@ -17,12 +17,11 @@ def require_distinct(accounts: Sequence[Settings]) -> None:
         if settings.name in names:
             raise ValueError(f"Two accounts have the name {settings.name}: give each a `name` of its own.")
         names.add(settings.name)
-        path = settings.duckdb_path
-        database = path if ":" in path else str(Path(path).resolve())
+        database = located(settings.duckdb_path)
         for schema in (settings.destination_schema, f"{settings.destination_schema}_staging"):
             other = schemas.setdefault((database, fold(schema)), settings.name)
             if other != settings.name:
                 raise ValueError(
-                    f"The accounts {other} and {settings.name} would both write to the schema {schema} of {path}: "
+                    f"The accounts {other} and {settings.name} would both write to the schema {schema} of {database}: "
                     "give each a `schema` or a `duckdb_path` of its own."
                 )

@@ -21,6 +21,7 @@ from klaviyo_assets.settings.problems import check, explained
 from klaviyo_assets.settings.variables import are_variables
 from klaviyo_assets.tables.catalogue import FIRST_TABLES
 from klaviyo_assets.tables.table import Table
+from klaviyo_assets.warehouse.location import located
 
 
 def _seconds(value: Any) -> Any:
@@ -206,6 +207,11 @@ class Settings(BaseSettings):
         if seconds or not 5 <= minutes <= 1440 or not whole:
             raise ValueError("it must be 5 to 60 minutes that divide an hour, or hours that divide a day")
         return interval
+
+    @field_validator("duckdb_path")
+    @classmethod
+    def _is_the_same_everywhere(cls, given: str) -> str:
+        return located(given)
 
     @field_validator("tables", mode="before")
     @classmethod

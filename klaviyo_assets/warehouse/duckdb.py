@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
+import dagster as dg
 import duckdb
 import pyarrow as pa
 from dagster_duckdb import DuckDBResource
@@ -31,8 +31,6 @@ from klaviyo_assets.warehouse.errors import (
     ConstraintViolated,
     DiskFull,
     SnapshotMissing,
-    WarehouseLocked,
-    WarehouseUnusable,
     is_full,
     violation,
 )
@@ -42,8 +40,10 @@ from klaviyo_assets.warehouse.inspection import Inspection, inspect
 from klaviyo_assets.warehouse.live_rows import daily_counts, earliest, measure_shrinkage
 from klaviyo_assets.warehouse.loading import LoadResult, patch, upsert
 from klaviyo_assets.warehouse.loads import NO_READ, ensure_loads, newest_number, unused_stamp
+from klaviyo_assets.warehouse.location import file_of
 from klaviyo_assets.warehouse.lookups import correct
 from klaviyo_assets.warehouse.new_file import copy_to_new_file
+from klaviyo_assets.warehouse.opening import opened
 from klaviyo_assets.warehouse.rewriting import find_old_values, rewrite
 from klaviyo_assets.warehouse.rows import Source
 from klaviyo_assets.warehouse.schema import DELETED, ForeignKey, TableSpec
@@ -58,8 +58,6 @@ _Done = TypeVar("_Done")
 
 _log = logging.getLogger(__name__)
 _LACKS_MEMORY = re.compile("memory|pin block", re.IGNORECASE)
-_LOCKED = re.compile("Could not set lock|lock is held|used by another process")
-_HOLDER = re.compile(r"Conflicting lock is held in (.+?)(?:\. |$)")
 
 
 class DuckDBWarehouse(DuckDBResource):
@@ -81,6 +79,11 @@ class DuckDBWarehouse(DuckDBResource):
         default=2000, description="Columns that may appear in a table; the values of more go to one JSON column."
     )
     _clock: clocks.Clock | None = PrivateAttr(default=None)
+    _run_id: str | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Note the run, which waits only once for somebody who holds the file."""
+        self._run_id = context.run.run_id if context.run else None
 
     @property
     def staging_schema(self) -> str:
@@ -330,11 +333,11 @@ class DuckDBWarehouse(DuckDBResource):
 
     def copy_to_new_file(self) -> str:
         """Replace the database file by a copy of it, without what it once held; return what was done, in words."""
-        if ":" in self.database:
+        file = file_of(self.database)
+        if file is None:
             return f"{self.database} is no file of this machine: it was not copied to a new one."
-        if not self._exists():
+        if not file.exists():
             return "There is no database yet."
-        file = Path(self.database)
         before = file.stat().st_size
         with self.connect() as connection:
             copy_to_new_file(connection, file)
@@ -453,16 +456,17 @@ class DuckDBWarehouse(DuckDBResource):
         *,
         snapshot: bool = False,
         column: str | None = None,
-        window: tuple[dt.datetime, dt.datetime] | None = None,
+        windows: Sequence[tuple[dt.datetime, dt.datetime]] | None = None,
     ) -> pa.Table:
         """Read a table (deleted rows included) as Arrow.
 
-        snapshot: read the staging copy. window: only rows whose `column` lies in [start, end), UTC.
+        snapshot: read the staging copy. windows: only rows whose `column` lies in one of [start, end).
         """
         where, parameters = "", []
-        if column and window:
-            where = f" WHERE {quote(column)} >= ? AND {quote(column)} < ?"
-            parameters = [moment.astimezone(dt.UTC).replace(tzinfo=None) for moment in window]
+        if column and windows is not None:
+            within = [f"({quote(column)} >= ? AND {quote(column)} < ?)" for _ in windows] or ["false"]
+            where = f" WHERE {' OR '.join(within)}"
+            parameters = [moment.astimezone(dt.UTC).replace(tzinfo=None) for window in windows for moment in window]
         with self.connect() as connection:
             transaction = Transaction(connection, self.schema_name)
             relation = transaction.table(table, self.staging_schema if snapshot else None)
@@ -483,7 +487,8 @@ class DuckDBWarehouse(DuckDBResource):
         return work(None)
 
     def _exists(self) -> bool:
-        return ":" in self.database or Path(self.database).exists()
+        file = file_of(self.database)
+        return file is None or file.exists()
 
     @contextmanager
     def _reading(self) -> Iterator[Transaction | None]:
@@ -526,9 +531,9 @@ class DuckDBWarehouse(DuckDBResource):
             yield connection
 
     def _attach(self, stack: ExitStack) -> duckdb.DuckDBPyConnection | None:
-        if ":" in self.database or self.connection_config:
+        file = file_of(self.database)
+        if file is None or self.connection_config:
             return None
-        file = Path(self.database)
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
             return stack.enter_context(attached(file))
@@ -541,12 +546,19 @@ class DuckDBWarehouse(DuckDBResource):
     ) -> Iterator[duckdb.DuckDBPyConnection]:
         """Open the database, waiting for a process that holds the file; close it at the end. Its time zone is UTC.
 
-        Raises WarehouseLocked, which names that process, after `lock_timeout` seconds, and WarehouseUnusable if the
-        database can't be opened at all.
+        Raises WarehouseLocked, which names that process, after `lock_timeout` seconds, for which a run waits once; and
+        WarehouseUnusable if the database can't be opened at all.
         """
-        if ":" not in self.database:
-            Path(self.database).parent.mkdir(parents=True, exist_ok=True)
-        connection = self._open(clock() + self.lock_timeout, sleep, clock)
+        if file := file_of(self.database):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        connection = opened(
+            self.database,
+            self.connection_config or {},
+            timeout=self.lock_timeout,
+            run_id=self._run_id,
+            sleep=sleep,
+            clock=clock,
+        )
         try:
             connection.execute(IN_UTC).fetchall()
             yield connection
@@ -558,44 +570,6 @@ class DuckDBWarehouse(DuckDBResource):
         """Open the database as `DuckDBResource` does, but wait for its lock and always close it."""
         with self.connect() as connection:
             yield connection
-
-    def _open(
-        self, deadline: float, sleep: Callable[[float], None], clock: Callable[[], float]
-    ) -> duckdb.DuckDBPyConnection:
-        pause = 0.05
-        waiting = False
-        while True:
-            try:
-                return duckdb.connect(self.database, config=self.connection_config or {})
-            except duckdb.Error as error:
-                reason = str(error).partition("\n")[0].removeprefix("IO Error: ").replace(f'"{self.database}"', "it")
-                if "newer version" in str(error):
-                    reason = f"a newer version of DuckDB than {duckdb.__version__} has written it."
-                who = _holder(reason)
-                if who is None and isinstance(error, duckdb.IOException):
-                    raise WarehouseUnusable(self.database, reason) from None
-                if who is None:
-                    raise
-                if clock() >= deadline:
-                    raise WarehouseLocked(
-                        f"{self.database} has been held by {who} for {self.lock_timeout:g} s. Close it there, or raise "
-                        "`lock_timeout`. Readers should open the file read-only and only while they read."
-                    ) from None
-                if not waiting:
-                    _log.info("Waiting for %s, which holds %s.", who, self.database)
-                    waiting = True
-                sleep(pause)
-                pause = min(pause * 1.5, 2.0)
-
-
-def _holder(error: str) -> str | None:
-    """Return who holds the file, if that is why it can't be opened."""
-    if "file handle conflict" in error:
-        return "another run in this process"  # DuckDB can't open a file that is just being opened or closed
-    if not _LOCKED.search(error):
-        return None
-    holder = _HOLDER.search(error)
-    return holder.group(1) if holder else "another process"
 
 
 def _memory(spool: Spool) -> str:

@@ -96,16 +96,12 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
 
         prefix, table = context.asset_key.path[-2:]
         upstream = context.upstream_output
-        window = context.asset_partitions_time_window if context.has_asset_partitions else None
-        days = context.asset_partitions_def if window else None
-        first = days.get_first_partition_window() if isinstance(days, dg.TimeWindowPartitionsDefinition) else None
-        if window and first and window.start <= first.start:  # it stands for all the days before, too
-            window = window._replace(start=dt.datetime.min.replace(tzinfo=dt.UTC))
+        windows = _windows(context) if context.has_asset_partitions else None
         rows = self.warehouse.read(
             table,
             snapshot=prefix.endswith(STAGING),
             column=(upstream.definition_metadata if upstream else {}).get(PARTITION_EXPR),
-            window=(window.start, window.end) if window else None,
+            windows=windows,
         )
         wanted = context.dagster_type.typing_type
         if wanted is pa.Table:
@@ -115,6 +111,24 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         raise dg.DagsterInvariantViolationError(
             f"{context.asset_key.to_user_string()} can be read as pandas.DataFrame or pyarrow.Table, not as {wanted}."
         )
+
+
+def _windows(context: dg.InputContext) -> list[tuple[dt.datetime, dt.datetime]]:
+    """Return the ranges of time of the partitions that are asked for, which may have gaps between them."""
+    definition = context.asset_partitions_def
+    if not isinstance(definition, dg.TimeWindowPartitionsDefinition):
+        raise dg.DagsterInvariantViolationError(f"{context.asset_key.to_user_string()} is not partitioned by time.")
+    keys = sorted(set(context.asset_partition_keys))
+    first = definition.get_first_partition_window()
+    windows: list[tuple[dt.datetime, dt.datetime]] = []
+    for start, end in sorted(definition.time_window_for_partition_key(key)[:2] for key in keys):
+        if first and start <= first.start:  # it stands for all the days before, too
+            start = dt.datetime.min.replace(tzinfo=dt.UTC)
+        if windows and windows[-1][1] == start:
+            windows[-1] = (windows[-1][0], end)
+        else:
+            windows.append((start, end))
+    return windows
 
 
 def _warn(context: dg.OutputContext, result: LoadResult) -> None:

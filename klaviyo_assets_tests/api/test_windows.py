@@ -113,7 +113,9 @@ def test_every_row_comes_and_none_from_outside(
     expected = {id for t, id in history.rows if t >= START and (end is None or t < end)}
     assert set(found) == expected
     assert history.most_at_once <= workers
-    assert steps[-1].seconds_done == steps[-1].seconds_in_all == (9000 if length is None else length)
+    assert steps[-1].seconds_done == steps[-1].seconds_in_all == (8940 if length is None else length)
+    if length is None:  # Klaviyo refuses bounds near now
+        assert max(bound for window in history.windows for bound in window if bound) <= START + timedelta(seconds=8940)
     assert steps[-1].rows == found.total() and steps[-1].pages == len(steps)
     assert all(a.seconds_done <= b.seconds_done for a, b in pairwise(steps))
 

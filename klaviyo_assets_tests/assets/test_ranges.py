@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from klaviyo_assets.assets.days import RANGE_END, RANGE_START
 from klaviyo_assets.assets.ranges import MARGIN, first_whole_day, midnight, plan, reread_from, sync_back_to
+from klaviyo_assets.sandbox.account import Account
 from klaviyo_assets.warehouse.extract import SyncState
+from klaviyo_assets_tests.conftest import QUIET, Project, only
 
 DAY = dt.timedelta(days=1)
 TODAY = dt.datetime(2026, 5, 10, tzinfo=dt.UTC)
@@ -142,3 +146,27 @@ def test_no_state_claims_what_was_not_read(
     assert after.synced_from >= start
     if before and chosen.start > before[1]:
         assert (after.synced_from, after.synced_through) == before
+
+
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        ({RANGE_START: "2026-05-05", RANGE_END: "2026-05-01"}, (RANGE_START, RANGE_END, "ends before it starts")),
+        ({RANGE_START: "2025-12-31", RANGE_END: "2026-01-02"}, ("2025-12-31", "`history_start` (2026-01-01)")),
+        ({"dagster/partition": "2019-01-01"}, ("The partition 2019-01-01", "`history_start` (2026-01-01)")),
+    ],
+)
+def test_days_that_do_not_exist_are_refused(
+    project: Callable[..., Project], tags: dict[str, str], words: tuple[str, ...]
+) -> None:
+    klaviyo = project(Account(), tables=only(), models=False, history_start="2026-01-01")
+    result = klaviyo.definitions.resolve_job_def("klaviyo_backfill").execute_in_process(
+        instance=klaviyo.instance, tags=tags, run_config=QUIET, raise_on_error=False
+    )
+    assert not result.success
+    said = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    assert len(said) == 2  # event and person
+    for failure in said:
+        assert failure.user_failure_data is not None
+        assert all(word in str(failure.user_failure_data.description) for word in words)
+    assert klaviyo.warehouse.state("event") is None

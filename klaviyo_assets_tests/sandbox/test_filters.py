@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from klaviyo_assets.sandbox import Resource, Sandbox
-from klaviyo_assets.sandbox.collections import COMPARISONS, date, flag, number, text
+from klaviyo_assets.sandbox.collections import COMPARISONS, Operation, date, flag, number, text
 from klaviyo_assets.sandbox.errors import ApiError
 from klaviyo_assets.sandbox.filters import Condition, parse_filter
+from klaviyo_assets.sandbox.operations import OPERATIONS
 from klaviyo_assets_tests.sandbox.samples import sample_account
 from klaviyo_assets_tests.sandbox.support import NOW, get, walk
 
@@ -109,6 +110,11 @@ def test_values(source: str, values: tuple[Any, ...]) -> None:
             "End date may not be in the future: 2026-09-05T00:00:00",
             {"pointer": "created"},
         ),
+        (
+            f"greater-or-equal(created,{(NOW - timedelta(seconds=4)).isoformat()})",
+            f"End date may not be in the future: {(NOW - timedelta(seconds=4)).replace(tzinfo=None).isoformat()}",
+            {"pointer": "created"},
+        ),
         ("equals(name,'x'", "Invalid filter: equals(name,'x'", {"parameter": "filter"}),
         ("or(equals(name,'x'))", "Invalid filter: or(equals(name,'x'))", {"parameter": "filter"}),
         ("equals(name,x'y')", "Invalid filter: equals(name,x'y')", {"parameter": "filter"}),
@@ -118,6 +124,23 @@ def test_refusals(source: str, detail: str, where: dict[str, str]) -> None:
     with pytest.raises(ApiError) as caught:
         parse_filter(source, ALLOWED, NOW)
     assert (caught.value.status, caught.value.detail, caught.value.source) == (400, detail, where)
+
+
+@pytest.mark.parametrize(
+    ("operation", "field"),
+    [
+        (operation, field)
+        for operation in OPERATIONS.values()
+        for field, rule in operation.filters.items()
+        if rule.kind == "date" and field != "expires_at"
+    ],
+    ids=lambda value: getattr(value, "id", value),
+)
+def test_no_time_may_be_near_now(operation: Operation, field: str) -> None:
+    operator = operation.filters[field].operators[0]
+    parse_filter(f"{operator}({field},{(NOW - timedelta(seconds=6)).isoformat()})", operation.filters, NOW)
+    with pytest.raises(ApiError, match="may not be in the future"):
+        parse_filter(f"{operator}({field},{(NOW - timedelta(seconds=4)).isoformat()})", operation.filters, NOW)
 
 
 @pytest.fixture(scope="module")

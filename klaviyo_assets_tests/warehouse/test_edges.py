@@ -67,7 +67,7 @@ def test_versions_that_are_equal_missing_or_of_a_deleted_row(tmp_path: Path) -> 
 def test_a_range_contains_its_start_and_not_its_end(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     load(warehouse, days(1, 2, 3, 4, 5))
-    assert warehouse.read("event", column="datetime", window=(at(2), at(4)))["id"].to_pylist() == ["2", "3"]
+    assert warehouse.read("event", column="datetime", windows=[(at(2), at(4))])["id"].to_pylist() == ["2", "3"]
     assert load(warehouse, scope=Scope("datetime", at(2), at(4))).deleted == 2
     assert flagged(warehouse) == {"2", "3"}
     assert load(warehouse, scope=Scope("datetime", at(3), at(4))).deleted == 0, "it was already"

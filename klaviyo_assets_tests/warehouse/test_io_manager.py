@@ -72,6 +72,36 @@ def test_a_downstream_asset_gets_its_own_days(klaviyo: Project) -> None:
     assert {str(day) for day in two_days["datetime"].dt.date} == {klaviyo.day(-3), klaviyo.day(-2)}
 
 
+@pytest.mark.parametrize("wanted", [(-3, -1), (-3, -2, 0)])
+def test_days_with_a_gap_between_them_are_read_without_it(klaviyo: Project, wanted: tuple[int, ...]) -> None:
+    (event,) = [d for d in klaviyo.definitions.assets or [] if dg.AssetKey(["klaviyo", "event"]) in d.keys]
+    assert isinstance(event, dg.AssetsDefinition) and event.partitions_def is not None
+    days = [klaviyo.day(offset) for offset in wanted]
+    given: list[pd.DataFrame] = []
+    on_demand = dg.StaticPartitionsDefinition(["some"])
+
+    @dg.asset(
+        ins={
+            "event": dg.AssetIn(
+                ["klaviyo", "event"],
+                input_manager_key="klaviyo_io_manager",
+                partition_mapping=dg.SpecificPartitionsPartitionMapping(days),
+            )
+        },
+        partitions_def=on_demand,
+    )
+    def some_days(event: pd.DataFrame) -> None:
+        given.append(event)
+
+    assets = [*(klaviyo.definitions.assets or []), some_days]
+    definitions = dg.Definitions(assets, resources=klaviyo.definitions.resources)
+    result = definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        asset_selection=[some_days.key], instance=klaviyo.instance, partition_key="some"
+    )
+    assert result.success
+    assert {str(day) for day in given[0]["datetime"].dt.date} == set(days)
+
+
 def test_a_table_can_only_be_read_as_what_is_documented(klaviyo: Project) -> None:
     with pytest.raises(dg.DagsterInvariantViolationError, match=r"pandas.DataFrame or pyarrow.Table"):
         downstream(klaviyo, False, dict)

@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from typing import Any, TypeVar
 
-from klaviyo_assets.api import KlaviyoClient, PaginationError, equals, greater_or_equal
+from klaviyo_assets.api import MARGIN, KlaviyoClient, PaginationError, equals, greater_or_equal
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.tables.documents import Rows, attributes, instant_or_none, resources
 
@@ -52,10 +52,11 @@ def by_creation(
     last row on, and rows of that second come twice. Reading forwards and backwards would not do: a group of equal
     rows that is cut in both directions has a middle that neither shows.
 
-    created: the attribute with the time of creation. Raises PaginationError if a second fills a whole page, or rows
-    without such a time do.
+    created: the attribute with the time of creation. Raises PaginationError if what was created in one second, or just
+    now, fills a whole page, or rows without such a time do.
     """
     since: dt.datetime | None = None
+    latest: dt.datetime | None = None
     while True:
         query: dict[str, Any] = {"sort": created, "page[size]": page_size}
         if since:
@@ -66,12 +67,14 @@ def by_creation(
         found = resources(document)
         if page.next is None or not found:
             return
+        latest = latest or client.now() - MARGIN  # bounds later than that are refused
         times = [time for resource in found if (time := instant_or_none(attributes(resource).get(created)))]
-        last = max(times, default=since)
+        last = min(max(times), latest) if times else since
         if last == since:
             if since and len(found) < (page.size or page_size):
                 return
-            raise PaginationError(operation, f"more than {len(found)} rows were created at {last}")
+            when = f"since {last}" if last == latest else f"at {last}"
+            raise PaginationError(operation, f"more than {len(found)} rows were created {when}")
         since = last
 
 

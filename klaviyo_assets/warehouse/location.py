@@ -1,0 +1,23 @@
+"""Where a database is: in a file of this machine, or at MotherDuck."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_NO_FILE = ("md:", "motherduck:", ":memory:")
+
+
+def file_of(database: str) -> Path | None:
+    """Return the absolute path of a database's file, without `~`, `..` and links; None if it is in no file.
+
+    Only `md:name` and `motherduck:name` are MotherDuck's: a colon may be part of a file's name, as of Windows' drives.
+    """
+    if database.lower().startswith(_NO_FILE):
+        return None
+    return Path(database).expanduser().resolve()
+
+
+def located(database: str) -> str:
+    """Return an address that is the same in every folder: the absolute path of a file, MotherDuck's as it is."""
+    file = file_of(database)
+    return database if file is None else str(file)
