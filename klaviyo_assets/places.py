@@ -22,6 +22,7 @@ import yaml
 from klaviyo_assets import environment
 from klaviyo_assets.event_log import KEPT_OPEN
 from klaviyo_assets.settings import Settings
+from klaviyo_assets.warehouse.location import file_of
 
 DEMO = Path("data/demo.duckdb")
 
@@ -172,7 +173,7 @@ def home_of(settings: Settings) -> Iterator[Path]:
 def default_home(settings: Settings) -> Path:
     """Return the DAGSTER_HOME of an account, which no other account shares: accounts share no schema of a file."""
     path = settings.duckdb_path
-    file = Path("data", path.partition(":")[2].partition("?")[0]) if ":" in path else Path(path)
+    file = file_of(path) or Path("data", path.partition(":")[2].partition("?")[0])
     schema = "" if settings.destination_schema == "klaviyo" else f"_{settings.destination_schema}"
     return _beside(file, f"{schema}_dagster")
 
