@@ -94,8 +94,10 @@ def _snapshot(settings: Settings, family: str, tables: Sequence[Table], read: Re
                 writer.close()
             used = {**use(), **warn_of_lost(context, chosen, misshapen, *(writer.lost for writer in writers.values()))}
             for table in chosen:
+                # What an answer of another shape lacks is not gone.
+                lacking = misshapen or set(table.primary_key) & writers[table.name].lost.keys()
                 state = SyncState(
-                    table.name, SNAPSHOT, synced_through=start.now, complete=True, run_id=context.run.run_id
+                    table.name, SNAPSHOT, synced_through=start.now, complete=not lacking, run_id=context.run.run_id
                 )
                 extract = Extract(
                     table,

@@ -279,9 +279,9 @@ class DuckDBWarehouse(DuckDBResource):
         spec = publication.spec
         with self._transaction() as transaction:
             snapshot = transaction.read_state(spec.name, SNAPSHOT)
-            if not snapshot or not snapshot.complete:
+            if not snapshot:
                 raise SnapshotMissing(
-                    f"There is no complete snapshot of {spec.name} yet: materialize klaviyo_staging/{spec.name}."
+                    f"There is no snapshot of {spec.name} yet: materialize klaviyo_staging/{spec.name}."
                 )
             transaction.ensure(spec)
             staging = replace(transaction, schema=self.staging_schema)
@@ -292,7 +292,9 @@ class DuckDBWarehouse(DuckDBResource):
                 spec,
                 source,
                 began=snapshot.read_number or NO_READ,
-                scope=replace(WHOLE_TABLE, read_at=snapshot.synced_through) if publication.infers_deletes else None,
+                scope=replace(WHOLE_TABLE, read_at=snapshot.synced_through)
+                if publication.infers_deletes and snapshot.complete
+                else None,
                 guard=None if publication.accept_shrink else guard,
             )
             corrected = sum(

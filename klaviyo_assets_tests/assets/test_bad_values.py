@@ -145,3 +145,23 @@ def test_a_link_of_another_shape_ends_a_page_that_is_not_full(klaviyo: Project) 
     klaviyo.sandbox.faults[:] = [hook]
     klaviyo.sync(first=-3)
     assert (count(klaviyo, "event"), count(klaviyo, "person")) == (40, 12)
+
+
+@pytest.mark.parametrize("shape", [b'"tags": "none"', b'"tags": {"data": ["none"]}'])
+def test_rows_that_an_answer_of_another_shape_lacks_are_not_flagged(klaviyo: Project, shape: bytes) -> None:
+    klaviyo.refresh()
+    before = count(klaviyo, "list_tag")
+    assert before
+
+    def hook(call: Call) -> Rewritten | None:
+        if call.operation != "get_lists":
+            return None
+        return Rewritten(lambda content: re.sub(rb'"tags":{"data":\[.*?\][^{}]*({[^{}]*})?[^{}]*}', shape, content))
+
+    klaviyo.sandbox.faults[:] = [hook]
+    result = klaviyo.refresh()
+    assert any("relationships.tags" in warning for warning in warnings(klaviyo, result))
+    assert count(klaviyo, "list_tag") == before
+    klaviyo.sandbox.faults.clear()
+    klaviyo.refresh()
+    assert count(klaviyo, "list_tag") == before
