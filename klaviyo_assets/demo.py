@@ -92,7 +92,7 @@ def run_demo(*, events: int, profiles: int, days: int, seed: int, database: Path
 
     Raises click.ClickException if a run fails.
     """
-    from klaviyo_assets.definitions import build_definitions
+    from klaviyo_assets.build import build_definitions
 
     click.echo(f"A simulated Klaviyo account: {events:,} events of {days} days, {profiles:,} profiles.\n")
     for file in database.parent.glob(f"{database.name}*"):

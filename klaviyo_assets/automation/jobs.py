@@ -16,6 +16,7 @@ RANGE_END = "dagster/asset_partition_range_end"
 
 def build_jobs(
     settings: Settings,
+    executor: dg.ExecutorDefinition,
     *,
     incremental: Sequence[dg.AssetsDefinition],
     whole: Sequence[dg.AssetsDefinition],
@@ -24,6 +25,7 @@ def build_jobs(
 ) -> list[dg.UnresolvedAssetJobDefinition]:
     """Return `klaviyo_sync`, `klaviyo_backfill` and `klaviyo_full_refresh`.
 
+    executor: runs their steps.
     incremental: the assets with partitions. whole: the tables without.
     history, reconciliation: what says how event and person are doing.
     """
@@ -34,16 +36,19 @@ def build_jobs(
             description="Event and person from their watermarks to now, and every table that is due. Days of the "
             "range tags before the watermark are read only if they never were.",
             tags={INCREMENTAL: "true"},
+            executor_def=executor,
         ),
         dg.define_asset_job(
             f"{settings.name}_backfill",
             _all(*incremental, history),
             description="Event and person of the days in the range tags, each day read completely.",
+            executor_def=executor,
         ),
         dg.define_asset_job(
             f"{settings.name}_full_refresh",
             _all(*whole),
             description="Every table that is imported as a whole, now. Takes no partition.",
+            executor_def=executor,
         ),
     ]
 
