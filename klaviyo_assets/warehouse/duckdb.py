@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,6 +49,10 @@ _LOCKED = re.compile("Could not set lock|lock is held|used by another process")
 _HOLDER = re.compile(r"Conflicting lock is held in (.+?)(?:\. |$)")
 
 
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
 class DuckDBWarehouse(DuckDBResource):
     """A DuckDB file (or MotherDuck) that holds the tables of one Klaviyo account.
 
@@ -67,7 +70,7 @@ class DuckDBWarehouse(DuckDBResource):
     max_dynamic_columns: int = Field(
         default=2000, description="Columns that may appear in a table; the values of more go to one JSON column."
     )
-    _clock: Callable[[], dt.datetime] = PrivateAttr(default=partial(dt.datetime.now, dt.UTC))
+    _clock: Callable[[], dt.datetime] = PrivateAttr(default_factory=lambda: _now)
 
     @property
     def staging_schema(self) -> str:
