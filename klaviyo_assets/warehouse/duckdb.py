@@ -414,11 +414,17 @@ class DuckDBWarehouse(DuckDBResource):
         if ":" in self.database or self.connection_config:
             return None
         file = Path(self.database)
-        file.parent.mkdir(parents=True, exist_ok=True)
+        self._make_folder(file)
         try:
             return stack.enter_context(attached(file))
         except duckdb.Error:
             return None  # `connect` waits, and knows what to say
+
+    def _make_folder(self, file: Path) -> None:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WarehouseUnusable(self.database, f"its folder can't be made: {error.strerror}") from None
 
     @contextmanager
     def connect(
@@ -430,7 +436,7 @@ class DuckDBWarehouse(DuckDBResource):
         database can't be opened at all.
         """
         if ":" not in self.database:
-            Path(self.database).parent.mkdir(parents=True, exist_ok=True)
+            self._make_folder(Path(self.database))
         connection = self._open(clock() + self.lock_timeout, sleep, clock)
         try:
             yield connection
@@ -462,8 +468,8 @@ class DuckDBWarehouse(DuckDBResource):
                     raise
                 if clock() >= deadline:
                     raise WarehouseLocked(
-                        f"{self.database} has been held by {who} for {self.lock_timeout:g} s. Close it there, or raise "
-                        "`lock_timeout`. Readers should open the file read-only and only while they read."
+                        f"{self.database} has been held by {who} for {self.lock_timeout:g} s. Close it there, and run "
+                        "it again. Readers should open the file read-only and only while they read."
                     ) from None
                 if not waiting:
                     _log.info("Waiting for %s, which holds %s.", who, self.database)

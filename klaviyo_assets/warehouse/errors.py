@@ -6,6 +6,7 @@ import errno
 import re
 
 _FULL = re.compile("No space left|File too large|quota exceeded", re.IGNORECASE)
+_NAMED = re.compile(r'^(?:(?:Cannot|Could not) [a-z ]+ (?:"[^"]*"|it): |The file (?:"[^"]*"|it) exists, but )')
 _FULL_NUMBERS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
@@ -40,7 +41,7 @@ class WarehouseUnusable(WarehouseError):
             advice = "A sync writes: give its user the right to write the file and its folder."
         else:
             advice = "Check the setting `duckdb_path`."
-        return f"{self.database} can't be opened: {self.reason} {advice}"
+        return f"{self.database} can't be opened: {_plain(self.reason)}. {advice}"
 
 
 class DiskFull(WarehouseError):
@@ -53,6 +54,12 @@ class DiskFull(WarehouseError):
 
     def __str__(self) -> str:
         return f"There is no room left for {self.place}: nothing was written. {self.advice}"
+
+
+def _plain(reason: str) -> str:
+    """Return DuckDB's words without the file's name, which is said before, and without its punctuation."""
+    reason = _NAMED.sub("", reason).rstrip(" .!")
+    return reason[:1].lower() + reason[1:]
 
 
 def is_full(error: Exception) -> bool:
