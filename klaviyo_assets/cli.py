@@ -121,12 +121,15 @@ def check(as_json: bool) -> None:
 
     chosen = Settings()
     report = run_check(chosen)
-    missing = [scope for scope in report.scopes if scope.problem]
+    missing = [scope for scope in report.scopes if scope.problem and scope.tables]
+    if missing and chosen.missing_scope == "fail":
+        scopes = ", ".join(scope.scope for scope in missing)
+        report.problems.append(f"The setting `missing_scope: fail` lets no table be skipped. Missing: {scopes}.")
     if as_json:
         click.echo(json.dumps(report.as_dict(), indent=2))
     else:
         _print_report(report)
-    sys.exit(1 if report.problems or (missing and chosen.missing_scope == "fail") else 0)
+    sys.exit(1 if report.problems else 0)
 
 
 @main.command()

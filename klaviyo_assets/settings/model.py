@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from klaviyo_assets.privacy import SALT_VARIABLE, Masking
 from klaviyo_assets.settings import sources
 from klaviyo_assets.settings.columns import are_columns, are_switches
+from klaviyo_assets.settings.misspelt import misspelt
 from klaviyo_assets.settings.problems import check, explained
 from klaviyo_assets.tables.catalogue import FIRST_TABLES
 from klaviyo_assets.tables.table import Table
@@ -157,11 +158,11 @@ class Settings(BaseSettings):
 
     def __init__(self, **values: Any) -> None:
         try:
-            super().__init__(**sources.internal_names(values))
+            names = [*map(sources.public_name, type(self).model_fields)]
+            unknown = misspelt(os.environ, names, sources.PREFIX)
+            super().__init__(**unknown | sources.internal_names(values))
         except ValidationError as error:
-            raise explained(
-                error, [*map(sources.public_name, type(self).model_fields)], _given_by(values), sources.public_name
-            ) from None
+            raise explained(error, names, _given_by(values), sources.public_name) from None
 
     def enabled(self, table: Table) -> bool:
         """Return whether a table is synced."""
