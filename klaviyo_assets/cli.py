@@ -37,8 +37,12 @@ def _account_options(events: int, profiles: int, days: int) -> Callable[[Callabl
     return add
 
 
+INTERRUPTED = 130
+"""The status that a shell gives to a command that Ctrl-C has ended."""
+
+
 class _Commands(click.Group):
-    """Wrong settings are the user's to mend: the commands say what is wrong, without a traceback."""
+    """Wrong settings are the user's to mend, and Ctrl-C is no error: both are said without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
@@ -48,6 +52,9 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except SettingsError as error:
             raise click.ClickException(str(error)) from None
+        except KeyboardInterrupt:
+            click.echo("\nStopped. What was loaded stays; another run goes on from there.", err=True)
+            sys.exit(INTERRUPTED)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

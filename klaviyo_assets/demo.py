@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 import dagster as dg
+from dagster._core.execution.plan.objects import ErrorSource
+from dagster._core.instance.ref import InstanceRef
+from dagster._utils.error import SerializableErrorInfo
 
-from klaviyo_assets.assets.progress import Report, listening
+from klaviyo_assets import terminal
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.event_log import KEPT_OPEN
 from klaviyo_assets.models.sample_shop import write_shopify
@@ -29,7 +34,7 @@ SANDBOX_KEY = "pk_sandbox"
 SHOPIFY_SCHEMA = "shopify"
 """Where the orders of the simulated shop go."""
 
-_QUIET = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @contextmanager
@@ -45,7 +50,8 @@ def sandbox_process(*, events: int, profiles: int, days: int, seed: int, port: i
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, process_group=0)  # noqa: S603
     try:
         assert process.stdout is not None  # noqa: S101
-        url = next((line.split()[-1] for line in process.stdout if "http://" in line), None)
+        with terminal.busy("Making the simulated account"):
+            url = next((line.split()[-1] for line in process.stdout if "http://" in line), None)
         if url is None:
             raise click.ClickException("The sandbox did not start.")
         yield url
@@ -87,6 +93,13 @@ def _environment(**variables: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
+def _instance() -> dg.DagsterInstance:
+    """Return Dagster's instance, without the processes that copy what is printed: Ctrl-C would end them loudly."""
+    ignored = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+    reference = InstanceRef.from_dir(os.environ["DAGSTER_HOME"], overrides={"compute_logs": ignored})
+    return dg.DagsterInstance.from_ref(reference)
+
+
 def run_demo(*, events: int, profiles: int, days: int, seed: int, database: Path) -> None:
     """Sync a fresh simulated account into `database`, change it, sync again, and print what landed.
 
@@ -101,9 +114,10 @@ def run_demo(*, events: int, profiles: int, days: int, seed: int, database: Path
         dagster_home(),
         sandbox_process(events=events, profiles=profiles, days=days, seed=seed) as url,
         sandbox_environment(url, database),
-        dg.DagsterInstance.get() as instance,
+        _instance() as instance,
     ):
-        definitions = build_definitions(Settings(shopify_schema=SHOPIFY_SCHEMA))
+        with terminal.busy("Loading the definitions"):
+            definitions = build_definitions(Settings(shopify_schema=SHOPIFY_SCHEMA))
         today = dt.datetime.now(dt.UTC).date()
         first = {RANGE_START: (today - dt.timedelta(days=days)).isoformat(), RANGE_END: today.isoformat()}
         sync(instance, definitions, "klaviyo_sync", first)
@@ -134,19 +148,37 @@ def sync(
 def run(
     instance: dg.DagsterInstance, definitions: dg.Definitions, job_name: str, tags: Mapping[str, str] | None = None
 ) -> dg.ExecuteInProcessResult:
-    """Run a job as a real Dagster run; raises click.ClickException if it fails."""
+    """Run a job as a real Dagster run.
+
+    Raises click.ClickException if it fails, KeyboardInterrupt if the user ends it.
+    """
     job = definitions.resolve_job_def(job_name)
-    with _progress_bars():
+    run_id = str(uuid.uuid4())
+    with terminal.following(instance, run_id, job):
         result = job.execute_in_process(
             instance=instance,
             tags=dict(tags or {}),
             run_config=_QUIET,
+            run_id=run_id,
             raise_on_error=False,
         )
     if not result.success:
+        errors = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+        if any(failure.error_source is ErrorSource.INTERRUPT for failure in errors):
+            raise KeyboardInterrupt
+        reasons = [_reason(failure.error) for failure in errors]
+        reasons += [_reason(event.job_failure_data.error) for event in result.all_events if event.is_run_failure]
         checks = [str(check.description) for check in result.get_asset_check_evaluations() if not check.passed]
-        raise click.ClickException("\n".join([f"{job_name} failed; the reason is above.", *checks]))
+        told = dict.fromkeys(filter(None, [*reasons, *checks]))
+        raise click.ClickException("\n".join([f"{job_name} failed.", *told]))
     return result
+
+
+def _reason(error: SerializableErrorInfo | None) -> str:
+    """Return what an exception said, without its type and where it was raised: the run's log has that."""
+    while error and error.cause:
+        error = error.cause
+    return re.sub(r"^[\w.]+: ", "", error.message).strip() if error else ""
 
 
 def build_models(instance: dg.DagsterInstance, definitions: dg.Definitions) -> None:
@@ -189,23 +221,3 @@ def _print_table(assets: Mapping[str, Mapping[str, Any]]) -> None:
     for key, values in published.items():
         counts = [f"{values[name]:>11,}" for name in columns.values()]
         click.echo("  ".join([f"{key:<{width}}", *counts, f"{values['seconds']:>8.2f}"]))
-
-
-@contextmanager
-def _progress_bars() -> Iterator[None]:
-    """Draw a bar for each read that reports progress, if somebody looks: on a terminal."""
-    if not sys.stdout.isatty():
-        yield
-        return
-    with ExitStack() as stack:
-        bars: dict[str, Any] = {}
-
-        def show(report: Report) -> None:
-            if report.label not in bars:
-                bar = click.progressbar(length=1000, label=f"{report.label:<8}", width=30, item_show_func=str)
-                bars[report.label] = stack.enter_context(bar)
-            bar = bars[report.label]
-            bar.update(round(report.share * 1000) - bar.pos, f"{report.rows:,} rows")
-
-        with listening(show):
-            yield

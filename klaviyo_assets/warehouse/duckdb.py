@@ -25,6 +25,7 @@ from klaviyo_assets.warehouse.errors import DiskFull, SnapshotMissing, Warehouse
 from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope, Sweep, SyncState
 from klaviyo_assets.warehouse.fitting import columns_left_out, fit
 from klaviyo_assets.warehouse.inspection import Inspection, inspect
+from klaviyo_assets.warehouse.interrupts import interruptible
 from klaviyo_assets.warehouse.live_rows import daily_counts, earliest, measure_shrinkage
 from klaviyo_assets.warehouse.loading import LoadResult, patch, upsert
 from klaviyo_assets.warehouse.lookups import correct
@@ -392,10 +393,11 @@ class DuckDBWarehouse(DuckDBResource):
             moments = (moment.astimezone(dt.UTC).replace(tzinfo=None) for moment in (began or now, now))
             transaction = Transaction(connection, schema, *moments)
             try:
-                if schema == self.schema_name:
-                    transaction.ensure_state()
-                yield transaction
-                transaction.commit()
+                with interruptible(connection):
+                    if schema == self.schema_name:
+                        transaction.ensure_state()
+                    yield transaction
+                    transaction.commit()
             except BaseException as error:
                 with suppress(duckdb.Error):  # a COMMIT that failed has rolled back already
                     connection.execute("ROLLBACK").fetchall()
