@@ -1,22 +1,23 @@
 # Everything runs in a virtual environment of its own, made on first use: with uv if it is there, else venv and pip.
-PYTHON ?= python3
+PYTHON ?=
 VENV ?= .venv
+TESTS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test soak bench bench-peers lint format lock screenshot clean
+.PHONY: help install demo dev test test-pythons soak bench bench-peers lint format lock screenshot clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(READY): pyproject.toml setup.cfg requirements.lock
 	@if command -v uv >/dev/null 2>&1; then \
-	  uv venv --quiet --allow-existing --python '>=3.11' $(VENV) && \
+	  uv venv --quiet --allow-existing --python '$(or $(PYTHON),>=3.11)' $(VENV) && \
 	  uv pip install --quiet --python $(BIN)/python -r requirements.lock && \
 	  uv pip install --quiet --python $(BIN)/python --no-deps -e .; \
 	else \
-	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")' && \
-	  $(PYTHON) -m venv $(VENV) && \
+	  $(or $(PYTHON),python3) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")' && \
+	  $(or $(PYTHON),python3) -m venv $(VENV) && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .; \
 	fi
@@ -31,7 +32,10 @@ dev: $(READY) ## Open the Dagster UI (on the simulated account, unless KLAVIYO_A
 	@$(BIN)/klaviyo-assets dev
 
 test: $(READY) ## Run the tests
-	@$(BIN)/python -m pytest -n auto --dist worksteal
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
+
+test-pythons: $(READY) ## Run the tests that depend on it on every other Python that is installed
+	@.ci/pythons $(BIN)/python
 
 # SEED=7 runs only the seed 7, of the mixtures and of the kills.
 soak: $(READY) ## Run hundreds of mixtures of faults and of kills, and a simulated month hour by hour (hours)
@@ -56,4 +60,4 @@ screenshot: $(READY) ## Take the README's picture of the asset graph (needs Chro
 	@$(BIN)/python docs/screenshot.py
 
 clean: ## Remove the virtual environment and everything that was made
-	rm -rf $(VENV) .bench-peers data .dagster_home .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .venv-3.* .bench-peers data .dagster_home .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info

@@ -35,7 +35,7 @@ SETTLE = 3.0
 """Seconds for the graph to come to rest."""
 
 ASSETS = ("klaviyo*/campaign", "klaviyo*/flow", "klaviyo*/metric", "klaviyo/event", "klaviyo/person")
-GROUPS = ("core", "snapshots", "tables")
+GROUPS = ("klaviyo_core", "klaviyo_snapshots", "klaviyo_tables")
 DAYS = 3
 ACCOUNT = ("--events=5000", "--profiles=500", f"--days={DAYS}")
 

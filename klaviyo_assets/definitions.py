@@ -1,108 +1,32 @@
-"""The one entry point: everything that Dagster loads."""
+"""What Dagster loads: `defs`, the account of the environment, and what a module of your own builds others with."""
 
 from __future__ import annotations
 
-import warnings
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from klaviyo_assets.assets.account_history import build_account_history
-from klaviyo_assets.assets.checks import build_checks
-from klaviyo_assets.assets.fields import sparse_fields
-from klaviyo_assets.assets.history import build_history
-from klaviyo_assets.assets.incremental import build_incremental
-from klaviyo_assets.assets.memberships import build_memberships
-from klaviyo_assets.assets.next_due import next_due
-from klaviyo_assets.assets.person_passes import build_person_passes
-from klaviyo_assets.assets.reconciliation import build_reconciliation
-from klaviyo_assets.assets.snapshots import build_snapshots
-from klaviyo_assets.assets.specs import io_manager_key, table_key
-from klaviyo_assets.automation.jobs import build_jobs
-from klaviyo_assets.automation.resync import build_resync
-from klaviyo_assets.automation.rewrite import build_rewrite
-from klaviyo_assets.automation.schedules import build_schedule
-from klaviyo_assets.automation.sensors import build_sensor
-from klaviyo_assets.clock import Clock, machine_time
-from klaviyo_assets.models.assets import build_models
-from klaviyo_assets.privacy import Action
-from klaviyo_assets.resources import KlaviyoAccount
-from klaviyo_assets.settings import Settings, require_distinct
-from klaviyo_assets.tables.accounts import ACCOUNT_HISTORY, ORGANIZATION
-from klaviyo_assets.tables.catalogue import TABLES
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
-from klaviyo_assets.warehouse.io_manager import WarehouseIOManager
+from klaviyo_assets.assets.incremental import daily_partitions
+from klaviyo_assets.build import build_definitions
 
-# A beta argument of Dagster that the UI's backfills need: one warning per asset, with nothing for a user to do.
-warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy")
+__all__ = ["build_definitions", "daily_partitions", "defs"]
+
+if TYPE_CHECKING:
+    defs: dg.Definitions
 
 
-def build_definitions(
-    *accounts: Settings, executor: dg.ExecutorDefinition = dg.in_process_executor, clock: Clock = machine_time
-) -> dg.Definitions:
-    """Return the assets, checks, jobs, schedules, sensors and resources of one or several Klaviyo accounts.
+def __getattr__(name: str) -> object:
+    """Build `defs` when it is asked for: who imports `build_definitions` has settings of their own.
 
-    accounts: the settings of each. Default: one account, from the environment and the settings file.
-    executor: of every job that does not choose its own. In one process, because steps are short, a process costs
-        seconds to start, and an account's rate limits are shared.
-    clock: tells the schedules and the sensors how long a run has been silent.
-    Raises ValueError if two accounts would share names or tables.
+    What is chosen in the UI runs in one process too, as the jobs do. To merge with definitions of your own, take
+    `build_definitions()`, which leaves the executor to you.
     """
-    accounts = accounts or (Settings(),)
-    require_distinct(accounts)
-    return dg.Definitions.merge(*(_definitions(settings, executor, clock) for settings in accounts))
+    if name != "defs":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    built = dg.Definitions.merge(build_definitions(), dg.Definitions(executor=dg.in_process_executor))
+    return globals().setdefault(name, built)
 
 
-def _definitions(settings: Settings, executor: dg.ExecutorDefinition, clock: Clock) -> dg.Definitions:
-    warehouse = DuckDBWarehouse(
-        database=settings.duckdb_path,
-        schema_name=settings.destination_schema,
-        max_dynamic_columns=settings.max_dynamic_columns,
-    )
-    incremental = build_incremental(settings)
-    snapshots, published = build_snapshots(settings)
-    whole = [
-        *snapshots,
-        *published,
-        *build_memberships(settings),
-        *build_person_passes(settings),
-        *build_account_history(settings),
-    ]
-    keys = {key for asset in (*incremental, *whole) for key in asset.keys}
-    tables = [settings.table(table) for table in TABLES if table_key(settings, table.name) in keys]
-    checks = build_checks(settings, tables)
-    history, reconciliation = build_history(settings, next_due), build_reconciliation(settings)
-    sync, backfill, full_refresh = build_jobs(
-        settings, incremental=incremental, whole=whole, history=history, reconciliation=reconciliation
-    )
-    account = dg.Definitions(
-        assets=[*incremental, *whole, history, reconciliation],
-        asset_checks=[checks],
-        jobs=[
-            sync,
-            backfill,
-            full_refresh,
-            build_resync(settings, others=(sync.name, backfill.name)),
-            build_rewrite(settings, others=(sync.name, backfill.name, full_refresh.name)),
-        ],
-        schedules=[build_schedule(settings, sync, {*keys, *history.keys, *reconciliation.keys}, clock)],
-        sensors=[build_sensor(settings, backfill=backfill, others=[sync.name], incremental=incremental, clock=clock)],
-        resources={
-            settings.name: KlaviyoAccount(
-                warehouse=warehouse,
-                api_key_variable=settings.api_key_variable,
-                api_url=settings.api_url,
-                max_concurrency=settings.max_concurrency,
-                request_timeout=settings.request_timeout.total_seconds(),
-                hash_salt_variable=settings.hash_salt_variable if settings.masking.hashes else None,
-                sparse_fields=sparse_fields(settings),
-                shows_name=settings.masking.policy(ACCOUNT_HISTORY).action(ORGANIZATION) is Action.KEEP,
-            ),
-            f"{settings.name}_warehouse": warehouse,
-            io_manager_key(settings): WarehouseIOManager(warehouse=warehouse, delete_guard=settings.delete_guard),
-        },
-        executor=executor,
-    )
-    return dg.Definitions.merge(account, build_models(settings))
-
-
-defs = build_definitions()
+def __dir__() -> list[str]:
+    """Dagster looks for `defs` among these names."""
+    return sorted({*globals(), *__all__})

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import re
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 import dagster as dg
+from dagster._core.execution.plan.objects import ErrorSource
+from dagster._core.instance.ref import InstanceRef
+from dagster._utils.error import SerializableErrorInfo
 
-from klaviyo_assets.assets.progress import Report, listening
+from klaviyo_assets import terminal
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.models.sample_shop import write_shopify
 from klaviyo_assets.places import DEMO, SHOPIFY_SCHEMA, NotSimulated, SimulatedAccount, in_use
@@ -22,7 +28,7 @@ from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.io_manager import STAGING
 
-_QUIET = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @contextmanager
@@ -38,7 +44,8 @@ def sandbox_process(account: SimulatedAccount) -> Iterator[str]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, process_group=0) as process:  # noqa: S603
         try:
             assert process.stdout is not None  # noqa: S101
-            url = next((line.split()[-1] for line in process.stdout if "http://" in line), None)
+            with terminal.busy("Making the simulated account"):
+                url = next((line.split()[-1] for line in process.stdout if "http://" in line), None)
             if url is None:
                 raise click.ClickException("The sandbox did not start.")
             for story in account.told:
@@ -46,6 +53,13 @@ def sandbox_process(account: SimulatedAccount) -> Iterator[str]:
             yield url
         finally:
             process.terminate()
+
+
+def _instance() -> dg.DagsterInstance:
+    """Return Dagster's instance, without the processes that copy what is printed: Ctrl-C would end them loudly."""
+    ignored = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+    reference = InstanceRef.from_dir(os.environ["DAGSTER_HOME"], overrides={"compute_logs": ignored})
+    return dg.DagsterInstance.from_ref(reference)
 
 
 def run_demo(*, events: int, profiles: int, days: int, seed: int, database: Path) -> None:
@@ -62,7 +76,7 @@ def run_demo(*, events: int, profiles: int, days: int, seed: int, database: Path
 
 
 def _demonstrate(account: SimulatedAccount) -> None:
-    from klaviyo_assets.definitions import build_definitions
+    from klaviyo_assets.build import build_definitions
 
     database = account.database
     click.echo(
@@ -70,8 +84,9 @@ def _demonstrate(account: SimulatedAccount) -> None:
             **account.options
         )
     )
-    with sandbox_process(account) as url, account.environment(url), dg.DagsterInstance.get() as instance:
-        definitions = build_definitions(Settings(shopify_schema=SHOPIFY_SCHEMA))
+    with sandbox_process(account) as url, account.environment(url), _instance() as instance:
+        with terminal.busy("Loading the definitions"):
+            definitions = build_definitions(Settings(shopify_schema=SHOPIFY_SCHEMA))
         today = dt.datetime.now(dt.UTC).date()
         first_day = account.now.date() - dt.timedelta(days=account.options["days"])
         first = {RANGE_START: first_day.isoformat(), RANGE_END: today.isoformat()}
@@ -107,19 +122,37 @@ def sync(
 def run(
     instance: dg.DagsterInstance, definitions: dg.Definitions, job_name: str, tags: Mapping[str, str] | None = None
 ) -> dg.ExecuteInProcessResult:
-    """Run a job as a real Dagster run; raises click.ClickException if it fails."""
+    """Run a job as a real Dagster run.
+
+    Raises click.ClickException if it fails, KeyboardInterrupt if the user ends it.
+    """
     job = definitions.resolve_job_def(job_name)
-    with _progress_bars():
+    run_id = str(uuid.uuid4())
+    with terminal.following(instance, run_id, job):
         result = job.execute_in_process(
             instance=instance,
             tags=dict(tags or {}),
             run_config=_QUIET,
+            run_id=run_id,
             raise_on_error=False,
         )
     if not result.success:
+        errors = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+        if any(failure.error_source is ErrorSource.INTERRUPT for failure in errors):
+            raise KeyboardInterrupt
+        reasons = [_reason(failure.error) for failure in errors]
+        reasons += [_reason(event.job_failure_data.error) for event in result.all_events if event.is_run_failure]
         checks = [str(check.description) for check in result.get_asset_check_evaluations() if not check.passed]
-        raise click.ClickException("\n".join([f"{job_name} failed; the reason is above.", *checks]))
+        told = dict.fromkeys(filter(None, [*reasons, *checks]))
+        raise click.ClickException("\n".join([f"{job_name} failed.", *told]))
     return result
+
+
+def _reason(error: SerializableErrorInfo | None) -> str:
+    """Return what an exception said, without its type and where it was raised: the run's log has that."""
+    while error and error.cause:
+        error = error.cause
+    return re.sub(r"^[\w.]+: ", "", error.message).strip() if error else ""
 
 
 def build_models(instance: dg.DagsterInstance, definitions: dg.Definitions) -> None:
@@ -166,23 +199,3 @@ def _print_table(assets: Mapping[str, Mapping[str, Any]]) -> None:
     for key, values in published.items():
         counts = [f"{values[name]:>11,}" for name in columns.values()]
         click.echo("  ".join([f"{key:<{width}}", *counts, f"{values['seconds']:>8.2f}"]))
-
-
-@contextmanager
-def _progress_bars() -> Iterator[None]:
-    """Draw a bar for each read that reports progress, if somebody looks: on a terminal."""
-    if not sys.stdout.isatty():
-        yield
-        return
-    with ExitStack() as stack:
-        bars: dict[str, Any] = {}
-
-        def show(report: Report) -> None:
-            if report.label not in bars:
-                bar = click.progressbar(length=1000, label=f"{report.label:<8}", width=30, item_show_func=str)
-                bars[report.label] = stack.enter_context(bar)
-            bar = bars[report.label]
-            bar.update(round(report.share * 1000) - bar.pos, f"{report.rows:,} rows")
-
-        with listening(show):
-            yield

@@ -10,7 +10,7 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from klaviyo_assets import clock, environment
-from klaviyo_assets.api import KlaviyoClient, NotPermitted
+from klaviyo_assets.api import KlaviyoClient, KlaviyoError, NotFound, NotPermitted, RateLimited
 from klaviyo_assets.privacy import DIGEST, MissingSalt, salt
 from klaviyo_assets.tables.accounts import ACCOUNT_HISTORY, NAME, named
 from klaviyo_assets.warehouse.beginning import AccountIdentity
@@ -34,6 +34,10 @@ class Start:
     now: dt.datetime
     began: int
     states: Mapping[tuple[str, str], SyncState]
+
+
+_asked: set[tuple[str, str]] = set()
+"""Runs and key variables: `dagster job execute` makes the resources once more when the run is over."""
 
 
 class KlaviyoAccount(dg.ConfigurableResource):
@@ -62,6 +66,29 @@ class KlaviyoAccount(dg.ConfigurableResource):
     _identity: AccountIdentity | None = PrivateAttr(default=None)
     _asked: bool = PrivateAttr(default=False)
 
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Ask Klaviyo a first question: a run that gets no answer ends here, and says so once and not in each step.
+
+        Raises dagster.Failure without a key, with one that Klaviyo does not know, if nobody answers as Klaviyo, if the
+        clocks are apart, and if the warehouse holds another account.
+        """
+        first = (context.run.run_id, self.api_key_variable) if context.run else None
+        if first is None or first in _asked:
+            return
+        _asked.add(first)
+        try:
+            self.now()
+        except (NotPermitted, RateLimited):
+            pass  # an answer as well; each step finds out what it may read
+        except NotFound:
+            raise dg.Failure(
+                "The address in the setting `api_url` is not that of Klaviyo's API, which ends with /api. "
+                "Its default is right for every account.",
+                allow_retries=False,
+            ) from None
+        except KlaviyoError as error:
+            raise dg.Failure(str(error), allow_retries=False) from None
+
     @property
     def client(self) -> KlaviyoClient:
         """The API client; raises dagster.Failure if there is no API key, or no salt and columns to hash."""
@@ -79,13 +106,20 @@ class KlaviyoAccount(dg.ConfigurableResource):
                     salt(self.hash_salt_variable)
                 except MissingSalt as error:
                     raise dg.Failure(str(error), allow_retries=False) from None
-            self._client = KlaviyoClient(
-                key,
-                base_url=self.api_url,
-                max_concurrency=self.max_concurrency,
-                timeout=(CONNECT_TIMEOUT, self.request_timeout),
-                defaults=self.sparse_fields,
-            )
+            try:
+                self._client = KlaviyoClient(
+                    key,
+                    base_url=self.api_url,
+                    max_concurrency=self.max_concurrency,
+                    timeout=(CONNECT_TIMEOUT, self.request_timeout),
+                    defaults=self.sparse_fields,
+                )
+            except ValueError:
+                raise dg.Failure(
+                    "The setting `api_url` has to be an address such as https://a.klaviyo.com/api, without a user, a "
+                    "password or a query in it.",
+                    allow_retries=False,
+                ) from None
         return self._client
 
     def start(self, log: Callable[[str], object]) -> Start:

@@ -15,7 +15,7 @@ import pytest
 
 from klaviyo_assets import clock
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
-from klaviyo_assets.definitions import build_definitions
+from klaviyo_assets.build import build_definitions
 from klaviyo_assets.sandbox.account import Account
 from klaviyo_assets.sandbox.server import Sandbox
 from klaviyo_assets.settings import Settings

@@ -85,7 +85,11 @@ def test_a_missing_scope_is_named_with_its_tables(klaviyo: Project, monkeypatch:
     assert result.exit_code == 0
     assert "missing    lists:read         list" in result.output
     monkeypatch.setenv("KLAVIYO_MISSING_SCOPE", "fail")
-    assert CliRunner().invoke(main, ["check"]).exit_code == 1
+    strict = CliRunner().invoke(main, ["check"])
+    assert strict.exit_code == 1
+    assert (
+        "PROBLEM    The setting `missing_scope: fail` lets no table be skipped. Missing: lists:read, " in strict.output
+    )
 
 
 def test_problems_say_what_to_do(klaviyo: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
-"""The code of docs/downstream.md, run as it stands there, on a warehouse that the sandbox has filled."""
+"""The code of docs/downstream.md, as a module of the user's, on a warehouse that the sandbox has filled."""
 
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -13,16 +14,16 @@ from typing import Any
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.workspace.autodiscovery import loadable_targets_from_python_file
 
-from klaviyo_assets import definitions
 from klaviyo_assets.sandbox.generate import generate_account
 from klaviyo_assets_tests.conftest import QUIET, Project, only
+from klaviyo_assets_tests.documents import DOCUMENTS, modules
 from klaviyo_assets_tests.expected import stored
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(backfill_policy|include_sources):dagster.BetaWarning")
 
-PAGE = (Path(__file__).parents[1] / "docs" / "downstream.md").read_text()
-CODE = "\n".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
+PAGE = DOCUMENTS / "downstream.md"
 DAYS = 3
 EVENT = dg.AssetKey(["klaviyo", "event"])
 
@@ -34,13 +35,17 @@ def klaviyo(project: Callable[..., Project]) -> Project:
 
 
 @pytest.fixture
-def page(klaviyo: Project, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """What the page's code defines, with the sandbox's account in place of the user's."""
-    monkeypatch.setattr(definitions, "defs", klaviyo.definitions)
-    module = ModuleType("page")
-    monkeypatch.setitem(sys.modules, "page", module)
-    exec(compile(CODE, "docs/downstream.md", "exec", dont_inherit=True), module.__dict__)
-    return module
+def page(klaviyo: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The page's code as a file of the user's, whose settings are in the environment, loaded as Dagster loads it."""
+    for name in ("api_url", "duckdb_path", "tables"):
+        value = getattr(klaviyo.settings, name)
+        monkeypatch.setenv(f"KLAVIYO_{name.upper()}", value if isinstance(value, str) else json.dumps(value))
+    (code,) = modules(PAGE)
+    file = tmp_path / "downstream.py"
+    file.write_text(code)
+    (target,) = loadable_targets_from_python_file(str(file))
+    assert target.attribute == "defs"
+    return sys.modules["downstream"]
 
 
 def conditions(page: Any, klaviyo: Project, cursor: Any = None) -> Any:
@@ -109,7 +114,7 @@ def test_eager_alone_would_never_fire(klaviyo: Project) -> None:
 
 
 def test_the_dbt_source_is_yaml_with_the_names_of_tables(klaviyo: Project) -> None:
-    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
     (source,) = yaml.safe_load(text)["sources"]
     keys = {tuple(key.path) for key in klaviyo.definitions.resolve_asset_graph().get_all_asset_keys()}
     assert {tuple(table["meta"]["dagster"]["asset_key"]) for table in source["tables"]} <= keys

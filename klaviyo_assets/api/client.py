@@ -61,6 +61,7 @@ class KlaviyoClient:
     `timeout` is (connect, read) in seconds, the latter for each piece of an answer; all of it has ten minutes. `clock`
     returns monotonic seconds; `sleep` waits (by default in a way that `close` interrupts). At most `max_concurrency`
     requests are under way at a time, from however many threads: fewer at first, and when the API refuses or is slow.
+    While the server can't be reached at all, only the first request is repeated; the others are tried once.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class KlaviyoClient:
         self._concurrency = Concurrency(max_concurrency, clock)
         self._server_time: tuple[datetime, float] | None = None
         self._largest_page: dict[str, int | None] = {}
+        self._unreachable = False
         self._session = new_session(api_key, max_concurrency)
         days = revision_support(date.today())
         if days < WARNING_DAYS:
@@ -237,7 +239,9 @@ class KlaviyoClient:
             wait = max(retries.delay(failures), cause.retry_after or 0.0)
             if cause.foreign and failures >= self._tries:
                 raise ForeignAnswer(operation, self._scrub(cause.foreign), self.base_url)
-            if failures >= self._tries or wait > LONGEST_WAIT:
+            tries = 1 if self._unreachable and cause.unreachable else self._tries
+            if failures >= tries or wait > LONGEST_WAIT:
+                self._unreachable = cause.unreachable
                 raise ApiUnavailable(operation, self._scrub(cause.reason), failures, cause.status)
             self.stats.add(retries=1)
             logger.log(
@@ -298,15 +302,16 @@ class KlaviyoClient:
             deadline = self._clock() + LONGEST_WAIT
             load_body(response, lambda: self._clock() < deadline)
         except requests.RequestException as error:
-            reason = retries.reason(error)
+            reason, unreachable = retries.reason(error), retries.unreachable(error)
         else:
+            self._unreachable = False
             self.stats.add(bytes=len(response.content))
             at = retries.http_date(response.headers.get("Date", ""))
             if at is not None:
                 self._server_time = (at, self._clock())
             return response
         # Outside of `except`: the exception carries the prepared request, key included, and must not be chained.
-        raise Transient(reason)
+        raise Transient(reason, unreachable=unreachable)
 
     def _wait(self, seconds: float) -> None:
         self._sleep(seconds)

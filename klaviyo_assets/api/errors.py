@@ -127,7 +127,7 @@ class ApiUnavailable(KlaviyoError):
     def __str__(self) -> str:
         times = "once" if self.tries == 1 else f"{self.tries} times"
         return (
-            f"Klaviyo did not answer {self.operation}, tried {times}; last: {self.reason}. "
+            f"Klaviyo did not answer {self.operation}, tried {times}; last: {self.reason.rstrip('.')}. "
             "Check the network and https://status.klaviyo.com, then run it again."
         )
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import requests
+import urllib3
 
 from klaviyo_assets.api.errors import (
     ForeignAnswer,
@@ -29,13 +30,19 @@ _SCOPE = re.compile(r"\b[a-z][a-z0-9-]*:[a-z]+\b")
 
 
 class Transient(Exception):
-    """A try failed in a way that another may not. `retry_after` is what the server asked for, in seconds."""
+    """A try failed in a way that another may not. `retry_after` is what the server asked for, in seconds.
 
-    def __init__(self, reason: str, status: int | None = None, retry_after: float | None = None) -> None:
+    unreachable: there was no connection to the server, so that no other question would get an answer either.
+    """
+
+    def __init__(
+        self, reason: str, status: int | None = None, retry_after: float | None = None, *, unreachable: bool = False
+    ) -> None:
         super().__init__(reason, status, retry_after)
         self.reason = reason
         self.status = status
         self.retry_after = retry_after
+        self.unreachable = unreachable
         self.foreign: str | None = None
         """What came, if it can't be an answer of Klaviyo's."""
 
@@ -123,6 +130,16 @@ def reason(error: requests.RequestException) -> str:
             return f"no connection, or it broke ({_cause(error)})"
         case _:
             return f"the request could not be sent ({type(error).__name__})"
+
+
+def unreachable(error: requests.RequestException) -> bool:
+    """Return whether no connection was made: no such host, nobody there, no proxy, a certificate that does not fit."""
+    if isinstance(error, requests.ConnectTimeout | requests.exceptions.SSLError | requests.exceptions.ProxyError):
+        return True
+    outer = error.args[0] if error.args else None
+    return isinstance(outer, urllib3.exceptions.MaxRetryError) and isinstance(
+        outer.reason, urllib3.exceptions.NewConnectionError
+    )
 
 
 def _cause(error: BaseException) -> str:

@@ -7,10 +7,10 @@ import dagster as dg
 
 from klaviyo_assets.assets.person_passes import PERSON_DELETES
 from klaviyo_assets.assets.specs import table_key
-from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.profiles import PERSON
 from klaviyo_assets.tables.table import Table
+from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.guard import FEW_WAIT, is_suspicious, wait_notice
 from klaviyo_assets.warehouse.inspection import Inspection
 from klaviyo_assets.warehouse.schema import ForeignKey
@@ -32,12 +32,12 @@ def build_checks(settings: Settings, tables: Sequence[Table]) -> dg.AssetChecksD
         name=f"{settings.name}__checks",
         out={spec.get_python_identifier(): dg.Out(dg.Any, is_required=False) for spec in specs.values()},
         tags={"dagster/priority": "-900"},
-        required_resource_keys={settings.name},
+        required_resource_keys={f"{settings.name}_warehouse"},
     )
     def checks(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        account: KlaviyoAccount = getattr(context.resources, settings.name)
+        warehouse: DuckDBWarehouse = getattr(context.resources, f"{settings.name}_warehouse")
         chosen = [table for table in tables if specs[table.name].key in context.selected_asset_check_keys]
-        seen = account.warehouse.inspect([(t, keys[t.name]) for t in chosen], now=dt.datetime.now(dt.UTC))
+        seen = warehouse.inspect([(t, keys[t.name]) for t in chosen], now=dt.datetime.now(dt.UTC))
         for table in chosen:
             if table.name in seen:
                 yield _result(settings, table, seen[table.name])

@@ -69,13 +69,18 @@ _PAGES_PER_COLLECTION = 50
 IDS = TableSpec(name="ids", columns=(Column("id", Type.TEXT),), primary_key=("id",))
 
 
+def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
+    """Return the partitions of EVENT and PERSON: UTC days since the first that the settings want, today included."""
+    return dg.DailyPartitionsDefinition(start_date=settings.first_partition.isoformat(), end_offset=1)
+
+
 def build_incremental(settings: Settings) -> list[dg.AssetsDefinition]:
     """Return the assets of EVENT and of PERSON with what else its pages hold.
 
     They share one daily partitions definition, so that one run takes both. A table that is off takes with it what
     comes from its pages.
     """
-    days = dg.DailyPartitionsDefinition(start_date=settings.first_partition.isoformat(), end_offset=1)
+    days = daily_partitions(settings)
     families: tuple[tuple[Sequence[Table], ReadRows], ...] = (
         ((events.EVENT,), read_events),
         ((profiles.PERSON, *exclusions.TABLES), read_profiles),

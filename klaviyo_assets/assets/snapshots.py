@@ -118,10 +118,12 @@ def _snapshot(settings: Settings, family: str, tables: Sequence[Table], read: Re
 def skip_or_raise(
     settings: Settings, context: dg.AssetExecutionContext, error: NotPermitted, tables: Sequence[Table]
 ) -> None:
-    """Log a warning that names the tables that the API key does not allow, or fail, as the settings say."""
-    if settings.missing_scope == "fail":
-        raise error
+    """Say which tables the API key does not allow: in a warning or, if the settings say so, as a dagster.Failure."""
     names = ", ".join(table.name for table in tables)
+    if settings.missing_scope == "fail":
+        raise dg.Failure(
+            f"{error} The setting `missing_scope: fail` has it fail, rather than skip {names}.", allow_retries=False
+        ) from None
     context.log.warning(f"Skipped {names}: {error}")
 
 

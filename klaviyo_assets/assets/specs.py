@@ -67,7 +67,7 @@ def pass_spec(settings: Settings, name: str, description: str) -> dg.AssetSpec:
     """Describe an asset that is no table of its own but a pass over PERSON."""
     return dg.AssetSpec(
         table_key(settings, name),
-        group_name=_group(settings, "core"),
+        group_name=group_name(settings, "core"),
         description=description,
         kinds={"klaviyo", "duckdb"},
         owners=list(settings.owners),
@@ -90,7 +90,7 @@ def progress_spec(
     """
     return dg.AssetSpec(
         table_key(settings, name),
-        group_name=_group(settings, "core"),
+        group_name=group_name(settings, "core"),
         description=description,
         kinds={"klaviyo", "duckdb"},
         owners=list(settings.owners),
@@ -100,8 +100,9 @@ def progress_spec(
     )
 
 
-def _group(settings: Settings, group: str) -> str:
-    return group if settings.name == "klaviyo" else f"{settings.name}_{group}"
+def group_name(settings: Settings, group: str) -> str:
+    """Return the name of a group of the account's assets: core, tables, snapshots or models."""
+    return f"{settings.name}_{group}"
 
 
 def _spec(
@@ -122,7 +123,7 @@ def _spec(
         metadata[PARTITION_EXPR] = table.partitioned_by
     return dg.AssetSpec(
         key,
-        group_name=_group(settings, group),
+        group_name=group_name(settings, group),
         description=description,
         kinds={"klaviyo", "duckdb"},
         owners=list(settings.owners),

@@ -15,6 +15,7 @@ __all__ = ["RANGE_END", "RANGE_START", "build_jobs"]
 
 def build_jobs(
     settings: Settings,
+    executor: dg.ExecutorDefinition,
     *,
     incremental: Sequence[dg.AssetsDefinition],
     whole: Sequence[dg.AssetsDefinition],
@@ -23,6 +24,7 @@ def build_jobs(
 ) -> list[dg.UnresolvedAssetJobDefinition]:
     """Return `klaviyo_sync`, `klaviyo_backfill` and `klaviyo_full_refresh`.
 
+    executor: runs their steps.
     incremental: the assets with partitions. whole: the tables without.
     history, reconciliation: what says how event and person are doing.
     """
@@ -33,17 +35,20 @@ def build_jobs(
             description="Event and person from their watermarks to now, and every table that is due. Days of the "
             "range tags before the watermark are read only if they never were.",
             tags={INCREMENTAL: "true"},
+            executor_def=executor,
         ),
         dg.define_asset_job(
             f"{settings.name}_backfill",
             _all(*incremental, history),
             description="Event and person of the days in the range tags, each day read completely. For the whole "
             "history start the backfill sensor instead: it goes by chunks and stops at the account's first event.",
+            executor_def=executor,
         ),
         dg.define_asset_job(
             f"{settings.name}_full_refresh",
             _all(*whole),
             description="Every table that is imported as a whole, now. Takes no partition.",
+            executor_def=executor,
         ),
     ]
 

@@ -21,8 +21,8 @@ class ResyncConfig(dg.Config):
     tables: list[str] = Field(default_factory=list, description="Names of tables, such as `event`. Default: all.")
 
 
-def build_resync(settings: Settings, *, others: Collection[str]) -> dg.JobDefinition:
-    """Return `klaviyo_resync`. others: jobs that must not be in progress meanwhile."""
+def build_resync(settings: Settings, executor: dg.ExecutorDefinition, *, others: Collection[str]) -> dg.JobDefinition:
+    """Return `klaviyo_resync`. executor: runs its step. others: jobs that must not be in progress meanwhile."""
     warehouse_key = f"{settings.name}_warehouse"
 
     @dg.op(name=f"{settings.name}__forget", required_resource_keys={warehouse_key}, out=dg.Out(dg.Nothing))
@@ -34,6 +34,7 @@ def build_resync(settings: Settings, *, others: Collection[str]) -> dg.JobDefini
         context.log.info(f"The next sync imports anew: {', '.join(known) or 'nothing, no such table was synced yet'}.")
 
     @dg.job(
+        executor_def=executor,
         name=f"{settings.name}_resync",
         description="Forgets how far all or chosen tables are synced: the next sync imports them anew, newest days "
         "first. Rows stay readable; those that Klaviyo no longer has are flagged as they are found missing.",

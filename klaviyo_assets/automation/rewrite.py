@@ -29,8 +29,8 @@ class RewriteConfig(dg.Config):
     )
 
 
-def build_rewrite(settings: Settings, *, others: Collection[str]) -> dg.JobDefinition:
-    """Return `klaviyo_rewrite`. others: jobs that must not be in progress meanwhile."""
+def build_rewrite(settings: Settings, executor: dg.ExecutorDefinition, *, others: Collection[str]) -> dg.JobDefinition:
+    """Return `klaviyo_rewrite`. executor: runs its step. others: jobs that must not be in progress meanwhile."""
     warehouse_key = f"{settings.name}_warehouse"
 
     @dg.op(name=f"{settings.name}__rewrite", required_resource_keys={warehouse_key}, out=dg.Out(dg.Nothing))
@@ -52,6 +52,7 @@ def build_rewrite(settings: Settings, *, others: Collection[str]) -> dg.JobDefin
             context.log.info(warehouse.copy_to_new_file())
 
     @dg.job(
+        executor_def=executor,
         name=f"{settings.name}_rewrite",
         description="Removes the values of blocked columns and hashes those of hashed columns that were written before "
         "they were blocked or hashed.",

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from klaviyo_assets.assets.specs import table_key, table_name
+from klaviyo_assets.assets.specs import group_name, table_key, table_name
 from klaviyo_assets.models.automation import build_models_job, build_models_sensor
 from klaviyo_assets.models.metadata import describe
 from klaviyo_assets.models.project import SHOPIFY, Model, is_installed, read_project
@@ -41,8 +41,11 @@ class ModelsConfig(dg.Config):
     )
 
 
-def build_models(settings: Settings) -> dg.Definitions:
-    """Return the assets, checks, job and sensor of the models; nothing if they are turned off or not installed."""
+def build_models(settings: Settings, executor: dg.ExecutorDefinition) -> dg.Definitions:
+    """Return the assets, checks, job and sensor of the models; nothing if they are turned off or not installed.
+
+    executor: of the job.
+    """
     if not settings.models:
         return dg.Definitions()
     if not is_installed():
@@ -54,7 +57,7 @@ def build_models(settings: Settings) -> dg.Definitions:
     models = chosen_models(settings)
     built = _models(settings, models)
     report = build_report(settings, models_prefix(settings), models_schema(settings))
-    job = build_models_job(settings, [built, report])
+    job = build_models_job(settings, [built, report], executor)
     watched = sorted({key for model in models for key in _sources(settings, model, own=True).values()})
     return dg.Definitions(assets=[built, report], jobs=[job], sensors=[build_models_sensor(settings, job, watched)])
 
@@ -162,7 +165,7 @@ def _spec(settings: Settings, model: Model) -> dg.AssetSpec:
     return dg.AssetSpec(
         model_key(settings, model.name),
         deps=[*(model_key(settings, name) for name in model.reads), *_sources(settings, model).values()],
-        group_name="models" if settings.name == "klaviyo" else f"{settings.name}_models",
+        group_name=group_name(settings, "models"),
         description=f"{model.description}\n\n```sql\n{model.sql}```",
         kinds={"dbt", "duckdb"},
         owners=list(settings.owners),

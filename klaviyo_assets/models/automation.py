@@ -13,13 +13,16 @@ from klaviyo_assets.settings import Settings
 EVERY = dt.timedelta(minutes=1)
 
 
-def build_models_job(settings: Settings, assets: Sequence[dg.AssetsDefinition]) -> dg.UnresolvedAssetJobDefinition:
+def build_models_job(
+    settings: Settings, assets: Sequence[dg.AssetsDefinition], executor: dg.ExecutorDefinition
+) -> dg.UnresolvedAssetJobDefinition:
     """Return `klaviyo_models_job`."""
     keys = dg.AssetSelection.assets(*assets)
     return dg.define_asset_job(
         f"{settings.name}_models_job",
         keys | dg.AssetSelection.checks_for_assets(*assets),
         description="Builds and tests the models of campaigns, flows and people, and renders the report.",
+        executor_def=executor,
     )
 
 

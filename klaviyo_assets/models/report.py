@@ -8,6 +8,7 @@ import dagster as dg
 import duckdb
 from pydantic import Field
 
+from klaviyo_assets.assets.specs import group_name
 from klaviyo_assets.models.figures import Figures, read_figures
 from klaviyo_assets.models.svg import NotDrawn
 from klaviyo_assets.settings import Settings
@@ -34,7 +35,7 @@ def build_report(settings: Settings, prefix: str, schema: str) -> dg.AssetsDefin
     @dg.asset(
         key=dg.AssetKey([prefix, REPORT]),
         deps=[dg.AssetKey([prefix, "klaviyo__events"])],
-        group_name="models" if settings.name == "klaviyo" else f"{settings.name}_models",
+        group_name=group_name(settings, "models"),
         kinds={"html"},
         owners=list(settings.owners),
         description="The last 90 days, or as many as there are, on one HTML page: sends, open and click rates, "

@@ -14,9 +14,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from klaviyo_assets import environment
 from klaviyo_assets.privacy import SALT_VARIABLE, Masking
 from klaviyo_assets.settings import sources
 from klaviyo_assets.settings.columns import are_columns, are_switches
+from klaviyo_assets.settings.misspelt import misspelt
 from klaviyo_assets.settings.problems import check, explained
 from klaviyo_assets.settings.variables import are_variables
 from klaviyo_assets.tables.catalogue import FIRST_TABLES
@@ -168,11 +170,11 @@ class Settings(BaseSettings):
 
     def __init__(self, **values: Any) -> None:
         try:
-            super().__init__(**sources.internal_names(values))
+            names = [*map(sources.public_name, type(self).model_fields)]
+            unknown = misspelt(environment.variables(), [*names, "warehouse"], sources.PREFIX)
+            super().__init__(**unknown | sources.internal_names(values))
         except ValidationError as error:
-            raise explained(
-                error, [*map(sources.public_name, type(self).model_fields)], _given_by(values), sources.public_name
-            ) from None
+            raise explained(error, names, _given_by(values), sources.public_name) from None
 
     @property
     def first_partition(self) -> dt.date:

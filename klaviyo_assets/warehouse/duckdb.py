@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import dagster as dg
@@ -31,12 +32,14 @@ from klaviyo_assets.warehouse.errors import (
     ConstraintViolated,
     DiskFull,
     SnapshotMissing,
+    WarehouseUnusable,
     is_full,
     violation,
 )
 from klaviyo_assets.warehouse.extract import SNAPSHOT, WHOLE_TABLE, Ask, Publication, Scope, Sweep, SyncState
 from klaviyo_assets.warehouse.fitting import columns_left_out, fit, fit_relation
 from klaviyo_assets.warehouse.inspection import Inspection, inspect
+from klaviyo_assets.warehouse.interrupts import interruptible
 from klaviyo_assets.warehouse.live_rows import daily_counts, earliest, measure_shrinkage
 from klaviyo_assets.warehouse.loading import LoadResult, patch, upsert
 from klaviyo_assets.warehouse.loads import NO_READ, ensure_loads, newest_number, unused_stamp
@@ -511,11 +514,12 @@ class DuckDBWarehouse(DuckDBResource):
             connection.execute("BEGIN TRANSACTION").fetchall()
             transaction = Transaction(connection, self.schema_name)
             try:
-                transaction.ensure_state()
-                ensure_loads(transaction)
-                transaction.synced_at = unused_stamp(transaction, self._now())
-                yield transaction
-                transaction.commit()
+                with interruptible(connection):
+                    transaction.ensure_state()
+                    ensure_loads(transaction)
+                    transaction.synced_at = unused_stamp(transaction, self._now())
+                    yield transaction
+                    transaction.commit()
             except BaseException as error:
                 with suppress(duckdb.Error):  # a COMMIT that failed has rolled back already
                     connection.execute("ROLLBACK").fetchall()
@@ -536,11 +540,17 @@ class DuckDBWarehouse(DuckDBResource):
         file = file_of(self.database)
         if file is None or self.connection_config:
             return None
-        file.parent.mkdir(parents=True, exist_ok=True)
+        self._make_folder(file)
         try:
             return stack.enter_context(attached(file))
         except duckdb.Error:
             return None  # `connect` waits, and knows what to say
+
+    def _make_folder(self, file: Path) -> None:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WarehouseUnusable(self.database, f"its folder can't be made: {error.strerror}") from None
 
     @contextmanager
     def connect(
@@ -552,7 +562,7 @@ class DuckDBWarehouse(DuckDBResource):
         WarehouseUnusable if the database can't be opened at all.
         """
         if file := file_of(self.database):
-            file.parent.mkdir(parents=True, exist_ok=True)
+            self._make_folder(file)
         connection = opened(
             self.database,
             self.connection_config or {},

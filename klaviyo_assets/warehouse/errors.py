@@ -9,6 +9,7 @@ from collections.abc import Sequence
 _FULL = re.compile("No space left|File too large|quota exceeded", re.IGNORECASE)
 _VIOLATION = re.compile(r"(?:Constraint Error|Failed to commit): (.*constraint.*|Duplicate key.*)", re.DOTALL)
 _KEY = re.compile(r""" ?(because key )?"[^"]*: .*"|: duplicate key ".*"|\nLINE .*""", re.DOTALL)
+_NAMED = re.compile(r'^(?:(?:Cannot|Could not) [a-z ]+ (?:"[^"]*"|it): |The file (?:"[^"]*"|it) exists, but )')
 _FULL_NUMBERS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
@@ -64,7 +65,7 @@ class WarehouseUnusable(WarehouseError):
             advice = "A sync writes: give its user the right to write the file and its folder."
         else:
             advice = "Check the setting `duckdb_path`."
-        return f"{self.database} can't be opened: {self.reason} {advice}"
+        return f"{self.database} can't be opened: {_plain(self.reason)}. {advice}"
 
 
 class ColumnFixed(WarehouseError):
@@ -117,6 +118,12 @@ class DiskFull(WarehouseError):
 
     def __str__(self) -> str:
         return f"There is no room left for {self.place}: nothing was written. {self.advice}"
+
+
+def _plain(reason: str) -> str:
+    """Return DuckDB's words without the file's name, which is said before, and without its punctuation."""
+    reason = _NAMED.sub("", reason).rstrip(" .!")
+    return reason[:1].lower() + reason[1:]
 
 
 def is_full(error: Exception) -> bool:

@@ -63,8 +63,8 @@ def opened(
                 if this_run:
                     _waited_in_vain.add(this_run)
                 raise WarehouseLocked(
-                    f"{database} has been held by {who} for {timeout:g} s. Close it there, or raise "
-                    "`lock_timeout`. Readers should open the file read-only and only while they read."
+                    f"{database} has been held by {who} for {timeout:g} s. Close it there, and run "
+                    "it again. Readers should open the file read-only and only while they read."
                 ) from None
             if not waiting:
                 _log.info("Waiting for %s, which holds %s.", who, database)

@@ -46,7 +46,7 @@ def document(rows: list[Any], next: str | None = None) -> dict[str, Any]:
 class FakeApi:
     """Serves `routes`: path (after /api/) -> a reply, a list of replies (the last one repeats) or a function."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.routes: dict[str, Reply | list[Reply] | Callable[[Request], Reply]] = {}
         self.requests: list[Request] = []
         self.most_at_once = 0
@@ -81,8 +81,9 @@ class FakeApi:
             request_queue_size = 128
 
         self.date = "Fri, 04 Sep 2026 13:38:54 GMT"
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.origin = f"http://127.0.0.1:{self._server.server_port}"
+        self._server = Server(("127.0.0.1", port), Handler)
+        self.port = self._server.server_port
+        self.origin = f"http://127.0.0.1:{self.port}"
         self.url = f"{self.origin}/api"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()

@@ -7,6 +7,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,34 @@ Connect = Callable[..., KlaviyoClient]
 
 FINE = Reply(document([{"type": "list", "id": "1"}]))
 SERVER_TIME = datetime(2026, 9, 4, 13, 38, 54, tzinfo=UTC)
+
+
+def test_while_nobody_can_be_reached_only_the_first_request_is_repeated(clock: FakeClock) -> None:
+    """A run without network does not wait again in each of its steps, and goes on when the network is back."""
+    gone = FakeApi()
+    port, url = gone.port, gone.url
+    gone.close()
+    with KlaviyoClient(KEY, base_url=url, clock=clock, sleep=clock.sleep) as client:
+
+        def tries(operation: str) -> int:
+            with pytest.raises(ApiUnavailable) as raised:
+                client.get(operation, "/lists")
+            assert "Connection refused" in str(raised.value)
+            return raised.value.tries
+
+        assert [tries(operation) for operation in ("get_lists", "get_segments", "get_lists")] == [6, 1, 1]
+        back = FakeApi(port)
+        back.routes["lists"] = replace(FINE, headers={"Connection": "close"})
+        assert client.get("get_lists", "/lists").rows == 1
+        back.close()
+        assert [tries("get_lists"), tries("get_lists")] == [6, 1]
+
+
+@pytest.mark.parametrize("detail", ["Out of order.", "Out of order"])
+def test_an_error_ends_its_sentence_once(api: FakeApi, client: KlaviyoClient, detail: str) -> None:
+    api.routes["lists"] = error(503, detail)
+    with pytest.raises(ApiUnavailable, match=r"last: status 503, Out of order\. Check the network"):
+        client.get("get_lists", "/lists")
 
 
 # What is sent

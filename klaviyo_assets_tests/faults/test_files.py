@@ -67,6 +67,37 @@ DuckDBWarehouse(database={warehouse.database!r}).try_to_write()
         assert [row["id"] for row in rows(warehouse)] == ["1"]
 
 
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        (
+            'Cannot open file "/srv/a b.duckdb": Permission denied',
+            "/srv/a b.duckdb can't be opened: permission denied. A sync writes: give its user the right to write the "
+            "file and its folder.",
+        ),
+        ("Cannot open file it: Permission denied", "/srv/a b.duckdb can't be opened: permission denied. A sync writes"),
+        (
+            "Could not read from file it: Is a directory",
+            "can't be opened: is a directory. Check the setting `duckdb_path`.",
+        ),
+        (
+            "The file it exists, but it is not a valid DuckDB database file!",
+            "can't be opened: it is not a valid DuckDB database file. Check",
+        ),
+    ],
+)
+def test_what_duckdb_says_of_a_file_becomes_a_sentence(reason: str, message: str) -> None:
+    assert message in str(WarehouseUnusable("/srv/a b.duckdb", reason))
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        WarehouseUnusable, match=r"its folder can't be made: File exists. Check the setting `duckdb_path`"
+    ):
+        warehouse_at(tmp_path / "file").try_to_write()
+
+
 def test_a_file_of_a_newer_duckdb(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     load(warehouse, [{"id": "1"}])

@@ -56,7 +56,7 @@ def test_models_are_downstream_of_the_tables_that_they_read() -> None:
     events = spec_of(Settings(), "klaviyo_models", "klaviyo__events")
     tables = ("campaign", "event", "flow", "metric", "person")
     assert {dep.asset_key for dep in events.deps} == {dg.AssetKey(["klaviyo", name]) for name in tables}
-    assert (events.group_name, events.kinds) == ("models", {"dbt", "duckdb"})
+    assert (events.group_name, events.kinds) == ("klaviyo_models", {"dbt", "duckdb"})
     assert "dagster/column_schema" not in events.metadata, "it would hide what each build says of the columns"
     campaigns = spec_of(Settings(), "klaviyo_models", "klaviyo__campaigns")
     assert {dep.asset_key.path[-1] for dep in campaigns.deps} == {"campaign", "klaviyo__person_campaign_flow"}
@@ -86,7 +86,7 @@ def test_models_can_be_turned_off_and_need_not_be_installed(monkeypatch: pytest.
 
 def test_loading_the_definitions_waits_for_no_dbt() -> None:
     code = (
-        "import sys, klaviyo_assets.definitions\n"
+        "import sys\nfrom klaviyo_assets.definitions import defs\n"
         "print({name.partition('.')[0] for name in sys.modules} & {'dbt', 'altair', 'vl_convert', 'sqlglot', 'agate'})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -141,7 +141,7 @@ def test_dagsters_own_automation_builds_the_models_after_one_day_of_events(tmp_p
     definitions = build_definitions(Settings(duckdb_path=str(tmp_path / "w.duckdb")))
     event = dg.AssetKey(["klaviyo", "event"])
     models = {model.name for model in read_project() if model.group == "klaviyo"}
-    group = dg.AssetSelection.groups("models")
+    group = dg.AssetSelection.groups("klaviyo_models")
     with dg.DagsterInstance.ephemeral() as instance:
         ran = dg.evaluate_automation_conditions(definitions, instance, group)
         for day in ("2026-03-01", "2026-03-02", "2026-03-03"):

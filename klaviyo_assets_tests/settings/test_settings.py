@@ -256,3 +256,30 @@ def test_the_settings_in_effect_say_where_they_come_from(tmp_path: Path, monkeyp
     assert lines["overlap"].endswith("# KLAVIYO_OVERLAP in .env")
     assert lines["schema"].endswith(f"# {file}") and lines["reread_days"].endswith(f"# {file}")
     assert lines["memberships"].split() == ["memberships:", "'off'", "#", "default"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("KLAVIYO_SYNC_INTERVALL", "sync_interval"),
+        ("KLAVIYO_BLOCKED_COLUMN", "blocked_columns"),
+        ("KLAVIYO_SCHEMAS", "schema"),
+        ("KLAVIYO_DUCKDBPATH", "duckdb_path"),
+    ],
+)
+def test_a_misspelt_variable_is_an_error(monkeypatch: pytest.MonkeyPatch, variable: str, meant: str) -> None:
+    monkeypatch.setenv(variable, "x")
+    with pytest.raises(SettingsError) as raised:
+        Settings()
+    assert f"({variable}" in str(raised.value) and f"there is no such setting; did you mean {meant}?" in str(
+        raised.value
+    )
+
+
+def test_variables_of_others_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = ("API_KEY", "KEY_DK", "API_KEY_SE", "HASH_SALT", "HASH_SALT_2")
+    for name in (*ours, "PUBLIC_KEY", "PRIVATE_API_KEY", "LIST_ID", "API_REVISION", "ENABLED", "TIMEOUT", "USERNAME"):
+        monkeypatch.setenv(f"KLAVIYO_{name}", "x")
+    monkeypatch.setenv("KLAVIYO_OWNERS", "")
+    monkeypatch.setenv("KLAVIYO_OWNER", "")
+    assert Settings().owners == ()

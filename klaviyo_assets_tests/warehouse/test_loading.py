@@ -337,7 +337,7 @@ sys.stdin.read()
         time[0] += seconds
 
     with (
-        pytest.raises(WarehouseLocked, match=rf"PID {holder.pid}.*30 s.*lock_timeout"),
+        pytest.raises(WarehouseLocked, match=rf"PID {holder.pid}.*30 s. Close it there, and run it again"),
         warehouse.connect(sleep=advance, clock=lambda: time[0]),
     ):
         pass

@@ -1,0 +1,42 @@
+"""Ctrl-C while DuckDB computes: it ends at once, nothing of the load stays, and no step takes it for an error."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from klaviyo_assets_tests.warehouse.helpers import warehouse_at
+from klaviyo_assets_tests.warehouse.test_loading import load, rows
+
+LONG = "SELECT count(*) FROM range(1000000000) a(i), range(1000000) b(j) WHERE (i * j) % 7 = 3"
+
+
+@pytest.mark.parametrize("statement", [LONG, f"CREATE TABLE long AS {LONG.replace('count(*)', 'DISTINCT i + j')}"])
+def test_an_interrupt_ends_what_duckdb_computes(tmp_path: Path, statement: str) -> None:
+    if threading.current_thread() is not threading.main_thread():
+        pytest.skip("signals reach the main thread only")
+    warehouse = warehouse_at(tmp_path)
+    load(warehouse, [{"id": "1"}])
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), warehouse._transaction("klaviyo") as transaction:
+            transaction.sql("DELETE FROM klaviyo.event")
+            for setting in ("enable_progress_bar=true", "enable_progress_bar_print=false", "progress_bar_time=0"):
+                transaction.sql(f"SET {setting}")
+
+            def interrupt() -> None:
+                while transaction.connection.query_progress() < 0:
+                    os.sched_yield()  # until the statement runs
+                os.kill(os.getpid(), signal.SIGINT)
+
+            threading.Thread(target=interrupt).start()
+            transaction.sql(statement)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert signal.set_wakeup_fd(-1) == -1
+    assert [row["id"] for row in rows(warehouse)] == ["1"]
+    load(warehouse, [{"id": "2"}])
