@@ -356,7 +356,7 @@ class Machine:
 
     def _tell_time(self) -> None:
         file = self.folder / "clock.new"
-        file.write_text(self.account.clock.now().isoformat())
+        file.write_text(str((self.account.clock.now() - dt.datetime.now(dt.UTC)).total_seconds()))
         file.replace(self.folder / "clock")
 
     def _add(self, at: dt.datetime, **options: Any) -> str:
@@ -449,12 +449,12 @@ class Machine:
         self.account.update("campaign", campaign.id, archived=not campaign.attributes["archived"])
 
 
-def an_account() -> Account:
-    """The account as it is when the stories begin; its clock stands still."""
+def an_account(later: dt.timedelta = 0 * HOUR) -> Account:
+    """The account as it is before the stories begin."""
     account = generate_account(events=60, profiles=22, days=DAYS, seed=5, now=BEGAN)
     for event in [event for event in account.events if len(event.properties) > 12]:
         account.remove_event(event.id)
-    account.clock.freeze()
+    account.clock.advance(later)
     return account
 
 
@@ -465,6 +465,7 @@ def begin(template: Path, syncs: Syncs, url: str) -> None:
     machine = Machine(0, an_account(), template, syncs, url)
     machine._healthy("klaviyo_sync", first=-DAYS)
     machine._healthy("klaviyo_full_refresh")
+    syncs.ask("end")
 
 
 def copied(template: Path, folder: Path) -> Path:

@@ -136,13 +136,14 @@ def execute(
 ) -> dict[str, Any]:
     """Run the job into the warehouse of a folder, whose subfolder `temporary` gets the spools.
 
-    home: DAGSTER_HOME. ahead: seconds by which the machine's clock is ahead of what the folder's file `clock` tells.
+    home: DAGSTER_HOME. ahead: seconds by which the machine's clock is ahead of the account's, which is so many seconds ahead of the real
+        one as the folder's file `clock` says.
     only: keys of the assets, if not all. plan: `point number` -> SIGSTOP or SIGKILL, which the run sends to itself.
     """
     os.chdir(folder)
     os.environ |= {"TMPDIR": str(Path("temporary").absolute()), "DAGSTER_HOME": home}
     told = Path("clock").absolute()
-    clock.machine_time = lambda: dt.datetime.fromisoformat(told.read_text()) + dt.timedelta(seconds=ahead)
+    clock.machine_time = lambda: dt.datetime.now(dt.UTC) + dt.timedelta(seconds=float(told.read_text()) + ahead)
     _say_who_waits(child)
 
     def act(name: str) -> Callable[[str], None]:

@@ -8,7 +8,7 @@ import pytest
 
 from klaviyo_assets.sandbox.server import Sandbox
 from klaviyo_assets_tests.faults.conftest import Killing
-from klaviyo_assets_tests.faults.machine import Machine, an_account, begin, copied
+from klaviyo_assets_tests.faults.machine import HOUR, Machine, an_account, begin, copied
 
 IN_TEST, IN_SOAK = 20, 400
 
@@ -23,7 +23,7 @@ def start(killing: Killing, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tell(seed: int, killing: Killing, start: Path, folder: Path) -> None:
-    account = an_account()
+    account = an_account(later=HOUR / 2)
     with Sandbox(account, killing.port) as sandbox:
         Machine(seed, account, copied(start, folder), killing.syncs, sandbox.url).play()
 
