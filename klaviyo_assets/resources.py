@@ -145,6 +145,8 @@ class KlaviyoAccount(dg.ConfigurableResource):
     def now(self) -> dt.datetime:
         """Return Klaviyo's time; raise dagster.Failure if this machine's clock tells another one."""
         theirs, ours = self.client.now(), clock.machine_time()
+        if abs(theirs - ours) > APART:  # as after a sleep of the machine, which is no part of its monotonic time
+            theirs, ours = self.client.now(refresh=True), clock.machine_time()
         if abs(theirs - ours) > APART:
             raise dg.Failure(
                 f"The clocks are apart: Klaviyo's answers say {theirs:%Y-%m-%d %H:%M} UTC, this machine says "

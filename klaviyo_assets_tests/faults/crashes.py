@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
@@ -24,19 +24,12 @@ from typing import Any
 import dagster as dg
 
 from klaviyo_assets import clock
-from klaviyo_assets.api import KlaviyoClient
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.definitions import build_definitions
-from klaviyo_assets.settings import Settings
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
-from klaviyo_assets.warehouse.io_manager import WarehouseIOManager
-from klaviyo_assets.warehouse.spool import Spool
 from klaviyo_assets_tests.conftest import QUIET
-from klaviyo_assets_tests.faults.story import SETTINGS, TABLES, assets
-
-POINTS = ("request", "answer", "spool", "statement", "executed", "step", "stored")
-"""Where a sync can be killed: before a request and after its answer, before and after a spool file, before and after a
-statement of a load (DDL, its steps, COMMIT), before and after a step's rows are stored."""
+from klaviyo_assets_tests.faults.overlapping import Children
+from klaviyo_assets_tests.faults.points import POINTS, Points
+from klaviyo_assets_tests.faults.story import SETTINGS, TABLES, assets, in_any_folder
 
 
 @dataclass(frozen=True)
@@ -90,10 +83,14 @@ class Syncs:
     def run(self, folder: Path, now: dt.datetime, days: tuple[str, str], kill: Kill | None = None) -> Outcome:
         """Sync into the warehouse of a folder, whose subfolder `temporary` gets the spools; now: the machine's time."""
         order = {"folder": str(folder), "now": now.isoformat(), "days": days, "kill": asdict(kill) if kill else None}
+        return Outcome(**self.ask("run", **order))
+
+    def ask(self, what: str, **order: Any) -> Any:
+        """Have the process do something, and return its answer; what: `run`, or a method of `Children`."""
         assert self._process.stdin and self._process.stdout
-        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.write(json.dumps({"do": what, **order}) + "\n")
         self._process.stdin.flush()
-        return Outcome(**json.loads(self._process.stdout.readline()))
+        return json.loads(self._process.stdout.readline())
 
 
 @dg.op
@@ -109,32 +106,40 @@ def warm_up() -> None:
 def serve(url: str) -> None:
     """Fork for each order. The job is made once, and Dagster warmed up by a job of nothing, so that a sync is short."""
     os.environ["KLAVIYO_API_KEY"] = "pk_sandbox"
-    definitions = build_definitions(Settings(api_url=url, duckdb_path="warehouse.duckdb", **SETTINGS))
+    definitions = build_definitions(in_any_folder(api_url=url, **SETTINGS))
     job = definitions.resolve_job_def("klaviyo_sync")
     with dg.DagsterInstance.ephemeral() as instance:
         warm_up.execute_in_process(run_config=QUIET, instance=instance)
+    children = Children()
     for line in sys.stdin:
         order = json.loads(line)
-        report = Path(order["folder"]) / "report.json"
-        report.unlink(missing_ok=True)
-        began = time.monotonic()
-        child = os.fork()
-        if child == 0:
-            os.dup2(2, 1)  # what a run prints is no answer
-            try:
-                report.write_text(json.dumps(sync(job, order)))
-            finally:
-                os._exit(0)
-        kill = Kill(**order["kill"]) if order["kill"] else Kill()
-        if kill.seconds is not None:
-            time.sleep(kill.seconds)
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-        finished = json.loads(report.read_text()) if report.exists() else {"success": False, "counts": {}}
-        outcome = Outcome(os.WIFSIGNALED(status), seconds=time.monotonic() - began, **finished)
-        sys.stdout.write(json.dumps(asdict(outcome)) + "\n")
+        what = order.pop("do")
+        answer = run(job, order) if what == "run" else getattr(children, what)(**order)
+        sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
+    children.end()
+
+
+def run(job: dg.JobDefinition, order: Mapping[str, Any]) -> dict[str, Any]:
+    """Sync in a process of its own, wait for its end, and return an `Outcome`."""
+    report = Path(order["folder"]) / "report.json"
+    report.unlink(missing_ok=True)
+    began = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        os.dup2(2, 1)  # what a run prints is no answer
+        try:
+            report.write_text(json.dumps(sync(job, order)))
+        finally:
+            os._exit(0)
+    kill = Kill(**order["kill"]) if order["kill"] else Kill()
+    if kill.seconds is not None:
+        time.sleep(kill.seconds)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    finished = json.loads(report.read_text()) if report.exists() else {"success": False, "counts": {}}
+    return asdict(Outcome(os.WIFSIGNALED(status), seconds=time.monotonic() - began, **finished))
 
 
 def sync(job: dg.JobDefinition, order: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,7 +147,15 @@ def sync(job: dg.JobDefinition, order: Mapping[str, Any]) -> dict[str, Any]:
     os.environ["TMPDIR"] = str(Path("temporary").absolute())
     ahead = dt.datetime.fromisoformat(order["now"]) - dt.datetime.now(dt.UTC)
     clock.machine_time = lambda: dt.datetime.now(dt.UTC) + ahead
-    points = Points(Kill(**order["kill"]) if order["kill"] else Kill())
+    kill = Kill(**order["kill"]) if order["kill"] else Kill()
+
+    def die(_: str) -> None:
+        if kill.after:
+            threading.Timer(kill.after, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        else:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    points = Points({(kill.point, kill.number): die})
     with dg.DagsterInstance.ephemeral() as instance, points.watched():
         result = job.execute_in_process(
             instance=instance,
@@ -152,73 +165,6 @@ def sync(job: dg.JobDefinition, order: Mapping[str, Any]) -> dict[str, Any]:
             raise_on_error=False,
         )
     return {"success": result.success, "counts": points.counts}
-
-
-class Points:
-    """Counts how often the run passes each point, and kills the process where it is to be killed."""
-
-    def __init__(self, kill: Kill) -> None:
-        self.kill = kill
-        self.counts = dict.fromkeys(POINTS, 0)
-        self._lock = threading.Lock()
-
-    def reach(self, point: str) -> None:
-        with self._lock:
-            self.counts[point] += 1
-            reached = (point, self.counts[point]) == (self.kill.point, self.kill.number)
-        if reached and self.kill.after:
-            threading.Timer(self.kill.after, self.die).start()
-        elif reached:
-            self.die()
-
-    @staticmethod
-    def die() -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    @contextlib.contextmanager
-    def watched(self) -> Iterator[None]:
-        """Put the points around the methods of this process, which is there for one sync only."""
-        self._around(KlaviyoClient, "_send_now", "request", "answer")
-        self._around(Spool, "write", "spool", "spool")
-        self._around(WarehouseIOManager, "handle_output", "step", "stored")
-        connect = DuckDBWarehouse._connect
-        points = self
-
-        @contextlib.contextmanager
-        def connected(warehouse: DuckDBWarehouse) -> Iterator[Watched]:
-            with connect(warehouse) as connection:
-                yield Watched(connection, points)
-
-        DuckDBWarehouse._connect = connected  # type: ignore[method-assign, assignment]
-        yield
-
-    def _around(self, owner: type, name: str, before: str, after: str) -> None:
-        method: Callable[..., Any] = getattr(owner, name)
-
-        def watched(*arguments: Any, **options: Any) -> Any:
-            self.reach(before)
-            result = method(*arguments, **options)
-            self.reach(after)
-            return result
-
-        setattr(owner, name, watched)
-
-
-class Watched:
-    """A connection with a point before and after each statement."""
-
-    def __init__(self, connection: Any, points: Points) -> None:
-        self._connection = connection
-        self._points = points
-
-    def execute(self, *arguments: Any) -> Any:
-        self._points.reach("statement")
-        result = self._connection.execute(*arguments)
-        self._points.reach("executed")
-        return result
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import dagster as dg
 from klaviyo_assets.assets.ranges import MARGIN
 from klaviyo_assets.sandbox.account import Account
 from klaviyo_assets.sandbox.generate import generate_account
+from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.catalogue import table
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.extract import SyncState
@@ -36,6 +37,11 @@ SETTINGS: Mapping[str, Any] = {
 }
 Rows = dict[str, list[dict[str, Any]]]
 States = dict[tuple[str, str], SyncState]
+
+
+def in_any_folder(**given: Any) -> Settings:
+    """Settings whose warehouse is in the folder where the process is when it opens it, made once for many folders."""
+    return Settings(**given).model_copy(update={"duckdb_path": "warehouse.duckdb"})
 
 
 def first_day() -> Account:

@@ -1,0 +1,84 @@
+"""The points that a run passes, where something may happen to its process."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from klaviyo_assets.api import KlaviyoClient
+from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.io_manager import WarehouseIOManager
+from klaviyo_assets.warehouse.spool import Spool
+
+POINTS = ("request", "answer", "spool", "statement", "executed", "step", "stored")
+"""Where a run can be killed: before a request and after its answer, before and after a spool file, before and after a
+statement of a load (DDL, its steps, COMMIT), before and after a step's rows are stored."""
+
+HOLDS_THE_FILE = ("statement", "executed")
+"""Those at which a run has the database open."""
+
+
+class Points:
+    """Counts how often the run passes each point, and does what is to be done at the n-th time at one.
+
+    acts: (point, n) -> what is done, with the point's name.
+    """
+
+    def __init__(self, acts: Mapping[tuple[str, int], Callable[[str], None]]) -> None:
+        self.acts = acts
+        self.counts = dict.fromkeys(POINTS, 0)
+        self._lock = threading.Lock()
+
+    def reach(self, point: str) -> None:
+        with self._lock:
+            self.counts[point] += 1
+            act = self.acts.get((point, self.counts[point]))
+        if act:
+            act(point)
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Put the points around the methods of this process, which is there for one run only."""
+        self._around(KlaviyoClient, "_send_now", "request", "answer")
+        self._around(Spool, "write", "spool", "spool")
+        self._around(WarehouseIOManager, "handle_output", "step", "stored")
+        connect = DuckDBWarehouse._connect
+        points = self
+
+        @contextlib.contextmanager
+        def connected(warehouse: DuckDBWarehouse) -> Iterator[Watched]:
+            with connect(warehouse) as connection:
+                yield Watched(connection, points)
+
+        DuckDBWarehouse._connect = connected  # type: ignore[method-assign, assignment]
+        yield
+
+    def _around(self, owner: type, name: str, before: str, after: str) -> None:
+        method: Callable[..., Any] = getattr(owner, name)
+
+        def watched(*arguments: Any, **options: Any) -> Any:
+            self.reach(before)
+            result = method(*arguments, **options)
+            self.reach(after)
+            return result
+
+        setattr(owner, name, watched)
+
+
+class Watched:
+    """A connection with a point before and after each statement."""
+
+    def __init__(self, connection: Any, points: Points) -> None:
+        self._connection = connection
+        self._points = points
+
+    def execute(self, *arguments: Any) -> Any:
+        self._points.reach("statement")
+        result = self._connection.execute(*arguments)
+        self._points.reach("executed")
+        return result
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)

@@ -1,0 +1,39 @@
+"""Runs that overlap, are killed, stalled and woken, under clocks that jump, lose, double and flag nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from klaviyo_assets.sandbox.server import Sandbox
+from klaviyo_assets_tests.faults.conftest import Killing
+from klaviyo_assets_tests.faults.machine import HOUR, Machine, an_account, begin, copied
+
+IN_TEST, IN_SOAK = 20, 400
+
+
+@pytest.fixture(scope="session")
+def start(killing: Killing, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the warehouse and of the DAGSTER_HOME that the stories begin with."""
+    template = tmp_path_factory.mktemp("start")
+    with Sandbox(an_account(), killing.port) as sandbox:
+        begin(template, killing.syncs, sandbox.url)
+    return template
+
+
+def tell(seed: int, killing: Killing, start: Path, folder: Path) -> None:
+    account = an_account(later=HOUR / 2)
+    with Sandbox(account, killing.port) as sandbox:
+        Machine(seed, account, copied(start, folder), killing.syncs, sandbox.url).play()
+
+
+@pytest.mark.parametrize("seed", range(IN_TEST))
+def test_a_story(seed: int, killing: Killing, start: Path, tmp_path: Path) -> None:
+    tell(seed, killing, start, tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(IN_TEST, IN_SOAK))
+def test_a_story_in_soak(seed: int, killing: Killing, start: Path, tmp_path: Path) -> None:
+    tell(seed, killing, start, tmp_path)
