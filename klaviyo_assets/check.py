@@ -33,6 +33,7 @@ from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.errors import AnotherAccount, WarehouseError
 from klaviyo_assets.warehouse.extract import SNAPSHOT
 from klaviyo_assets.warehouse.inspection import INSPECTED
+from klaviyo_assets.warehouse.location import located
 
 ONE = {"page[size]": 1}
 
@@ -198,7 +199,7 @@ def check(settings: Settings) -> Report:
 
 def _of_environment(settings: Settings) -> Iterator[str]:
     """Yield what is to be said about where settings come from."""
-    if settings.duckdb_path == FORMER_FILE:
+    if settings.duckdb_path == located(FORMER_FILE):
         yield (
             f"{FORMER_FILE} is the default file of earlier versions: in it `klaviyo.event` has to be written "
             f"`klaviyo.klaviyo.event`. Rename it to {DEFAULT_FILE}, the default now, while nothing has it open."

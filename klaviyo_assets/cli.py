@@ -224,6 +224,7 @@ def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: 
     from klaviyo_assets.demo import sandbox_process
     from klaviyo_assets.settings import Settings
     from klaviyo_assets.settings.sources import FORMER_FILE
+    from klaviyo_assets.warehouse.location import located
 
     try:
         socket.create_server(("127.0.0.1", port)).close()  # Dagster itself would go on without its UI
@@ -250,7 +251,7 @@ def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: 
                 click.echo(
                     f"The history of runs is in {home}; to go on with .dagster_home, set DAGSTER_HOME to its path."
                 )
-            if chosen.duckdb_path == FORMER_FILE:
+            if chosen.duckdb_path == located(FORMER_FILE):
                 click.echo(
                     f"The warehouse is {FORMER_FILE}, the default of earlier versions: see `klaviyo-assets check`."
                 )

@@ -233,5 +233,5 @@ def test_each_real_account_has_a_home_of_its_own() -> None:
         Settings(duckdb_path="md:shop?motherduck_token=secret"),
     ]
     homes = [str(default_home(settings)) for settings in accounts]
-    assert homes[0] == "data/warehouse_dagster" and len(set(homes)) == len(homes)
+    assert homes[0] == str(Path("data/warehouse_dagster").absolute()) and len(set(homes)) == len(homes)
     assert "secret" not in str(homes)

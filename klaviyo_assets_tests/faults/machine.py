@@ -215,7 +215,12 @@ class Machine:
             plan=plan or {},
         )
         run = self.runs[process] = Run(f"{job} {number}", job, self.step, may_fail=may_fail)
-        details = [f"home {home}", f"{ahead / 60:+.0f} min", *tags.values(), *(str(each) for each in (assets, ops, plan) if each)]
+        details = [
+            f"home {home}",
+            f"{ahead / 60:+.0f} min",
+            *tags.values(),
+            *(str(each) for each in (assets, ops, plan) if each),
+        ]
         self._settle(f"begin {run.name} ({', '.join(details)})")
         return run
 
@@ -305,7 +310,9 @@ class Machine:
             assert len(keys) == len(set(keys)), f"{name} has a key twice"
             flagged |= {(name, key) for key, deleted in rows if deleted}
         wrong = [key for key in flagged - self.flagged if self.since.get(key, self.step + 1) < self._oldest]
-        assert not wrong, f"flagged, and live since {self.since[wrong[0]]}, before the runs since {self._oldest}: {wrong[:3]}"
+        assert not wrong, (
+            f"flagged, and live since {self.since[wrong[0]]}, before the runs since {self._oldest}: {wrong[:3]}"
+        )
         self.flagged = flagged
         self._oldest = oldest
         now = self.account.clock.now()
@@ -327,7 +334,9 @@ class Machine:
 
     def _note_live(self, step: int) -> None:
         """Note since which step each object is live."""
-        live = {(name, key if isinstance(key, tuple) else (key,)) for name in NAMES for key in EXPECTED[name](self.account)}
+        live = {
+            (name, key if isinstance(key, tuple) else (key,)) for name in NAMES for key in EXPECTED[name](self.account)
+        }
         self.since = {key: self.since.get(key, step) for key in live}
 
     # What happens to the account

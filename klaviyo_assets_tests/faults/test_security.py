@@ -217,4 +217,4 @@ def test_no_property_gets_anywhere_but_into_its_own_cell(rows: list[dict[str, An
         assert differences(account, warehouse, "event", ("id",)) == []
         assert differences(account, warehouse, "person", ("id",)) == []
         tables = warehouse.query("SELECT table_name FROM duckdb_tables() WHERE NOT internal ORDER BY 1")
-        assert tables == [("_loads",), ("_sync_state",), ("event",), ("person",)]
+        assert tables == [("_columns",), ("_loads",), ("_sync_state",), ("event",), ("person",)]

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from klaviyo_assets.cli import main
 from klaviyo_assets.settings import Settings, SettingsError
 from klaviyo_assets.settings.describe import effective, example, json_schema
+from klaviyo_assets.warehouse.location import located
 
 WRONG = """\
 overlapp: PT1H
@@ -230,19 +231,19 @@ def test_the_warehouse_has_two_names(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         Settings()
     monkeypatch.delenv("KLAVIYO_WAREHOUSE")
-    assert Settings().duckdb_path == "data/older.duckdb"
+    assert Settings().duckdb_path == located("data/older.duckdb")
 
 
 def test_the_default_file_of_earlier_versions_is_still_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert Settings().duckdb_path == "data/warehouse.duckdb"
+    assert Settings().duckdb_path == located("data/warehouse.duckdb")
     (tmp_path / "data").mkdir()
     (tmp_path / "data/klaviyo.duckdb").touch()
-    assert Settings().duckdb_path == "data/klaviyo.duckdb"
-    assert Settings(duckdb_path="other.duckdb").duckdb_path == "other.duckdb"
+    assert Settings().duckdb_path == located("data/klaviyo.duckdb")
+    assert Settings(duckdb_path="other.duckdb").duckdb_path == located("other.duckdb")
     assert "data/klaviyo.duckdb" in CliRunner().invoke(main, ["settings"]).output.split("# the default in earlier")[0]
     (tmp_path / "data/warehouse.duckdb").touch()
-    assert Settings().duckdb_path == "data/warehouse.duckdb"
+    assert Settings().duckdb_path == located("data/warehouse.duckdb")
 
 
 def test_the_settings_in_effect_say_where_they_come_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
