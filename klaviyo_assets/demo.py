@@ -25,8 +25,11 @@ from klaviyo_assets.models.sample_shop import write_shopify
 from klaviyo_assets.places import DEMO, SHOPIFY_SCHEMA, NotSimulated, SimulatedAccount, in_use
 from klaviyo_assets.sandbox.control import SandboxControl
 from klaviyo_assets.settings import Settings
+from klaviyo_assets.tables.catalogue import TABLES
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.io_manager import STAGING
+
+ROWS = "dagster/row_count"
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -115,7 +118,14 @@ def sync(
 ) -> None:
     """Run a job as a real Dagster run and print a table of what it did; raises click.ClickException if it fails."""
     result = run(instance, definitions, job_name, tags)
-    _print_table(materializations(result))
+    assets = materializations(result)
+    warehouse: DuckDBWarehouse = (definitions.resources or {})["klaviyo_warehouse"]
+    live = {table.name: warehouse.live_rows(table) for table in TABLES}
+    for key, values in assets.items():
+        if ROWS in values:
+            table = key.rpartition("/")[2]
+            values["live"] = live.get(table, values[ROWS])
+    _print_table(assets)
     _print_failed(result.get_asset_check_evaluations())
 
 
@@ -160,8 +170,8 @@ def build_models(instance: dg.DagsterInstance, definitions: dg.Definitions) -> N
     result = run(instance, definitions, "klaviyo_models_job")
     built = materializations(result)
     for key, values in built.items():
-        if "dagster/row_count" in values:
-            click.echo(f"{key:<68}{values['dagster/row_count']:>9,} rows")
+        if ROWS in values:
+            click.echo(f"{key:<68}{values[ROWS]:>9,} rows")
     checks = result.get_asset_check_evaluations()
     click.echo(f"\n{sum(check.passed for check in checks)} of {len(checks)} tests passed.")
     _print_failed(checks)
@@ -189,7 +199,7 @@ def _print_table(assets: Mapping[str, Mapping[str, Any]]) -> None:
     published = {key: values for key, values in assets.items() if STAGING not in key and "seconds" in values}
     width = max(len(key) for key in published)
     columns = {
-        "rows": "dagster/row_count",
+        "rows": "live",
         "new": "rows_inserted",
         "updated": "rows_updated",
         "new columns": "columns_added",
@@ -199,3 +209,7 @@ def _print_table(assets: Mapping[str, Mapping[str, Any]]) -> None:
     for key, values in published.items():
         counts = [f"{values[name]:>11,}" for name in columns.values()]
         click.echo("  ".join([f"{key:<{width}}", *counts, f"{values['seconds']:>8.2f}"]))
+    gone = {key: values[ROWS] - values["live"] for key, values in published.items() if values[ROWS] > values["live"]}
+    if gone:
+        named = ", ".join(f"{count:,} of {key}" for key, count in gone.items())
+        click.echo(f"\nRows deleted in Klaviyo are not counted; they stay, flagged _fivetran_deleted: {named}.")

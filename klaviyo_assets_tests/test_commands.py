@@ -96,17 +96,19 @@ def test_demo_syncs_twice_and_prints_what_landed(tmp_path: Path) -> None:
     assert synced.keys() >= {"event", "person", *TABLES}
     assert refreshed.keys() >= set(TABLES) and "event" not in refreshed
     assert synced["event"][:3] == [300, 300, 0] and synced["person"][:3] == [50, 50, 0]
-    assert refreshed["campaign"] == [synced["campaign"][0], 0, synced["campaign"][0] - 2, 0, 2]
+    live = synced["campaign"][0] - 2
+    assert refreshed["campaign"] == [live, 0, live, 0, 2]
+    assert "flagged _fivetran_deleted: 2 of klaviyo/campaign" in second and "_fivetran_deleted" not in first
 
     # Nothing but what is meant to be read in a log: no bars, no codes of a terminal.
     assert done.stdout.isascii() and all(c.isprintable() or c == "\n" for c in done.stdout)
     known = ("A simulated Klaviyo account", "asset  ", "klaviyo/", "Now two campaigns", "The tables are in")
-    known += ("Building the models", "klaviyo_models/", "32 of 32 tests passed", "The report is")
+    known += ("Rows deleted", "Building the models", "klaviyo_models/", "32 of 32 tests passed", "The report is")
     assert [line for line in done.stdout.splitlines() if line and not line.startswith(known)] == []
 
     warehouse = DuckDBWarehouse(database=str(tmp_path / "data/demo.duckdb"))
     found = warehouse.query("SELECT count(*), count(*) FILTER (_fivetran_deleted) FROM klaviyo.campaign")
-    assert found == [(refreshed["campaign"][0], 2)]
+    assert found == [(live + 2, 2)]
     models = warehouse.query("SELECT count(*) FROM klaviyo_models.klaviyo__events")
     assert models == [(300,)] and re.search(r"^klaviyo_models/klaviyo__events +300 rows$", done.stdout, re.MULTILINE)
     assert "<svg" in (tmp_path / "data/demo_campaign_report.html").read_text()

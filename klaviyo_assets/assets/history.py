@@ -23,6 +23,12 @@ from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.extract import SyncState
 
 HISTORY = "history"
+WITH_HISTORY = (EVENT.name, PERSON.name, *(table.name for table in exclusions.TABLES))
+"""Tables whose past is read bit by bit."""
+
+TABLES_LEFT = "tables"
+"""Metadata that says for each of them how many days are left."""
+
 NEXT_RANGE = "next_range"
 """Metadata with the days to read next; absent if the history is complete."""
 
@@ -223,7 +229,7 @@ def describe(histories: list[TableHistory], today: dt.date, chunk_days: int) -> 
         return {}
     described: dict[str, Any] = {
         **progress(histories, today),
-        "tables": dg.MetadataValue.json(
+        TABLES_LEFT: dg.MetadataValue.json(
             {
                 h.table: {
                     "days_left": h.days_left,

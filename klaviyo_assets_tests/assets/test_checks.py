@@ -1,0 +1,44 @@
+"""What the check on each table makes of what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import dagster as dg
+import pytest
+
+from klaviyo_assets.sandbox.generate import generate_account
+from klaviyo_assets_tests.conftest import Project, only
+
+DAYS = 12
+EVENT = dg.AssetKey(["klaviyo", "event"])
+
+
+@pytest.mark.parametrize("seed", [3, 8])
+def test_unknown_people_are_normal_until_the_history_is_there(project: Callable[..., Project], seed: int) -> None:
+    account = generate_account(events=400, profiles=80, days=DAYS, seed=seed)
+    klaviyo = project(account, tables=only("metric"), models=False, only_active_profiles=True)
+
+    def integrity() -> dg.AssetCheckEvaluation:
+        result = klaviyo.sync()
+        (found,) = [check for check in result.get_asset_check_evaluations() if check.asset_key == EVENT]
+        return found
+
+    klaviyo.sync(first=-1)
+    first = integrity()
+    unknown = first.metadata["unknown_person_id"].value
+    assert isinstance(unknown, int) and unknown > 0, "the account has people who were not updated lately"
+    assert first.passed and f"{unknown:,} rows have a person_id that is still unknown" in str(first.description)
+
+    assert klaviyo.run("klaviyo_backfill", -400, -2).success
+    complete = integrity()
+    assert complete.passed and complete.description is None
+    assert complete.metadata["unknown_person_id"].value == 0
+
+    with klaviyo.warehouse.connect() as connection:
+        connection.execute(
+            "DELETE FROM klaviyo.person WHERE id = (SELECT any_value(person_id) FROM klaviyo.event)"
+        ).fetchall()
+    lost = integrity()
+    assert not lost.passed and lost.severity is dg.AssetCheckSeverity.WARN
+    assert "have an unknown person_id" in str(lost.description)
