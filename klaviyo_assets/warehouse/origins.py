@@ -25,9 +25,6 @@ def source_columns(transaction: Transaction, spec: TableSpec, came: Iterable[str
     table = transaction.table(COLUMNS_TABLE)
     known = {name for (name,) in transaction.sql(f'SELECT "column" FROM {table} WHERE "table" = ?', [spec.name])}
     appearing = {name for name in came if name not in spec.types}
-    if not known and not transaction.is_new(spec.name):  # a table from before this was noted: all are taken for its
-        appearing |= {name for name in transaction.column_types(spec.name) if name.startswith(spec.dynamic)}
-        appearing -= {*spec.types, spec.overflow}
     if new := sorted(appearing - known):
         transaction.sql(f'INSERT INTO {table} ("table", "column") SELECT ?, unnest(?)', [spec.name, new])
     return known | appearing | ({spec.overflow} if spec.overflow else set())

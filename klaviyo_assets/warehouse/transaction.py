@@ -116,10 +116,6 @@ class Transaction:
             self._types[table] = {fold(name): data_type for name, data_type, *_ in described}
         return dict(self._types[table])
 
-    def is_new(self, table: str) -> bool:
-        """Return whether this transaction has made the table."""
-        return table in self._created
-
     def catalog_rows(self, function: str, chosen: str, table: str | None = None) -> list[tuple[Any, ...]]:
         """Return the rows that a function of DuckDB's catalog has for a table of this schema, or for all of them.
 

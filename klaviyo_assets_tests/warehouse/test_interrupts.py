@@ -23,7 +23,7 @@ def test_an_interrupt_ends_what_duckdb_computes(tmp_path: Path, statement: str) 
     load(warehouse, [{"id": "1"}])
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with pytest.raises(KeyboardInterrupt), warehouse._transaction("klaviyo") as transaction:
+        with pytest.raises(KeyboardInterrupt), warehouse._transaction() as transaction:
             transaction.sql("DELETE FROM klaviyo.event")
             for setting in ("enable_progress_bar=true", "enable_progress_bar_print=false", "progress_bar_time=0"):
                 transaction.sql(f"SET {setting}")
