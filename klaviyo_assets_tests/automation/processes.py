@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import subprocess
@@ -9,17 +10,30 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import klaviyo_assets_tests
 from klaviyo_assets.settings import Settings
 
 
 def start_job(
-    job: str, *, home: Path, settings: Settings, key: str, tags: Mapping[str, str], folder: Path
+    job: str,
+    *,
+    home: Path,
+    settings: Settings,
+    key: str,
+    tags: Mapping[str, str],
+    folder: Path,
+    now: dt.datetime | None = None,
 ) -> subprocess.Popen[str]:
-    """Start a run in a process. home: its DAGSTER_HOME. key: the API key. folder: where it works."""
+    """Start a run in a process.
+
+    home: its DAGSTER_HOME. key: the API key. folder: where it works. now: the time of its machine, if not the real one.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("KLAVIYO_", "DAGSTER_"))}
     given = settings.model_dump(mode="json", exclude_defaults=True)
     values = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
-    command = [sys.executable, "-m", "dagster", "job", "execute", "-m", "klaviyo_assets.definitions", "-j", job]
+    module = "klaviyo_assets_tests.automation.virtual" if now else "klaviyo_assets.definitions"
+    ahead = now - dt.datetime.now(dt.UTC) if now else dt.timedelta(0)
+    command = [sys.executable, "-m", "dagster", "job", "execute", "-m", module, "-j", job]
     return subprocess.Popen(
         [*command, "--tags", json.dumps(dict(tags))] if tags else command,
         env={
@@ -27,6 +41,8 @@ def start_job(
             **{f"KLAVIYO_{name.upper()}": value for name, value in values.items()},
             "KLAVIYO_API_KEY": key,
             "DAGSTER_HOME": str(home),
+            "MACHINE_AHEAD": str(ahead.total_seconds()),
+            "PYTHONPATH": str(Path(klaviyo_assets_tests.__file__).parents[1]),
         },
         cwd=folder,
         stdout=subprocess.PIPE,

@@ -18,6 +18,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from klaviyo_assets import clock
 from klaviyo_assets.assets.ranges import midnight
 from klaviyo_assets.event_log import KEPT_OPEN
 from klaviyo_assets.sandbox.account import Account
@@ -89,6 +90,7 @@ class Automation(Daemon):
             key="pk_sandbox",
             tags=request.tags,
             folder=self.home,
+            now=klaviyo.account.clock.now(),
         )
 
         def strike(call: Call) -> Fault | None:
@@ -193,6 +195,7 @@ def automation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Auto
     (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n" + KEPT_OPEN)
     began = midnight(dt.datetime.now(dt.UTC)) - (LENGTH + AFTERWARDS + 1) * DAY
     account = generate_account(events=300, profiles=80, days=20, seed=5, now=began)
+    monkeypatch.setattr(clock, "machine_time", account.clock.now)
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance, Sandbox(account) as sandbox:
         settings = Settings(
             api_url=sandbox.url,
