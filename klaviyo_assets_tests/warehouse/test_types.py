@@ -166,7 +166,7 @@ def test_declared_columns_of_other_types_hold_everything(tmp_path: Path, column:
     load(warehouse, [{"id": "1", "datetime": "2026-05-01T00:00:00Z", "note": "7"}])
     warehouse.query(f"ALTER TABLE klaviyo.event ALTER {column} SET DATA TYPE {native}")
     began = NOON + dt.timedelta(days=1, microseconds=1)
-    load(warehouse, [{"id": "abc", "datetime": value, "note": "text"}], began=began)
+    load(warehouse, [{"id": "abc", "datetime": value, "note": "text"}], at=began)
     first, second = rows(warehouse)
     assert (first["id"], first["note"], first["datetime"]) == ("1", "7", dt.datetime(2026, 5, 1))
     assert (second["id"], second["note"]) == ("abc", "text")
@@ -194,8 +194,8 @@ def test_a_snapshot_is_published_into_columns_of_other_types(tmp_path: Path) -> 
         with temporary_spool() as spool:
             spool.write(typed_batch(Columns(1, {"id": [note], "note": [note], "count": [count]}), spec))
             state = SyncState("metric", "snapshot", synced_through=NOON, complete=True)
-            warehouse.store_snapshot(spec, spool, began=NOON, state=state)
-        warehouse.publish(Publication(spec), began=NOON, guard=1.0)
+            warehouse.store_snapshot(spec, spool, state=state)
+        warehouse.publish(Publication(spec), guard=1.0)
         assert [row[1] for row in warehouse.query("DESCRIBE klaviyo.metric")][1:3] == types
         assert warehouse.query("SELECT note, count FROM klaviyo.metric WHERE NOT _fivetran_deleted") == [(note, count)]
 
@@ -354,7 +354,7 @@ def test_a_zoned_property_widens_to_the_instant_that_it_is(tmp_path: Path, monke
     assert warehouse.earliest("event", "datetime") == dt.datetime(2026, 5, 1, 1, tzinfo=dt.UTC)
     day = dt.datetime(2026, 5, 1, tzinfo=dt.UTC), dt.datetime(2026, 5, 2, tzinfo=dt.UTC)
     assert warehouse.daily_counts("event", "id", "datetime", *day) == {("1", dt.date(2026, 5, 1)): 1}
-    assert warehouse.read("event", column="datetime", window=day)["id"].to_pylist() == ["1"]
+    assert warehouse.read("event", column="datetime", windows=[day])["id"].to_pylist() == ["1"]
     assert (
         load(warehouse, [{"id": "1", "datetime": "2026-05-01T01:00:00Z"}], scope=Scope("datetime", *day)).deleted == 0
     )
