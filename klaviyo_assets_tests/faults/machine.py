@@ -94,6 +94,7 @@ class Machine:
     flagged: set[Key] = field(default_factory=set)
     appeared_late: set[str] = field(default_factory=set)
     step: int = 0
+    cpu: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.random = Random(f"machine {self.seed}")
@@ -253,6 +254,7 @@ class Machine:
             if state == "ended":
                 report = self.syncs.ask("report", process=int(process))
                 problems = report["failures"]
+                self.cpu.append(report.get("cpu", 0))
                 self.told.append(f"{self.step}. {run.name} took {report.get('cpu', 0):.1f} s: {report.get('counts')}")
                 fine = all(any(reason in problem for reason in run.may_fail) for problem in problems)
                 assert fine, f"{what}: {run.name} failed: {problems[:2]}"
