@@ -22,6 +22,7 @@ from random import Random
 from typing import Any
 
 import dagster as dg
+import pandas  # noqa: F401  # what a run imports is imported before it is forked
 
 from klaviyo_assets import clock
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START

@@ -25,6 +25,7 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import shutil
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -453,9 +454,16 @@ class Machine:
 
 def an_account(later: dt.timedelta = 0 * HOUR) -> Account:
     """The account as it is before the stories begin."""
-    account = generate_account(events=60, profiles=22, days=DAYS, seed=5, now=BEGAN)
-    for event in [event for event in account.events if len(event.properties) > 12]:
+    account = generate_account(events=200, profiles=22, days=DAYS, seed=5, now=BEGAN)
+    for campaign in account.all("campaign")[8:]:
+        account.delete("campaign", campaign.id)
+    narrow = [event for event in account.events if len(event.properties) <= 12]
+    kept = {id for id, _ in Counter(event.metric_id for event in narrow).most_common(6)}
+    for event in [event for event in account.events if event not in narrow or event.metric_id not in kept]:
         account.remove_event(event.id)
+    for metric in account.all("metric"):
+        if metric.id not in kept:
+            account.remove("metric", metric.id)
     account.clock.advance(later)
     return account
 
