@@ -87,9 +87,9 @@ def missing_keys(transaction: Transaction, sweep: Sweep) -> list[str]:
 
 
 def flag_gone(transaction: Transaction, sweep: Sweep, gone: Spool, guard: float | None) -> tuple[int, Waiting | None]:
-    """Flag the rows with these keys that nobody has written since the sweep began, and their children.
+    """Flag the rows with these keys that nobody has written since the sweep began, and the children of flagged rows.
 
-    Returns how many, and what waits because they are more than the guard allows.
+    Returns how many rows, and what waits because they are more than the guard allows.
     """
     spec = sweep.spec
     (key,) = spec.primary_key
@@ -100,16 +100,16 @@ def flag_gone(transaction: Transaction, sweep: Sweep, gone: Spool, guard: float 
     condition = f"{NOT_DELETED} AND NOT {recent} AND {quote(key)} IN {keys}"
     deleted, waiting = flag(transaction, spec, Missing(condition, (), live, sweep.created_before), guard)
     forget_returned(transaction, spec, f"(SELECT * FROM {table} WHERE {NOT_DELETED} AND {quote(key)} NOT IN {keys})")
-    if not deleted:
-        return deleted, waiting
-    record(transaction, spec.name, sweep.began)
+    if deleted:
+        record(transaction, spec.name, sweep.began)
+    # Of all flagged rows, not only of those now: a run that stalled may have brought children of one since. No read of
+    # their own would miss them, for a profile that is gone has no page any more.
+    flagged = f"(SELECT {quote(key)} FROM {table} WHERE {quote(DELETED.name)})"
     for child, column in sweep.children:
-        if transaction.column_types(child.name):
+        if transaction.column_types(child.name) and transaction.value(
+            f"UPDATE {transaction.table(child.name)} SET {quote(DELETED.name)} = true, {quote(SYNCED.name)} = ? "
+            f"WHERE {NOT_DELETED} AND {quote(column)} IN {flagged}",
+            [transaction.synced_at],
+        ):
             record(transaction, child.name, sweep.began)
-            transaction.sql(
-                f"UPDATE {transaction.table(child.name)} SET {quote(DELETED.name)} = true, {quote(SYNCED.name)} = ? "
-                f"WHERE {NOT_DELETED} AND {quote(column)} IN "
-                f"(SELECT {quote(key)} FROM {table} WHERE {quote(DELETED.name)} AND {quote(key)} IN {keys})",
-                [transaction.synced_at],
-            )
     return deleted, waiting

@@ -140,7 +140,7 @@ class Sweep:
     created: a TIMESTAMP column with the time at which a row came into being, by the source's clock.
     created_before: when the sweep began, by the source's clock.
     still_there: asked once more about the keys that seem to be gone; returns those that the source has after all.
-    children: (table, column): their rows that refer to a deleted row are deleted too.
+    children: (table, column): their rows that refer to a deleted row, whenever that was deleted, are deleted too.
     """
 
     spec: TableSpec

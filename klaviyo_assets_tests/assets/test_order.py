@@ -211,6 +211,33 @@ def test_a_profile_and_a_member_that_a_later_run_flagged_stay_flagged(
     assert klaviyo.differences("person", "list_person") == []
 
 
+@pytest.mark.parametrize("list_only", [False, True])
+def test_an_exclusion_of_a_profile_that_a_later_run_flagged(
+    project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch, list_only: bool
+) -> None:
+    """It is new to its table, and no page of a profile will ever show that it is gone."""
+    tables = only("list", "global_exclusion", "list_exclusion")
+    klaviyo = project(an_account(), tables=tables, history_start=SETTINGS["history_start"])
+    account = klaviyo.account
+    klaviyo.sync(first=-DAYS)
+    klaviyo.refresh()
+    account.clock.advance(dt.timedelta(hours=1))
+    excluded = {row["person_id"] for row in stored(klaviyo.warehouse, "global_exclusion")}
+    doomed = next(profile.id for profile in account.all("profile") if profile.id not in excluded)
+    account.suppress(doomed, list_id=account.all("list")[0].id if list_only else None)
+
+    def delete_and_flag() -> None:
+        account.delete("profile", doomed)
+        klaviyo.refresh()
+        assert doomed not in live(klaviyo, "person")
+
+    with monkeypatch.context() as patch:
+        stall(klaviyo, patch, "list_exclusion" if list_only else "global_exclusion", delete_and_flag)
+        klaviyo.sync()
+    klaviyo.refresh()
+    assert klaviyo.differences("person", "global_exclusion", "list_exclusion") == []
+
+
 # The account and its tables
 
 

@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -22,12 +23,13 @@ from random import Random
 from typing import Any
 
 import dagster as dg
+import pandas  # noqa: F401  # what a run imports is imported before it is forked
 
 from klaviyo_assets import clock
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.definitions import build_definitions
 from klaviyo_assets_tests.conftest import QUIET
-from klaviyo_assets_tests.faults.overlapping import Children
+from klaviyo_assets_tests.faults.overlapping import Children, homely
 from klaviyo_assets_tests.faults.points import POINTS, Points
 from klaviyo_assets_tests.faults.story import SETTINGS, TABLES, assets, in_any_folder
 
@@ -109,6 +111,8 @@ def serve(url: str) -> None:
     definitions = build_definitions(in_any_folder(api_url=url, **SETTINGS))
     job = definitions.resolve_job_def("klaviyo_sync")
     with dg.DagsterInstance.ephemeral() as instance:
+        warm_up.execute_in_process(run_config=QUIET, instance=instance)
+    with tempfile.TemporaryDirectory() as home, homely(Path(home)) as instance:
         warm_up.execute_in_process(run_config=QUIET, instance=instance)
     children = Children()
     for line in sys.stdin:

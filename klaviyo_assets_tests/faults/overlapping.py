@@ -9,16 +9,20 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 
 from klaviyo_assets import clock
 from klaviyo_assets.definitions import build_definitions
+from klaviyo_assets.places import prepare_home
 from klaviyo_assets.warehouse import duckdb as warehouse
 from klaviyo_assets_tests.conftest import QUIET, failures
 from klaviyo_assets_tests.faults.points import HOLDS_THE_FILE, Points
@@ -117,6 +121,27 @@ class Children:
         return child.state
 
 
+@contextmanager
+def homely(home: Path) -> Iterator[dg.DagsterInstance]:
+    """Give the instance of a DAGSTER_HOME. Dagster's migrations, of which it asks for each new file, are read once."""
+    prepare_home(home)
+    ScriptDirectory.from_config = lambda config: _migrations(config.get_main_option("script_location"), config)
+    os.environ["DAGSTER_HOME"] = str(home)
+    with dg.DagsterInstance.get() as instance:
+        yield instance
+    del os.environ["DAGSTER_HOME"]
+
+
+_read: dict[str, ScriptDirectory] = {}
+_read_migrations = ScriptDirectory.from_config
+
+
+def _migrations(place: str, config: Config) -> ScriptDirectory:
+    if place not in _read:
+        _read[place] = _read_migrations(config)
+    return _read[place]
+
+
 @cache
 def _definitions(settings: str) -> dg.Definitions:
     return build_definitions(in_any_folder(**json.loads(settings)))
@@ -136,12 +161,12 @@ def execute(
 ) -> dict[str, Any]:
     """Run the job into the warehouse of a folder, whose subfolder `temporary` gets the spools.
 
-    home: DAGSTER_HOME. ahead: seconds by which the machine's clock is ahead of the account's, which is so many seconds ahead of the real
-        one as the folder's file `clock` says.
+    home: DAGSTER_HOME. ahead: seconds by which the machine's clock is ahead of the account's, which is itself so many
+        seconds ahead of the real one as the file `clock` of the folder says.
     only: keys of the assets, if not all. plan: `point number` -> SIGSTOP or SIGKILL, which the run sends to itself.
     """
     os.chdir(folder)
-    os.environ |= {"TMPDIR": str(Path("temporary").absolute()), "DAGSTER_HOME": home}
+    os.environ["TMPDIR"] = str(Path("temporary").absolute())
     told = Path("clock").absolute()
     clock.machine_time = lambda: dt.datetime.now(dt.UTC) + dt.timedelta(seconds=float(told.read_text()) + ahead)
     _say_who_waits(child)
@@ -156,7 +181,7 @@ def execute(
     acts = {(place.split()[0], int(place.split()[1])): act(name) for place, name in plan.items()}
     points = Points(acts)
     began = os.times()
-    with dg.DagsterInstance.get() as instance, points.watched():
+    with homely(Path(home)) as instance, points.watched():
         result = job.execute_in_process(
             instance=instance,
             tags=dict(tags),
