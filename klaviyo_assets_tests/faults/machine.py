@@ -4,9 +4,9 @@ A seed tells a story, of an account and of up to three runs at once from two DAG
 by steps: a run begins, one that has stopped is woken or killed, two are woken at once. A run stops itself where its
 plan says so, in the middle of a read or of a load; between two steps the account changes and time passes.
 
-After each step, as far as nobody holds the file: no key is there twice, no state is ahead of now, no row has been flagged
-that was live in the account since before each of the runs began that were under way, and none is live again that
-was flagged by a run that began after it was gone.
+After each step, as far as nobody holds the file: no key is there twice, no state is ahead of now, no row has been
+flagged that was live in the account since before each of the runs began that were under way, and none is live again
+that was flagged by a run that began after it was gone.
 
 In the end three healthy runs, from whatever state the story has left, and after midnight, since what is gone of a day
 is looked for when the day is over:
@@ -175,11 +175,11 @@ class Machine:
 
     def _begin(self) -> None:
         job = self.random.choices(list(JOBS), list(JOBS.values()))[0]
-        if (stalled := self._stopped()) and self.random.random() < 0.5:
-            job = self.runs[self.random.choice(stalled)].job  # it reads and writes the same
         stops = self.random.choice((0, 1, 1, 1, 2))
+        if self._stopped() and self.random.random() < 0.6:  # it overtakes those, and sees what is gone meanwhile
+            job, stops = self.random.choice(("klaviyo_full_refresh", "klaviyo_backfill")), 0
         plan = {self._point(job): "SIGSTOP" for _ in range(stops)}
-        if self.random.random() < 0.25:
+        if self.random.random() < 0.2:
             plan[self._point(job)] = "SIGKILL"
         minutes = self.random.choice((0, 0, 50, -50))
         self._start(job, plan, home=self.random.randrange(2), ahead=minutes * 60.0)
@@ -205,8 +205,8 @@ class Machine:
         if job == "klaviyo_sync":
             tags = self._days(first or -self.random.choice((0, 1)), 0)
         elif job == "klaviyo_backfill":
-            start = first or -self.random.randint(0, DAYS)
-            tags = self._days(start, 0 if first else self.random.randint(start, 0))
+            start = first or -self.random.choice((DAYS, DAYS, 2, 1, 0))
+            tags = self._days(start, 0 if first else self.random.randint(start // 2, 0))
         elif job == "publish":
             assets = [("klaviyo", self.random.choice(PUBLISHED))]
             may_fail += ("SnapshotMissing", "There is no snapshot")
@@ -228,13 +228,8 @@ class Machine:
             plan=plan or {},
         )
         run = self.runs[process] = Run(f"{job} {number}", job, self.step, may_fail=may_fail)
-        details = [
-            f"home {home}",
-            f"{ahead / 60:+.0f} min",
-            *tags.values(),
-            *(str(each) for each in (assets, ops, plan) if each),
-        ]
-        self._settle(f"begin {run.name} ({', '.join(details)})")
+        details = ", ".join([*tags.values(), *(str(each) for each in (assets, ops, plan) if each)])
+        self._settle(f"begin {run.name} in home {home}, clock {ahead / 60:+.0f} min: {details}")
         return run
 
     def _days(self, first: int, last: int) -> dict[str, str]:
@@ -365,7 +360,7 @@ class Machine:
         if self.account.clock.now() + dt.timedelta(seconds=passes) < self.horizon:
             self.account.clock.advance(dt.timedelta(seconds=passes))
         self._tell_time()
-        changes = self.random.choices(self._changes(), k=self.random.randint(1, 5))
+        changes = self.random.choices(self._changes(), k=self.random.randint(2, 6))
         for change in changes:
             change()
         self._note_live(self.step)
