@@ -37,9 +37,9 @@ test: $(READY) ## Run the tests
 test-pythons: $(READY) ## Run the tests that depend on it on every other Python that is installed
 	@.ci/pythons $(BIN)/python
 
-# SEED=7 runs only the seed 7, of the mixtures and of the kills.
-soak: $(READY) ## Run hundreds of mixtures of faults and of kills, and a simulated month hour by hour (hours)
-	@$(BIN)/python -m pytest -m soak -n auto --dist worksteal -vv --tb=short $(if $(SEED),-m "soak or not soak" -k "mixture and [$(SEED)] or kill and [$(SEED)]")
+# SEED=7 runs only the seed 7, of the mixtures, of the kills and of the stories.
+soak: $(READY) ## Run hundreds of mixtures of faults, of kills and of overlapping runs, and a simulated month hour by hour (hours)
+	@$(BIN)/python -m pytest -m soak -n auto --dist worksteal -vv --tb=short $(if $(SEED),-m "soak or not soak" -k "(mixture or kill or story) and [$(SEED)]")
 
 bench: $(READY) ## Measure speed and memory; BENCH="--help" shows the choices, BENCH="event --times 5" makes one
 	@$(BIN)/python -m benchmarks $(BENCH)

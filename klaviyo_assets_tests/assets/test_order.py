@@ -164,6 +164,19 @@ def stall(klaviyo: Project, monkeypatch: pytest.MonkeyPatch, table: str, meanwhi
     monkeypatch.setattr(DuckDBWarehouse, "load", stalled)
 
 
+@pytest.mark.parametrize("slept", [dt.timedelta(hours=2), dt.timedelta(hours=30)])
+def test_a_run_that_slept_with_its_machine_goes_on(
+    klaviyo: Project, monkeypatch: pytest.MonkeyPatch, slept: dt.timedelta
+) -> None:
+    """A lid was closed: both clocks are right afterwards, but the time that the machine counts has stood still."""
+    klaviyo.sync(first=-DAYS)
+    change(klaviyo.account, 1)
+    with monkeypatch.context() as patch:
+        stall(klaviyo, patch, "event", lambda: klaviyo.account.clock.advance(slept))
+        klaviyo.sync()
+    assert klaviyo.differences("event", "person", "list", "metric") == []
+
+
 def test_an_event_that_a_later_run_flagged_stays_flagged(klaviyo: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     account = klaviyo.account
     klaviyo.sync(first=-DAYS)

@@ -4,15 +4,16 @@ A seed tells a story, of an account and of up to three runs at once from two DAG
 by steps: a run begins, one that has stopped is woken or killed, two are woken at once. A run stops itself where its
 plan says so, in the middle of a read or of a load; between two steps the account changes and time passes.
 
-After each step, as far as nobody holds the file: no key is there twice, no state is ahead of now, no row has been flagged
-that was live in the account since before each of the runs began that were under way, and none is live again that
-was flagged by a run that began after it was gone.
+After each step, as far as nobody holds the file: no key is there twice, no state is ahead of now, no row has been
+flagged that was live in the account since before each of the runs began that were under way, or since before it landed,
+and none is live again that was flagged by a run that began after it was gone.
 
 In the end three healthy runs, from whatever state the story has left, and after midnight, since what is gone of a day
 is looked for when the day is over:
 
-1. a sync, after which nothing is missing that appeared less than the overlap late since the story began, and PERSON's
-   rows are right: a watermark that is ahead of its data would leave a gap here,
+1. a sync of all days, of which it reads those that were never read: somebody may have dropped a table, or had it
+   imported anew. After it nothing is missing that appeared less than the overlap late since the story began, and
+   PERSON's rows are right: a watermark that is ahead of its data would leave a gap here.
 2. a full refresh: tables that are imported as a whole are read daily or weekly, and so are leavers of lists, and
    profiles that were deleted or merged,
 3. a backfill of all days: events that were removed, moved, or shown later than the overlap are found by reading their
@@ -27,7 +28,7 @@ import copy
 import datetime as dt
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -43,6 +44,7 @@ from klaviyo_assets_tests.conftest import only
 from klaviyo_assets_tests.expected import MORE_TABLES, OPTIONAL_TABLES, differences
 from klaviyo_assets_tests.expected import TABLES as MOST_TABLES
 from klaviyo_assets_tests.faults.crashes import Syncs
+from klaviyo_assets_tests.faults.story import exists
 
 DAYS = 4
 HOUR = dt.timedelta(hours=1)
@@ -73,6 +75,17 @@ MOST = {
 """Job -> how often it passes the points of requests, of spools, of statements and of steps, about."""
 KINDS = {"request": 0, "answer": 0, "spool": 1, "statement": 2, "executed": 2, "step": 3, "stored": 3}
 
+SCENES = (
+    ("klaviyo_backfill", "event", "klaviyo_backfill", ("_event_goes", "_event_goes", "_late_event", "_late_event")),
+    ("klaviyo_backfill", "person", "klaviyo_full_refresh", ("_profile_goes", "_profile_goes")),
+    ("klaviyo_full_refresh", "person_deletes", "klaviyo_sync", ("_profile_comes", "_profile_goes")),
+    ("klaviyo_sync", "global_exclusion", "klaviyo_full_refresh", ("_profile_goes", "_profile_goes")),
+    ("klaviyo_full_refresh", "list_person", "klaviyo_full_refresh", ("_leaves", "_leaves", "_joins", "_list_goes")),
+    ("klaviyo_full_refresh", "list", "klaviyo_full_refresh", ("_list_goes", "_list_is_renamed", "_list_comes")),
+)
+"""What a run does to another that stalls between its read and its load, where it matters most: the job that stalls, the
+table, the job that overtakes it, and what happens to the account in between. A story begins with one of these."""
+
 Key = tuple[str, tuple[Any, ...]]
 
 
@@ -102,6 +115,7 @@ class Machine:
     gone: dict[Key, int] = field(default_factory=dict)
     flagged: set[Key] = field(default_factory=set)
     settled: set[Key] = field(default_factory=set)
+    landed: dict[Key, int] = field(default_factory=dict)
     appeared_late: set[str] = field(default_factory=set)
     step: int = 0
     cpu: list[float] = field(default_factory=list)
@@ -120,15 +134,25 @@ class Machine:
     def play(self) -> None:
         """Tell the whole story; raises AssertionError, with its steps, when something is wrong."""
         try:
-            self._overlap(runs=4)
+            self._look()
+            self._overtake(*SCENES[self.seed % len(SCENES)])
+            self._overlap(runs=2)
             self._end()
         except AssertionError as error:
             raise AssertionError("\n".join([str(error), f"Seed {self.seed}:", *self.told])) from error
         finally:
             self.syncs.ask("end")
 
+    def _overtake(self, job: str, table: str, other: str, changes: Sequence[str]) -> None:
+        self._suppression_comes_or_goes()
+        self._live([])
+        for self.step in (1, 2):
+            stop = {f"load:klaviyo/{table} 1": "SIGSTOP"} if self.step == 1 else {}
+            self._start(job if stop else other, stop, first=-DAYS, home=self.step - 1)
+            self._look()
+            self._live([getattr(self, change) for change in changes])
+
     def _overlap(self, runs: int) -> None:
-        self._look()
         while runs or self._alive():
             self.step += 1
             alive = self._alive()
@@ -146,7 +170,16 @@ class Machine:
             self._look()
             if not self._is_held() and self.random.random() < 0.15:
                 self._run_with_wrong_clock()
-            self._live()
+            if not self._is_held() and self.random.random() < 0.06:
+                self._drop_a_table()
+            self._live(self.random.choices(self._changes(), k=self.random.randint(2, 6)))
+
+    def _drop_a_table(self) -> None:
+        name = self.random.choice(NAMES)
+        self.warehouse.query(f"DROP TABLE IF EXISTS klaviyo.{name}")
+        self.told.append(f"{self.step}. somebody drops {name}")
+        self.settled = {key for key in self.settled if key[0] != name}
+        self.landed = {key: step for key, step in self.landed.items() if key[0] != name}
 
     def _end(self) -> None:
         """Healthy runs; see above."""
@@ -157,15 +190,17 @@ class Machine:
         for _ in range(3):
             self._event()
         self._note_live(self.step)
-        self._healthy("klaviyo_sync")
-        missing = [problem for problem in self._wrong("event") if " lacks " in problem]
-        missing = [problem for problem in missing if not any(id in problem for id in self.appeared_late)]
-        missing += [problem for problem in self._wrong("person") if "should be gone" not in problem]
+        self._healthy("klaviyo_sync", first=-DAYS - 2)
+        with self.warehouse.connect():
+            missing = [problem for problem in self._wrong("event") if " lacks " in problem]
+            missing = [problem for problem in missing if not any(id in problem for id in self.appeared_late)]
+            missing += [problem for problem in self._wrong("person") if "should be gone" not in problem]
         assert not missing, f"after the sync: {missing[:3]}"
         self._healthy("klaviyo_full_refresh")
         self._healthy("klaviyo_backfill", first=-DAYS - 2)
         self._look()
-        wrong = [problem for name in NAMES for problem in self._wrong(name)]
+        with self.warehouse.connect():
+            wrong = [problem for name in NAMES for problem in self._wrong(name)]
         assert not wrong, f"in the end: {wrong[:5]}"
 
     def _wrong(self, name: str) -> list[str]:
@@ -175,11 +210,11 @@ class Machine:
 
     def _begin(self) -> None:
         job = self.random.choices(list(JOBS), list(JOBS.values()))[0]
-        if (stalled := self._stopped()) and self.random.random() < 0.5:
-            job = self.runs[self.random.choice(stalled)].job  # it reads and writes the same
         stops = self.random.choice((0, 1, 1, 1, 2))
+        if self._stopped() and self.random.random() < 0.6:  # it overtakes those, and sees what is gone meanwhile
+            job, stops = self.random.choice(("klaviyo_full_refresh", "klaviyo_backfill")), 0
         plan = {self._point(job): "SIGSTOP" for _ in range(stops)}
-        if self.random.random() < 0.25:
+        if self.random.random() < 0.2:
             plan[self._point(job)] = "SIGKILL"
         minutes = self.random.choice((0, 0, 50, -50))
         self._start(job, plan, home=self.random.randrange(2), ahead=minutes * 60.0)
@@ -205,8 +240,8 @@ class Machine:
         if job == "klaviyo_sync":
             tags = self._days(first or -self.random.choice((0, 1)), 0)
         elif job == "klaviyo_backfill":
-            start = first or -self.random.randint(0, DAYS)
-            tags = self._days(start, 0 if first else self.random.randint(start, 0))
+            start = first or -self.random.choice((DAYS, DAYS, 2, 1, 0))
+            tags = self._days(start, 0 if first else self.random.randint(start // 2, 0))
         elif job == "publish":
             assets = [("klaviyo", self.random.choice(PUBLISHED))]
             may_fail += ("SnapshotMissing", "There is no snapshot")
@@ -228,13 +263,8 @@ class Machine:
             plan=plan or {},
         )
         run = self.runs[process] = Run(f"{job} {number}", job, self.step, may_fail=may_fail)
-        details = [
-            f"home {home}",
-            f"{ahead / 60:+.0f} min",
-            *tags.values(),
-            *(str(each) for each in (assets, ops, plan) if each),
-        ]
-        self._settle(f"begin {run.name} ({', '.join(details)})")
+        details = ", ".join([*tags.values(), *(str(each) for each in (assets, ops, plan) if each)])
+        self._settle(f"begin {run.name} in home {home}, clock {ahead / 60:+.0f} min: {details}")
         return run
 
     def _days(self, first: int, last: int) -> dict[str, str]:
@@ -314,21 +344,28 @@ class Machine:
     def _look(self) -> None:
         oldest = min([self.step, *(run.began for run in self._alive())])
         self._oldest = min(self._oldest, oldest)
-        if self._is_held():
-            return
-        flagged = set()
+        if not self._is_held():
+            with self.warehouse.connect():  # as long as it is open, opening it again costs nothing
+                self._look_at_tables(oldest)
+
+    def _look_at_tables(self, oldest: int) -> None:
+        flagged, live = set(), set()
         for name in NAMES:
             rows = self._rows(name)
             keys = [key for key, _ in rows]
             assert len(keys) == len(set(keys)), f"{name} has a key twice"
             flagged |= {(name, key) for key, deleted in rows if deleted}
+            live |= {(name, key) for key, deleted in rows if not deleted}
         new = flagged - self.flagged
-        wrong = [key for key in new if self.since.get(key, self.step) < self._oldest]
-        assert not wrong, f"flagged, though live since before step {self._oldest}: {wrong[:3]}"
+        for key in new & self.since.keys():
+            assert self.since[key] >= self._oldest, f"flagged, though live since before step {self._oldest}: {key}"
+            landed = self.landed.get(key, -1)
+            assert self.since[key] >= landed, f"flagged, though live and landed at step {landed}: {key}"
         self.settled |= {key for key in new if self.gone.get(key, self.step) < self._oldest}
         self.settled &= self.gone.keys()
-        undone = self.settled - flagged
+        undone = self.settled & live
         assert not undone, f"live again, though flagged since they were gone: {sorted(undone)[:3]}"
+        self.landed = {key: self.landed.get(key, self.step) for key in live}
         self.flagged = flagged
         self._oldest = oldest
         now = self.account.clock.now()
@@ -336,6 +373,8 @@ class Machine:
         assert not ahead, f"states are ahead of {now}: {ahead[:2]}"
 
     def _rows(self, name: str) -> list[tuple[tuple[Any, ...], bool]]:
+        if not exists(self.warehouse, name):
+            return []
         key = table(name).primary_key
         chosen = ", ".join((*key, "_fivetran_deleted"))
         return [(row[:-1], row[-1]) for row in self.warehouse.query(f"SELECT {chosen} FROM klaviyo.{name}")]
@@ -345,7 +384,12 @@ class Machine:
         return {key: state for key, state in states if "inspected" not in key[1]}
 
     def _contents(self) -> tuple[Any, ...]:
-        rows = [sorted(self.warehouse.query(f"SELECT * FROM klaviyo.{name}"), key=repr) for name in NAMES]
+        with self.warehouse.connect():
+            return self._read_contents()
+
+    def _read_contents(self) -> tuple[Any, ...]:
+        there = [name for name in NAMES if exists(self.warehouse, name)]
+        rows = [sorted(self.warehouse.query(f"SELECT * FROM klaviyo.{name}"), key=repr) for name in there]
         return rows, self._states()
 
     def _note_live(self, step: int) -> None:
@@ -359,13 +403,12 @@ class Machine:
 
     # What happens to the account
 
-    def _live(self) -> None:
+    def _live(self, changes: Sequence[Callable[[], None]]) -> None:
         """Let time pass, and things happen."""
         passes = self.random.choice((0, 20, 60 * 3, 3600, 3600 * 4))
         if self.account.clock.now() + dt.timedelta(seconds=passes) < self.horizon:
             self.account.clock.advance(dt.timedelta(seconds=passes))
         self._tell_time()
-        changes = self.random.choices(self._changes(), k=self.random.randint(1, 5))
         for change in changes:
             change()
         self._note_live(self.step)
@@ -377,7 +420,7 @@ class Machine:
             self._event, self._event, self._late_event, self._event_goes, self._event_goes, self._event_moves,
             self._profile_changes, self._profile_comes, self._profile_goes, self._profiles_merge,
             self._suppression_comes_or_goes, self._suppression_of_a_list,
-            self._joins, self._leaves, self._leaves, self._list_goes, self._list_is_renamed,
+            self._joins, self._leaves, self._leaves, self._list_comes, self._list_goes, self._list_is_renamed,
             self._metric_is_renamed, self._campaign_is_archived_or_not,
         ]  # fmt: skip
 
@@ -463,6 +506,13 @@ class Machine:
         if len(self.account.all("list")) > 8:  # of 12: fewer than what `delete_guard` wonders about
             smallest = sorted(self.account.all("list"), key=lambda group: len(self.account.memberships[group.id]))
             self.account.delete("list", self.random.choice(smallest[:3]).id)
+
+    def _list_comes(self) -> None:
+        self._born += 1
+        twin = copy.deepcopy(self.account.all("list")[0].attributes)
+        now = format_datetime(self.account.clock.now())
+        born = twin | {"name": f"Born {self._born}", "created": now, "updated": now}
+        self.account.add(Resource("list", f"Born{self._born:02d}", born))
 
     def _list_is_renamed(self) -> None:
         self.account.rename("list", self._list(), f"List {self.random.random()}")

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import dagster as dg
+
 from klaviyo_assets.api import KlaviyoClient
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.io_manager import WarehouseIOManager
@@ -33,7 +35,7 @@ class Points:
 
     def reach(self, point: str) -> None:
         with self._lock:
-            self.counts[point] += 1
+            self.counts[point] = self.counts.get(point, 0) + 1
             act = self.acts.get((point, self.counts[point]))
         if act:
             act(point)
@@ -44,6 +46,7 @@ class Points:
         self._around(KlaviyoClient, "_send_now", "request", "answer")
         self._around(Spool, "write", "spool", "spool")
         self._around(WarehouseIOManager, "handle_output", "step", "stored")
+        self._around_each_load()
         connect = DuckDBWarehouse._connect
         points = self
 
@@ -65,6 +68,16 @@ class Points:
             return result
 
         setattr(owner, name, watched)
+
+    def _around_each_load(self) -> None:
+        """Points of their own before what an asset loads: `load:klaviyo/event`."""
+        method = WarehouseIOManager.handle_output
+
+        def watched(manager: WarehouseIOManager, context: dg.OutputContext, loaded: Any) -> None:
+            self.reach(f"load:{context.asset_key.to_user_string()}")
+            method(manager, context, loaded)
+
+        WarehouseIOManager.handle_output = watched  # type: ignore[method-assign]
 
 
 class Watched:
