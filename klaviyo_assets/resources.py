@@ -65,18 +65,20 @@ class KlaviyoAccount(dg.ConfigurableResource):
     _client: KlaviyoClient | None = PrivateAttr(default=None)
     _identity: AccountIdentity | None = PrivateAttr(default=None)
     _asked: bool = PrivateAttr(default=False)
+    _compared: bool = PrivateAttr(default=False)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Ask Klaviyo a first question: a run that gets no answer ends here, and says so once and not in each step.
 
-        Raises dagster.Failure without a key, with one that Klaviyo does not know, if nobody answers as Klaviyo, if the
-        clocks are apart, and if the warehouse holds another account.
+        Raises dagster.Failure without a key, with one that Klaviyo does not know, if nobody answers as Klaviyo, and if
+        the clocks are apart.
         """
         first = (context.run.run_id, self.api_key_variable) if context.run else None
         if first is None or first in _asked:
             return
         _asked.add(first)
         try:
+            self.identity()
             self.now()
         except (NotPermitted, RateLimited):
             pass  # an answer as well; each step finds out what it may read
@@ -131,6 +133,8 @@ class KlaviyoAccount(dg.ConfigurableResource):
         """
         try:
             account, now = self.identity(), self.now()
+            if account and not self._compared:
+                self._compare_with_history(account)
             read = self.warehouse.begin(now=now, account=account)
         except AnotherAccount as error:
             raise dg.Failure(
@@ -157,10 +161,7 @@ class KlaviyoAccount(dg.ConfigurableResource):
         return theirs
 
     def identity(self) -> AccountIdentity | None:
-        """Return the account that the API key is of; None if the key may not read it (scope accounts:read).
-
-        Raises AnotherAccount if the warehouse does not know yet whose rows it holds, and they look like another's.
-        """
+        """Return the account that the API key is of; None if the key may not read it (scope accounts:read)."""
         if not self._asked:
             fields = {"fields[account]": NAME if self.shows_name else "id"}
             try:
@@ -168,12 +169,14 @@ class KlaviyoAccount(dg.ConfigurableResource):
                 self._identity = AccountIdentity(*found) if found else None
             except NotPermitted:
                 self._identity = None
-            if self._identity and self.warehouse.account() is None:
-                self._compare_with_history(self._identity)
             self._asked = True
         return self._identity
 
     def _compare_with_history(self, ours: AccountIdentity) -> None:
+        """Raise AnotherAccount if a warehouse that does not know yet whose rows it holds looks like another's."""
+        self._compared = True
+        if self.warehouse.account():
+            return
         seen = sorted({str(id) for (id,) in self.warehouse.rows(ACCOUNT_HISTORY.name, ("id",))})
         if seen and ours.id not in seen and not any(id.startswith(DIGEST) for id in seen):
             raise AnotherAccount(self.warehouse.place, ", ".join(seen), str(ours))

@@ -1,11 +1,11 @@
 """A check on each table, for users to see. It stops nothing: what must not be loaded, the load itself refuses."""
 
-import datetime as dt
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import dagster as dg
 
+from klaviyo_assets import clock
 from klaviyo_assets.assets.history import HISTORY, TABLES_LEFT, WITH_HISTORY
 from klaviyo_assets.assets.person_passes import PERSON_DELETES
 from klaviyo_assets.assets.specs import table_key
@@ -39,7 +39,7 @@ def build_checks(settings: Settings, tables: Sequence[Table]) -> dg.AssetChecksD
     def checks(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckResult]:
         warehouse: DuckDBWarehouse = getattr(context.resources, f"{settings.name}_warehouse")
         chosen = [table for table in tables if specs[table.name].key in context.selected_asset_check_keys]
-        seen = warehouse.inspect([(t, keys[t.name]) for t in chosen], now=dt.datetime.now(dt.UTC))
+        seen = warehouse.inspect([(t, keys[t.name]) for t in chosen], now=clock.machine_time())
         unread = _unread(settings, context.instance)
         for table in chosen:
             if table.name in seen:
