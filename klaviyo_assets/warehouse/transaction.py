@@ -17,7 +17,7 @@ import duckdb
 
 from klaviyo_assets.warehouse.errors import ColumnFixed, WarehouseError
 from klaviyo_assets.warehouse.exactness import ALWAYS, NEVER, survives
-from klaviyo_assets.warehouse.extract import SyncState
+from klaviyo_assets.warehouse.extract import SNAPSHOT, SyncState
 from klaviyo_assets.warehouse.rows import Source
 from klaviyo_assets.warehouse.schema import SYSTEM_COLUMNS, TableSpec, Type
 from klaviyo_assets.warehouse.sql import (
@@ -141,7 +141,9 @@ class Transaction:
         declared = spec.types | {column.name: column.type for column in SYSTEM_COLUMNS}
         if not self.column_types(spec.name):
             self.create(spec.name, declared)
-            self.forget([spec.name])
+            for table, scope in self.read_states():
+                if table == spec.name and scope != SNAPSHOT:  # its staging copy is still there
+                    self.forget([table], scope)
         existing = self.column_types(spec.name)
         found_by = {*spec.primary_key, *(key.column for key in spec.foreign_keys)}
         found_by |= {name for lookup in spec.lookups for name in (lookup.on, lookup.column)}
