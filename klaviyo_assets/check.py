@@ -33,7 +33,7 @@ from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.errors import AnotherAccount, WarehouseError
 from klaviyo_assets.warehouse.extract import SNAPSHOT
 from klaviyo_assets.warehouse.inspection import INSPECTED
-from klaviyo_assets.warehouse.location import located
+from klaviyo_assets.warehouse.location import located, shown
 
 ONE = {"page[size]": 1}
 
@@ -234,7 +234,7 @@ def _check_api(client: KlaviyoClient, tables: list[Table], known: AccountIdentit
 
 def _check_warehouse(settings: Settings, warehouse: DuckDBWarehouse, tables: list[Table], report: Report) -> bool:
     """Look up how far the tables are; return whether the warehouse can be written."""
-    report.warehouse = f"{settings.duckdb_path}, schema {settings.destination_schema}"
+    report.warehouse = f"{shown(settings.duckdb_path)}, schema {settings.destination_schema}"
     try:
         warehouse.try_to_write()
         states = warehouse.states()

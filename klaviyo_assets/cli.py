@@ -66,7 +66,10 @@ class _Commands(click.Group):
             raise click.ClickException(str(error)) from None
         except KeyboardInterrupt:
             click.echo("\nStopped. What was loaded stays; another run goes on from there.", err=True)
-            sys.exit(INTERRUPTED)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            # All has been closed on the way here. What an interrupted library still holds, it would complain about.
+            os._exit(INTERRUPTED)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from klaviyo_assets.settings.model import Settings
-from klaviyo_assets.warehouse.location import located
+from klaviyo_assets.warehouse.location import located, shown
 from klaviyo_assets.warehouse.sql import fold
 
 
@@ -22,6 +22,7 @@ def require_distinct(accounts: Sequence[Settings]) -> None:
             other = schemas.setdefault((database, fold(schema)), settings.name)
             if other != settings.name:
                 raise ValueError(
-                    f"The accounts {other} and {settings.name} would both write to the schema {schema} of {database}: "
+                    f"The accounts {other} and {settings.name} would both write to the schema {schema} of "
+                    f"{shown(database)}: "
                     "give each a `schema` or a `duckdb_path` of its own."
                 )

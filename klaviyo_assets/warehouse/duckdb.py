@@ -43,7 +43,7 @@ from klaviyo_assets.warehouse.interrupts import interruptible
 from klaviyo_assets.warehouse.live_rows import daily_counts, earliest, measure_shrinkage
 from klaviyo_assets.warehouse.loading import LoadResult, patch, upsert
 from klaviyo_assets.warehouse.loads import NO_READ, ensure_loads, newest_number, unused_stamp
-from klaviyo_assets.warehouse.location import file_of
+from klaviyo_assets.warehouse.location import file_of, shown
 from klaviyo_assets.warehouse.lookups import correct
 from klaviyo_assets.warehouse.new_file import copy_to_new_file
 from klaviyo_assets.warehouse.opening import opened
@@ -96,7 +96,7 @@ class DuckDBWarehouse(DuckDBResource):
     @property
     def place(self) -> str:
         """Where the tables are, in words."""
-        return f"The schema {self.schema_name} of {self.database}"
+        return f"The schema {self.schema_name} of {shown(self.database)}"
 
     # Writing
 
@@ -340,7 +340,7 @@ class DuckDBWarehouse(DuckDBResource):
         """Replace the database file by a copy of it, without what it once held; return what was done, in words."""
         file = file_of(self.database)
         if file is None:
-            return f"{self.database} is no file of this machine: it was not copied to a new one."
+            return f"{shown(self.database)} is no file of this machine: it was not copied to a new one."
         if not file.exists():
             return "There is no database yet."
         before = file.stat().st_size
@@ -524,7 +524,7 @@ class DuckDBWarehouse(DuckDBResource):
                 with suppress(duckdb.Error):  # a COMMIT that failed has rolled back already
                     connection.execute("ROLLBACK").fetchall()
                 if isinstance(error, duckdb.Error) and is_full(error):
-                    raise DiskFull(self.database, "Free some there, and run it again.") from error
+                    raise DiskFull(shown(self.database), "Free some there, and run it again.") from error
                 if isinstance(error, duckdb.Error) and (reason := violation(error)):
                     raise ConstraintViolated(self.schema_name, reason) from None
                 raise

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+_TOKEN = re.compile(r"(token=)[^&\s'\"]*", re.IGNORECASE)
 _NO_FILE = ("md:", "motherduck:", ":memory:")
 
 
@@ -21,3 +23,8 @@ def located(database: str) -> str:
     """Return an address that is the same in every folder: the absolute path of a file, MotherDuck's as it is."""
     file = file_of(database)
     return database if file is None else str(file)
+
+
+def shown(database: str) -> str:
+    """Return an address as it may be told: without the token that MotherDuck's may hold."""
+    return _TOKEN.sub(r"\1***", database)

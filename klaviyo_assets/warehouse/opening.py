@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 from klaviyo_assets.warehouse.errors import WarehouseLocked, WarehouseUnusable
-from klaviyo_assets.warehouse.location import located
+from klaviyo_assets.warehouse.location import located, shown
 
 _log = logging.getLogger(__name__)
 
@@ -46,28 +46,29 @@ def opened(
         try:
             connection = duckdb.connect(address, config=dict(config))
         except duckdb.Error as error:
-            reason = str(error).partition("\n")[0].removeprefix("IO Error: ").replace(f'"{address}"', "it")
+            reason = shown(str(error).partition("\n")[0]).removeprefix("IO Error: ").replace(f'"{address}"', "it")
             if "newer version" in str(error):
                 reason = f"a newer version of DuckDB than {duckdb.__version__} has written it."
             who = _holder(reason)
             if who is None and isinstance(error, duckdb.IOException):
-                raise WarehouseUnusable(database, reason) from None
+                raise WarehouseUnusable(shown(database), reason) from None
             if who is None:
                 raise
             if this_run in _waited_in_vain:
                 raise WarehouseLocked(
-                    f"{database} is still held by {who}: this run has waited for it before, and does so only once. "
+                    f"{shown(database)} is still held by {who}: this run has waited for it before, and does so only "
+                    "once. "
                     "Close it there, and run it again."
                 ) from None
             if clock() >= deadline:
                 if this_run:
                     _waited_in_vain.add(this_run)
                 raise WarehouseLocked(
-                    f"{database} has been held by {who} for {timeout:g} s. Close it there, and run "
+                    f"{shown(database)} has been held by {who} for {timeout:g} s. Close it there, and run "
                     "it again. Readers should open the file read-only and only while they read."
                 ) from None
             if not waiting:
-                _log.info("Waiting for %s, which holds %s.", who, database)
+                _log.info("Waiting for %s, which holds %s.", who, shown(database))
                 waiting = True
             sleep(pause)
             pause = min(pause * 1.5, 2.0)

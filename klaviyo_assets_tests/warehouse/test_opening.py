@@ -19,6 +19,7 @@ from klaviyo_assets.models.run import Target
 from klaviyo_assets.sandbox.generate import generate_account
 from klaviyo_assets.settings import Settings, require_distinct
 from klaviyo_assets.warehouse import duckdb as warehouse_module
+from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets.warehouse.errors import WarehouseLocked
 from klaviyo_assets.warehouse.location import file_of, located
 from klaviyo_assets.warehouse.opening import opened
@@ -156,3 +157,8 @@ def test_a_sync_into_a_file_with_a_colon(
     assert (tmp_path / "warehouse" / "shop:dk.duckdb").is_file()
     event = klaviyo.instance.get_latest_materialization_event(dg.AssetKey(["klaviyo", "history"]))
     assert event is not None
+
+
+def test_no_message_holds_the_token_of_an_address() -> None:
+    warehouse = DuckDBWarehouse(database="md:shop?motherduck_token=verysecret&x=1")
+    assert warehouse.place == "The schema klaviyo of md:shop?motherduck_token=***&x=1"
