@@ -36,7 +36,7 @@ class Start:
     states: Mapping[tuple[str, str], SyncState]
 
 
-_asked: set[tuple[str, str]] = set()
+_begun: set[tuple[str, str]] = set()
 """Runs and key variables: `dagster job execute` makes the resources once more when the run is over."""
 
 
@@ -74,9 +74,9 @@ class KlaviyoAccount(dg.ConfigurableResource):
         the clocks are apart.
         """
         first = (context.run.run_id, self.api_key_variable) if context.run else None
-        if first is None or first in _asked:
+        if first is None or first in _begun:
             return
-        _asked.add(first)
+        _begun.add(first)
         try:
             self.identity()
             self.now()

@@ -45,12 +45,11 @@ def newest_number(transaction: Transaction) -> int:
 
 
 def take_number(transaction: Transaction) -> int:
-    """Return a number for a read that begins now; forget the oldest ones now and then."""
+    """Return a number for a read that begins now; forget those that are too old to matter."""
     number = newest_number(transaction) + 1
     table = transaction.table(LOADS_TABLE)
     transaction.sql(f"INSERT INTO {table} (number) VALUES (?)", [number])
-    if number % (KEPT // 10) == 0:
-        transaction.sql(f"DELETE FROM {table} WHERE number <= ?", [number - KEPT])
+    transaction.sql(f"DELETE FROM {table} WHERE number <= ?", [number - KEPT])
     return number
 
 
