@@ -139,12 +139,12 @@ def test_a_launch_does_what_its_config_says(webserver: Webserver) -> None:
         account.remove_event(id)
 
     def backfill(**config: bool) -> dg.DagsterRun:
-        return webserver.launch("backfill", -age, config={"ops": {"klaviyo__event": {"config": config}}})
+        return webserver.launch("backfill", -age, -age, config={"ops": {"klaviyo__event": {"config": config}}})
 
     assert backfill(reread=False).is_success, "it goes on from the watermark"
     assert backfill(reread=True).is_failure, "the guard stops it"
     assert not any(row["_fivetran_deleted"] for row in stored(warehouse, "event"))
-    assert webserver.launch("backfill", -age).is_success
+    assert webserver.launch("backfill", -age, -age).is_success
     assert {row["id"] for row in stored(warehouse, "event") if row["_fivetran_deleted"]} == of_day[age]
 
     assert webserver.launch("refresh").is_success
