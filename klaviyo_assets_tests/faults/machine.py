@@ -300,6 +300,7 @@ class Machine:
             if run.state == state:
                 continue
             run.state = state
+            assert state != "hung", f"{what}: {run.name} does not go on"
             became.append(f"{run.name} {state}")
             if state == "ended":
                 report = self.syncs.ask("report", process=int(process))
@@ -331,7 +332,7 @@ class Machine:
         assert self._contents() == before, f"{run.name} has changed something"
 
     def _alive(self) -> list[Run]:
-        return [run for run in self.runs.values() if run.state not in ("ended", "killed")]
+        return [run for run in self.runs.values() if run.state not in ("ended", "killed", "hung")]
 
     def _stopped(self) -> list[int]:
         return [process for process, run in self.runs.items() if run.state.startswith("stopped")]

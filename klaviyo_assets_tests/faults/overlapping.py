@@ -29,19 +29,19 @@ from klaviyo_assets_tests.faults.points import HOLDS_THE_FILE, Points
 from klaviyo_assets_tests.faults.story import in_any_folder
 
 PATIENCE = 600.0
-"""Seconds to wait for the file here: the story decides how long somebody holds it."""
+"""Seconds to wait for the file here, since the story decides how long somebody holds it, and for a run to go on."""
 
 
 @dataclass
 class Child:
-    """A run's process. state: `running`, `stopped at` a point, `waits` for the file, `ended`, `killed`."""
+    """A run's process. state: `running`, `stopped at` a point, `waits` for the file, `ended`, `killed`, `hung`."""
 
     files: Path
     state: str = "running"
 
     @property
     def is_alive(self) -> bool:
-        return self.state not in ("ended", "killed")
+        return self.state not in ("ended", "killed", "hung")
 
     @property
     def holds_the_file(self) -> bool:
@@ -77,13 +77,25 @@ class Children:
         return process
 
     def settle(self) -> dict[str, str]:
-        """Wait until each child has stopped, ended, or waits for one that has; return process id -> state."""
+        """Wait until each child has stopped, ended, or waits for one that has; return process id -> state.
+
+        A child that does none of it for as long as `PATIENCE` is killed: its state is `hung`.
+        """
+        patient_until = time.monotonic() + PATIENCE
         while True:
             states = {process: self._look(process) for process in self._children if self._children[process].is_alive}
             held = any(self._children[process].holds_the_file for process in states)
             if all(state != "running" and (state != "waits" or held) for state in states.values()):
                 return {str(process): child.state for process, child in self._children.items()}
+            if time.monotonic() > patient_until:
+                self._end_hung()
             time.sleep(0.003)
+
+    def _end_hung(self) -> None:
+        for process, child in self._children.items():
+            if child.state == "running":
+                self.signal(process, "SIGKILL")
+                child.state = "hung"
 
     def signal(self, process: int, name: str) -> None:
         """Send a signal to a child that has stopped."""
