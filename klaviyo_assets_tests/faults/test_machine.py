@@ -28,7 +28,6 @@ def tell(seed: int, killing: Killing, start: Path, folder: Path) -> None:
         Machine(seed, account, copied(start, folder), killing.syncs, sandbox.url).play()
 
 
-@pytest.mark.soak  # until its cost is known to fit
 @pytest.mark.parametrize("seed", range(IN_TEST))
 def test_a_story(seed: int, killing: Killing, start: Path, tmp_path: Path) -> None:
     tell(seed, killing, start, tmp_path)
