@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from klaviyo_assets.sandbox.account import Account, Clock, Resource, format_datetime
-from klaviyo_assets.sandbox.subscriptions import never_subscribed
+from klaviyo_assets.sandbox.account.subscriptions import never_subscribed
 
 Shape = Literal["narrow", "wide"]
 """`narrow`: 10 properties, 1.28 kB as the API serves it. `wide`: 60 of 500 names."""

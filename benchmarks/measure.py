@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from klaviyo_assets.event_log import KEPT_OPEN
+from klaviyo_assets.dagster_storage.event_log import KEPT_OPEN
 
 QUIET = "telemetry:\n  enabled: false\n" + KEPT_OPEN
 

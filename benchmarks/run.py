@@ -48,8 +48,8 @@ def _time_stages() -> None:
     from klaviyo_assets.api import client, page
     from klaviyo_assets.assets import incremental
     from klaviyo_assets.tables import events, profiles
-    from klaviyo_assets.warehouse import batches, spool, transaction
-    from klaviyo_assets.warehouse import duckdb as warehouse
+    from klaviyo_assets.warehouse import batches, spool
+    from klaviyo_assets.warehouse.duckdb import transaction, warehouse
 
     send = client.KlaviyoClient._send_now
 

@@ -15,8 +15,8 @@ from collections import Counter
 from typing import Any
 
 from benchmarks.account import add_events, make_account
-from klaviyo_assets.sandbox.generate import generate_account
 from klaviyo_assets.sandbox.server import Sandbox
+from klaviyo_assets.sandbox.shop.generate import generate_account
 
 
 def main() -> None:

@@ -150,7 +150,7 @@ def dagster_ui(first_day: dt.date) -> Iterator[str]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("KLAVIYO_")}
         environment |= {"DAGSTER_DISABLE_TELEMETRY": "1", "KLAVIYO_HISTORY_START": first_day.isoformat()}
-        command = [sys.executable, "-m", "klaviyo_assets.cli", "dev", f"--port={port}", *ACCOUNT]
+        command = [sys.executable, "-m", "klaviyo_assets.cli.main", "dev", f"--port={port}", *ACCOUNT]
         with subprocess.Popen(command, cwd=folder, env=environment) as process:
             try:
                 url = f"http://127.0.0.1:{port}"

@@ -11,10 +11,10 @@ from pydantic import Field, PrivateAttr
 
 from klaviyo_assets import clock, environment
 from klaviyo_assets.api import KlaviyoClient, KlaviyoError, NotFound, NotPermitted, RateLimited
-from klaviyo_assets.privacy import DIGEST, MissingSalt, salt
+from klaviyo_assets.privacy.policy import DIGEST, MissingSalt, salt
 from klaviyo_assets.tables.accounts import ACCOUNT_HISTORY, NAME, named
-from klaviyo_assets.warehouse.beginning import AccountIdentity
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.duckdb.beginning import AccountIdentity
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.errors import AnotherAccount
 from klaviyo_assets.warehouse.extract import SyncState
 

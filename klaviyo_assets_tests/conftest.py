@@ -19,9 +19,9 @@ from klaviyo_assets.build import build_definitions
 from klaviyo_assets.sandbox.account import Account
 from klaviyo_assets.sandbox.server import Sandbox
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.tables.catalogue import TABLES as CATALOGUE
-from klaviyo_assets.tables.catalogue import table
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.tables.registry import TABLES as CATALOGUE
+from klaviyo_assets.tables.registry import table
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.expected import TABLES, differences
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

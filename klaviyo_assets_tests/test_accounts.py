@@ -14,11 +14,11 @@ import pytest
 
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.definitions import build_definitions
-from klaviyo_assets.sandbox.generate import generate_account
 from klaviyo_assets.sandbox.server import Sandbox
+from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.tables.catalogue import table
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.tables.registry import table
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.conftest import QUIET, failures, only
 from klaviyo_assets_tests.expected import differences
 

@@ -11,11 +11,11 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from klaviyo_assets.check import PROBES, check
-from klaviyo_assets.cli import main
+from klaviyo_assets.cli.check import PROBES, check
+from klaviyo_assets.cli.main import main
 from klaviyo_assets.sandbox.faults import Status
-from klaviyo_assets.sandbox.generate import generate_account
-from klaviyo_assets.tables.catalogue import TABLES
+from klaviyo_assets.sandbox.shop.generate import generate_account
+from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets_tests.conftest import Project, only
 
 SPEC = Path(__file__).parents[1] / ".." / "shared" / "reference" / "klaviyo_openapi.json"
@@ -74,7 +74,7 @@ def test_what_is_due_is_said(klaviyo: Project) -> None:
 
 def test_the_end_of_the_revision_is_announced(klaviyo: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     assert check(klaviyo.settings).warnings == []
-    monkeypatch.setattr("klaviyo_assets.check.revision_support", lambda today: 89)
+    monkeypatch.setattr("klaviyo_assets.cli.check.revision_support", lambda today: 89)
     result = CliRunner().invoke(main, ["check"])
     assert result.exit_code == 0 and "for 89 more days: update" in result.output
 

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 import requests
 
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.conftest import only
 
 # A process that is started in the background inherits that SIGINT is ignored: take it up again, as a terminal does.
 MAIN = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    "from klaviyo_assets.cli import main; main(prog_name='klaviyo-assets')"
+    "from klaviyo_assets.cli.main import main; main(prog_name='klaviyo-assets')"
 )
 COMMAND = [sys.executable, "-c", MAIN]
 SMALL = ["--events=300", "--profiles=50", "--days=3"]

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from dagster._core.workspace.autodiscovery import loadable_targets_from_python_file
 
-from klaviyo_assets.sandbox.generate import generate_account
+from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets_tests.conftest import QUIET, Project, only
 from klaviyo_assets_tests.documents import DOCUMENTS, modules
 from klaviyo_assets_tests.expected import stored

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from klaviyo_assets.sandbox.generate import generate_account
 from klaviyo_assets.sandbox.server import Sandbox
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.sandbox.shop.generate import generate_account
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.conftest import only
 from klaviyo_assets_tests.test_commands import environment
 
@@ -42,20 +42,20 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_our_commands(folder: Path) -> None:
-    text = run("-m", "klaviyo_assets.cli", "settings", cwd=folder, KLAVIYO_SCHEMA="of_shell")
+    text = run("-m", "klaviyo_assets.cli.main", "settings", cwd=folder, KLAVIYO_SCHEMA="of_shell")
     found = yaml.safe_load(text)
     assert (found["schema"], found["reread_days"], found["delete_guard"]) == ("of_shell", 4, 0.1)
     places = {line.split(":")[0]: line.partition("# ")[2] for line in text.splitlines()}
     assert places["schema"] == "KLAVIYO_SCHEMA in the shell" and places["delete_guard"] == "klaviyo.yaml"
     assert places["reread_days"] == "KLAVIYO_REREAD_DAYS in .env" and places["overlap"] == "default"
     # Unless it says so itself, `.env` does not tell what is the same in the shell.
-    same = run("-m", "klaviyo_assets.cli", "settings", cwd=folder, KLAVIYO_SCHEMA="of_dotenv")
+    same = run("-m", "klaviyo_assets.cli.main", "settings", cwd=folder, KLAVIYO_SCHEMA="of_dotenv")
     assert "# KLAVIYO_SCHEMA in the shell" in same
 
 
 def test_check_says_what_differs(folder: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "klaviyo_assets.cli", "check"],
+        [sys.executable, "-m", "klaviyo_assets.cli.main", "check"],
         cwd=folder,
         env=environment(KLAVIYO_SCHEMA="of_shell", KLAVIYO_API_URL="http://127.0.0.1:9/api"),
         capture_output=True,

@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from klaviyo_assets.event_log import KEPT_OPEN, OpenEventLogStorage
+from klaviyo_assets.dagster_storage.event_log import KEPT_OPEN, OpenEventLogStorage
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 Opened = Callable[[], int]

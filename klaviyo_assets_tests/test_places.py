@@ -18,12 +18,12 @@ import pytest
 import requests
 
 from klaviyo_assets import environment
+from klaviyo_assets.cli.demo import sandbox_process
+from klaviyo_assets.cli.places import NotSimulated, SimulatedAccount, default_home, in_use
 from klaviyo_assets.definitions import build_definitions
-from klaviyo_assets.demo import sandbox_process
-from klaviyo_assets.places import NotSimulated, SimulatedAccount, default_home, in_use
 from klaviyo_assets.sandbox.control import SandboxControl
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.conftest import QUIET, failures, only
 from klaviyo_assets_tests.test_commands import COMMAND, SMALL, run
 from klaviyo_assets_tests.test_commands import environment as clean

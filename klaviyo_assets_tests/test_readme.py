@@ -7,7 +7,7 @@ from pathlib import Path
 
 from klaviyo_assets.definitions import build_definitions
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.tables.catalogue import TABLES
+from klaviyo_assets.tables.registry import TABLES
 
 README = Path(__file__).parents[1] / "README.md"
 

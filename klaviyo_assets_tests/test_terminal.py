@@ -30,7 +30,7 @@ class Terminal:
         self.shown = ""
         self._end, self._terminal = pty.openpty()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "klaviyo_assets.cli", *arguments],
+            [sys.executable, "-m", "klaviyo_assets.cli.main", *arguments],
             cwd=cwd,
             env=environment(TERM="xterm", COLUMNS="120", LINES="40"),
             stdin=self._terminal,

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from klaviyo_assets.sandbox.generate import generate_account
+from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets_tests.conftest import Project, only
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from klaviyo_assets.decoding import FAILURES, decoded, repaired
+from klaviyo_assets.schema.decoding import FAILURES, decoded, repaired
 
 
 class _Links(msgspec.Struct):

@@ -9,13 +9,13 @@ from klaviyo_assets import clock
 from klaviyo_assets.assets.history import HISTORY, TABLES_LEFT, WITH_HISTORY
 from klaviyo_assets.assets.person_passes import PERSON_DELETES
 from klaviyo_assets.assets.specs import table_key
+from klaviyo_assets.schema.spec import ForeignKey
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.profiles import PERSON
 from klaviyo_assets.tables.table import Table
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
-from klaviyo_assets.warehouse.guard import FEW_WAIT, is_suspicious, wait_notice
-from klaviyo_assets.warehouse.inspection import Inspection
-from klaviyo_assets.warehouse.schema import ForeignKey
+from klaviyo_assets.warehouse.duckdb.guard import FEW_WAIT, is_suspicious, wait_notice
+from klaviyo_assets.warehouse.duckdb.inspection import Inspection
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 
 INTEGRITY = "integrity"
 

@@ -6,7 +6,7 @@ import datetime as dt
 
 import dagster as dg
 
-from klaviyo_assets.assets.ranges import DAY, midnight
+from klaviyo_assets.sync.ranges import DAY, midnight
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"

@@ -8,18 +8,18 @@ from typing import Any, Self
 import dagster as dg
 
 from klaviyo_assets.api import KlaviyoClient, NotPermitted
-from klaviyo_assets.assets.due import NEXT_DUE, fingerprint
-from klaviyo_assets.assets.ranges import DAY, first_whole_day, midnight
 from klaviyo_assets.assets.specs import progress_spec, table_key
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.settings.model import FOUNDED
+from klaviyo_assets.sync.due import NEXT_DUE, fingerprint
+from klaviyo_assets.sync.ranges import DAY, first_whole_day, midnight
 from klaviyo_assets.tables import exclusions
-from klaviyo_assets.tables.documents import attributes, instant_or_none, resources
 from klaviyo_assets.tables.events import EVENT
+from klaviyo_assets.tables.jsonapi import attributes, instant_or_none, resources
 from klaviyo_assets.tables.profiles import PERSON
 from klaviyo_assets.tables.table import Table
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.extract import SyncState
 
 HISTORY = "history"

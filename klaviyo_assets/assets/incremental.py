@@ -24,25 +24,25 @@ from klaviyo_assets.api import (
     strictly_between,
 )
 from klaviyo_assets.assets.days import days_of_run, has_days
-from klaviyo_assets.assets.due import is_incremental, is_unread_only
-from klaviyo_assets.assets.fields import asks_for_subscriptions
 from klaviyo_assets.assets.history import with_days_before
 from klaviyo_assets.assets.losses import warn_of_lost
-from klaviyo_assets.assets.progress import Progress
-from klaviyo_assets.assets.ranges import REREAD, ReadRange, plan, sync_back_to
 from klaviyo_assets.assets.snapshots import skip_or_raise
 from klaviyo_assets.assets.specs import asset_out, table_spec
-from klaviyo_assets.assets.vanished import ask_for_events
-from klaviyo_assets.lost import UNIDENTIFIED, noting
-from klaviyo_assets.privacy import ColumnPolicy
+from klaviyo_assets.privacy.packing import packed, with_packed
+from klaviyo_assets.privacy.policy import ColumnPolicy
 from klaviyo_assets.resources import KlaviyoAccount
+from klaviyo_assets.schema.columns import Columns
+from klaviyo_assets.schema.lost import UNIDENTIFIED, noting
+from klaviyo_assets.schema.spec import Column, TableSpec, Type
 from klaviyo_assets.settings import Settings
+from klaviyo_assets.sync.due import is_incremental, is_unread_only
+from klaviyo_assets.sync.fields import asks_for_subscriptions
+from klaviyo_assets.sync.progress import Progress
+from klaviyo_assets.sync.ranges import REREAD, ReadRange, plan, sync_back_to
+from klaviyo_assets.sync.vanished import ask_for_events
 from klaviyo_assets.tables import events, exclusions, metrics, profiles
-from klaviyo_assets.tables.packing import packed, with_packed
 from klaviyo_assets.tables.table import Table
-from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.extract import Ask, Extract, Scope, SyncState
-from klaviyo_assets.warehouse.schema import Column, TableSpec, Type
 from klaviyo_assets.warehouse.spool import Spool, SpoolWriter, temporary_spool
 
 

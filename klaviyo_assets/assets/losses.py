@@ -5,8 +5,8 @@ from typing import Any
 
 import dagster as dg
 
-from klaviyo_assets.lost import Lost
-from klaviyo_assets.warehouse.schema import TableSpec
+from klaviyo_assets.schema.lost import Lost
+from klaviyo_assets.schema.spec import TableSpec
 
 
 def warn_of_lost(

@@ -7,17 +7,17 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
-from klaviyo_assets.assets.due import COMPLETE, SWEEP, due_at, is_unpublished
 from klaviyo_assets.assets.memberships import GROUPS
 from klaviyo_assets.assets.person_passes import PREDICTIONS
-from klaviyo_assets.assets.reads import READS
 from klaviyo_assets.assets.reconciliation import RECONCILIATION
 from klaviyo_assets.assets.specs import snapshot_key, table_key
 from klaviyo_assets.settings import Settings
+from klaviyo_assets.sync.due import COMPLETE, SWEEP, due_at, is_unpublished
+from klaviyo_assets.sync.reads import READS
 from klaviyo_assets.tables.accounts import ACCOUNT_HISTORY
-from klaviyo_assets.tables.catalogue import TABLES
 from klaviyo_assets.tables.events import EVENT
 from klaviyo_assets.tables.profiles import PERSON
+from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.tables.table import WEEKLY
 from klaviyo_assets.warehouse.extract import SNAPSHOT, SyncState
 

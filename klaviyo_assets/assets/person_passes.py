@@ -7,21 +7,21 @@ from typing import Any
 import dagster as dg
 
 from klaviyo_assets.api import NotPermitted, Page, any_of, attribute_times, read_windows, strictly_between
-from klaviyo_assets.assets.due import SWEEP, is_due, is_incremental
 from klaviyo_assets.assets.incremental import IDS, without_pauses
 from klaviyo_assets.assets.losses import warn_of_lost
-from klaviyo_assets.assets.progress import Progress
 from klaviyo_assets.assets.snapshots import PublishConfig, SnapshotConfig, skip_or_raise
 from klaviyo_assets.assets.specs import asset_out, latest_day, pass_spec
-from klaviyo_assets.lost import noting
 from klaviyo_assets.resources import KlaviyoAccount
+from klaviyo_assets.schema.columns import Columns
+from klaviyo_assets.schema.lost import noting
 from klaviyo_assets.settings import Settings
+from klaviyo_assets.sync.due import SWEEP, is_due, is_incremental
+from klaviyo_assets.sync.progress import Progress
 from klaviyo_assets.tables import profiles
-from klaviyo_assets.tables.documents import resources
 from klaviyo_assets.tables.exclusions import GLOBAL_EXCLUSION, LIST_EXCLUSION
+from klaviyo_assets.tables.jsonapi import resources
 from klaviyo_assets.tables.profiles import ANALYTICS, PERSON
 from klaviyo_assets.tables.table import WEEKLY
-from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.extract import Extract, Sweep, SyncState
 from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
 

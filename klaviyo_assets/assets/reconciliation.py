@@ -7,19 +7,19 @@ from typing import Any
 import dagster as dg
 
 from klaviyo_assets.api import InvalidRequest, KlaviyoClient, NotPermitted
-from klaviyo_assets.assets.due import is_due, is_incremental
 from klaviyo_assets.assets.history import RANGES, first_times, to_reread
-from klaviyo_assets.assets.ranges import DAY, REREAD, first_whole_day, reread_from
 from klaviyo_assets.assets.snapshots import SnapshotConfig, skip_or_raise
 from klaviyo_assets.assets.specs import latest_day, progress_spec, table_key
-from klaviyo_assets.privacy import Action
+from klaviyo_assets.privacy.policy import Action
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
+from klaviyo_assets.sync.due import is_due, is_incremental
+from klaviyo_assets.sync.ranges import DAY, REREAD, first_whole_day, reread_from
 from klaviyo_assets.tables import metrics
-from klaviyo_assets.tables.documents import instant
 from klaviyo_assets.tables.events import EVENT
+from klaviyo_assets.tables.jsonapi import instant
 from klaviyo_assets.tables.table import WEEKLY
-from klaviyo_assets.warehouse.differences import Difference
+from klaviyo_assets.warehouse.duckdb.differences import Difference
 from klaviyo_assets.warehouse.extract import SyncState
 
 RECONCILIATION = "event_reconciliation"

@@ -7,20 +7,20 @@ import dagster as dg
 from pydantic import Field
 
 from klaviyo_assets.api import NotPermitted
-from klaviyo_assets.assets.due import is_due, is_incremental, is_unpublished
 from klaviyo_assets.assets.losses import warn_of_lost
-from klaviyo_assets.assets.reads import READS, Read
 from klaviyo_assets.assets.specs import asset_out, snapshot_key, snapshot_spec, table_spec
-from klaviyo_assets.lost import noting
 from klaviyo_assets.resources import KlaviyoAccount
+from klaviyo_assets.schema.columns import Columns
+from klaviyo_assets.schema.lost import noting
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.tables.catalogue import TABLES
+from klaviyo_assets.sync.due import is_due, is_incremental, is_unpublished
+from klaviyo_assets.sync.reads import READS, Read
+from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.tables.table import Table
-from klaviyo_assets.warehouse.columns import Columns
+from klaviyo_assets.warehouse.duckdb.guard import FEW_WAIT, is_suspicious, suspicion
+from klaviyo_assets.warehouse.duckdb.loading import LoadResult
 from klaviyo_assets.warehouse.extract import SNAPSHOT, Extract, Publication, SyncState
-from klaviyo_assets.warehouse.guard import FEW_WAIT, is_suspicious, suspicion
 from klaviyo_assets.warehouse.io_manager import STAGING
-from klaviyo_assets.warehouse.loading import LoadResult
 from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
 
 

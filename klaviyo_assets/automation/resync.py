@@ -6,10 +6,10 @@ import dagster as dg
 from pydantic import Field
 
 from klaviyo_assets.assets.specs import table_key
-from klaviyo_assets.automation.running import require_idle
+from klaviyo_assets.automation.run_status import require_idle
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.tables.catalogue import TABLES
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.tables.registry import TABLES
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 
 CONFIRMATION = "resync"
 

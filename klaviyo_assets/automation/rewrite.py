@@ -7,12 +7,12 @@ from pydantic import Field
 
 from klaviyo_assets.assets.specs import table_key
 from klaviyo_assets.automation.resync import chosen
-from klaviyo_assets.automation.running import require_idle
-from klaviyo_assets.privacy import MissingSalt, salt
+from klaviyo_assets.automation.run_status import require_idle
+from klaviyo_assets.privacy.policy import MissingSalt, salt
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.tables.catalogue import TABLES
-from klaviyo_assets.tables.catalogue import table as table_named
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.tables.registry import TABLES
+from klaviyo_assets.tables.registry import table as table_named
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 
 CONFIRMATION = "rewrite"
 

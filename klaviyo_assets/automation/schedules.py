@@ -8,9 +8,9 @@ from collections.abc import Collection, Sequence
 import dagster as dg
 
 from klaviyo_assets.assets.specs import table_key
-from klaviyo_assets.automation.asked import assets_to_ask_for
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
-from klaviyo_assets.automation.running import MAX_RUNTIME, run_in_progress
+from klaviyo_assets.automation.run_status import MAX_RUNTIME, run_in_progress
+from klaviyo_assets.automation.selection import assets_to_ask_for
 from klaviyo_assets.clock import Clock, machine_time
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.events import EVENT

@@ -10,14 +10,14 @@ from typing import Any, Self
 import dagster as dg
 import msgspec
 
-from klaviyo_assets.assets.due import UNREAD_ONLY
 from klaviyo_assets.assets.history import HISTORY, NEXT_RANGE, RANGES, DayRange
 from klaviyo_assets.assets.reconciliation import MOST_TIMES, RECONCILIATION
 from klaviyo_assets.assets.specs import table_key
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
-from klaviyo_assets.automation.running import MAX_RUNTIME, run_in_progress
+from klaviyo_assets.automation.run_status import MAX_RUNTIME, run_in_progress
 from klaviyo_assets.clock import Clock, machine_time
 from klaviyo_assets.settings import Settings
+from klaviyo_assets.sync.due import UNREAD_ONLY
 
 EVERY = dt.timedelta(minutes=1)
 

@@ -13,10 +13,10 @@ from klaviyo_assets.models.metadata import describe
 from klaviyo_assets.models.project import SHOPIFY, Model, is_installed, read_project
 from klaviyo_assets.models.report import build_report
 from klaviyo_assets.models.run import DbtFailed, Result, Target, build
-from klaviyo_assets.privacy import Action
+from klaviyo_assets.privacy.policy import Action
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.tables.catalogue import TABLES, table
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.tables.registry import TABLES, table
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 
 AUTOMATION = (
     dg.AutomationCondition.any_deps_updated().since_last_handled()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from klaviyo_assets.automation.running import MAX_RUNTIME, run_in_progress
+from klaviyo_assets.automation.run_status import MAX_RUNTIME, run_in_progress
 from klaviyo_assets.settings import Settings
 
 EVERY = dt.timedelta(minutes=1)

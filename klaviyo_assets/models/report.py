@@ -13,8 +13,8 @@ from klaviyo_assets.models.figures import Figures, read_figures
 from klaviyo_assets.models.svg import NotDrawn
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.text import clean
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
-from klaviyo_assets.warehouse.location import file_of
+from klaviyo_assets.warehouse.duckdb.location import file_of
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 
 REPORT = "campaign_report"
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from klaviyo_assets.models.project import PROJECT, PROJECT_NAME
-from klaviyo_assets.warehouse.location import located
+from klaviyo_assets.warehouse.duckdb.location import located
 
 _CONNECT_ATTEMPTS = 8
 """dbt waits 1, 2, 4, ... seconds between two: about four minutes in all."""

@@ -20,9 +20,14 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from klaviyo_assets.sandbox.account import Account
-from klaviyo_assets.sandbox.collections import Operation
+from klaviyo_assets.sandbox.api.errors import ApiError, missing_scopes
+from klaviyo_assets.sandbox.api.limits import RateLimiter, RateLimits
+from klaviyo_assets.sandbox.api.operation import Operation
+from klaviyo_assets.sandbox.api.operations import OPERATIONS
+from klaviyo_assets.sandbox.api.pages import Pages
+from klaviyo_assets.sandbox.api.query import Pairs, parameter_rate, parse_query
+from klaviyo_assets.sandbox.api.reports import REPORT_PAGE, answer_post
 from klaviyo_assets.sandbox.control import ControlError, control
-from klaviyo_assets.sandbox.errors import ApiError, missing_scopes
 from klaviyo_assets.sandbox.faults import (
     CHALLENGE,
     Call,
@@ -41,11 +46,6 @@ from klaviyo_assets.sandbox.faults import (
     Truncate,
     choose,
 )
-from klaviyo_assets.sandbox.limits import RateLimiter, RateLimits
-from klaviyo_assets.sandbox.operations import OPERATIONS
-from klaviyo_assets.sandbox.pages import Pages
-from klaviyo_assets.sandbox.query import Pairs, parameter_rate, parse_query
-from klaviyo_assets.sandbox.reports import REPORT_PAGE, answer_post
 
 JSON_API = "application/vnd.api+json"
 REVISIONS = frozenset(f"{year}-{date}" for year in (2025, 2026) for date in ("01-15", "04-15", "07-15", "10-15")) - {

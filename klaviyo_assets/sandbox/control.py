@@ -10,7 +10,7 @@ import msgspec
 import requests
 
 from klaviyo_assets.sandbox.account import Account, Event, Resource
-from klaviyo_assets.sandbox.plan import FaultPlan
+from klaviyo_assets.sandbox.fault_plans import FaultPlan
 
 if TYPE_CHECKING:
     from klaviyo_assets.sandbox.app import App

@@ -11,9 +11,9 @@ from typing import Self
 import uvicorn
 
 from klaviyo_assets.sandbox.account import Account
+from klaviyo_assets.sandbox.api.limits import RateLimits
 from klaviyo_assets.sandbox.app import App, RequestLog
 from klaviyo_assets.sandbox.faults import FaultHook
-from klaviyo_assets.sandbox.limits import RateLimits
 
 HOST = "127.0.0.1"
 

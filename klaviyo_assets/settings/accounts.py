@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from klaviyo_assets.settings.model import Settings
-from klaviyo_assets.warehouse.location import located, shown
-from klaviyo_assets.warehouse.sql import fold
+from klaviyo_assets.warehouse.duckdb.location import located, shown
+from klaviyo_assets.warehouse.duckdb.sql import fold
 
 
 def require_distinct(accounts: Sequence[Settings]) -> None:

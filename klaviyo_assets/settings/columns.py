@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
+from klaviyo_assets.privacy.packing import PACKED
+from klaviyo_assets.schema.spec import SYSTEM_COLUMNS
 from klaviyo_assets.settings.problems import Problem, shown, similar
-from klaviyo_assets.tables.catalogue import TABLES
-from klaviyo_assets.tables.packing import PACKED
+from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.tables.table import Table
-from klaviyo_assets.warehouse.schema import SYSTEM_COLUMNS
 
 _NEEDED = {
     "event": {"metric_id": "the reconciliation counts by it"},

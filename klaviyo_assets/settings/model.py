@@ -15,15 +15,15 @@ from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, fi
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from klaviyo_assets import environment
-from klaviyo_assets.privacy import SALT_VARIABLE, Masking
+from klaviyo_assets.privacy.policy import SALT_VARIABLE, Masking
 from klaviyo_assets.settings import sources
 from klaviyo_assets.settings.columns import are_columns, are_switches
 from klaviyo_assets.settings.misspelt import misspelt
 from klaviyo_assets.settings.problems import check, explained
 from klaviyo_assets.settings.variables import are_variables
-from klaviyo_assets.tables.catalogue import FIRST_TABLES
+from klaviyo_assets.tables.registry import FIRST_TABLES
 from klaviyo_assets.tables.table import Table
-from klaviyo_assets.warehouse.location import located
+from klaviyo_assets.warehouse.duckdb.location import located
 
 
 def _seconds(value: Any) -> Any:

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
-from klaviyo_assets.tables.documents import Rows, attributes, latest, mapping, resources, row_of
+from klaviyo_assets.tables.jsonapi import Rows, attributes, latest, mapping, resources, row_of
 from klaviyo_assets.tables.table import DAILY, Table, boolean, text, timestamp
 
 ACCOUNT_HISTORY = Table(

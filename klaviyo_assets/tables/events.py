@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Raw, Struct
 
-from klaviyo_assets.decoding import Lenient
-from klaviyo_assets.lost import note
-from klaviyo_assets.tables.documents import identifier
+from klaviyo_assets.schema.columns import Cells, Columns
+from klaviyo_assets.schema.decoding import Lenient
+from klaviyo_assets.schema.lost import note
+from klaviyo_assets.schema.spec import Lookup
+from klaviyo_assets.tables.jsonapi import identifier
 from klaviyo_assets.tables.naming import column_names, with_hash
 from klaviyo_assets.tables.raw import NOTHING, number_of, text_of
 from klaviyo_assets.tables.table import Table, double, json, references, text, timestamp
-from klaviyo_assets.warehouse.columns import Cells, Columns
-from klaviyo_assets.warehouse.schema import Lookup
 
 PREFIX = "property_"
 VALUE = "property_value"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from klaviyo_assets.lost import note
+from klaviyo_assets.schema.lost import note
 from klaviyo_assets.tables import profiles
-from klaviyo_assets.tables.documents import Row, Rows, instant_or_none, items, latest
+from klaviyo_assets.tables.jsonapi import Row, Rows, instant_or_none, items, latest
 from klaviyo_assets.tables.table import Table, references, text, timestamp
 
 GLOBAL_EXCLUSION = Table(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from klaviyo_assets.tables.documents import (
+from klaviyo_assets.tables.jsonapi import (
     Row,
     Rows,
     attributes,

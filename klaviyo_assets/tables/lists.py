@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from klaviyo_assets.tables.documents import Rows, attributes, latest, related_ids, resources, row_of
+from klaviyo_assets.tables.jsonapi import Rows, attributes, latest, related_ids, resources, row_of
 from klaviyo_assets.tables.table import WEEKLY, Table, references, text, timestamp
 
 LIST = Table(

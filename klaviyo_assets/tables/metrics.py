@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from klaviyo_assets.tables.documents import (
+from klaviyo_assets.tables.jsonapi import (
     Row,
     Rows,
     attributes,

@@ -9,12 +9,12 @@ from typing import Any
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from klaviyo_assets.decoding import Lenient
-from klaviyo_assets.lost import note
-from klaviyo_assets.tables.documents import Row, mapping
+from klaviyo_assets.schema.columns import Cells, Columns
+from klaviyo_assets.schema.decoding import Lenient
+from klaviyo_assets.schema.lost import note
+from klaviyo_assets.tables.jsonapi import Row, mapping
 from klaviyo_assets.tables.naming import column_names
 from klaviyo_assets.tables.table import Table, boolean, double, text, timestamp
-from klaviyo_assets.warehouse.columns import Cells, Columns
 
 PREFIX = "custom_"
 

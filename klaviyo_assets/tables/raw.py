@@ -8,7 +8,7 @@ import re
 import msgspec
 from msgspec import Raw
 
-from klaviyo_assets.decoding import FAILURES
+from klaviyo_assets.schema.decoding import FAILURES
 
 NOTHING = (b"null", b'""')
 _EXACT_IN_DOUBLE = 2**53

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from klaviyo_assets.decoding import text_of
-from klaviyo_assets.lost import note
-from klaviyo_assets.tables.documents import Row, Rows, latest, listed, mapping, objects, resources
+from klaviyo_assets.schema.decoding import text_of
+from klaviyo_assets.schema.lost import note
+from klaviyo_assets.tables.jsonapi import Row, Rows, latest, listed, mapping, objects, resources
 from klaviyo_assets.tables.table import DAILY, Table, date, double, references, text
 
 STATISTICS = {

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
-from klaviyo_assets.warehouse.schema import Column, ForeignKey, TableSpec, Type
+from klaviyo_assets.schema.spec import Column, ForeignKey, TableSpec, Type
 
 DAILY = timedelta(days=1)
 WEEKLY = timedelta(days=7)

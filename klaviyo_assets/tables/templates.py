@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from klaviyo_assets.tables.documents import Rows, latest, resources, row_of
+from klaviyo_assets.tables.jsonapi import Rows, latest, resources, row_of
 from klaviyo_assets.tables.table import DAILY, Table, json, text, timestamp
 
 EMAIL_TEMPLATE = Table(

@@ -22,8 +22,8 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from klaviyo_assets.warehouse.columns import Columns
-from klaviyo_assets.warehouse.schema import TableSpec, Type
+from klaviyo_assets.schema.columns import Columns
+from klaviyo_assets.schema.spec import TableSpec, Type
 
 OnLost = Callable[[str, Sequence[str | None]], object]
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from klaviyo_assets.warehouse.schema import TableSpec
+from klaviyo_assets.schema.spec import TableSpec
 from klaviyo_assets.warehouse.spool import Spool
 
 if TYPE_CHECKING:
-    from klaviyo_assets.warehouse.loading import LoadResult
+    from klaviyo_assets.warehouse.duckdb.loading import LoadResult
 
 
 SNAPSHOT = "snapshot"

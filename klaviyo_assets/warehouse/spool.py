@@ -17,11 +17,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-from klaviyo_assets.lost import Lost
+from klaviyo_assets.schema.columns import Columns
+from klaviyo_assets.schema.lost import Lost
+from klaviyo_assets.schema.spec import TableSpec, Type
 from klaviyo_assets.warehouse.batches import BATCH_CELLS, BATCH_ROWS, column_type, typed_batches
-from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets.warehouse.errors import DiskFull, is_full
-from klaviyo_assets.warehouse.schema import TableSpec, Type
 
 _PREFIX = "klaviyo_assets_spool_"
 _LOCK = ".lock"

@@ -11,9 +11,9 @@ import dagster as dg
 import pytest
 
 from klaviyo_assets.sandbox.account import Account, Resource
+from klaviyo_assets.sandbox.account.subscriptions import never_subscribed
 from klaviyo_assets.sandbox.faults import Call, Rewritten
-from klaviyo_assets.sandbox.generate import generate_account
-from klaviyo_assets.sandbox.subscriptions import never_subscribed
+from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets_tests.conftest import Project, only
 
 MARK = "the place of the value"

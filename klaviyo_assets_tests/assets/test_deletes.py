@@ -13,8 +13,8 @@ import pytest
 
 from klaviyo_assets.sandbox.account import Account
 from klaviyo_assets.sandbox.faults import Status
-from klaviyo_assets.sandbox.generate import generate_account
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.sandbox.shop.generate import generate_account
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.conftest import Project, only, projects
 from klaviyo_assets_tests.expected import stored
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from klaviyo_assets.sandbox.account import Account, Resource, format_datetime
-from klaviyo_assets.sandbox.clock import Clock
+from klaviyo_assets.sandbox.account.clock import Clock
 from klaviyo_assets.sandbox.faults import Call
 from klaviyo_assets_tests.conftest import Project, failures, only
 

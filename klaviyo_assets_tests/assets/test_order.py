@@ -10,8 +10,8 @@ import pytest
 
 from klaviyo_assets import clock
 from klaviyo_assets.sandbox.account import Account, Resource
-from klaviyo_assets.sandbox.generate import generate_account
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.sandbox.shop.generate import generate_account
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.extract import SyncState
 from klaviyo_assets_tests.conftest import Project, failures, only
 from klaviyo_assets_tests.expected import stored

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from klaviyo_assets.assets.progress import Progress, Report, listening
+from klaviyo_assets.sync.progress import Progress, Report, listening
 
 DAY = 86_400
 

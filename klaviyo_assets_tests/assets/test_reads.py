@@ -15,17 +15,17 @@ from urllib.parse import quote
 import pytest
 
 from klaviyo_assets.api import KlaviyoClient, PaginationError
-from klaviyo_assets.assets.reads import READS
-from klaviyo_assets.assets.reads.coupon_codes import LONGEST_FILTER, groups
-from klaviyo_assets.assets.reads.reading import concurrently
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.sandbox import Account, Resource, Sandbox
 from klaviyo_assets.sandbox.faults import Call, Status
-from klaviyo_assets.sandbox.generate import generate_account
-from klaviyo_assets.tables.catalogue import TABLES, family, table
+from klaviyo_assets.sandbox.shop.generate import generate_account
+from klaviyo_assets.schema.columns import Columns
+from klaviyo_assets.sync.reads import READS
+from klaviyo_assets.sync.reads.coupon_codes import LONGEST_FILTER, groups
+from klaviyo_assets.sync.reads.reading import concurrently
+from klaviyo_assets.tables.registry import TABLES, family, table
 from klaviyo_assets.warehouse.batches import typed_batch
-from klaviyo_assets.warehouse.columns import Columns
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.extract import SNAPSHOT, Publication, SyncState
 from klaviyo_assets.warehouse.spool import temporary_spool
 from klaviyo_assets_tests.api.fake import FakeClock

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 
 from klaviyo_assets.api import KlaviyoClient, KlaviyoError, PaginationError
-from klaviyo_assets.assets.reads import READS
-from klaviyo_assets.assets.reads.reports import conversion_metric
 from klaviyo_assets.resources import KlaviyoAccount
-from klaviyo_assets.sandbox.generate import generate_account
-from klaviyo_assets.tables.catalogue import table
+from klaviyo_assets.sandbox.shop.generate import generate_account
+from klaviyo_assets.schema.columns import Columns
+from klaviyo_assets.sync.reads import READS
+from klaviyo_assets.sync.reads.reports import conversion_metric
+from klaviyo_assets.tables.registry import table
 from klaviyo_assets.tables.reports import STATISTICS
 from klaviyo_assets.warehouse.batches import typed_batch
-from klaviyo_assets.warehouse.columns import Columns
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.extract import SyncState
 from klaviyo_assets.warehouse.spool import temporary_spool
 from klaviyo_assets_tests.api.fake import KEY, FakeApi, FakeClock, Reply, Request, document, error

@@ -24,11 +24,11 @@ from dagster._utils.hosted_user_process import recon_job_from_origin
 from dagster_graphql.test.utils import execute_dagster_graphql
 
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
-from klaviyo_assets.sandbox.generate import generate_account
 from klaviyo_assets.sandbox.server import Sandbox
+from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
-from klaviyo_assets.warehouse.guard import WAITING
+from klaviyo_assets.warehouse.duckdb.guard import WAITING
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.conftest import QUIET, only
 from klaviyo_assets_tests.expected import stored
 

@@ -14,11 +14,11 @@ import dagster as dg
 import pytest
 
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
-from klaviyo_assets.event_log import KEPT_OPEN
-from klaviyo_assets.sandbox.generate import generate_account
+from klaviyo_assets.dagster_storage.event_log import KEPT_OPEN
 from klaviyo_assets.sandbox.server import Sandbox
+from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.automation.processes import start_job
 from klaviyo_assets_tests.conftest import Project, only
 from klaviyo_assets_tests.expected import differences, stored

@@ -19,14 +19,14 @@ import dagster as dg
 import pytest
 
 from klaviyo_assets import clock
-from klaviyo_assets.assets.ranges import midnight
-from klaviyo_assets.event_log import KEPT_OPEN
+from klaviyo_assets.dagster_storage.event_log import KEPT_OPEN
 from klaviyo_assets.sandbox.account import Account
 from klaviyo_assets.sandbox.faults import Call, Fault, Reset, Status
-from klaviyo_assets.sandbox.generate import generate_account
 from klaviyo_assets.sandbox.server import Sandbox
+from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.tables.catalogue import table
+from klaviyo_assets.sync.ranges import midnight
+from klaviyo_assets.tables.registry import table
 from klaviyo_assets_tests.automation.daemon import Daemon
 from klaviyo_assets_tests.automation.processes import start_job
 from klaviyo_assets_tests.automation.story import DAY, HOUR, YEAR, Month, Sent

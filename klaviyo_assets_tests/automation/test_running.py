@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
-from klaviyo_assets.automation.running import run_in_progress
+from klaviyo_assets.automation.run_status import run_in_progress
 
 MINUTE = dt.timedelta(minutes=1)
 NO_QUEUE = {"run_coordinator": {"module": "dagster.core.run_coordinator", "class": "DefaultRunCoordinator"}}

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from klaviyo_assets.sandbox.account import Account
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.expected.rows import Expected, keyed
 from klaviyo_assets_tests.expected.tables import MORE_TABLES, OPTIONAL_TABLES, TABLES, Table
 

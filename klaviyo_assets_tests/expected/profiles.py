@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from klaviyo_assets.sandbox.account import Account, Resource
-from klaviyo_assets.sandbox.subscriptions import never_subscribed
+from klaviyo_assets.sandbox.account.subscriptions import never_subscribed
 from klaviyo_assets_tests.expected.rows import Expected, dig, keyed, pick, resources, same_names
 
 PERSON = {

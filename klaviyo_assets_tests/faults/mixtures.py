@@ -17,10 +17,10 @@ from klaviyo_assets import clock, resources
 from klaviyo_assets.api import KlaviyoClient, errors
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.sandbox.account import Account
-from klaviyo_assets.sandbox.plan import FaultPlan
+from klaviyo_assets.sandbox.fault_plans import FaultPlan
 from klaviyo_assets.sandbox.server import Sandbox
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.conftest import QUIET, Project, failures
 from klaviyo_assets_tests.faults.story import (
     DAYS,

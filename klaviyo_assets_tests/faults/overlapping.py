@@ -21,9 +21,9 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from klaviyo_assets import clock
+from klaviyo_assets.cli.places import prepare_home
 from klaviyo_assets.definitions import build_definitions
-from klaviyo_assets.places import prepare_home
-from klaviyo_assets.warehouse import duckdb as warehouse
+from klaviyo_assets.warehouse.duckdb import warehouse as warehouse
 from klaviyo_assets_tests.conftest import QUIET, failures
 from klaviyo_assets_tests.faults.points import HOLDS_THE_FILE, Points
 from klaviyo_assets_tests.faults.story import in_any_folder

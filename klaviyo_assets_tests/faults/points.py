@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from klaviyo_assets.api import KlaviyoClient
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.io_manager import WarehouseIOManager
 from klaviyo_assets.warehouse.spool import Spool
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import dagster as dg
 
-from klaviyo_assets.assets.ranges import MARGIN
 from klaviyo_assets.sandbox.account import Account
-from klaviyo_assets.sandbox.generate import generate_account
+from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.tables.catalogue import table
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.sync.ranges import MARGIN
+from klaviyo_assets.tables.registry import table
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.extract import SyncState
 from klaviyo_assets_tests.conftest import only
 from klaviyo_assets_tests.expected import differences, stored

@@ -10,7 +10,7 @@ import pytest
 from filelock import FileLock
 
 from klaviyo_assets.sandbox.account import Account
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.expected import stored
 from klaviyo_assets_tests.faults.conftest import Killing
 from klaviyo_assets_tests.faults.crashes import Kill

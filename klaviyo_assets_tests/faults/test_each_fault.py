@@ -22,10 +22,10 @@ from klaviyo_assets.api import (
 )
 from klaviyo_assets.sandbox.account import Account
 from klaviyo_assets.sandbox.control import SandboxControl
+from klaviyo_assets.sandbox.fault_plans import KINDS, PAGES, TRANSPORT, FaultPlan
 from klaviyo_assets.sandbox.faults import Call, Fault
-from klaviyo_assets.sandbox.generate import generate_account
-from klaviyo_assets.sandbox.plan import KINDS, PAGES, TRANSPORT, FaultPlan
 from klaviyo_assets.sandbox.server import Sandbox
+from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets_tests.faults.mixtures import VirtualTime
 
 NEVER_RIGHT: dict[str, type[KlaviyoError]] = {

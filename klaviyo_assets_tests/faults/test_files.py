@@ -56,7 +56,7 @@ def test_a_file_that_may_not_be_written() -> None:
         Path(warehouse.database).chmod(0o444)
         program = f"""
 import os
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 if os.geteuid() == 0:
     os.setegid(65534), os.seteuid(65534)
 DuckDBWarehouse(database={warehouse.database!r}).try_to_write()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from klaviyo_assets.sandbox.plan import KINDS
+from klaviyo_assets.sandbox.fault_plans import KINDS
 from klaviyo_assets_tests.faults.mixtures import mix
 
 IN_TEST, IN_SOAK = 8, 500

@@ -21,14 +21,14 @@ from hypothesis import strategies as st
 
 from klaviyo_assets.api import ApiUnavailable, KlaviyoClient
 from klaviyo_assets.sandbox.account import Account, Resource
-from klaviyo_assets.sandbox.errors import ApiError
+from klaviyo_assets.sandbox.account.subscriptions import never_subscribed
+from klaviyo_assets.sandbox.api.errors import ApiError
 from klaviyo_assets.sandbox.faults import Call, Document, Fault, Html403, Reset, Status
-from klaviyo_assets.sandbox.generate import generate_account
 from klaviyo_assets.sandbox.server import Sandbox
-from klaviyo_assets.sandbox.subscriptions import never_subscribed
+from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables import events, profiles
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
 from klaviyo_assets_tests.conftest import Project, failures, only
 from klaviyo_assets_tests.expected import differences

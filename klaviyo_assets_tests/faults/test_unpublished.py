@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from klaviyo_assets.sandbox.generate import generate_account
+from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets_tests.conftest import Project, only
 
 

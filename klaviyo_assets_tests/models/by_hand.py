@@ -7,11 +7,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.tables.catalogue import table
+from klaviyo_assets.tables.registry import table
 from klaviyo_assets.warehouse.batches import typed_batches
-from klaviyo_assets.warehouse.columns import Columns
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.spool import temporary_spool
 
 SYNCED = dt.datetime(2026, 4, 1, tzinfo=dt.UTC)

@@ -13,10 +13,10 @@ import pytest
 from klaviyo_assets.definitions import build_definitions
 from klaviyo_assets.models import assets
 from klaviyo_assets.models.project import PROJECT, read_project
-from klaviyo_assets.sandbox.generate import generate_account
+from klaviyo_assets.sandbox.shop.generate import generate_account
+from klaviyo_assets.schema.spec import Type
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.tables.catalogue import table
-from klaviyo_assets.warehouse.schema import Type
+from klaviyo_assets.tables.registry import table
 from klaviyo_assets_tests.conftest import Project, only
 
 READ = {

@@ -23,7 +23,7 @@ from klaviyo_assets.models.project import read_project
 from klaviyo_assets.models.report import Money, account_schemas, render, summary
 from klaviyo_assets.models.run import DbtFailed, Result, Target, build
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.conftest import QUIET, failures
 from klaviyo_assets_tests.models import by_hand, expected
 from klaviyo_assets_tests.models.by_hand import at, event, old_credit, put, worth

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from klaviyo_assets.sandbox.account import Account, Resource
-from klaviyo_assets.sandbox.subscriptions import never_subscribed
+from klaviyo_assets.sandbox.account.subscriptions import never_subscribed
 
 SALT = "pepperPEPPERpepper"
 KEY = "pk_0123456789abcdefSECRETKEY"

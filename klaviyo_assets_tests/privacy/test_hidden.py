@@ -15,9 +15,9 @@ import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 
-from klaviyo_assets.privacy import DIGEST
-from klaviyo_assets.sandbox.generate import generate_account
+from klaviyo_assets.privacy.policy import DIGEST
 from klaviyo_assets.sandbox.server import Sandbox
+from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings
 from klaviyo_assets_tests.conftest import Project, failures, only
 from klaviyo_assets_tests.expected import stored

@@ -15,15 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from klaviyo_assets.privacy import DIGEST, ColumnPolicy, Masking, text_of
+from klaviyo_assets.privacy.packing import PACKED
+from klaviyo_assets.privacy.policy import DIGEST, ColumnPolicy, Masking, text_of
+from klaviyo_assets.schema.columns import Columns
+from klaviyo_assets.schema.spec import Type
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.tables.catalogue import FIRST_TABLES, TABLES
 from klaviyo_assets.tables.events import EVENT
 from klaviyo_assets.tables.metrics import METRIC
-from klaviyo_assets.tables.packing import PACKED
 from klaviyo_assets.tables.profiles import PERSON
-from klaviyo_assets.warehouse.columns import Columns
-from klaviyo_assets.warehouse.schema import Type
+from klaviyo_assets.tables.registry import FIRST_TABLES, TABLES
 from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
 from klaviyo_assets_tests.warehouse import helpers
 from klaviyo_assets_tests.warehouse.helpers import load, rows, warehouse_at

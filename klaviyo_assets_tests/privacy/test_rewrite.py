@@ -15,9 +15,9 @@ import duckdb
 import pytest
 
 from klaviyo_assets.definitions import build_definitions
-from klaviyo_assets.privacy import DIGEST, ColumnPolicy
+from klaviyo_assets.privacy.packing import PACKED
+from klaviyo_assets.privacy.policy import DIGEST, ColumnPolicy
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.tables.packing import PACKED
 from klaviyo_assets.tables.profiles import PERSON
 from klaviyo_assets.warehouse.errors import WarehouseError
 from klaviyo_assets_tests.conftest import QUIET, Project, only

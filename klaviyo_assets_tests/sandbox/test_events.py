@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from klaviyo_assets.sandbox import Event, Resource, Sandbox
-from klaviyo_assets.sandbox.events import DAY, Events, event_uuid
+from klaviyo_assets.sandbox.account.events import DAY, Events, event_uuid
 from klaviyo_assets_tests.sandbox.support import HEADERS, NOW, frozen_account, get, profile
 
 

@@ -26,7 +26,7 @@ from klaviyo_assets.sandbox.faults import (
     Status,
     Truncate,
 )
-from klaviyo_assets.sandbox.generate import generate_account
+from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets_tests.sandbox.samples import sample_account
 from klaviyo_assets_tests.sandbox.support import HEADERS
 

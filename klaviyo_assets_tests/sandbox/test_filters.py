@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from klaviyo_assets.sandbox import Resource, Sandbox
-from klaviyo_assets.sandbox.collections import COMPARISONS, Operation, date, flag, number, text
-from klaviyo_assets.sandbox.errors import ApiError
-from klaviyo_assets.sandbox.filters import Condition, parse_filter
-from klaviyo_assets.sandbox.operations import OPERATIONS
+from klaviyo_assets.sandbox.api.errors import ApiError
+from klaviyo_assets.sandbox.api.filters import Condition, parse_filter
+from klaviyo_assets.sandbox.api.operation import COMPARISONS, Operation, date, flag, number, text
+from klaviyo_assets.sandbox.api.operations import OPERATIONS
 from klaviyo_assets_tests.sandbox.samples import sample_account
 from klaviyo_assets_tests.sandbox.support import NOW, get, walk
 

@@ -19,9 +19,9 @@ import pytest
 import requests
 
 from klaviyo_assets.sandbox import Account, Event, Sandbox
-from klaviyo_assets.sandbox.generate import burst_size, generate_account
-from klaviyo_assets.sandbox.generate_events import DAY, event_id
-from klaviyo_assets.sandbox.generate_nasty import DRIFT, DRIFTING, INJECTION, LONG_NAME, NASTY_KINDS
+from klaviyo_assets.sandbox.shop.events import DAY, event_id
+from klaviyo_assets.sandbox.shop.generate import burst_size, generate_account
+from klaviyo_assets.sandbox.shop.nasty import DRIFT, DRIFTING, INJECTION, LONG_NAME, NASTY_KINDS
 from klaviyo_assets_tests.sandbox.support import HEADERS
 
 NOW = datetime(2026, 9, 4, 12, 0, 30, tzinfo=UTC)

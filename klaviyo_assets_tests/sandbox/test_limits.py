@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from klaviyo_assets.sandbox import Clock, Sandbox
-from klaviyo_assets.sandbox.errors import ApiError
-from klaviyo_assets.sandbox.limits import RateLimiter
-from klaviyo_assets.sandbox.operations import OPERATIONS
+from klaviyo_assets.sandbox.api.errors import ApiError
+from klaviyo_assets.sandbox.api.limits import RateLimiter
+from klaviyo_assets.sandbox.api.operations import OPERATIONS
 from klaviyo_assets_tests.sandbox.samples import sample_account
 from klaviyo_assets_tests.sandbox.support import HEADERS, NOW
 

@@ -12,11 +12,11 @@ import pytest
 from klaviyo_api import KlaviyoAPI
 
 from klaviyo_assets.sandbox import Account, Sandbox
-from klaviyo_assets.sandbox.collections import Operation
-from klaviyo_assets.sandbox.generate import generate_account
-from klaviyo_assets.sandbox.operations import OPERATIONS
-from klaviyo_assets.sandbox.relations import relation
-from klaviyo_assets.sandbox.serialize import COLLECTIONS
+from klaviyo_assets.sandbox.account.relations import relation
+from klaviyo_assets.sandbox.api.operation import Operation
+from klaviyo_assets.sandbox.api.operations import OPERATIONS
+from klaviyo_assets.sandbox.api.serialize import COLLECTIONS
+from klaviyo_assets.sandbox.shop.generate import generate_account
 
 NOW = datetime(2026, 9, 4, 12, tzinfo=UTC)
 TYPES = {collection: type for type, collection in COLLECTIONS.items()}

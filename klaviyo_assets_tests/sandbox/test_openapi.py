@@ -15,10 +15,10 @@ import pytest
 import requests
 
 from klaviyo_assets.sandbox import Resource, Sandbox
-from klaviyo_assets.sandbox.collections import Operation
-from klaviyo_assets.sandbox.operations import OPERATIONS
-from klaviyo_assets.sandbox.parameters import FIELDS
-from klaviyo_assets.sandbox.serialize import COLLECTIONS
+from klaviyo_assets.sandbox.api.operation import Operation
+from klaviyo_assets.sandbox.api.operations import OPERATIONS
+from klaviyo_assets.sandbox.api.parameters import FIELDS
+from klaviyo_assets.sandbox.api.serialize import COLLECTIONS
 from klaviyo_assets_tests.sandbox.samples import ITEM, sample_account
 from klaviyo_assets_tests.sandbox.support import HEADERS, shared
 

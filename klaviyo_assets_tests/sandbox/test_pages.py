@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from klaviyo_assets.sandbox import Account, Resource, Sandbox
-from klaviyo_assets.sandbox.operations import OPERATIONS
-from klaviyo_assets.sandbox.pages import Pages
-from klaviyo_assets.sandbox.query import parse_query
+from klaviyo_assets.sandbox.api.operations import OPERATIONS
+from klaviyo_assets.sandbox.api.pages import Pages
+from klaviyo_assets.sandbox.api.query import parse_query
 from klaviyo_assets_tests.sandbox.support import NOW, frozen_account, get, profile, walk
 
 DOMAIN = "http://sandbox.test/api"

@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from klaviyo_assets.sandbox import Resource, Sandbox
-from klaviyo_assets.sandbox.generate import generate_account
-from klaviyo_assets.sandbox.message_events import STATISTICS
+from klaviyo_assets.sandbox.api.message_events import STATISTICS
+from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets_tests.sandbox.samples import sample_account
 from klaviyo_assets_tests.sandbox.support import HEADERS
 

@@ -15,10 +15,10 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from klaviyo_assets.cli import main
+from klaviyo_assets.cli.main import main
 from klaviyo_assets.settings import Settings, SettingsError
 from klaviyo_assets.settings.describe import effective, example, json_schema
-from klaviyo_assets.warehouse.location import located
+from klaviyo_assets.warehouse.duckdb.location import located
 
 WRONG = """\
 overlapp: PT1H

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from klaviyo_assets.sandbox.generate import generate_account
+from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets_tests.conftest import Project, only
 
 README = Path(__file__).parents[2] / "README.md"

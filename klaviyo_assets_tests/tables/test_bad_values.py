@@ -12,13 +12,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from klaviyo_assets.api.page import Page, attribute_times
-from klaviyo_assets.decoding import decoded, repaired
-from klaviyo_assets.lost import Lost, noting
+from klaviyo_assets.schema.columns import Columns
+from klaviyo_assets.schema.decoding import decoded, repaired
+from klaviyo_assets.schema.lost import Lost, noting
 from klaviyo_assets.tables import events, exclusions, profiles
-from klaviyo_assets.tables.catalogue import table
-from klaviyo_assets.tables.documents import Rows
+from klaviyo_assets.tables.jsonapi import Rows
+from klaviyo_assets.tables.registry import table
 from klaviyo_assets.warehouse.batches import typed_batch
-from klaviyo_assets.warehouse.columns import Columns
 from klaviyo_assets_tests.tables.shared import patient
 from klaviyo_assets_tests.tables.test_families import MAPPINGS
 

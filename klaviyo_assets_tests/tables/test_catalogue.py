@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from klaviyo_assets.tables.catalogue import TABLES, family, table
-from klaviyo_assets.warehouse.schema import Type
+from klaviyo_assets.schema.spec import Type
+from klaviyo_assets.tables.registry import TABLES, family, table
 from klaviyo_assets_tests.tables.shared import shared_file
 
 ERD_TYPES = {

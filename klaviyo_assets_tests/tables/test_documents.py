@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from klaviyo_assets.decoding import decoded
-from klaviyo_assets.tables.documents import included, instant, latest, related_id, related_ids, resources
+from klaviyo_assets.schema.decoding import decoded
+from klaviyo_assets.tables.jsonapi import included, instant, latest, related_id, related_ids, resources
 from klaviyo_assets_tests.tables.shared import patient
 
 DECODER = msgspec.json.Decoder()

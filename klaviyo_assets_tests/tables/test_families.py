@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from klaviyo_assets.lost import noting
+from klaviyo_assets.schema.lost import noting
 from klaviyo_assets.tables import (
     accounts,
     catalogs,
@@ -26,8 +26,8 @@ from klaviyo_assets.tables import (
     tags,
     templates,
 )
-from klaviyo_assets.tables.catalogue import TABLES, table
-from klaviyo_assets.tables.documents import Rows
+from klaviyo_assets.tables.jsonapi import Rows
+from klaviyo_assets.tables.registry import TABLES, table
 from klaviyo_assets_tests.tables.shared import recorded
 
 NOW = dt.datetime(2026, 9, 4, 14, tzinfo=dt.UTC)

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from klaviyo_assets.warehouse.attached import MOST_IDLE, _instances, attached
+from klaviyo_assets.warehouse.duckdb.attached import MOST_IDLE, _instances, attached
 from klaviyo_assets_tests.warehouse.helpers import EVENT, load, rows, warehouse_at
 
 WRITE = "import duckdb, sys; duckdb.connect(sys.argv[1]).execute(sys.argv[2])"

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from klaviyo_assets.warehouse import inspection
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.schema.spec import ForeignKey
+from klaviyo_assets.warehouse.duckdb import inspection
+from klaviyo_assets.warehouse.duckdb.inspection import Inspection
+from klaviyo_assets.warehouse.duckdb.transaction import Transaction
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.extract import Publication
-from klaviyo_assets.warehouse.inspection import Inspection
-from klaviyo_assets.warehouse.schema import ForeignKey
-from klaviyo_assets.warehouse.transaction import Transaction
 from klaviyo_assets_tests.warehouse.helpers import warehouse_at
 from klaviyo_assets_tests.warehouse.test_loading import DAY, EVENT, METRIC, NOON, load, snapshot
 
@@ -88,7 +88,7 @@ def test_looking_is_bounded_in_memory_unless_that_is_too_little(
     monkeypatch.setattr(
         Transaction, "limit_memory", lambda self, limit: limit_memory(self, limits.append(limit) or limit)
     )
-    monkeypatch.setattr("klaviyo_assets.warehouse.duckdb.INSPECTION_MEMORY", "1MB")
+    monkeypatch.setattr("klaviyo_assets.warehouse.duckdb.warehouse.INSPECTION_MEMORY", "1MB")
     with caplog.at_level("INFO", "klaviyo_assets"):
         assert look(warehouse).rows == 9010
     assert limits == ["1MB", None] and "needs more memory than 1MB" in caplog.text

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from klaviyo_assets.schema.spec import Column, ForeignKey, Lookup, TableSpec, Type
 from klaviyo_assets.warehouse.batches import typed_batches
+from klaviyo_assets.warehouse.duckdb.guard import Waiting
 from klaviyo_assets.warehouse.errors import SnapshotMissing, WarehouseError, WarehouseLocked
 from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope, SyncState
-from klaviyo_assets.warehouse.guard import Waiting
-from klaviyo_assets.warehouse.schema import Column, ForeignKey, Lookup, TableSpec, Type
 from klaviyo_assets.warehouse.spool import _PREFIX, remove_abandoned_spools, temporary_spool
 from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, begin, event_columns, load, rows, warehouse_at
 
@@ -396,7 +396,7 @@ def test_a_spool_that_never_got_its_name_is_removed_after_an_hour(
 def test_a_load_that_lacks_memory_is_made_without_the_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("klaviyo_assets.warehouse.duckdb._memory", lambda spool: "1MB")
+    monkeypatch.setattr("klaviyo_assets.warehouse.duckdb.warehouse._memory", lambda spool: "1MB")
     warehouse = warehouse_at(tmp_path)
     with caplog.at_level("INFO", "klaviyo_assets"):
         result = load(warehouse, [{"id": str(n), "note": "x" * 1000, "size": n} for n in range(5000)])

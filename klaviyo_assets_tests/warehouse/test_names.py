@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from klaviyo_assets.sandbox.generate import generate_account
+from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings, require_distinct
+from klaviyo_assets.warehouse.duckdb.sql import fold, is_named, quote
 from klaviyo_assets.warehouse.extract import SyncState
-from klaviyo_assets.warehouse.sql import fold, is_named, quote
 from klaviyo_assets_tests.conftest import Project, only
 from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, load, rows, warehouse_at
 

@@ -16,13 +16,13 @@ import pytest
 from klaviyo_assets.models.project import PROJECT_NAME
 from klaviyo_assets.models.report import default_path
 from klaviyo_assets.models.run import Target
-from klaviyo_assets.sandbox.generate import generate_account
+from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings, require_distinct
-from klaviyo_assets.warehouse import duckdb as warehouse_module
-from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets.warehouse.duckdb import warehouse as warehouse_module
+from klaviyo_assets.warehouse.duckdb.location import file_of, located
+from klaviyo_assets.warehouse.duckdb.opening import opened
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.errors import WarehouseLocked
-from klaviyo_assets.warehouse.location import file_of, located
-from klaviyo_assets.warehouse.opening import opened
 from klaviyo_assets_tests.conftest import Project, failures, only
 from klaviyo_assets_tests.warehouse.helpers import load, rows, warehouse_at
 

@@ -15,13 +15,13 @@ from typing import Any
 import duckdb
 import pytest
 
+from klaviyo_assets.schema.columns import Columns
+from klaviyo_assets.schema.spec import Column, Type
 from klaviyo_assets.warehouse.batches import typed_batch
-from klaviyo_assets.warehouse.columns import Columns
+from klaviyo_assets.warehouse.duckdb.sql import ZONED, is_ours, quote
 from klaviyo_assets.warehouse.errors import ConstraintViolated, WarehouseError
 from klaviyo_assets.warehouse.extract import Publication, Scope, SyncState
-from klaviyo_assets.warehouse.schema import Column, Type
 from klaviyo_assets.warehouse.spool import temporary_spool
-from klaviyo_assets.warehouse.sql import ZONED, is_ours, quote
 from klaviyo_assets_tests.warehouse.helpers import NOON, load, rows, warehouse_at
 from klaviyo_assets_tests.warehouse.test_loading import METRIC, came_back, column_types
 
@@ -294,7 +294,7 @@ time.tzset()
 assert time.tzname[0] == "EST", time.tzname
 from pathlib import Path
 import pytest
-from klaviyo_assets.sandbox.generate import generate_account
+from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets_tests.conftest import failures, only, projects
 
 with pytest.MonkeyPatch.context() as patch, projects(Path(sys.argv[1]), patch) as project:

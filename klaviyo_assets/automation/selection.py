@@ -1,0 +1,60 @@
+"""Which assets a sync has to be asked for: not those of which the last one said that they are not due yet.
+
+Said by `klaviyo/history`, which ends every sync, by the rule that the steps themselves leave out tables by. In doubt
+everything is asked for: a step that is not due after all reads nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+from typing import Any
+
+import dagster as dg
+
+from klaviyo_assets.assets.history import HISTORY
+from klaviyo_assets.assets.specs import table_key
+from klaviyo_assets.automation.run_status import ASSET_JOB, LONGEST, UNFINISHED
+from klaviyo_assets.settings import Settings
+from klaviyo_assets.sync.due import NEXT_DUE, fingerprint
+from klaviyo_assets.warehouse.duckdb.location import file_of
+
+JOBS = ("sync", "backfill", "full_refresh", "resync", "rewrite")
+"""Jobs that write to the warehouse, or forget what it knows."""
+
+
+def assets_to_ask_for(
+    settings: Settings, instance: dg.DagsterInstance, assets: Collection[dg.AssetKey], now: dt.datetime
+) -> list[dg.AssetKey] | None:
+    """Return those of the assets that may be due; None: all of them. now: the time of the sync."""
+    waiting = _not_due(settings, instance, now)
+    asked = sorted(key for key in assets if key.to_user_string() not in waiting)
+    return asked if len(asked) < len(assets) else None
+
+
+def _not_due(settings: Settings, instance: dg.DagsterInstance, now: dt.datetime) -> set[str]:
+    records = instance.fetch_materializations(table_key(settings, HISTORY), limit=1).records
+    materialization = records[0].asset_materialization if records else None
+    said = materialization.metadata.get(NEXT_DUE) if materialization else None
+    value: Any = said.value if said else {}
+    if value.get("settings") != fingerprint(settings):
+        return set()
+    file = file_of(settings.duckdb_path)
+    if file and not file.exists():
+        return set()
+    if _changed_since(settings, instance, records[0]):
+        return set()
+    return {asset for asset, due in value["assets"].items() if now < dt.datetime.fromisoformat(due)}
+
+
+def _changed_since(settings: Settings, instance: dg.DagsterInstance, record: dg.EventLogRecord) -> bool:
+    """Return whether a run has done anything since, or the one that spoke has failed: it may have left work behind."""
+    spoken = dt.datetime.fromtimestamp(record.timestamp, dt.UTC)
+    jobs = {ASSET_JOB, *(f"{settings.name}_{job}" for job in JOBS)}
+    spoke = instance.get_run_by_id(record.run_id)
+    if spoke is None or spoke.status != dg.DagsterRunStatus.SUCCESS:
+        return True
+    since = dg.RunsFilter(updated_after=spoken)
+    unfinished = dg.RunsFilter(statuses=[*UNFINISHED], created_after=spoken - LONGEST)  # it may have been killed since
+    runs = [*instance.get_runs(since), *instance.get_runs(unfinished)]
+    return any(run.job_name in jobs for run in runs if run.run_id != record.run_id)

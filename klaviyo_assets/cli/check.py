@@ -1,0 +1,261 @@
+"""The connection test: the key, its scopes, the warehouse, and how far every table is."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import duckdb
+
+from klaviyo_assets import environment
+from klaviyo_assets.api import (
+    KlaviyoClient,
+    KlaviyoError,
+    NotFound,
+    NotPermitted,
+    equals,
+    revision_support,
+)
+from klaviyo_assets.assets.history import known_histories, progress
+from klaviyo_assets.privacy.policy import MissingSalt, salt
+from klaviyo_assets.settings import Settings
+from klaviyo_assets.settings.describe import chosen
+from klaviyo_assets.settings.sources import DEFAULT_FILE, FORMER_FILE
+from klaviyo_assets.sync.due import COMPLETE, is_due
+from klaviyo_assets.sync.fields import sparse_fields
+from klaviyo_assets.tables.accounts import named
+from klaviyo_assets.tables.registry import TABLES
+from klaviyo_assets.tables.table import Table
+from klaviyo_assets.warehouse.duckdb.beginning import AccountIdentity
+from klaviyo_assets.warehouse.duckdb.inspection import INSPECTED
+from klaviyo_assets.warehouse.duckdb.location import located, shown
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from klaviyo_assets.warehouse.errors import AnotherAccount, WarehouseError
+from klaviyo_assets.warehouse.extract import SNAPSHOT
+
+ONE = {"page[size]": 1}
+
+TRIES = 3
+"""How often a question is asked that gets no answer: somebody waits."""
+
+WARN_DAYS = 90
+"""Days before the end of the API revision's support from which on there is a warning."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A scope, the cheapest request that needs it, and the families of tables that it feeds.
+
+    may_be_missing: the request asks for an object that need not exist, so that 404 is an answer to it.
+    """
+
+    operation: str
+    path: str
+    families: tuple[str, ...]
+    params: Mapping[str, Any] = field(default_factory=lambda: ONE)
+    may_be_missing: bool = False
+
+
+PROBES: dict[str, Probe] = {
+    "accounts:read": Probe("get_accounts", "/accounts", ("accounts",), {}),
+    "events:read": Probe("get_events", "/events", ("events",)),
+    "profiles:read": Probe("get_profiles", "/profiles", ("profiles", "list_members", "segment_members")),
+    "metrics:read": Probe("get_metrics", "/metrics", ("metrics", "custom_metrics", "mapped_metrics"), {}),
+    "campaigns:read": Probe(
+        "get_campaigns",
+        "/campaigns",
+        ("campaigns", "campaign_reports"),
+        {"filter": equals("messages.channel", "email"), **ONE},
+    ),
+    "flows:read": Probe("get_flows", "/flows", ("flows", "flow_messages", "flow_reports")),
+    "lists:read": Probe("get_lists", "/lists", ("lists", "list_members")),
+    "segments:read": Probe("get_segments", "/segments", ("segments", "segment_members")),
+    "tags:read": Probe("get_tags", "/tags", ("tags", "tag_groups", "campaigns", "flows", "lists", "segments")),
+    "templates:read": Probe("get_templates", "/templates", ("templates", "universal_content", "campaigns")),
+    "coupons:read": Probe("get_coupons", "/coupons", ("coupons", "coupon_codes")),
+    "coupon-codes:read": Probe(
+        "get_coupon_codes", "/coupon-codes", ("coupon_codes",), {"filter": equals("coupon.id", "none"), **ONE}, True
+    ),
+    "forms:read": Probe("get_forms", "/forms", ("forms", "form_versions")),
+    "catalogs:read": Probe("get_catalog_items", "/catalog-items", ("catalog_items", "catalog_categories")),
+    "images:read": Probe("get_images", "/images", ("images",)),
+    "reviews:read": Probe("get_reviews", "/reviews", ("reviews",)),
+    "web-feeds:read": Probe("get_web_feeds", "/web-feeds", ("web_feeds",)),
+    "push-tokens:read": Probe("get_push_tokens", "/push-tokens", ("push_tokens",)),
+    "webhooks:read": Probe("get_webhooks", "/webhooks", ("webhooks",), {}),
+}
+"""Scope -> how to find out whether the key has it (scopes as in Klaviyo's OpenAPI document, revision 2026-07-15)."""
+
+
+@dataclass
+class ScopeReport:
+    """Whether the key has a scope, as Klaviyo has answered. problem: why not, None if it has it."""
+
+    scope: str
+    tables: list[str]
+    problem: str | None = None
+
+
+@dataclass
+class TableReport:
+    """How far a table is. Times are UTC; None: never.
+
+    synced_through: the watermark, or when a table that is imported as a whole was last read. synced_at: start of the
+        run that wrote it. rows: live rows at the last check, or rows that came last. due: whether the next sync reads
+        it.
+    """
+
+    table: str
+    synced_through: str | None
+    synced_at: str | None
+    rows: int | None
+    next_due: str | None
+    due: bool
+
+
+@dataclass
+class Report:
+    """What the check found. problems: what makes the check fail; empty if everything works.
+
+    key_variable: the environment variable that holds the key; the key itself is in no report. key_origin: where that
+        is set; None: nowhere.
+    settings: name -> `value` and `from`, where it comes from, of what is not left at its default.
+    scopes: those that Klaviyo has answered about.
+    revision_days_left: days until Klaviyo ends the support of the API revision that is spoken.
+    history: how far back EVENT and PERSON have been read; None before the first sync.
+    warnings: what needs attention, but does not make the check fail.
+    """
+
+    account: str | None = None
+    key_variable: str = ""
+    key_origin: str | None = None
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    revision_days_left: int = 0
+    scopes: list[ScopeReport] = field(default_factory=list)
+    warehouse: str = ""
+    tables: list[TableReport] = field(default_factory=list)
+    history: dict[str, int | str] | None = None
+    warnings: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return asdict(self)
+
+
+def enabled_tables(settings: Settings) -> list[Table]:
+    """Return the tables that the settings ask for."""
+    members = settings.memberships != "off"
+    return [
+        table
+        for table in TABLES
+        if settings.enabled(table) and (members or table.family not in ("list_members", "segment_members"))
+    ]
+
+
+def check(settings: Settings) -> Report:
+    """Try the API key, each scope that an enabled table needs, and the warehouse; look up the state of the tables.
+
+    Makes one request for each scope, and two for the history. Raises nothing that is the user's to mend: that is in
+    the report's problems.
+    """
+    report = Report(key_variable=settings.api_key_variable, revision_days_left=revision_support(dt.date.today()))
+    if report.revision_days_left < WARN_DAYS:
+        report.warnings.append(
+            f"Klaviyo supports the API revision for {report.revision_days_left} more days: update klaviyo-assets."
+        )
+    report.settings = {name: {"value": value, "from": place} for name, (value, place) in chosen(settings).items()}
+    report.warnings += _of_environment(settings)
+    tables = enabled_tables(settings)
+    warehouse = DuckDBWarehouse(database=settings.duckdb_path, schema_name=settings.destination_schema, lock_timeout=5)
+    writable = _check_warehouse(settings, warehouse, tables, report)
+    key = environment.get(settings.api_key_variable)
+    if settings.masking.hashes:
+        try:
+            salt(settings.hash_salt_variable)
+        except MissingSalt as error:
+            report.problems.append(str(error))
+    if not key:
+        report.problems.append(f"{settings.api_key_variable} is not set: it holds the private API key.")
+        return report
+    report.key_origin = environment.origin(settings.api_key_variable)
+    try:
+        with KlaviyoClient(key, base_url=settings.api_url, defaults=sparse_fields(settings), tries=TRIES) as client:
+            _check_api(client, tables, warehouse.account() if writable else None, report)
+            if writable:
+                histories = known_histories(settings, warehouse, client)
+                report.history = progress(histories, client.now().date()) if histories else None
+    except NotFound as error:
+        report.problems.append(
+            f"{settings.api_url} is not Klaviyo's API ({error.operation} is not there). Check the setting `api_url`: "
+            "it ends with /api, and its default is right for every account."
+        )
+    except KlaviyoError as error:
+        report.problems.append(str(error))
+    return report
+
+
+def _of_environment(settings: Settings) -> Iterator[str]:
+    """Yield what is to be said about where settings come from."""
+    if settings.duckdb_path == located(FORMER_FILE):
+        yield (
+            f"{FORMER_FILE} is the default file of earlier versions: in it `klaviyo.event` has to be written "
+            f"`klaviyo.klaviyo.event`. Rename it to {DEFAULT_FILE}, the default now, while nothing has it open."
+        )
+    for name in environment.differing():
+        yield (
+            f"{name} differs between the shell, which counts here, and .env. Dagster's own commands, but for `dagster "
+            f"job execute` and `dagster dev` on Linux, take that of .env, unless it says {name}=${{{name}:-...}}."
+        )
+
+
+def _check_api(client: KlaviyoClient, tables: list[Table], known: AccountIdentity | None, report: Report) -> None:
+    for scope, probe in PROBES.items():
+        fed = [table.name for table in tables if table.family in probe.families]
+        if not fed and probe.operation != "get_accounts":
+            continue
+        problem = None
+        try:
+            page = client.get(probe.operation, probe.path, probe.params)
+            if probe.operation == "get_accounts" and (found := named(page.json())):
+                ours = AccountIdentity(*found)
+                report.account = ours.name or ours.id
+                if known and known.id != ours.id:
+                    report.problems.append(str(AnotherAccount(report.warehouse, str(known), str(ours))))
+        except NotPermitted as error:
+            problem = str(error)
+        except NotFound:
+            if not probe.may_be_missing:
+                raise
+        report.scopes.append(ScopeReport(scope, fed, problem))
+
+
+def _check_warehouse(settings: Settings, warehouse: DuckDBWarehouse, tables: list[Table], report: Report) -> bool:
+    """Look up how far the tables are; return whether the warehouse can be written."""
+    report.warehouse = f"{shown(settings.duckdb_path)}, schema {settings.destination_schema}"
+    try:
+        warehouse.try_to_write()
+        states = warehouse.states()
+    except (WarehouseError, duckdb.Error, OSError) as error:
+        report.problems.append(f"The warehouse can't be written: {error}")
+        return False
+    now = dt.datetime.now(dt.UTC)
+    for table in tables:
+        scope = next((s for s in (SNAPSHOT, COMPLETE) if (table.name, s) in states), "")
+        state = states.get((table.name, scope))
+        through = state.synced_through if state else None
+        following = through + table.cadence if through and table.cadence else None
+        live = states.get((table.name, INSPECTED), state)
+        report.tables.append(
+            TableReport(
+                table.name,
+                synced_through=through.isoformat() if through else None,
+                synced_at=state.synced_at.isoformat() if state and state.synced_at else None,
+                rows=live.rows if live else None,
+                next_due=following.isoformat() if following else ("every sync" if through else "now"),
+                due=is_due(settings, states, table.name, scope, table.cadence, now),
+            )
+        )
+    return True

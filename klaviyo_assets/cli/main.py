@@ -1,0 +1,295 @@
+"""The command line: `klaviyo-assets check | demo | dev | sandbox | settings`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from klaviyo_assets import environment
+from klaviyo_assets.text import clean
+
+if TYPE_CHECKING:
+    from klaviyo_assets.cli.check import Report
+
+
+def _account_options(events: int, profiles: int, days: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Options that describe a simulated account."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in (
+            click.option("--seed", default=1, show_default=True, help="Another seed makes another account."),
+            click.option("--days", default=days, show_default=True, help="Days that the events are spread over."),
+            click.option("--profiles", default=profiles, show_default=True, help="Number of profiles."),
+            click.option("--events", default=events, show_default=True, help="Number of events."),
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
+_database_option = click.option(
+    "--database",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("data/demo.duckdb"),
+    show_default=True,
+    help="DuckDB file of the simulated account; its DAGSTER_HOME is beside it.",
+)
+
+INTERRUPTED = 130
+"""The status that a shell gives to a command that Ctrl-C has ended."""
+
+
+class _Commands(click.Group):
+    """Wrong settings are the user's to mend, and Ctrl-C is no error: both are said without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        from klaviyo_assets.settings.problems import SettingsError
+
+        try:
+            return super().invoke(ctx)
+        except SettingsError as error:
+            raise click.ClickException(str(error)) from None
+        except KeyboardInterrupt:
+            click.echo("\nStopped. What was loaded stays; another run goes on from there.", err=True)
+            sys.stdout.flush()
+            sys.stderr.flush()
+            # All has been closed on the way here. What an interrupted library still holds, it would complain about.
+            os._exit(INTERRUPTED)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="klaviyo-assets")
+def main() -> None:
+    """Sync a Klaviyo account into your own warehouse, every table a Dagster asset.
+
+    Every command also reads the file .env of the working directory; what the shell has exported wins over it.
+    """
+    environment.load()
+
+
+@main.command()
+@_account_options(events=50_000, profiles=5_000, days=60)
+@_database_option
+def demo(events: int, profiles: int, days: int, seed: int, database: Path) -> None:
+    """Sync a simulated Klaviyo account into DuckDB with real Dagster runs, and print what landed.
+
+    What an earlier demo has left in the file is replaced; any other file is left alone. For a week the account is the
+    same each time, as it is in `klaviyo-assets dev`.
+    """
+    from klaviyo_assets.cli.demo import run_demo
+
+    run_demo(events=events, profiles=profiles, days=days, seed=seed, database=database)
+
+
+@main.command()
+@_account_options(events=50_000, profiles=5_000, days=60)
+@click.option("--port", default=0, show_default="a free one", help="Port to listen on, on 127.0.0.1.")
+@click.option("--rate-limits/--no-rate-limits", default=True, show_default=True, help="Refuse as Klaviyo does (429).")
+@click.option("--latency", default=0.0, show_default=True, help="Seconds that every answer takes.")
+@click.option("--faults", type=int, help="Seed of a mixture of faults that requests meet.")
+@click.option(
+    "--now",
+    type=datetime.fromisoformat,
+    help="When the account was made, with a time zone: its events lie before. The same time, seed and numbers make the "
+    "same account.  [default: now]",
+)
+def sandbox(
+    events: int,
+    profiles: int,
+    days: int,
+    seed: int,
+    port: int,
+    rate_limits: bool,
+    latency: float,
+    faults: int | None,
+    now: datetime | None,
+) -> None:
+    """Serve a simulated Klaviyo account on this machine until interrupted."""
+    from klaviyo_assets.cli.places import SANDBOX_KEY
+    from klaviyo_assets.sandbox.fault_plans import FaultPlan
+    from klaviyo_assets.sandbox.server import Sandbox
+    from klaviyo_assets.sandbox.shop.generate import generate_account
+
+    account = generate_account(events=events, profiles=profiles, days=days, seed=seed, now=now)
+    account.clock.set(datetime.now(UTC))  # since it was made, time has passed
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with Sandbox(account, port, rate_limits="real" if rate_limits else "off", latency=latency) as served:
+        if faults is not None:
+            plan = FaultPlan(faults, account)
+            served.faults.append(plan)
+            click.echo(str(plan))
+        click.echo(f"API key {SANDBOX_KEY}, KLAVIYO_API_URL {served.url}")
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            click.echo("Stopped.")
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def check(as_json: bool) -> None:
+    """Test the connection: the key, its scopes, the warehouse, and how far every table is.
+
+    A scope is ok if Klaviyo has answered a question that needs it. Ends with 0 if everything works, 1 if something does
+    not. A missing scope counts only if no table may be skipped (the setting `missing_scope: fail`).
+    """
+    from klaviyo_assets.cli.check import check as run_check
+    from klaviyo_assets.settings import Settings
+
+    chosen = Settings()
+    report = run_check(chosen)
+    missing = [scope for scope in report.scopes if scope.problem and scope.tables]
+    if missing and chosen.missing_scope == "fail":
+        scopes = ", ".join(scope.scope for scope in missing)
+        report.problems.append(f"The setting `missing_scope: fail` lets no table be skipped. Missing: {scopes}.")
+    if as_json:
+        click.echo(json.dumps(report.as_dict(), indent=2))
+    else:
+        _print_report(report)
+    sys.exit(1 if report.problems else 0)
+
+
+@main.command()
+@click.option("--example", is_flag=True, help="Print a settings file with every setting, its meaning and its default.")
+@click.option("--schema", is_flag=True, help="Print a JSON schema of the settings file, for editors.")
+def settings(example: bool, schema: bool) -> None:
+    """Print the settings in effect, as YAML, and where each comes from.
+
+    That is the shell, else .env, else the file of KLAVIYO_SETTINGS, else the default.
+    """
+    from klaviyo_assets.settings import Settings, describe
+
+    if example:
+        click.echo(describe.example(), nl=False)
+    elif schema:
+        click.echo(json.dumps(describe.json_schema(), indent=2))
+    else:
+        click.echo(describe.effective(Settings()), nl=False)
+
+
+def _print_report(report: Report) -> None:
+    account = clean(report.account or "unknown")
+    click.echo(f"account    {account}, key in {report.key_variable}, {report.key_origin or 'not set'}")
+    click.echo(f"revision   of the API, supported for {report.revision_days_left} more days")
+    click.echo(f"warehouse  {report.warehouse}")
+    for number, (name, value) in enumerate(report.settings.items()):
+        shown = json.dumps(value["value"], ensure_ascii=False)
+        click.echo(f"{'' if number else 'settings':<10} {name}: {shown}, from {value['from']}")
+    for scope in report.scopes:
+        mark = "missing" if scope.problem else "ok"
+        click.echo(f"{mark:<10} {scope.scope:<18} {', '.join(scope.tables)}")
+        if scope.problem:
+            click.echo(f"{'':<10} {clean(scope.problem)}")
+    if report.tables:
+        click.echo(f"\n{'table':<32} {'synced through (UTC)':<20} {'last sync (UTC)':<20} {'rows':>12}  next due")
+    for table in report.tables:
+        rows = "" if table.rows is None else f"{table.rows:,}"
+        times = [(moment or "never")[:19] for moment in (table.synced_through, table.synced_at)]
+        following = "now" if table.due and table.next_due != "every sync" else str(table.next_due)[:19]
+        click.echo(f"{table.table:<32} {times[0]:<20} {times[1]:<20} {rows:>12}  {following}")
+    if report.history:
+        click.echo(
+            "\nhistory    complete from {oldest_day_complete} on: {days_done:,} days done, {days_left:,} left, "
+            "back to {first_day}".format(**report.history)
+        )
+    for warning in report.warnings:
+        click.echo(f"\nWARNING    {clean(warning)}", err=True)
+    for problem in report.problems:
+        click.echo(f"\nPROBLEM    {clean(problem)}", err=True)
+
+
+@main.command()
+@_account_options(events=50_000, profiles=5_000, days=60)
+@_database_option
+@click.option("--port", default=3000, show_default=True, help="Port of the UI, on 127.0.0.1.")
+def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: int) -> None:
+    """Open the Dagster UI: on your account if KLAVIYO_API_KEY is set (also in .env), else on a simulated one.
+
+    The simulated account is that of the demo, if there was one. It keeps to a file and a DAGSTER_HOME of its own,
+    whatever the settings say.
+    """
+    from klaviyo_assets.cli import places
+    from klaviyo_assets.cli.demo import sandbox_process
+    from klaviyo_assets.settings import Settings
+    from klaviyo_assets.settings.sources import FORMER_FILE
+    from klaviyo_assets.warehouse.duckdb.location import located
+
+    try:
+        socket.create_server(("127.0.0.1", port)).close()  # Dagster itself would go on without its UI
+    except OSError as error:
+        raise click.ClickException(
+            f"Port {port} can't be used ({os.strerror(error.errno or 0)}); choose one with --port."
+        ) from error
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)
+    chosen = Settings()
+    with ExitStack() as stack:
+        if environment.get(chosen.api_key_variable):
+            click.echo(f"Using the Klaviyo account of {chosen.api_key_variable}.")
+            folder = Path.cwd()
+            what = ["-m", "klaviyo_assets.definitions"]
+            if Path("workspace.yaml").is_file():
+                what = ["-w", "workspace.yaml"]
+            if "DAGSTER_HOME" in environment.differing():
+                raise click.ClickException(
+                    "DAGSTER_HOME differs between the shell and .env, which Dagster prefers: keep one."
+                )
+            home = stack.enter_context(places.home_of(chosen))
+            if Path(".dagster_home/dagster.yaml").is_file() and home != Path(".dagster_home").absolute():
+                click.echo(
+                    f"The history of runs is in {home}; to go on with .dagster_home, set DAGSTER_HOME to its path."
+                )
+            if chosen.duckdb_path == located(FORMER_FILE):
+                click.echo(
+                    f"The warehouse is {FORMER_FILE}, the default of earlier versions: see `klaviyo-assets check`."
+                )
+        else:
+            click.echo(f"{chosen.api_key_variable} is not set: this runs on the simulated account of the sandbox.")
+            given = {"events": events, "profiles": profiles, "days": days, "seed": seed}
+            insisted = {name: value for name, value in given.items() if _was_given(name)}
+            try:
+                stack.enter_context(places.in_use(database))
+                account = places.SimulatedAccount.resume(database, given, insisted)
+            except places.NotSimulated as error:
+                raise click.ClickException(str(error)) from None
+            url = stack.enter_context(sandbox_process(account))
+            stack.enter_context(account.environment(url))
+            # Away from .env, which Dagster would write over the environment, and from the user's own code locations.
+            folder, what = account.home, ["-w", str(account.workspace())]
+        click.echo(f"The UI will be at http://127.0.0.1:{port}")
+        # In a group of its own, Ctrl-C reaches Dagster once, from here, and before the sandbox stops.
+        process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-W", "ignore:Function `dev_command`", "-m", "dagster", "dev", *what, "-p", str(port)],
+            process_group=0,
+            cwd=folder,
+            env={**environment.kept(), **os.environ},
+        )
+        try:
+            sys.exit(process.wait())
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)
+            process.wait()
+
+
+def _was_given(option: str) -> bool:
+    source = click.get_current_context().get_parameter_source(option)
+    return source is not None and source is not ParameterSource.DEFAULT
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Blocked, hashed and packed columns: what of a table is written, and how."""

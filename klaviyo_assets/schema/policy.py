@@ -1,0 +1,41 @@
+"""What the warehouse needs to know of columns that are not written, or as digests only."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from klaviyo_assets.schema.columns import Columns
+
+
+class Policy(Protocol):
+    """Which columns of a table are not written (blocked), and which as digests (hashed)."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A short text that is another one for another policy."""
+
+    @property
+    def json_column(self) -> str | None:
+        """A JSON column to whose members the policy applies."""
+
+    @property
+    def digest_pattern(self) -> str:
+        """A regular expression that digests match."""
+
+    def blocks(self, column: str) -> bool:
+        """Return whether a column is not written."""
+
+    def hashes(self, column: str) -> bool:
+        """Return whether a column is written as digests."""
+
+    def apply(self, columns: Columns) -> Columns:
+        """Return columns as they are to be written."""
+
+    def digest(self, text: str) -> str:
+        """Return the digest of a text."""
+
+    def masked_json(self, text: str) -> str | None:
+        """Return a value of `json_column` as it is to be written."""
+
+    def is_unmasked(self, text: str) -> bool:
+        """Return whether a value of `json_column` holds what is not to be written."""

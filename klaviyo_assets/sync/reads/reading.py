@@ -1,0 +1,105 @@
+"""What the reads share: following pages so that nothing is missed that exists the whole time."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
+from typing import Any, TypeVar
+
+from klaviyo_assets.api import MARGIN, KlaviyoClient, PaginationError, equals, greater_or_equal
+from klaviyo_assets.resources import KlaviyoAccount
+from klaviyo_assets.tables.jsonapi import Rows, attributes, instant_or_none, resources
+
+T = TypeVar("T")
+Document = dict[str, Any]
+Read = Callable[[KlaviyoAccount], Iterator[Rows]]
+"""Reads a family completely. Rows may come more than once; the last one counts."""
+
+BOTH_SIDES = (True, False, True)
+"""Values of a property that splits a collection in two queries, such as `archived`.
+
+What is archived or brought back in the meantime is in one of the three answers.
+"""
+
+
+def collection(operation: str, path: str, rows: Callable[[Document], Rows], **params: Any) -> Read:
+    """Return the read of a collection that one query returns. `page_size` is written as such in `params`."""
+    query = _query(params)
+
+    def read(account: KlaviyoAccount) -> Iterator[Rows]:
+        for page in account.client.pages(operation, path, query):
+            yield rows(page.json())
+
+    return read
+
+
+def both_sides(client: KlaviyoClient, operation: str, path: str, split_by: str, **params: Any) -> Iterator[Document]:
+    """Yield the pages of a collection that shows one side of a boolean property at a time."""
+    for side in BOTH_SIDES:
+        query = {"filter": equals(split_by, side), **_query(params)}
+        for page in client.pages(operation, path, query):
+            yield page.json()
+
+
+def by_creation(
+    client: KlaviyoClient, operation: str, path: str, *, created: str, page_size: int
+) -> Iterator[Document]:
+    """Yield the pages of a collection whose cursor holds times but no id.
+
+    Such a cursor skips rows that share the last row's times. So each page is asked for anew, from the second of the
+    last row on, and rows of that second come twice. Reading forwards and backwards would not do: a group of equal
+    rows that is cut in both directions has a middle that neither shows.
+
+    created: the attribute with the time of creation. Raises PaginationError if what was created in one second, or just
+    now, fills a whole page, or rows without such a time do.
+    """
+    since: dt.datetime | None = None
+    latest: dt.datetime | None = None
+    while True:
+        query: dict[str, Any] = {"sort": created, "page[size]": page_size}
+        if since:
+            query["filter"] = greater_or_equal(created, since)
+        page = next(client.pages(operation, path, query))
+        document = page.json()
+        yield document
+        found = resources(document)
+        if page.next is None or not found:
+            return
+        latest = latest or client.now() - MARGIN  # bounds later than that are refused
+        times = [time for resource in found if (time := instant_or_none(attributes(resource).get(created)))]
+        last = min(max(times), latest) if times else since
+        if last == since:
+            if since and len(found) < (page.size or page_size):
+                return
+            when = f"since {last}" if last == latest else f"at {last}"
+            raise PaginationError(operation, f"more than {len(found)} rows were created {when}")
+        since = last
+
+
+def concurrently(parts: Iterable[Iterator[T]], threads: int) -> Iterator[T]:
+    """Yield the items of independent iterators as they come, each iterator advanced by one thread at a time.
+
+    No iterator runs ahead of what was taken from it by more than one item, and no item may be None.
+    """
+    with ThreadPoolExecutor(threads, thread_name_prefix="read") as pool:
+
+        def submit(part: Iterator[T]) -> Future[T | None]:
+            return pool.submit(copy_context().run, lambda: next(part, None))
+
+        running = {submit(part): part for part in parts}
+        try:
+            while running:
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    part = running.pop(future)
+                    item = future.result()
+                    if item is not None:
+                        running[submit(part)] = part
+                        yield item
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _query(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {"page[size]" if name == "page_size" else name: value for name, value in params.items()}

@@ -1,0 +1,1 @@
+"""The warehouse in DuckDB: a file of this machine, or MotherDuck."""

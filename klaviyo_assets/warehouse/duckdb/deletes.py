@@ -1,0 +1,115 @@
+"""Flagging rows that a complete read did not return."""
+
+from __future__ import annotations
+
+from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec
+from klaviyo_assets.warehouse.duckdb.guard import Missing, Waiting, flag, forget_returned, is_suspicious
+from klaviyo_assets.warehouse.duckdb.live_rows import NOT_DELETED, inside
+from klaviyo_assets.warehouse.duckdb.loads import LOADS_TABLE, record, written_since
+from klaviyo_assets.warehouse.duckdb.rows import parquets
+from klaviyo_assets.warehouse.duckdb.sql import quote, same_key
+from klaviyo_assets.warehouse.duckdb.transaction import Transaction, naive
+from klaviyo_assets.warehouse.extract import Scope, Sweep
+from klaviyo_assets.warehouse.spool import Spool
+
+MOST_ASKED = 300
+"""Keys that the source is asked for one by one before their rows are flagged: two minutes of what Klaviyo allows."""
+
+
+def flag_vanished(
+    transaction: Transaction,
+    spec: TableSpec,
+    scope: Scope,
+    guard: float | None,
+    came: str,
+    began: int,
+    confirmed: Spool | None = None,
+) -> tuple[int, Waiting | None]:
+    """Flag the live rows of a scope whose keys are not in the relation `came`; return how many, and what waits.
+
+    began: number of the read. What was written since may have come into being after it was read here.
+    guard: share of them that may be flagged at once; the flags of more wait. None: any.
+    confirmed: keys that the source was asked for and says are gone; others are not flagged. None: no need to ask.
+    """
+    return flag(transaction, spec, _vanished(transaction, spec, scope, came, began, confirmed), guard)
+
+
+def keys_to_ask_for(
+    transaction: Transaction, spec: TableSpec, scope: Scope, guard: float | None, spool: Spool, began: int
+) -> list[str]:
+    """Return the keys of rows that a load of the spool would flag, for the source to be asked about each of them.
+
+    At most `MOST_ASKED`, those that were written longest ago first; none if there are more and none of them would be
+    flagged now (too many are missing), or all of them in any case (without a guard).
+    """
+    if not {spec.name, LOADS_TABLE} <= transaction.tables():
+        return []
+    (key,) = spec.primary_key
+    came = f"(SELECT {quote(key)} FROM {parquets(spool)})" if spool.files else f"(SELECT NULL AS {quote(key)} LIMIT 0)"
+    vanished = _vanished(transaction, spec, scope, came, began)
+    where = f"FROM {transaction.table(spec.name)} WHERE {vanished.condition}"
+    going = transaction.value(f"SELECT count(*) {where}", vanished.parameters)
+    if going > MOST_ASKED and (guard is None or is_suspicious(spec, live=vanished.live, going=going, guard=guard)):
+        return []
+    found = transaction.sql(
+        f"SELECT {quote(key)} {where} ORDER BY {quote(SYNCED.name)} NULLS FIRST, 1 LIMIT {MOST_ASKED}",
+        vanished.parameters,
+    )
+    return [row[0] for row in found]
+
+
+def _vanished(
+    transaction: Transaction, spec: TableSpec, scope: Scope, came: str, began: int, confirmed: Spool | None = None
+) -> Missing:
+    condition, parameters = inside(scope)
+    live = f"{condition} AND {NOT_DELETED} AND NOT {written_since(transaction, spec.name, began)}"
+    count = transaction.value(f"SELECT count(*) FROM {transaction.table(spec.name)} WHERE {live}", parameters)
+    vanished = (
+        f"{live} AND NOT EXISTS (SELECT 1 FROM {came} AS came WHERE {same_key(spec.name, 'came', spec.primary_key)})"
+    )
+    return Missing(vanished, parameters, count, scope.read_at, confirmed)
+
+
+def missing_keys(transaction: Transaction, sweep: Sweep) -> list[str]:
+    """Return the keys of live rows that a sweep should have seen and did not."""
+    if not transaction.column_types(sweep.spec.name):
+        return []
+    (key,) = sweep.spec.primary_key
+    keys = parquets(sweep.keys) if sweep.keys.files else "(SELECT NULL WHERE false)"
+    recent = written_since(transaction, sweep.spec.name, sweep.began)
+    found = transaction.sql(
+        f"SELECT {quote(key)} FROM {transaction.table(sweep.spec.name)} WHERE {NOT_DELETED} "
+        f"AND NOT {recent} AND coalesce({quote(sweep.created)} < ?, true) "
+        f"AND {quote(key)} NOT IN (SELECT * FROM {keys})",
+        [naive(sweep.created_before)],
+    )
+    return [row[0] for row in found]
+
+
+def flag_gone(transaction: Transaction, sweep: Sweep, gone: Spool, guard: float | None) -> tuple[int, Waiting | None]:
+    """Flag the rows with these keys that nobody has written since the sweep began, and the children of flagged rows.
+
+    Returns how many rows, and what waits because they are more than the guard allows.
+    """
+    spec = sweep.spec
+    (key,) = spec.primary_key
+    table = transaction.table(spec.name)
+    live = transaction.value(f"SELECT count(*) FROM {table} WHERE {NOT_DELETED}")
+    keys = f"(SELECT * FROM {parquets(gone)})" if gone.files else "(SELECT NULL WHERE false)"
+    recent = written_since(transaction, spec.name, sweep.began)
+    condition = f"{NOT_DELETED} AND NOT {recent} AND {quote(key)} IN {keys}"
+    deleted, waiting = flag(transaction, spec, Missing(condition, (), live, sweep.created_before), guard)
+    forget_returned(transaction, spec, f"(SELECT * FROM {table} WHERE {NOT_DELETED} AND {quote(key)} NOT IN {keys})")
+    if deleted:
+        record(transaction, spec.name, sweep.began)
+    # Of all flagged rows, not only of those now: a run that stalled may have brought children of one since. No read of
+    # their own would miss them, for a profile that is gone has no page any more.
+    flagged = f"(SELECT {quote(key)} FROM {table} WHERE {quote(DELETED.name)})"
+    for child, column in sweep.children:
+        if transaction.column_types(child.name) and transaction.value(
+            f"UPDATE {transaction.table(child.name)} SET {quote(DELETED.name)} = true, {quote(SYNCED.name)} = ? "
+            f"WHERE {NOT_DELETED} AND {quote(column)} IN {flagged}",
+            [transaction.synced_at],
+        ):
+            record(transaction, child.name, sweep.began)
+    return deleted, waiting

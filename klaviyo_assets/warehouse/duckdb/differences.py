@@ -1,0 +1,100 @@
+"""Where the numbers of rows of a table differ from those of its source, and how often such a day has been read since.
+
+A load that reads a day from its beginning to its end takes note of it in its own transaction: so only re-reads count
+that ended well, whoever asked for them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from klaviyo_assets.schema.spec import Type
+from klaviyo_assets.warehouse.duckdb.sql import columns
+from klaviyo_assets.warehouse.duckdb.transaction import Transaction, naive
+from klaviyo_assets.warehouse.extract import Scope
+
+DIFFERENCES_TABLE = "_differences"
+_COLUMNS = {
+    "table": Type.TEXT,
+    "day": Type.DATE,
+    "group": Type.TEXT,
+    "theirs": Type.BIGINT,
+    "ours": Type.BIGINT,
+    "reads": Type.BIGINT,
+    "wanted": Type.BOOLEAN,
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Numbers of rows of a group on a UTC day: theirs are the source's, ours are those of the rows not deleted.
+
+    reads: how often the day has been read completely since these numbers were first found.
+    wanted: whether it is to be read again, and has not been since the last comparison.
+    """
+
+    day: dt.date
+    group: str
+    theirs: int
+    ours: int
+    reads: int = 0
+    wanted: bool = False
+
+
+def store(
+    transaction: Transaction, table: str, found: Iterable[Difference], is_wanted: Callable[[Difference], bool]
+) -> list[Difference]:
+    """Replace what is known of a table's differences; return them with the reads that are remembered.
+
+    A difference whose numbers have changed since is a new one. is_wanted: whether one, reads included, is to be read
+    again.
+    """
+    transaction.create(DIFFERENCES_TABLE, _COLUMNS)
+    name = transaction.table(DIFFERENCES_TABLE)
+    before = {
+        (day, group, theirs, ours): reads
+        for day, group, theirs, ours, reads in transaction.sql(
+            f'SELECT {columns(("day", "group", "theirs", "ours", "reads"))} FROM {name} WHERE "table" = ?', [table]
+        )
+    }
+    counted = [replace(each, reads=before.get((each.day, each.group, each.theirs, each.ours), 0)) for each in found]
+    stored = [replace(each, wanted=is_wanted(each)) for each in counted]
+    forget(transaction, [table])
+    if stored:
+        rows = [(each.day, each.group, each.theirs, each.ours, each.reads, each.wanted) for each in stored]
+        transaction.sql(
+            f"INSERT INTO {name} ({columns(_COLUMNS)}) SELECT ?, {', '.join('unnest(?)' for _ in rows[0])}",
+            [table, *map(list, zip(*rows, strict=True))],
+        )
+    return stored
+
+
+def count_read(transaction: Transaction, table: str, scope: Scope | None) -> None:
+    """Take note that the days of a scope have been read completely."""
+    if scope is None or scope.start is None or scope.end is None or not transaction.column_types(DIFFERENCES_TABLE):
+        return
+    transaction.sql(
+        f"UPDATE {transaction.table(DIFFERENCES_TABLE)} SET reads = reads + 1, wanted = false "
+        f'WHERE "table" = ? AND "day" >= CAST(? AS TIMESTAMP) AND "day" + INTERVAL 1 DAY <= CAST(? AS TIMESTAMP)',
+        [table, naive(scope.start), naive(scope.end)],
+    )
+
+
+def wanted_days(transaction: Transaction, table: str) -> list[dt.date]:
+    """Return the days of a table that are to be read again, oldest first."""
+    if not transaction.column_types(DIFFERENCES_TABLE):
+        return []
+    found = transaction.sql(
+        f'SELECT DISTINCT "day" FROM {transaction.table(DIFFERENCES_TABLE)} WHERE "table" = ? AND wanted ORDER BY 1',
+        [table],
+    )
+    return [day for (day,) in found]
+
+
+def forget(transaction: Transaction, tables: Sequence[str]) -> None:
+    """Remove the differences of tables."""
+    if transaction.column_types(DIFFERENCES_TABLE):
+        for table in tables:
+            transaction.sql(f'DELETE FROM {transaction.table(DIFFERENCES_TABLE)} WHERE "table" = ?', [table])

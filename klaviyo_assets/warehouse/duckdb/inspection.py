@@ -1,0 +1,153 @@
+"""Looking at a destination table: are its keys unique, are its rows still there, do its foreign keys lead anywhere."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from klaviyo_assets.schema.spec import DELETED, SYNCED, ForeignKey, TableSpec
+from klaviyo_assets.warehouse.duckdb.guard import WAITING
+from klaviyo_assets.warehouse.duckdb.loads import is_remembered, newest_number, written_since
+from klaviyo_assets.warehouse.duckdb.sql import columns, fold, literal, quote, same_key
+from klaviyo_assets.warehouse.duckdb.transaction import Transaction, naive
+from klaviyo_assets.warehouse.extract import SyncState
+
+INSPECTED = "inspected"
+INSPECTED_WHOLLY = "inspected_wholly"
+"""Scopes of the states of a table's last inspection, with its live rows, and of the last one that saw every row."""
+
+SMALL = 100_000
+"""Rows up to which a table is always looked at as a whole."""
+
+WHOLLY_EVERY = dt.timedelta(days=7)
+"""How often a larger one is. In between only what has been written since is looked at."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found in a table.
+
+    rows, live: all rows, and those that are not deleted. live_before: the latter at the last inspection, None at the
+        first. flagged: rows that were flagged as deleted since then.
+    wholly: whether every row was looked at for the next three, else the rows that were written since.
+    duplicates: keys that several rows have. without_key: rows with a NULL in their key.
+    orphans: column -> live rows whose value no row of the other table has, deleted ones included.
+    waiting: live rows that a complete read did not return, and that the guard keeps from being flagged.
+    """
+
+    rows: int
+    live: int
+    live_before: int | None
+    flagged: int
+    wholly: bool
+    duplicates: int
+    without_key: int
+    orphans: Mapping[str, int]
+    waiting: int = 0
+
+    @property
+    def flawless(self) -> bool:
+        """Return whether nothing was found."""
+        return not (self.duplicates or self.without_key or any(self.orphans.values()))
+
+
+def inspect(
+    transaction: Transaction, tables: Iterable[tuple[TableSpec, Sequence[ForeignKey]]], now: dt.datetime
+) -> dict[str, Inspection]:
+    """Look at tables with one query each, and store when that was; return what was found by table name.
+
+    tables: each with the foreign keys to follow. What does not exist is left out. now: this machine's time.
+    A table with flaws is looked at from the same load on again, so that they are found until they are mended.
+    """
+    there = _columns(transaction)
+    states = transaction.read_states()
+    number = newest_number(transaction)
+    found = {}
+    for spec, keys in tables:
+        if spec.name not in there:
+            continue
+        followed = [
+            key for key in keys if key.column in there[spec.name] and key.references in there.get(key.table, set())
+        ]
+        last, last_wholly = states.get((spec.name, INSPECTED)), states.get((spec.name, INSPECTED_WHOLLY))
+        since = last.read_number if last and is_remembered(transaction, last.read_number or 0) else None
+        wholly = since is None or _wholly(last, last_wholly, now)
+        waiting = states.get((spec.name, WAITING))
+        seen = _inspect(transaction, spec, followed, last, since, wholly)
+        found[spec.name] = replace(seen, waiting=waiting.rows or 0) if waiting else seen
+        looked = SyncState(spec.name, INSPECTED, synced_through=now, rows=seen.live, read_number=number)
+        if not seen.flawless and last:
+            looked = replace(looked, synced_through=last.synced_through, read_number=last.read_number)
+        transaction.write_state(looked)
+        if wholly and seen.flawless:
+            transaction.write_state(replace(looked, scope=INSPECTED_WHOLLY))
+    return found
+
+
+def _wholly(last: SyncState | None, last_wholly: SyncState | None, now: dt.datetime) -> bool:
+    if last is None or last_wholly is None or last_wholly.synced_through is None:
+        return True
+    return (last.rows or 0) <= SMALL or not dt.timedelta(0) <= now - last_wholly.synced_through < WHOLLY_EVERY
+
+
+def _inspect(
+    transaction: Transaction,
+    spec: TableSpec,
+    keys: Sequence[ForeignKey],
+    last: SyncState | None,
+    since: int | None,
+    wholly: bool,
+) -> Inspection:
+    table, key = transaction.table(spec.name), spec.primary_key
+    deleted = quote("own", DELETED.name)
+    written = "true"
+    if since is not None and last and last.synced_through:
+        # By its stamp, what others have written.
+        by_others = f"{quote('own', SYNCED.name)} >= TIMESTAMP {literal(str(naive(last.synced_through)))}"
+        written = f"({written_since(transaction, spec.name, since)} OR {by_others})"
+    recent = "true" if wholly else written
+    has_key = " AND ".join(f"{quote('own', name)} IS NOT NULL" for name in key)
+    same_keys = (
+        f"{table} AS own"
+        if wholly
+        else f"{table} AS own SEMI JOIN (SELECT {columns(key)} FROM {table} AS own WHERE {recent}) AS written "
+        f"ON {same_key('own', 'written', key)}"
+    )
+    orphans = [
+        f"(SELECT count(*) FROM (FROM {table} AS own WHERE {recent} AND NOT coalesce({deleted}, false)) AS own "
+        f"ANTI JOIN {transaction.table(each.table)} AS other "
+        f"ON {quote('own', each.column)} = {quote('other', each.references)} "
+        f"WHERE {quote('own', each.column)} IS NOT NULL)"
+        for each in keys
+    ]
+    selected = [
+        "count(*)",
+        f"count(*) FILTER (NOT coalesce({deleted}, false))",
+        f"count(*) FILTER ({deleted} AND {written})",
+        f"count(*) FILTER (NOT ({has_key}))",
+        f"(SELECT count(*) FROM (SELECT 1 FROM {same_keys} WHERE {has_key} "
+        f"GROUP BY {columns(key, 'own')} HAVING count(*) > 1))",
+        *orphans,
+    ]
+    ((rows, live, flagged, without_key, duplicates, *unknown),) = transaction.sql(
+        f"SELECT {', '.join(selected)} FROM {table} AS own"
+    )
+    return Inspection(
+        rows=rows,
+        live=live,
+        live_before=last.rows if last else None,
+        flagged=flagged if since is not None else 0,
+        wholly=wholly,
+        duplicates=duplicates,
+        without_key=without_key,
+        orphans={each.column: count for each, count in zip(keys, unknown, strict=True)},
+    )
+
+
+def _columns(transaction: Transaction) -> dict[str, set[str]]:
+    """Return the names of the schema's tables and of their columns, folded."""
+    there: dict[str, set[str]] = {}
+    for table, column in transaction.catalog_rows("duckdb_columns", "table_name, column_name"):
+        there.setdefault(fold(table), set()).add(fold(column))
+    return there

@@ -1,0 +1,102 @@
+"""The order of reads and loads: numbers that the warehouse counts up, so that no clock says what is newer.
+
+A read takes a number when it begins, a load when it writes. `_loads` holds the latest of them, each load with the
+number of its read and with the `_fivetran_synced` of the rows that it wrote, which no other load shares.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from klaviyo_assets.schema.spec import SYNCED, Type
+from klaviyo_assets.warehouse.duckdb.sql import columns, literal, quote
+from klaviyo_assets.warehouse.duckdb.transaction import Transaction
+from klaviyo_assets.warehouse.errors import OutdatedRead
+
+LOADS_TABLE = "_loads"
+_COLUMNS = {
+    "number": Type.BIGINT,
+    "table": Type.TEXT,
+    "read_number": Type.BIGINT,
+    "synced_at": Type.TIMESTAMP,
+}
+
+KEPT = 10_000
+"""Numbers that are remembered: of more than a week of hourly syncs. A read that began before them is out of date."""
+
+NO_READ = 0
+"""Read number of what was written without a read."""
+
+_TICK = dt.timedelta(microseconds=1)
+_SECOND = dt.timedelta(seconds=1)
+
+
+def ensure_loads(transaction: Transaction) -> None:
+    """Create `_loads` if it is not there."""
+    transaction.create(LOADS_TABLE, _COLUMNS)
+
+
+def newest_number(transaction: Transaction) -> int:
+    """Return the highest number that was taken, 0 if none was."""
+    if not transaction.column_types(LOADS_TABLE):
+        return 0
+    number: int = transaction.value(f"SELECT coalesce(max(number), 0) FROM {transaction.table(LOADS_TABLE)}")
+    return number
+
+
+def take_number(transaction: Transaction) -> int:
+    """Return a number for a read that begins now; forget those that are too old to matter."""
+    number = newest_number(transaction) + 1
+    table = transaction.table(LOADS_TABLE)
+    transaction.sql(f"INSERT INTO {table} (number) VALUES (?)", [number])
+    transaction.sql(f"DELETE FROM {table} WHERE number <= ?", [number - KEPT])
+    return number
+
+
+def record(transaction: Transaction, table: str, read_number: int) -> None:
+    """Remember that this transaction has written rows of a table, from the read of a number."""
+    transaction.sql(
+        f"INSERT INTO {transaction.table(LOADS_TABLE)} ({columns(_COLUMNS)}) VALUES (?, ?, ?, ?)",
+        [newest_number(transaction) + 1, table, read_number, transaction.synced_at],
+    )
+
+
+def unused_stamp(transaction: Transaction, now: dt.datetime) -> dt.datetime:
+    """Return `now`, or the next microsecond that stamps no other load: clocks can be set back. Both without zone."""
+    last = transaction.value(
+        f"SELECT max(synced_at) FROM {transaction.table(LOADS_TABLE)} WHERE synced_at >= ? AND synced_at < ?",
+        [now, now + _SECOND],
+    )
+    return last + _TICK if last else now
+
+
+def written_since(transaction: Transaction, table: str, began: int) -> str:
+    """Return the condition that a row was written after the read `began` had begun."""
+    return _among(_stamps(transaction, table, "number > ?", began))
+
+
+def written_by_later_read(transaction: Transaction, table: str, began: int) -> str:
+    """Return the condition that what wrote a row was read after the read `began` had begun."""
+    return _among(_stamps(transaction, table, "read_number > ?", began))
+
+
+def is_remembered(transaction: Transaction, number: int) -> bool:
+    """Return whether all is known that was written since a number was taken."""
+    newest = newest_number(transaction)
+    return newest - KEPT <= number <= newest
+
+
+def _stamps(transaction: Transaction, table: str, condition: str, began: int) -> list[dt.datetime]:
+    if not is_remembered(transaction, began):
+        raise OutdatedRead(table, began, newest_number(transaction))
+    found = transaction.sql(
+        f'SELECT synced_at FROM {transaction.table(LOADS_TABLE)} WHERE "table" = ? AND {condition}', [table, began]
+    )
+    return [stamp for (stamp,) in found]
+
+
+def _among(stamps: list[dt.datetime]) -> str:
+    if not stamps:
+        return "false"
+    among = ", ".join(f"TIMESTAMP {literal(str(stamp))}" for stamp in stamps)
+    return f"coalesce({quote(SYNCED.name)} IN ({among}), false)"

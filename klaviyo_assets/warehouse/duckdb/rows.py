@@ -1,0 +1,110 @@
+"""Rows that a load reads: where they lie, and how they become values of the table's types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+
+from klaviyo_assets.schema.spec import TableSpec, Type
+from klaviyo_assets.warehouse.duckdb.sql import TYPE_NAMES, convert, json_object, literal, quote
+from klaviyo_assets.warehouse.spool import Spool, SpoolFile
+
+ORDER = "_order"
+"""Column with the place of a row among all that came: of two rows with one key, the later one counts."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A relation with rows on their way into a table.
+
+    relation, order: SQL. values: column of the table -> SQL of its values, in the table's type.
+    """
+
+    relation: str
+    order: str
+    values: Mapping[str, str]
+
+    def select(self, names: Sequence[str]) -> str:
+        """Return the query of some columns and of `ORDER`."""
+        chosen = "".join(f"{self.values[name]} AS {quote(name)}, " for name in names)
+        return f"SELECT {chosen}{self.order} AS {ORDER} FROM {self.relation}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A relation with rows on their way into a table, and DuckDB's names of the types of its columns."""
+
+    relation: str
+    types: Mapping[str, str]
+
+
+def relation_rows(source: Source, spec: TableSpec, types: Mapping[str, str]) -> Rows:
+    """Return the declared columns of another table. types: column -> type, of the table that they go to."""
+    values = {
+        name: convert(quote(name), source.types[name], kind)
+        for name, kind in types.items()
+        if name in spec.types and name in source.types
+    }
+    return Rows(source.relation, "rowid", values)
+
+
+def spool_rows(
+    spool: Spool,
+    types: Mapping[str, str],
+    overflow_column: str | None = None,
+    overflow: Mapping[str, Set[Type]] | None = None,
+) -> list[Rows]:
+    """Return a spool's rows, as few parts as its types allow; columns that the table does not have are left out.
+
+    types: column -> type, of the table that they go to.
+    overflow: columns of which the values of some types go to the `overflow_column`.
+
+    Files are read together if no column has two types in them; a column that one of them lacks is NULL there.
+    """
+    parts: list[tuple[list[tuple[int, SpoolFile]], dict[str, Type]]] = []
+    for number, file in enumerate(spool.files):
+        fitting = (part for part in parts if all(part[1].get(name, kind) is kind for name, kind in file.types.items()))
+        files, known = next(fitting, (None, None)) or (None, None)
+        if files is None or known is None:
+            files, known = [], {}
+            parts.append((files, known))
+        files.append((number, file))
+        known |= file.types
+    rows = []
+    for files, known in parts:
+        beyond = {name: kind for name, kind in known.items() if kind in (overflow or {}).get(name, ())}
+        values = {
+            name: convert(quote(name), TYPE_NAMES[kind], types[name])
+            for name, kind in known.items()
+            if name in types and name not in beyond
+        }
+        if beyond and overflow_column:
+            values[overflow_column] = json_object(beyond)
+        rows.append(_files_rows(files, values))
+    return rows
+
+
+def _files_rows(files: Sequence[tuple[int, SpoolFile]], values: Mapping[str, str]) -> Rows:
+    paths = ", ".join(literal(str(file.path)) for _, file in files)
+    # Files are named after their number, so that parts of a spool can be put in one order.
+    order = "(CAST(parse_filename(filename, true) AS BIGINT) << 32) + file_row_number"
+    return Rows(
+        f"read_parquet([{paths}], union_by_name = true, filename = true, file_row_number = true)", order, values
+    )
+
+
+def sources(spool: Spool, name: str) -> list[Source]:
+    """Return a spool's values of one column, one source for each type that they have."""
+    paths: dict[Type, list[str]] = {}
+    for file in spool.files:
+        if name in file.types:
+            paths.setdefault(file.types[name], []).append(literal(str(file.path)))
+    return [
+        Source(f"read_parquet([{', '.join(found)}], union_by_name = true)", {name: TYPE_NAMES[kind]})
+        for kind, found in paths.items()
+    ]
+
+
+def parquets(spool: Spool) -> str:
+    """Return the relation of all of a spool's rows."""
+    return f"read_parquet([{', '.join(literal(str(file.path)) for file in spool.files)}])"

@@ -1,0 +1,279 @@
+"""An open transaction: its statements, the tables and columns of its schema, and how far the tables are synced.
+
+Tables are made with explicit DDL only: DuckDB 2.0.0 gives wrong results after `CREATE TABLE AS` and a large insert in
+the same transaction.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import duckdb
+
+from klaviyo_assets.schema.spec import SYSTEM_COLUMNS, TableSpec, Type
+from klaviyo_assets.warehouse.duckdb.exactness import ALWAYS, NEVER, survives
+from klaviyo_assets.warehouse.duckdb.rows import Source
+from klaviyo_assets.warehouse.duckdb.sql import (
+    NANOSECONDS,
+    TEXT,
+    TYPE_NAMES,
+    ZONED,
+    columns,
+    convert,
+    fold,
+    is_named,
+    literal,
+    quote,
+)
+from klaviyo_assets.warehouse.errors import ColumnFixed, WarehouseError
+from klaviyo_assets.warehouse.extract import SNAPSHOT, SyncState
+
+STATE_TABLE = "_sync_state"
+_HOLD_ALL = {TYPE_NAMES[Type.TIMESTAMP]: (ZONED, NANOSECONDS)}
+_STATE_COLUMNS = {
+    "table": Type.TEXT,
+    "scope": Type.TEXT,
+    "synced_from": Type.TIMESTAMP,
+    "synced_through": Type.TIMESTAMP,
+    "complete": Type.BOOLEAN,
+    "rows": Type.BIGINT,
+    "run_id": Type.TEXT,
+    "synced_at": Type.TIMESTAMP,
+    "read_number": Type.BIGINT,
+}
+
+
+_NAME = r'(?:"(?:[^"]|"")*"|[^\s."(]+)'
+_ON = re.compile(rf"^CREATE (?:UNIQUE )?INDEX {_NAME} ON {_NAME}(?:\.{_NAME})*\s*(?:USING\s+)?", re.IGNORECASE)
+
+
+@dataclass
+class Transaction:
+    """An open transaction on one schema; the caller commits or rolls back.
+
+    synced_at: written to `_fivetran_synced` of every row that is touched: now, in UTC, without a zone.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    schema: str
+    synced_at: dt.datetime = dt.datetime.min
+    _types: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
+    _created: set[str] = field(default_factory=set, init=False)
+
+    @cached_property
+    def catalog(self) -> str:
+        """Name of the database. Names carry it, because a schema may be called as its database is: klaviyo.duckdb."""
+        return str(self.value("SELECT current_database()"))
+
+    def sql(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement and fetch everything: an unfetched result blocks the connection in DuckDB 2."""
+        return self.connection.execute(statement, parameters).fetchall()
+
+    def limit_memory(self, limit: str | None) -> None:
+        """Let DuckDB write to disk what it would hold in memory beyond a limit, until the file is closed."""
+        if limit:
+            self.sql(f"SET memory_limit = {literal(limit)}")
+
+    def commit(self) -> None:
+        """Make everything durable and visible to others."""
+        self.sql("COMMIT")
+
+    def alter(self, table: str, statement: str) -> None:
+        """Run a statement that changes or drops a table of this schema."""
+        self._types.pop(table, None)
+        self._created.discard(table)
+        self.sql(statement)
+
+    def value(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
+        """Return the first column of the first row."""
+        return self.sql(statement, parameters)[0][0]
+
+    def table(self, name: str, schema: str | None = None) -> str:
+        """Return the quoted name of a table of this schema, or of another one."""
+        return quote(self.catalog, schema or self.schema, name)
+
+    # Tables and columns
+
+    def create_schema(self) -> None:
+        """Create the schema if it is not there."""
+        self.sql(f"CREATE SCHEMA IF NOT EXISTS {quote(self.catalog, self.schema)}")
+
+    def tables(self) -> set[str]:
+        """Return the names of the tables of this schema, folded."""
+        return {fold(name) for (name,) in self.catalog_rows("duckdb_tables", "table_name")}
+
+    def column_types(self, table: str) -> dict[str, str]:
+        """Column, folded -> DuckDB's name of its type, in order; empty if there is no such table."""
+        if table not in self._types:
+            if table not in self._created and not self.catalog_rows("duckdb_tables", "1", table):
+                return {}
+            described = self.sql(f"DESCRIBE {self.table(table)}")
+            self._types[table] = {fold(name): data_type for name, data_type, *_ in described}
+        return dict(self._types[table])
+
+    def catalog_rows(self, function: str, chosen: str, table: str | None = None) -> list[tuple[Any, ...]]:
+        """Return the rows that a function of DuckDB's catalog has for a table of this schema, or for all of them.
+
+        function, chosen: `duckdb_tables` or its like, and SQL of what to select. Names are compared as DuckDB does.
+        """
+        names = {"database_name": self.catalog, "schema_name": self.schema, **({"table_name": table} if table else {})}
+        where = " AND ".join(map(is_named, names))
+        return self.sql(f"SELECT {chosen} FROM {function}() WHERE {where}", [fold(name) for name in names.values()])
+
+    def create(self, name: str, types: dict[str, Type]) -> None:
+        """Create a table if it is not there."""
+        ddl = ", ".join(f"{quote(column)} {TYPE_NAMES[kind]}" for column, kind in types.items())
+        self.sql(f"CREATE TABLE IF NOT EXISTS {self.table(name)} ({ddl})")
+        self._created.add(name)
+
+    def ensure(self, spec: TableSpec) -> None:
+        """Create the schema and the table; of an existing one, add the declared columns that it lacks.
+
+        Columns by which rows are found have their declared type, if it is TEXT, and the system columns one that holds
+        every value of theirs: what is compared with them has it too. Raises WarehouseError where that is impossible.
+        """
+        self.create_schema()
+        declared = spec.types | {column.name: column.type for column in SYSTEM_COLUMNS}
+        if not self.column_types(spec.name):
+            self.create(spec.name, declared)
+            for table, scope in self.read_states():
+                if table == spec.name and scope != SNAPSHOT:  # its staging copy is still there
+                    self.forget([table], scope)
+        existing = self.column_types(spec.name)
+        found_by = {*spec.primary_key, *(key.column for key in spec.foreign_keys)}
+        found_by |= {name for lookup in spec.lookups for name in (lookup.on, lookup.column)}
+        for name, kind in declared.items():
+            if name not in existing:
+                self.add_column(spec.name, name, TYPE_NAMES[kind])
+            elif kind is Type.TEXT and name in found_by:
+                self.widen(spec.name, {name: TEXT})
+        for column in SYSTEM_COLUMNS:
+            self._hold_all(spec.name, column.name, TYPE_NAMES[column.type], existing.get(column.name, TEXT))
+
+    def _hold_all(self, table: str, name: str, declared: str, existing: str) -> None:
+        if existing in (declared, TEXT, *_HOLD_ALL.get(declared, ())):
+            return
+        if not self.holds(Source(self.table(table), {name: existing}), name, declared):
+            raise WarehouseError(f"{table}.{name} is {existing}: its values are no {declared}. Correct its type.")
+        self.widen(table, {name: declared})
+
+    def holds(self, source: Source, name: str, target: str) -> bool:
+        """Return whether a type holds all values of a column exactly."""
+        condition = survives(quote(name), source.types[name], target)
+        if condition in (ALWAYS, NEVER):
+            return condition == ALWAYS
+        return not self.sql(f"SELECT 1 FROM {source.relation} WHERE NOT {condition} LIMIT 1")
+
+    def widen(self, table: str, targets: Mapping[str, str]) -> None:
+        """Change the types of columns, with their values, which the new types hold.
+
+        DuckDB alters no table that has indexes: they are dropped and made again. Raises ColumnFixed, after which the
+        transaction is lost, if something else depends on a column.
+        """
+        existing = self.column_types(table)
+        changing = {name: target for name, target in targets.items() if existing[name] != target}
+        if not changing:
+            return
+        indexes = self.catalog_rows("duckdb_indexes", "index_name, is_unique, sql", table)
+        remaking = [
+            f"CREATE {'UNIQUE ' if unique else ''}INDEX {quote(index)} ON {self.table(table)} {_indexed(sql)}"
+            for index, unique, sql in indexes
+        ]
+        name = next(iter(changing))
+        try:
+            for index, *_ in indexes:
+                self.sql(f"DROP INDEX {self.table(index)}")
+            for name, target in changing.items():
+                self.alter(
+                    table,
+                    f"ALTER TABLE {self.table(table)} ALTER COLUMN {quote(name)} "
+                    f"SET DATA TYPE {target} USING {convert(quote(name), existing[name], target)}",
+                )
+            for statement in remaking:  # now: after the rows have changed, a unique one fails
+                self.sql(statement)
+        except (duckdb.BinderException, duckdb.CatalogException, duckdb.DependencyException) as error:
+            dependents = [f"index {index}" for index, *_ in indexes]
+            raise ColumnFixed(table, name, existing[name], changing[name], dependents) from error
+
+    def add_column(self, table: str, name: str, kind: str) -> None:
+        """Add an empty column. kind: DuckDB's name of its type."""
+        self.alter(table, f"ALTER TABLE {self.table(table)} ADD COLUMN {quote(name)} {kind}")
+
+    # State
+
+    def write_state(self, state: SyncState) -> None:
+        """Store a state, added to what was known before; the state of an earlier read replaces none of a later one."""
+        before = self.read_state(state.table, state.scope)
+        known = state.after(before)
+        if known is None:
+            return
+        table = self.table(STATE_TABLE)
+        self.sql(f'DELETE FROM {table} WHERE "table" = ? AND scope = ?', [state.table, state.scope])
+        self.sql(
+            f"INSERT INTO {table} ({columns(_STATE_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [known.table, known.scope, naive(known.synced_from), naive(known.synced_through), known.complete,
+             known.rows, known.run_id, self.synced_at, known.read_number],
+        )  # fmt: skip
+
+    def read_state(self, table: str, scope: str = "") -> SyncState | None:
+        """Return what is known of a scope, with aware UTC times."""
+        return self._states(' WHERE "table" = ? AND scope = ?', [table, scope]).get((table, scope))
+
+    def read_states(self) -> dict[tuple[str, str], SyncState]:
+        """Return (table, scope) -> what is known of it, with aware UTC times."""
+        return self._states()
+
+    def _states(self, where: str = "", parameters: Sequence[str] = ()) -> dict[tuple[str, str], SyncState]:
+        there = self.column_types(STATE_TABLE)
+        if not there:
+            return {}
+        number = "read_number" if "read_number" in there else "NULL"  # written by an older version
+        names = [name for name in _STATE_COLUMNS if name != "read_number"]
+        return {
+            (table, scope): SyncState(
+                table, scope, aware(since), aware(through), complete, rows, run_id, aware(synced_at), read_number
+            )
+            for table, scope, since, through, complete, rows, run_id, synced_at, read_number in self.sql(
+                f"SELECT {columns(names)}, {number} FROM {self.table(STATE_TABLE)}{where}", parameters
+            )
+        }
+
+    def forget(self, tables: Sequence[str], scope: str | None = None) -> None:
+        """Remove the states of tables, of one scope or of all."""
+        if not self.column_types(STATE_TABLE):
+            return
+        for table in tables:
+            self.sql(
+                f'DELETE FROM {self.table(STATE_TABLE)} WHERE "table" = ? AND scope = coalesce(?, scope)',
+                [table, scope],
+            )
+
+    def ensure_state(self) -> None:
+        """Create `_sync_state` if it is not there."""
+        self.create_schema()
+        there = self.column_types(STATE_TABLE)
+        if not there:
+            self.create(STATE_TABLE, _STATE_COLUMNS)
+        elif "read_number" not in there:
+            self.add_column(STATE_TABLE, "read_number", TYPE_NAMES[_STATE_COLUMNS["read_number"]])
+
+
+def _indexed(sql: str) -> str:
+    """Return what is indexed, of a statement `CREATE INDEX i ON s.t(a, lower(b));` as DuckDB writes it."""
+    rest = _ON.sub("", sql.rstrip().rstrip(";"), count=1)
+    return rest if rest.startswith("(") else f"USING {rest}"
+
+
+def naive(moment: dt.datetime | None) -> dt.datetime | None:
+    """Return a moment in UTC, without its zone."""
+    return moment.astimezone(dt.UTC).replace(tzinfo=None) if moment and moment.tzinfo else moment
+
+
+def aware(moment: dt.datetime | None) -> dt.datetime | None:
+    """Return a moment of the warehouse, which are all in UTC, with that zone."""
+    return moment.replace(tzinfo=dt.UTC) if moment and moment.tzinfo is None else moment
