@@ -13,10 +13,10 @@ from klaviyo_assets import clock, environment
 from klaviyo_assets.api import KlaviyoClient, KlaviyoError, NotFound, NotPermitted, RateLimited
 from klaviyo_assets.privacy.policy import DIGEST, MissingSalt, salt
 from klaviyo_assets.tables.accounts import ACCOUNT_HISTORY, NAME, named
-from klaviyo_assets.warehouse.duckdb.beginning import AccountIdentity
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.errors import AnotherAccount
-from klaviyo_assets.warehouse.extract import SyncState
+from klaviyo_assets.warehouse.results import AccountIdentity
+from klaviyo_assets.warehouse.state import SyncState
 
 CONNECT_TIMEOUT = 10.0
 

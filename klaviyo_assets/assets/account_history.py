@@ -6,19 +6,21 @@ import dagster as dg
 
 from klaviyo_assets.api import NotPermitted
 from klaviyo_assets.assets.losses import warn_of_lost
+from klaviyo_assets.assets.run_tags import is_incremental
 from klaviyo_assets.assets.snapshots import SnapshotConfig, skip_or_raise
 from klaviyo_assets.assets.specs import asset_out, table_spec
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.lost import Lost, noting
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.sync.due import is_due, is_incremental
+from klaviyo_assets.sync.due import is_due
 from klaviyo_assets.tables import accounts
 from klaviyo_assets.tables.accounts import ACCOUNT_HISTORY
 from klaviyo_assets.tables.jsonapi import Row
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.batches import typed_batch
-from klaviyo_assets.warehouse.extract import Extract, SyncState
+from klaviyo_assets.warehouse.extract import Extract
+from klaviyo_assets.warehouse.state import SyncState
 
 
 def build_account_history(settings: Settings) -> list[dg.AssetsDefinition]:

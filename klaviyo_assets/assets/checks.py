@@ -13,9 +13,9 @@ from klaviyo_assets.schema.spec import ForeignKey
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.profiles import PERSON
 from klaviyo_assets.tables.table import Table
-from klaviyo_assets.warehouse.duckdb.guard import FEW_WAIT, is_suspicious, wait_notice
-from klaviyo_assets.warehouse.duckdb.inspection import Inspection
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from klaviyo_assets.warehouse.guard import FEW_WAIT, is_suspicious, wait_notice
+from klaviyo_assets.warehouse.results import Inspection
 
 INTEGRITY = "integrity"
 

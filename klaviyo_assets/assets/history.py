@@ -12,7 +12,7 @@ from klaviyo_assets.assets.specs import progress_spec, table_key
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.settings.model import FOUNDED
-from klaviyo_assets.sync.due import NEXT_DUE, fingerprint
+from klaviyo_assets.sync.due import fingerprint
 from klaviyo_assets.sync.ranges import DAY, first_whole_day, midnight
 from klaviyo_assets.tables import exclusions
 from klaviyo_assets.tables.events import EVENT
@@ -20,7 +20,7 @@ from klaviyo_assets.tables.jsonapi import attributes, instant_or_none, resources
 from klaviyo_assets.tables.profiles import PERSON
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from klaviyo_assets.warehouse.extract import SyncState
+from klaviyo_assets.warehouse.state import SyncState
 
 HISTORY = "history"
 WITH_HISTORY = (EVENT.name, PERSON.name, *(table.name for table in exclusions.TABLES))
@@ -34,6 +34,9 @@ NEXT_RANGE = "next_range"
 
 RANGES = "ranges_to_reread"
 """Metadata of this asset and of the comparison: days whose numbers of events differ, and that were not read since."""
+
+NEXT_DUE = "next_due"
+"""Metadata: the assets that the next syncs need not ask for, and until when."""
 
 MOST_RANGES = 200
 """Ranges that are said at a time; a run that reads one makes room."""

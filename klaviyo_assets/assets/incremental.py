@@ -26,6 +26,7 @@ from klaviyo_assets.api import (
 from klaviyo_assets.assets.days import days_of_run, has_days
 from klaviyo_assets.assets.history import with_days_before
 from klaviyo_assets.assets.losses import warn_of_lost
+from klaviyo_assets.assets.run_tags import is_incremental, is_unread_only
 from klaviyo_assets.assets.snapshots import skip_or_raise
 from klaviyo_assets.assets.specs import asset_out, table_spec
 from klaviyo_assets.privacy.packing import packed, with_packed
@@ -35,15 +36,16 @@ from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.lost import UNIDENTIFIED, noting
 from klaviyo_assets.schema.spec import Column, TableSpec, Type
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.sync.due import is_incremental, is_unread_only
 from klaviyo_assets.sync.fields import asks_for_subscriptions
 from klaviyo_assets.sync.progress import Progress
-from klaviyo_assets.sync.ranges import REREAD, ReadRange, plan, sync_back_to
+from klaviyo_assets.sync.ranges import ReadRange, plan, sync_back_to
+from klaviyo_assets.sync.scopes import REREAD
 from klaviyo_assets.sync.vanished import ask_for_events
 from klaviyo_assets.tables import events, exclusions, metrics, profiles
 from klaviyo_assets.tables.table import Table
-from klaviyo_assets.warehouse.extract import Ask, Extract, Scope, SyncState
+from klaviyo_assets.warehouse.extract import Ask, Extract, Scope
 from klaviyo_assets.warehouse.spool import Spool, SpoolWriter, temporary_spool
+from klaviyo_assets.warehouse.state import SyncState
 
 
 class ReadConfig(dg.Config):

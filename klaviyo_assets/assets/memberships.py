@@ -10,20 +10,23 @@ from pydantic import Field
 
 from klaviyo_assets.api import NotFound, NotPermitted, greater_or_equal
 from klaviyo_assets.assets.losses import warn_of_lost
+from klaviyo_assets.assets.run_tags import is_incremental
 from klaviyo_assets.assets.snapshots import PublishConfig, skip_or_raise
 from klaviyo_assets.assets.specs import asset_out, table_key, table_spec
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.lost import noting
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.sync.due import COMPLETE, is_due, is_incremental
+from klaviyo_assets.sync.due import is_due
 from klaviyo_assets.sync.ranges import MARGIN
 from klaviyo_assets.sync.reads.reading import concurrently
+from klaviyo_assets.sync.scopes import COMPLETE
 from klaviyo_assets.tables import lists, segments
 from klaviyo_assets.tables.jsonapi import Rows, attributes, instant_or_none, resources
 from klaviyo_assets.tables.table import WEEKLY, Table
-from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Extract, SyncState
+from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Extract
 from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
+from klaviyo_assets.warehouse.state import SyncState
 
 
 class MembershipConfig(PublishConfig):

@@ -8,18 +8,17 @@ from collections.abc import Iterator, Mapping
 import dagster as dg
 
 from klaviyo_assets.assets.memberships import GROUPS
-from klaviyo_assets.assets.person_passes import PREDICTIONS
-from klaviyo_assets.assets.reconciliation import RECONCILIATION
 from klaviyo_assets.assets.specs import snapshot_key, table_key
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.sync.due import COMPLETE, SWEEP, due_at, is_unpublished
+from klaviyo_assets.sync.due import due_at, is_unpublished
 from klaviyo_assets.sync.reads import READS
+from klaviyo_assets.sync.scopes import COMPLETE, PREDICTIVE_ANALYTICS, RECONCILIATION, SWEEP
 from klaviyo_assets.tables.accounts import ACCOUNT_HISTORY
 from klaviyo_assets.tables.events import EVENT
 from klaviyo_assets.tables.profiles import PERSON
 from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.tables.table import WEEKLY
-from klaviyo_assets.warehouse.extract import SNAPSHOT, SyncState
+from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
 
 States = Mapping[tuple[str, str], SyncState]
 
@@ -47,7 +46,7 @@ def _passes(settings: Settings, states: States) -> Iterator[tuple[dg.AssetKey, d
     scopes: list[tuple[str, str, str, dt.timedelta | None]] = [
         (ACCOUNT_HISTORY.name, ACCOUNT_HISTORY.name, "", ACCOUNT_HISTORY.cadence),
         ("person_deletes", PERSON.name, SWEEP, WEEKLY),
-        ("person_predictions", PERSON.name, PREDICTIONS, WEEKLY),
+        ("person_predictions", PERSON.name, PREDICTIVE_ANALYTICS, WEEKLY),
         (RECONCILIATION, EVENT.name, RECONCILIATION, WEEKLY),
     ]
     if settings.memberships == "weekly":

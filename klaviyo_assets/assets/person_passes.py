@@ -9,27 +9,27 @@ import dagster as dg
 from klaviyo_assets.api import NotPermitted, Page, any_of, attribute_times, read_windows, strictly_between
 from klaviyo_assets.assets.incremental import IDS, without_pauses
 from klaviyo_assets.assets.losses import warn_of_lost
+from klaviyo_assets.assets.run_tags import is_incremental
 from klaviyo_assets.assets.snapshots import PublishConfig, SnapshotConfig, skip_or_raise
 from klaviyo_assets.assets.specs import asset_out, latest_day, pass_spec
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.lost import noting
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.sync.due import SWEEP, is_due, is_incremental
+from klaviyo_assets.sync.due import is_due
 from klaviyo_assets.sync.progress import Progress
+from klaviyo_assets.sync.scopes import PREDICTIVE_ANALYTICS, SWEEP
 from klaviyo_assets.tables import profiles
 from klaviyo_assets.tables.exclusions import GLOBAL_EXCLUSION, LIST_EXCLUSION
 from klaviyo_assets.tables.jsonapi import resources
 from klaviyo_assets.tables.profiles import ANALYTICS, PERSON
 from klaviyo_assets.tables.table import WEEKLY
-from klaviyo_assets.warehouse.extract import Extract, Sweep, SyncState
+from klaviyo_assets.warehouse.extract import Extract, Sweep
 from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
+from klaviyo_assets.warehouse.state import SyncState
 
 PERSON_DELETES = "person_deletes"
 """Name of the sweep's asset."""
-
-PREDICTIONS = "predictive_analytics"
-"""Scope of the state of the pass for predictive analytics."""
 
 _FIRST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 """Before the first profile, imported ones included: Klaviyo knows no time before. An empty decade costs nothing."""
@@ -119,7 +119,7 @@ def _predictions(settings: Settings) -> dg.AssetsDefinition:
         account: KlaviyoAccount = getattr(context.resources, settings.name)
         start = account.start(context.log.warning)
         use = account.usage()
-        if not _due(settings, context, start.states, config, PREDICTIONS, start.now):
+        if not _due(settings, context, start.states, config, PREDICTIVE_ANALYTICS, start.now):
             return
         wanted = {
             "additional-fields[profile]": "predictive_analytics",
@@ -140,7 +140,7 @@ def _predictions(settings: Settings) -> dg.AssetsDefinition:
                 return
             writer.close()
             state = SyncState(
-                PERSON.name, PREDICTIONS, synced_through=start.now, complete=True, run_id=context.run.run_id
+                PERSON.name, PREDICTIVE_ANALYTICS, synced_through=start.now, complete=True, run_id=context.run.run_id
             )
             used = {**use(), **warn_of_lost(context, [person], misshapen, writer.lost)}
             extract = Extract(

@@ -8,22 +8,21 @@ import dagster as dg
 
 from klaviyo_assets.api import InvalidRequest, KlaviyoClient, NotPermitted
 from klaviyo_assets.assets.history import RANGES, first_times, to_reread
+from klaviyo_assets.assets.run_tags import is_incremental
 from klaviyo_assets.assets.snapshots import SnapshotConfig, skip_or_raise
 from klaviyo_assets.assets.specs import latest_day, progress_spec, table_key
 from klaviyo_assets.privacy.policy import Action
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.sync.due import is_due, is_incremental
-from klaviyo_assets.sync.ranges import DAY, REREAD, first_whole_day, reread_from
+from klaviyo_assets.sync.due import is_due
+from klaviyo_assets.sync.ranges import DAY, first_whole_day, reread_from
+from klaviyo_assets.sync.scopes import RECONCILIATION, REREAD
 from klaviyo_assets.tables import metrics
 from klaviyo_assets.tables.events import EVENT
 from klaviyo_assets.tables.jsonapi import instant
 from klaviyo_assets.tables.table import WEEKLY
-from klaviyo_assets.warehouse.duckdb.differences import Difference
-from klaviyo_assets.warehouse.extract import SyncState
-
-RECONCILIATION = "event_reconciliation"
-"""Name of the asset, and scope of the state of EVENT that says when it last ran."""
+from klaviyo_assets.warehouse.results import Difference
+from klaviyo_assets.warehouse.state import SyncState
 
 LONGEST = dt.timedelta(days=365)
 """Klaviyo aggregates at most a year at a time."""

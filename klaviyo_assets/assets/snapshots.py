@@ -8,20 +8,22 @@ from pydantic import Field
 
 from klaviyo_assets.api import NotPermitted
 from klaviyo_assets.assets.losses import warn_of_lost
+from klaviyo_assets.assets.run_tags import is_incremental
 from klaviyo_assets.assets.specs import asset_out, snapshot_key, snapshot_spec, table_spec
 from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.lost import noting
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.sync.due import is_due, is_incremental, is_unpublished
+from klaviyo_assets.sync.due import is_due, is_unpublished
 from klaviyo_assets.sync.reads import READS, Read
 from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.tables.table import Table
-from klaviyo_assets.warehouse.duckdb.guard import FEW_WAIT, is_suspicious, suspicion
-from klaviyo_assets.warehouse.duckdb.loading import LoadResult
-from klaviyo_assets.warehouse.extract import SNAPSHOT, Extract, Publication, SyncState
+from klaviyo_assets.warehouse.extract import Extract, Publication
+from klaviyo_assets.warehouse.guard import FEW_WAIT, is_suspicious, suspicion
 from klaviyo_assets.warehouse.io_manager import STAGING
+from klaviyo_assets.warehouse.results import LoadResult
 from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
+from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
 
 
 class SnapshotConfig(dg.Config):

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import dagster as dg
 
 from klaviyo_assets.assets.days import RANGE_END, RANGE_START
+from klaviyo_assets.assets.run_tags import INCREMENTAL
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.sync.due import INCREMENTAL
 
 __all__ = ["RANGE_END", "RANGE_START", "build_jobs"]
 

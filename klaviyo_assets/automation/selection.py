@@ -12,11 +12,11 @@ from typing import Any
 
 import dagster as dg
 
-from klaviyo_assets.assets.history import HISTORY
+from klaviyo_assets.assets.history import HISTORY, NEXT_DUE
 from klaviyo_assets.assets.specs import table_key
 from klaviyo_assets.automation.run_status import ASSET_JOB, LONGEST, UNFINISHED
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.sync.due import NEXT_DUE, fingerprint
+from klaviyo_assets.sync.due import fingerprint
 from klaviyo_assets.warehouse.duckdb.location import file_of
 
 JOBS = ("sync", "backfill", "full_refresh", "resync", "rewrite")

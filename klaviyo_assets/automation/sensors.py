@@ -11,13 +11,14 @@ import dagster as dg
 import msgspec
 
 from klaviyo_assets.assets.history import HISTORY, NEXT_RANGE, RANGES, DayRange
-from klaviyo_assets.assets.reconciliation import MOST_TIMES, RECONCILIATION
+from klaviyo_assets.assets.reconciliation import MOST_TIMES
+from klaviyo_assets.assets.run_tags import UNREAD_ONLY
 from klaviyo_assets.assets.specs import table_key
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.automation.run_status import MAX_RUNTIME, run_in_progress
 from klaviyo_assets.clock import Clock, machine_time
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.sync.due import UNREAD_ONLY
+from klaviyo_assets.sync.scopes import RECONCILIATION
 
 EVERY = dt.timedelta(minutes=1)
 

@@ -23,17 +23,17 @@ from klaviyo_assets.privacy.policy import MissingSalt, salt
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.settings.describe import chosen
 from klaviyo_assets.settings.sources import DEFAULT_FILE, FORMER_FILE
-from klaviyo_assets.sync.due import COMPLETE, is_due
+from klaviyo_assets.sync.due import is_due
 from klaviyo_assets.sync.fields import sparse_fields
+from klaviyo_assets.sync.scopes import COMPLETE
 from klaviyo_assets.tables.accounts import named
 from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.tables.table import Table
-from klaviyo_assets.warehouse.duckdb.beginning import AccountIdentity
-from klaviyo_assets.warehouse.duckdb.inspection import INSPECTED
 from klaviyo_assets.warehouse.duckdb.location import located, shown
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.errors import AnotherAccount, WarehouseError
-from klaviyo_assets.warehouse.extract import SNAPSHOT
+from klaviyo_assets.warehouse.results import AccountIdentity
+from klaviyo_assets.warehouse.state import INSPECTED, SNAPSHOT
 
 ONE = {"page[size]": 1}
 

@@ -6,45 +6,17 @@ import datetime as dt
 import hashlib
 from collections.abc import Mapping
 
-import dagster as dg
-
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.warehouse.duckdb.guard import SETTLED_AFTER, WAITING
-from klaviyo_assets.warehouse.extract import SNAPSHOT, SyncState
-
-COMPLETE = "complete"
-"""Scope of the state of the last complete read of memberships."""
-
-SWEEP = "sweep"
-"""Scope of the state of the last sweep of all profiles."""
+from klaviyo_assets.sync.scopes import COMPLETE, SWEEP
+from klaviyo_assets.warehouse.guard import SETTLED_AFTER
+from klaviyo_assets.warehouse.state import SNAPSHOT, WAITING, SyncState
 
 _INFER_DELETES = (SNAPSHOT, COMPLETE, SWEEP)
-
-INCREMENTAL = "klaviyo_assets/incremental"
-"""Tag of runs that read only what is new and what is due. (A tag, because Dagster drops the config of a job with
-partitions when it is launched for a range.)"""
-
-UNREAD_ONLY = "klaviyo_assets/unread_only"
-"""Tag of runs that want days that have never been read: nothing is read if that has happened since."""
-
-
-NEXT_DUE = "next_due"
-"""Metadata of `history`: the assets that the next syncs need not ask for, and until when."""
 
 
 def fingerprint(settings: Settings) -> str:
     """Return what tells these settings from others: what was said under others is no longer sure."""
     return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:16]
-
-
-def is_unread_only(context: dg.AssetExecutionContext) -> bool:
-    """Return whether the run is there only for days that have never been read."""
-    return context.run.tags.get(UNREAD_ONLY) == "true"
-
-
-def is_incremental(context: dg.AssetExecutionContext, chosen: bool | None) -> bool:
-    """Return what the run's config says, else what the run's job is for."""
-    return context.run.tags.get(INCREMENTAL) == "true" if chosen is None else chosen
 
 
 def is_due(

@@ -6,12 +6,9 @@ import datetime as dt
 from dataclasses import dataclass
 
 from klaviyo_assets.api import MARGIN
-from klaviyo_assets.warehouse.extract import SyncState
+from klaviyo_assets.warehouse.state import SyncState
 
 DAY = dt.timedelta(days=1)
-
-REREAD = "reread"
-"""Scope of the state of the last daily re-read."""
 
 
 @dataclass(frozen=True)

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from klaviyo_assets.schema.spec import TableSpec
 from klaviyo_assets.warehouse.spool import Spool
+from klaviyo_assets.warehouse.state import SyncState
 
 if TYPE_CHECKING:
-    from klaviyo_assets.warehouse.duckdb.loading import LoadResult
-
-
-SNAPSHOT = "snapshot"
-"""Scope of the state of a table's staging copy."""
+    from klaviyo_assets.warehouse.results import LoadResult
 
 
 @dataclass(frozen=True)
@@ -40,61 +37,6 @@ class Scope:
 
 
 WHOLE_TABLE = Scope()
-
-
-@dataclass(frozen=True)
-class SyncState:
-    """How far a scope of a table is synced; a row of `_sync_state`.
-
-    scope: "" for the table as a whole, else a part of it (`snapshot`).
-    synced_from, synced_through: UTC, by the source's clock; everything from the one (None: from the beginning) until
-        before the other has been read. The latter is the watermark. Of a complete read, or of a part of a table, it is
-        the time of the read.
-    complete: whether the scope was read completely, from its beginning to its end.
-    synced_at: when this was stored, by the clock of the machine that did.
-    read_number: of the read that it speaks of.
-    extends: this is only worth storing if it touches what is stored already.
-    """
-
-    table: str
-    scope: str = ""
-    synced_from: dt.datetime | None = None
-    synced_through: dt.datetime | None = None
-    complete: bool = False
-    rows: int | None = None
-    run_id: str | None = None
-    synced_at: dt.datetime | None = None
-    read_number: int | None = None
-    extends: bool = False
-
-    def covers(self, start: dt.datetime, end: dt.datetime) -> bool:
-        """Return whether all of [start, end) has been read."""
-        if self.synced_through is None or self.synced_through < end:
-            return False
-        return self.synced_from is None or self.synced_from <= start
-
-    def after(self, before: SyncState | None) -> SyncState | None:
-        """Return what is known once this is added to what was known before; None: nothing new.
-
-        The end of a range never moves backwards, nor across a gap that nobody has read. Of two moments that of the
-        later read counts.
-        """
-        if before is None or before.synced_through is None:
-            return None if self.extends else self
-        if self.complete or self.scope:
-            return self if (self.read_number or 0) >= (before.read_number or 0) else None
-        if self.synced_through is None:
-            return None
-        if self.synced_from and self.synced_from > before.synced_through:
-            return None
-        if before.synced_from and self.synced_through < before.synced_from:
-            return None
-        starts = (self.synced_from, before.synced_from)
-        return replace(
-            self,
-            synced_from=None if None in starts else min(start for start in starts if start),
-            synced_through=max(self.synced_through, before.synced_through),
-        )
 
 
 Ask = Callable[[list[str], Spool], set[str]]

@@ -9,9 +9,9 @@ import dagster as dg
 import pyarrow as pa
 from pydantic import Field
 
-from klaviyo_assets.warehouse.duckdb.loading import LoadResult
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.extract import Extract, Publication, Sweep
+from klaviyo_assets.warehouse.results import LoadResult
 from klaviyo_assets.warehouse.spool import Spool, temporary_spool
 
 PARTITION_EXPR = "partition_expr"

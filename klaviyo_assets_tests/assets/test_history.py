@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from klaviyo_assets.assets.history import DayRange, TableHistory, describe, next_range, table_history
-from klaviyo_assets.warehouse.extract import SyncState
+from klaviyo_assets.warehouse.state import SyncState
 
 TODAY = dt.date(2026, 5, 10)
 START = dt.date(2012, 1, 1)

@@ -12,7 +12,7 @@ from klaviyo_assets import clock
 from klaviyo_assets.sandbox.account import Account, Resource
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from klaviyo_assets.warehouse.extract import SyncState
+from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets_tests.conftest import Project, failures, only
 from klaviyo_assets_tests.expected import stored
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from klaviyo_assets.assets.days import RANGE_END, RANGE_START
 from klaviyo_assets.sandbox.account import Account
 from klaviyo_assets.sync.ranges import MARGIN, first_whole_day, midnight, plan, reread_from, sync_back_to
-from klaviyo_assets.warehouse.extract import SyncState
+from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets_tests.conftest import QUIET, Project, only
 
 DAY = dt.timedelta(days=1)

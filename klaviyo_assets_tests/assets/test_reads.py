@@ -26,8 +26,9 @@ from klaviyo_assets.sync.reads.reading import concurrently
 from klaviyo_assets.tables.registry import TABLES, family, table
 from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from klaviyo_assets.warehouse.extract import SNAPSHOT, Publication, SyncState
+from klaviyo_assets.warehouse.extract import Publication
 from klaviyo_assets.warehouse.spool import temporary_spool
+from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
 from klaviyo_assets_tests.api.fake import FakeClock
 
 Keys = set[tuple[Any, ...]]

@@ -21,8 +21,8 @@ from klaviyo_assets.tables.registry import table
 from klaviyo_assets.tables.reports import STATISTICS
 from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from klaviyo_assets.warehouse.extract import SyncState
 from klaviyo_assets.warehouse.spool import temporary_spool
+from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets_tests.api.fake import KEY, FakeApi, FakeClock, Reply, Request, document, error
 from klaviyo_assets_tests.conftest import Project, only
 from klaviyo_assets_tests.expected import live, mismatches, stored

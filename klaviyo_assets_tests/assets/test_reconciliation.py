@@ -6,7 +6,7 @@ import datetime as dt
 
 from klaviyo_assets.assets.history import DayRange, ranges
 from klaviyo_assets.assets.reconciliation import as_table, compare, not_compared
-from klaviyo_assets.warehouse.duckdb.differences import Difference
+from klaviyo_assets.warehouse.results import Difference
 
 DAY = dt.date(2026, 5, 10)
 COMPARED = (dt.date(2026, 5, 1), DAY)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import dagster as dg
 
-from klaviyo_assets.warehouse.extract import SyncState
+from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets_tests.conftest import QUIET, Project, failures
 
 Ran = tuple[dg.RunRequest, dg.ExecuteInProcessResult]

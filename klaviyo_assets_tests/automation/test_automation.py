@@ -16,14 +16,15 @@ import pytest
 
 from klaviyo_assets.api import KlaviyoClient
 from klaviyo_assets.assets.reconciliation import MOST_TIMES, counts_of, klaviyo_counts
+from klaviyo_assets.assets.run_tags import UNREAD_ONLY
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.automation.schedules import cron
 from klaviyo_assets.sandbox.account import Account
 from klaviyo_assets.sandbox.faults import Call, Status
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.sync.due import UNREAD_ONLY
-from klaviyo_assets.sync.ranges import REREAD, midnight
+from klaviyo_assets.sync.ranges import midnight
+from klaviyo_assets.sync.scopes import REREAD
 from klaviyo_assets_tests.automation.daemon import Daemon, days
 from klaviyo_assets_tests.conftest import QUIET, Project, failures, only
 from klaviyo_assets_tests.expected import stored

@@ -27,8 +27,8 @@ from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.sandbox.server import Sandbox
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.warehouse.duckdb.guard import WAITING
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from klaviyo_assets.warehouse.state import WAITING
 from klaviyo_assets_tests.conftest import QUIET, only
 from klaviyo_assets_tests.expected import stored
 

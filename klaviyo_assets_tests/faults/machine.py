@@ -39,7 +39,7 @@ from klaviyo_assets.sandbox.account import Account, Resource, format_datetime
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.tables.registry import table
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from klaviyo_assets.warehouse.extract import SyncState
+from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets_tests.conftest import only
 from klaviyo_assets_tests.expected import MORE_TABLES, OPTIONAL_TABLES, differences
 from klaviyo_assets_tests.expected import TABLES as MOST_TABLES

@@ -17,7 +17,7 @@ from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.ranges import MARGIN
 from klaviyo_assets.tables.registry import table
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from klaviyo_assets.warehouse.extract import SyncState
+from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets_tests.conftest import only
 from klaviyo_assets_tests.expected import differences, stored
 

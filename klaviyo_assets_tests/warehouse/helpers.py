@@ -11,8 +11,8 @@ from typing import Any
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.spec import Column, TableSpec, Type
 from klaviyo_assets.warehouse.batches import typed_batches
-from klaviyo_assets.warehouse.duckdb.loading import LoadResult
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from klaviyo_assets.warehouse.results import LoadResult
 from klaviyo_assets.warehouse.spool import temporary_spool
 
 NOON = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)

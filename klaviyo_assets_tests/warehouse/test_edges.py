@@ -14,8 +14,9 @@ from klaviyo_assets.schema.lost import Lost
 from klaviyo_assets.schema.spec import Column, ForeignKey, Lookup, Type
 from klaviyo_assets.warehouse.batches import typed_batch, typed_batches
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope, Sweep, SyncState
+from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope, Sweep
 from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
+from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, begin, event_columns, load, rows, warehouse_at
 from klaviyo_assets_tests.warehouse.test_loading import DAY, METRIC, column_types, snapshot
 

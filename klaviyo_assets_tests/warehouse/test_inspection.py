@@ -10,10 +10,10 @@ import pytest
 
 from klaviyo_assets.schema.spec import ForeignKey
 from klaviyo_assets.warehouse.duckdb import inspection
-from klaviyo_assets.warehouse.duckdb.inspection import Inspection
 from klaviyo_assets.warehouse.duckdb.transaction import Transaction
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.extract import Publication
+from klaviyo_assets.warehouse.results import Inspection
 from klaviyo_assets_tests.warehouse.helpers import warehouse_at
 from klaviyo_assets_tests.warehouse.test_loading import DAY, EVENT, METRIC, NOON, load, snapshot
 

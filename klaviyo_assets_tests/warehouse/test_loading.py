@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 
 from klaviyo_assets.schema.spec import Column, ForeignKey, Lookup, TableSpec, Type
 from klaviyo_assets.warehouse.batches import typed_batches
-from klaviyo_assets.warehouse.duckdb.guard import Waiting
 from klaviyo_assets.warehouse.errors import SnapshotMissing, WarehouseError, WarehouseLocked
-from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope, SyncState
+from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope
+from klaviyo_assets.warehouse.guard import Waiting
 from klaviyo_assets.warehouse.spool import _PREFIX, remove_abandoned_spools, temporary_spool
+from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, begin, event_columns, load, rows, warehouse_at
 
 DAY = dt.timedelta(days=1)

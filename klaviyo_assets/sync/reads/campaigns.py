@@ -8,8 +8,7 @@ from typing import Any
 
 from klaviyo_assets.api import NotFound, all_of, equals
 from klaviyo_assets.privacy.policy import is_digest
-from klaviyo_assets.resources import KlaviyoAccount
-from klaviyo_assets.sync.reads.reading import BOTH_SIDES
+from klaviyo_assets.sync.reads.reading import BOTH_SIDES, Account
 from klaviyo_assets.tables import campaigns as campaign_tables
 from klaviyo_assets.tables.jsonapi import (
     Rows,
@@ -25,7 +24,7 @@ CHANNELS = ("email", "sms", "mobile_push")
 """The channels that can be listed; there is no filter for WhatsApp."""
 
 
-def campaigns(account: KlaviyoAccount) -> Iterator[Rows]:
+def campaigns(account: Account) -> Iterator[Rows]:
     """Read every campaign of every channel, archived ones by a query of their own."""
     templates = MessageTemplates(account)
     for channel in CHANNELS:
@@ -53,7 +52,7 @@ class MessageTemplates:
     warehouse.
     """
 
-    def __init__(self, account: KlaviyoAccount) -> None:
+    def __init__(self, account: Account) -> None:
         self._client = account.client
         self._asked: dict[str, dict[str, str | None]] = {}
         self._known: dict[str, tuple[dt.datetime | None, str | None]] = {

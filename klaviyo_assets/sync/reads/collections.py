@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from klaviyo_assets.api import equals
-from klaviyo_assets.resources import KlaviyoAccount
-from klaviyo_assets.sync.reads.reading import Read, both_sides, collection
+from klaviyo_assets.sync.reads.reading import Account, Read, both_sides, collection
 from klaviyo_assets.tables import catalogs, coupons, extras, lists, metrics, segments, tags, templates
 from klaviyo_assets.tables.jsonapi import Rows
 
@@ -18,7 +17,7 @@ _ONLY_TAG_IDS = {"fields[tag]": "id"}
 _ONLY_PROFILE_IDS = {"fields[profile]": "id"}
 
 
-def images(account: KlaviyoAccount) -> Iterator[Rows]:
+def images(account: Account) -> Iterator[Rows]:
     """Read every image; a query shows either the hidden ones or the others."""
     for page in both_sides(account.client, "get_images", "/images", "hidden", sort="id", page_size=100):
         yield extras.images(page)

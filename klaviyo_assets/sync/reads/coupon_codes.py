@@ -7,8 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from klaviyo_assets.api import KlaviyoClient, NotFound, any_of
-from klaviyo_assets.resources import KlaviyoAccount
-from klaviyo_assets.sync.reads.reading import concurrently
+from klaviyo_assets.sync.reads.reading import Account, concurrently
 from klaviyo_assets.tables import coupons
 from klaviyo_assets.tables.jsonapi import Rows, resources
 
@@ -18,7 +17,7 @@ LONGEST_FILTER = 5_000
 _AROUND = len("%22%22%2C")
 
 
-def coupon_codes(account: KlaviyoAccount) -> Iterator[Rows]:
+def coupon_codes(account: Account) -> Iterator[Rows]:
     """Read the codes of every coupon, 100 a page; several groups of coupons at a time, one chain of pages each."""
     client = account.client
     pages = client.pages("get_coupons", "/coupons", {"fields[coupon]": "external_id", "page[size]": 100})

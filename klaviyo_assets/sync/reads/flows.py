@@ -19,24 +19,22 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from klaviyo_assets.api import NotFound
-from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.schema.spec import DELETED
-from klaviyo_assets.sync.reads.reading import Document, both_sides
+from klaviyo_assets.sync.reads.reading import Account, Document, Warehouse, both_sides
 from klaviyo_assets.tables import flows as flow_tables
 from klaviyo_assets.tables.jsonapi import Row, Rows, attributes, included, instant_or_none, mapping
-from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 
 MARGIN = dt.timedelta(hours=1)
 """How long before the last sync a change may have been made and not yet seen."""
 
 
-def flows(account: KlaviyoAccount) -> Iterator[Rows]:
+def flows(account: Account) -> Iterator[Rows]:
     """Read every flow with its actions and tags, archived ones by a query of their own, 50 a page."""
     for page in _flows(account, "flow-actions", "tags"):
         yield flow_tables.rows(page)
 
 
-def flow_messages(account: KlaviyoAccount) -> Iterator[Rows]:
+def flow_messages(account: Account) -> Iterator[Rows]:
     """Read the messages of every action that may have some."""
     known = KnownMessages(account.warehouse)
     done: set[str] = set()
@@ -56,7 +54,7 @@ def flow_messages(account: KlaviyoAccount) -> Iterator[Rows]:
 class KnownMessages:
     """The messages that the warehouse has, and whether they may have changed since."""
 
-    def __init__(self, warehouse: DuckDBWarehouse) -> None:
+    def __init__(self, warehouse: Warehouse) -> None:
         state = warehouse.state("flow_message")  # before the rows: those may only be newer
         self._through = state.synced_through - MARGIN if state and state.synced_through else None
         self._rows: dict[str, list[Row]] = defaultdict(list)
@@ -88,7 +86,7 @@ def _row(message: Row, known: Row, action: str) -> Row | None:
     return next(iter(flow_tables.messages({"data": [resource]}, action)["flow_message"]), None)
 
 
-def _messages(account: KlaviyoAccount, action: str) -> Iterator[Rows]:
+def _messages(account: Account, action: str) -> Iterator[Rows]:
     path = f"/flow-actions/{action}/flow-messages"
     try:
         for page in account.client.pages("get_flow_action_messages", path, {"sort": "id", "page[size]": 50}):
@@ -97,7 +95,7 @@ def _messages(account: KlaviyoAccount, action: str) -> Iterator[Rows]:
         return  # deleted since the flows were read
 
 
-def _flows(account: KlaviyoAccount, *include: str) -> Iterator[Document]:
+def _flows(account: Account, *include: str) -> Iterator[Document]:
     only = {"fields[tag]": "id"} if "tags" in include else {}
     return both_sides(
         account.client, "get_flows", "/flows", "archived", include=include, sort="id", page_size=50, **only

@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from klaviyo_assets.api import MARGIN, KlaviyoClient, PaginationError, equals, greater_or_equal
-from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.tables.jsonapi import Rows, attributes, instant_or_none, resources
+from klaviyo_assets.warehouse.state import SyncState
 
 T = TypeVar("T")
 Document = dict[str, Any]
-Read = Callable[[KlaviyoAccount], Iterator[Rows]]
+
+
+class Warehouse(Protocol):
+    """What the reads ask of a warehouse: what it has already."""
+
+    def rows(self, table: str, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+        """Return some columns of all rows of a table, no rows if it does not exist."""
+
+    def state(self, table: str, scope: str = "") -> SyncState | None:
+        """Return how far a scope of a table is synced, None if it never was."""
+
+
+class Account(Protocol):
+    """What the reads know of an account."""
+
+    @property
+    def client(self) -> KlaviyoClient:
+        """The API client."""
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """Where the rows go."""
+
+
+Read = Callable[[Account], Iterator[Rows]]
 """Reads a family completely. Rows may come more than once; the last one counts."""
 
 BOTH_SIDES = (True, False, True)
@@ -28,7 +52,7 @@ def collection(operation: str, path: str, rows: Callable[[Document], Rows], **pa
     """Return the read of a collection that one query returns. `page_size` is written as such in `params`."""
     query = _query(params)
 
-    def read(account: KlaviyoAccount) -> Iterator[Rows]:
+    def read(account: Account) -> Iterator[Rows]:
         for page in account.client.pages(operation, path, query):
             yield rows(page.json())
 

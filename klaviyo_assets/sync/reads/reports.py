@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from klaviyo_assets.api import InvalidRequest, KlaviyoClient, KlaviyoError, PaginationError
-from klaviyo_assets.resources import KlaviyoAccount
+from klaviyo_assets.sync.reads.reading import Account
 from klaviyo_assets.tables import metrics as metric_tables
 from klaviyo_assets.tables import reports as report_tables
 from klaviyo_assets.tables.jsonapi import Row, Rows
@@ -101,14 +101,14 @@ FLOWS = Report(
 )
 
 
-def campaign_reports(account: KlaviyoAccount) -> Iterator[Rows]:
+def campaign_reports(account: Account) -> Iterator[Rows]:
     """Read the numbers of every campaign message."""
     key = report_tables.CAMPAIGN_REPORT.primary_key
     known = account.warehouse.rows("campaign_report", (*key, "recipients"))
     return _read(account, CAMPAIGNS, {tuple(values): recipients or 0 for *values, recipients in known})
 
 
-def flow_reports(account: KlaviyoAccount) -> Iterator[Rows]:
+def flow_reports(account: Account) -> Iterator[Rows]:
     """Read the numbers of every flow message, day by day."""
     return _read(account, FLOWS, {})
 
@@ -141,7 +141,7 @@ def conversion_metric(client: KlaviyoClient) -> str:
     return str(min(orders, key=lambda row: row["integration_category"] != "eCommerce")["id"])
 
 
-def _read(account: KlaviyoAccount, report: Report, most: dict[tuple[Any, ...], float]) -> Iterator[Rows]:
+def _read(account: Account, report: Report, most: dict[tuple[Any, ...], float]) -> Iterator[Rows]:
     """Yield the rows of one timeframe after another, the latest first.
 
     most: key of a row -> the most recipients that it was seen with, rows of the warehouse included.

@@ -6,44 +6,20 @@ What can't be true is mended here: states of tables that are gone or emptied, an
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
-from dataclasses import dataclass
 
 from klaviyo_assets.schema.spec import Type
 from klaviyo_assets.warehouse.duckdb.loads import take_number
 from klaviyo_assets.warehouse.duckdb.sql import columns, fold
 from klaviyo_assets.warehouse.duckdb.transaction import STATE_TABLE, Transaction, naive
 from klaviyo_assets.warehouse.errors import AnotherAccount
-from klaviyo_assets.warehouse.extract import SNAPSHOT, SyncState
+from klaviyo_assets.warehouse.results import AccountIdentity, Beginning
+from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
 
 ACCOUNT_TABLE = "_account"
 _COLUMNS = {"id": Type.TEXT, "name": Type.TEXT}
 
 TOLERANCE = dt.timedelta(hours=2)
 """A state that is so much later than now, or than the time at which it was stored, was written by a wrong clock."""
-
-
-@dataclass(frozen=True)
-class AccountIdentity:
-    """The account that rows come from. id: never changes. name: for people, None if it is not to be written."""
-
-    id: str
-    name: str | None = None
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.id})" if self.name else self.id
-
-
-@dataclass(frozen=True)
-class Beginning:
-    """A read that begins. number: of the read. states: (table, scope) -> how far it is synced.
-
-    mended: what could not be true of the states, a sentence each.
-    """
-
-    number: int
-    states: Mapping[tuple[str, str], SyncState]
-    mended: tuple[str, ...] = ()
 
 
 def known_account(transaction: Transaction) -> AccountIdentity | None:

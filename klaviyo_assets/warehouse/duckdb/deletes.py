@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec
-from klaviyo_assets.warehouse.duckdb.guard import Missing, Waiting, flag, forget_returned, is_suspicious
+from klaviyo_assets.warehouse.duckdb.flags import Missing, flag, forget_returned
 from klaviyo_assets.warehouse.duckdb.live_rows import NOT_DELETED, inside
 from klaviyo_assets.warehouse.duckdb.loads import LOADS_TABLE, record, written_since
 from klaviyo_assets.warehouse.duckdb.rows import parquets
 from klaviyo_assets.warehouse.duckdb.sql import quote, same_key
 from klaviyo_assets.warehouse.duckdb.transaction import Transaction, naive
 from klaviyo_assets.warehouse.extract import Scope, Sweep
+from klaviyo_assets.warehouse.guard import Waiting, is_suspicious
 from klaviyo_assets.warehouse.spool import Spool
 
 MOST_ASKED = 300

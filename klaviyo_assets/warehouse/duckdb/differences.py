@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from klaviyo_assets.schema.spec import Type
 from klaviyo_assets.warehouse.duckdb.sql import columns
 from klaviyo_assets.warehouse.duckdb.transaction import Transaction, naive
 from klaviyo_assets.warehouse.extract import Scope
+from klaviyo_assets.warehouse.results import Difference
 
 DIFFERENCES_TABLE = "_differences"
 _COLUMNS = {
@@ -25,22 +26,6 @@ _COLUMNS = {
     "reads": Type.BIGINT,
     "wanted": Type.BOOLEAN,
 }
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Numbers of rows of a group on a UTC day: theirs are the source's, ours are those of the rows not deleted.
-
-    reads: how often the day has been read completely since these numbers were first found.
-    wanted: whether it is to be read again, and has not been since the last comparison.
-    """
-
-    day: dt.date
-    group: str
-    theirs: int
-    ours: int
-    reads: int = 0
-    wanted: bool = False
 
 
 def store(

@@ -3,53 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from klaviyo_assets.schema.spec import DELETED, SYNCED, ForeignKey, TableSpec
-from klaviyo_assets.warehouse.duckdb.guard import WAITING
 from klaviyo_assets.warehouse.duckdb.loads import is_remembered, newest_number, written_since
 from klaviyo_assets.warehouse.duckdb.sql import columns, fold, literal, quote, same_key
 from klaviyo_assets.warehouse.duckdb.transaction import Transaction, naive
-from klaviyo_assets.warehouse.extract import SyncState
-
-INSPECTED = "inspected"
-INSPECTED_WHOLLY = "inspected_wholly"
-"""Scopes of the states of a table's last inspection, with its live rows, and of the last one that saw every row."""
+from klaviyo_assets.warehouse.results import Inspection
+from klaviyo_assets.warehouse.state import INSPECTED, INSPECTED_WHOLLY, WAITING, SyncState
 
 SMALL = 100_000
 """Rows up to which a table is always looked at as a whole."""
 
 WHOLLY_EVERY = dt.timedelta(days=7)
 """How often a larger one is. In between only what has been written since is looked at."""
-
-
-@dataclass(frozen=True)
-class Inspection:
-    """What was found in a table.
-
-    rows, live: all rows, and those that are not deleted. live_before: the latter at the last inspection, None at the
-        first. flagged: rows that were flagged as deleted since then.
-    wholly: whether every row was looked at for the next three, else the rows that were written since.
-    duplicates: keys that several rows have. without_key: rows with a NULL in their key.
-    orphans: column -> live rows whose value no row of the other table has, deleted ones included.
-    waiting: live rows that a complete read did not return, and that the guard keeps from being flagged.
-    """
-
-    rows: int
-    live: int
-    live_before: int | None
-    flagged: int
-    wholly: bool
-    duplicates: int
-    without_key: int
-    orphans: Mapping[str, int]
-    waiting: int = 0
-
-    @property
-    def flawless(self) -> bool:
-        """Return whether nothing was found."""
-        return not (self.duplicates or self.without_key or any(self.orphans.values()))
 
 
 def inspect(

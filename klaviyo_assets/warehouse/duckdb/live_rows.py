@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, NamedTuple
+from typing import Any
 
 from klaviyo_assets.schema.spec import DELETED, TableSpec
 from klaviyo_assets.warehouse.duckdb.rows import parquets
 from klaviyo_assets.warehouse.duckdb.sql import TYPE_NAMES, convert, quote, same_key, type_of
 from klaviyo_assets.warehouse.duckdb.transaction import Transaction, aware, naive
 from klaviyo_assets.warehouse.extract import Scope
+from klaviyo_assets.warehouse.results import Shrinkage
 
 NOT_DELETED = f"NOT coalesce({quote(DELETED.name)}, false)"
-
-
-class Shrinkage(NamedTuple):
-    """What publishing a staging copy would do.
-
-    live: rows of the table that are not deleted. lacking: those of them that the copy lacks. staged: rows of the copy.
-    """
-
-    live: int
-    lacking: int
-    staged: int
 
 
 def measure_shrinkage(transaction: Transaction, spec: TableSpec, staging: str) -> Shrinkage:

@@ -6,12 +6,10 @@ They are matched by delete and insert, not by MERGE, which took minutes for scat
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
 
 from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
 from klaviyo_assets.warehouse.duckdb.deletes import flag_vanished
-from klaviyo_assets.warehouse.duckdb.guard import Waiting, forget_returned
-from klaviyo_assets.warehouse.duckdb.live_rows import Shrinkage
+from klaviyo_assets.warehouse.duckdb.flags import forget_returned
 from klaviyo_assets.warehouse.duckdb.loads import record, written_by_later_read
 from klaviyo_assets.warehouse.duckdb.origins import source_columns
 from klaviyo_assets.warehouse.duckdb.rows import ORDER as _ORDER
@@ -20,40 +18,10 @@ from klaviyo_assets.warehouse.duckdb.sql import columns, fold, has_array, quote,
 from klaviyo_assets.warehouse.duckdb.transaction import Transaction
 from klaviyo_assets.warehouse.errors import WarehouseError
 from klaviyo_assets.warehouse.extract import Scope
+from klaviyo_assets.warehouse.results import LoadResult
 from klaviyo_assets.warehouse.spool import Spool
 
 _STAGE, _KEPT = "_stage", "_kept"
-
-
-@dataclass(frozen=True)
-class LoadResult:
-    """What a load did.
-
-    rows: rows that came, duplicates removed. row_count: rows in the table afterwards, deleted ones included.
-    older: rows that were not written because the table holds a newer version of them.
-    overflow: names of appearing columns that the table has no room for.
-    columns_left_out: columns that came and that the table does not take.
-    columns_fixed: why columns were not widened, whose values went to the overflow column.
-    columns_with_old_values: blocked or hashed columns that hold values from before they were.
-    shrinkage: of a snapshot, what publishing it would do.
-    waiting: live rows that did not come and whose flags wait.
-    """
-
-    rows: int
-    inserted: int
-    updated: int
-    deleted: int = 0
-    older: int = 0
-    corrected: int = 0
-    row_count: int = 0
-    columns_added: tuple[str, ...] = ()
-    columns_widened: tuple[str, ...] = ()
-    overflow: tuple[str, ...] = ()
-    columns_left_out: tuple[str, ...] = ()
-    columns_fixed: tuple[str, ...] = ()
-    columns_with_old_values: tuple[str, ...] = ()
-    shrinkage: Shrinkage | None = None
-    waiting: Waiting | None = None
 
 
 def upsert(

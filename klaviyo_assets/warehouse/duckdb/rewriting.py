@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from klaviyo_assets.schema.spec import TableSpec, Type
 from klaviyo_assets.warehouse.duckdb.sql import TEXT, TYPE_NAMES, literal, quote
-from klaviyo_assets.warehouse.extract import SyncState
+from klaviyo_assets.warehouse.state import PRIVACY, SyncState
 
 if TYPE_CHECKING:
     from klaviyo_assets.warehouse.duckdb.transaction import Transaction
-
-PRIVACY = "privacy"
-"""Scope of the state that says that a table holds nothing that it should not; its `run_id` names the policy."""
 
 
 def find_old_values(transaction: Transaction, spec: TableSpec) -> tuple[str, ...]:

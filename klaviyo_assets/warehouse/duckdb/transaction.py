@@ -31,7 +31,7 @@ from klaviyo_assets.warehouse.duckdb.sql import (
     quote,
 )
 from klaviyo_assets.warehouse.errors import ColumnFixed, WarehouseError
-from klaviyo_assets.warehouse.extract import SNAPSHOT, SyncState
+from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
 
 STATE_TABLE = "_sync_state"
 _HOLD_ALL = {TYPE_NAMES[Type.TIMESTAMP]: (ZONED, NANOSECONDS)}

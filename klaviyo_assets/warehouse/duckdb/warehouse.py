@@ -25,14 +25,13 @@ from klaviyo_assets.schema.spec import DELETED, ForeignKey, TableSpec
 from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.duckdb import differences
 from klaviyo_assets.warehouse.duckdb.attached import attached
-from klaviyo_assets.warehouse.duckdb.beginning import AccountIdentity, Beginning, begin, claim, known_account
+from klaviyo_assets.warehouse.duckdb.beginning import begin, claim, known_account
 from klaviyo_assets.warehouse.duckdb.deletes import flag_gone, keys_to_ask_for, missing_keys
-from klaviyo_assets.warehouse.duckdb.differences import Difference
 from klaviyo_assets.warehouse.duckdb.fitting import columns_left_out, fit, fit_relation
-from klaviyo_assets.warehouse.duckdb.inspection import Inspection, inspect
+from klaviyo_assets.warehouse.duckdb.inspection import inspect
 from klaviyo_assets.warehouse.duckdb.interrupts import interruptible
 from klaviyo_assets.warehouse.duckdb.live_rows import daily_counts, earliest, measure_shrinkage
-from klaviyo_assets.warehouse.duckdb.loading import LoadResult, patch, upsert
+from klaviyo_assets.warehouse.duckdb.loading import patch, upsert
 from klaviyo_assets.warehouse.duckdb.loads import NO_READ, ensure_loads, newest_number, unused_stamp
 from klaviyo_assets.warehouse.duckdb.location import file_of, shown
 from klaviyo_assets.warehouse.duckdb.lookups import correct
@@ -51,8 +50,10 @@ from klaviyo_assets.warehouse.errors import (
     is_full,
     violation,
 )
-from klaviyo_assets.warehouse.extract import SNAPSHOT, WHOLE_TABLE, Ask, Publication, Scope, Sweep, SyncState
+from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Ask, Publication, Scope, Sweep
+from klaviyo_assets.warehouse.results import AccountIdentity, Beginning, Difference, Inspection, LoadResult
 from klaviyo_assets.warehouse.spool import Spool, temporary_spool
+from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
 
 INSPECTION_MEMORY = "500MB"
 """What DuckDB may use to look at tables: grouping the keys of millions of rows, it would hold them all."""

@@ -1,10 +1,4 @@
-"""The guard against bad reads: flags that look suspicious wait; whatever else a load brings lands.
-
-A complete read that lacks more live rows than `delete_guard` allows may be a bad answer. Its own rows are written all
-the same. Those that it lacks are noted in a table, each with the time from which on it was missed: few of them are
-flagged once a complete read hours later lacks them too, many only if somebody says so. A row that comes back, or is
-flagged, is no longer noted.
-"""
+"""Flagging the rows that a complete read lacks, and noting those whose flags wait (see `warehouse.guard`)."""
 
 from __future__ import annotations
 
@@ -18,24 +12,12 @@ from klaviyo_assets.warehouse.duckdb.live_rows import NOT_DELETED
 from klaviyo_assets.warehouse.duckdb.rows import parquets
 from klaviyo_assets.warehouse.duckdb.sql import quote
 from klaviyo_assets.warehouse.duckdb.transaction import Transaction, naive
-from klaviyo_assets.warehouse.extract import SyncState
+from klaviyo_assets.warehouse.guard import FEW_WAIT, SETTLED_AFTER, Waiting, is_suspicious
 from klaviyo_assets.warehouse.spool import Spool
+from klaviyo_assets.warehouse.state import WAITING, SyncState
 
 NOTES = "_waiting_deletes"
 _NOTE_COLUMNS = {"table": Type.TEXT, "key": Type.TEXT, "missed_since": Type.TIMESTAMP}
-
-WAITING = "waiting"
-"""Scope of the state that says how many rows of a table wait (`rows`), and since when (`synced_through`)."""
-
-FEW_WAIT = 100
-"""Rows of a table up to which a second complete read settles it; if more wait, somebody has to say so."""
-
-SETTLED_AFTER = dt.timedelta(hours=6)
-"""How much later the second complete read has to be: by then a bad answer of Klaviyo's is a good one again."""
-_HOURS = round(SETTLED_AFTER / dt.timedelta(hours=1))
-
-FEW_ROWS = 10
-"""A child table (a key of foreign keys), or a part of a table, may lose so many rows without anybody asking why."""
 
 
 @dataclass(frozen=True)
@@ -52,62 +34,6 @@ class Missing:
     live: int
     read_at: dt.datetime | None = None
     confirmed: Spool | None = None
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """Rows that a complete read lacks and that are not flagged.
-
-    live: rows that it should have returned. rows: those that wait.
-    suspicious: whether it lacks more than the guard allows; else the source was not asked for each of them.
-    settles: whether a second complete read can settle it.
-    """
-
-    live: int
-    rows: int
-    suspicious: bool
-    settles: bool
-
-    def advice(self, table: str, guard: float) -> str:
-        """Say why they wait and what to do about it."""
-        if self.suspicious:
-            return suspicion(table, self.live, self.rows, guard, settles=self.settles)
-        return (
-            f"{self.rows:,} of the {self.live:,} live rows of {table} did not come with a complete read, and Klaviyo "
-            "has not said of each of them that it is gone. They are not flagged as deleted: each complete read asks "
-            f"for some more of them. {_say_so(table)}"
-        )
-
-
-def is_suspicious(spec: TableSpec, *, live: int, going: int, guard: float) -> bool:
-    """Return whether too many live rows would be flagged as deleted.
-
-    live: live rows now. going: those of them that a complete read did not return.
-    guard: share of `live` that may go. Rows of child tables (their key contains a foreign key) come and go with
-        settings of their parents, so a few of them may always go.
-    """
-    few_may_go = bool({key.column for key in spec.foreign_keys} & set(spec.primary_key)) or spec.partitioned_by
-    return bool(going and going > guard * live and not (few_may_go and going <= FEW_ROWS))
-
-
-def suspicion(table: str, live: int, going: int, guard: float, *, settles: bool) -> str:
-    """Say that a complete read lacks suspiciously many rows, and what becomes of them."""
-    then = f"unless a complete read at least {_HOURS} hours later lacks them too" if settles else "until you say so"
-    return (
-        f"{going:,} of the {live:,} live rows of {table} did not come with a complete read, more than the share of "
-        f"{guard:.0%} that `delete_guard` allows. They are not flagged as deleted, {then}. {_say_so(table)}"
-    )
-
-
-def wait_notice(table: str, rows: int) -> str:
-    """Say that rows of a table wait to be flagged."""
-    then = f"A complete read {_HOURS} hours after it was first noticed settles it." if rows <= FEW_WAIT else ""
-    notice = f"{rows:,} live rows did not come with a complete read and wait to be flagged as deleted."
-    return " ".join(filter(None, (notice, then, _say_so(table))))
-
-
-def _say_so(table: str) -> str:
-    return f"If they are really gone, materialize {table} alone with `accept_shrink: true` in its run config."
 
 
 def flag(

@@ -1,0 +1,120 @@
+"""What a warehouse answers."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from klaviyo_assets.warehouse.guard import Waiting
+from klaviyo_assets.warehouse.state import SyncState
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """What a load did.
+
+    rows: rows that came, duplicates removed. row_count: rows in the table afterwards, deleted ones included.
+    older: rows that were not written because the table holds a newer version of them.
+    overflow: names of appearing columns that the table has no room for.
+    columns_left_out: columns that came and that the table does not take.
+    columns_fixed: why columns were not widened, whose values went to the overflow column.
+    columns_with_old_values: blocked or hashed columns that hold values from before they were.
+    shrinkage: of a snapshot, what publishing it would do.
+    waiting: live rows that did not come and whose flags wait.
+    """
+
+    rows: int
+    inserted: int
+    updated: int
+    deleted: int = 0
+    older: int = 0
+    corrected: int = 0
+    row_count: int = 0
+    columns_added: tuple[str, ...] = ()
+    columns_widened: tuple[str, ...] = ()
+    overflow: tuple[str, ...] = ()
+    columns_left_out: tuple[str, ...] = ()
+    columns_fixed: tuple[str, ...] = ()
+    columns_with_old_values: tuple[str, ...] = ()
+    shrinkage: Shrinkage | None = None
+    waiting: Waiting | None = None
+
+
+class Shrinkage(NamedTuple):
+    """What publishing a staging copy would do.
+
+    live: rows of the table that are not deleted. lacking: those of them that the copy lacks. staged: rows of the copy.
+    """
+
+    live: int
+    lacking: int
+    staged: int
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found in a table.
+
+    rows, live: all rows, and those that are not deleted. live_before: the latter at the last inspection, None at the
+        first. flagged: rows that were flagged as deleted since then.
+    wholly: whether every row was looked at for the next three, else the rows that were written since.
+    duplicates: keys that several rows have. without_key: rows with a NULL in their key.
+    orphans: column -> live rows whose value no row of the other table has, deleted ones included.
+    waiting: live rows that a complete read did not return, and that the guard keeps from being flagged.
+    """
+
+    rows: int
+    live: int
+    live_before: int | None
+    flagged: int
+    wholly: bool
+    duplicates: int
+    without_key: int
+    orphans: Mapping[str, int]
+    waiting: int = 0
+
+    @property
+    def flawless(self) -> bool:
+        """Return whether nothing was found."""
+        return not (self.duplicates or self.without_key or any(self.orphans.values()))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Numbers of rows of a group on a UTC day: theirs are the source's, ours are those of the rows not deleted.
+
+    reads: how often the day has been read completely since these numbers were first found.
+    wanted: whether it is to be read again, and has not been since the last comparison.
+    """
+
+    day: dt.date
+    group: str
+    theirs: int
+    ours: int
+    reads: int = 0
+    wanted: bool = False
+
+
+@dataclass(frozen=True)
+class AccountIdentity:
+    """The account that rows come from. id: never changes. name: for people, None if it is not to be written."""
+
+    id: str
+    name: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.id})" if self.name else self.id
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """A read that begins. number: of the read. states: (table, scope) -> how far it is synced.
+
+    mended: what could not be true of the states, a sentence each.
+    """
+
+    number: int
+    states: Mapping[tuple[str, str], SyncState]
+    mended: tuple[str, ...] = ()
