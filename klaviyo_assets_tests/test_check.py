@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
-import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -17,8 +16,7 @@ from klaviyo_assets.sandbox.faults import Status
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets_tests.conftest import Project, only
-
-SPEC = Path(__file__).parents[1] / ".." / "shared" / "reference" / "klaviyo_openapi.json"
+from klaviyo_assets_tests.reference import openapi
 
 
 @pytest.fixture
@@ -141,9 +139,7 @@ def test_each_value_is_shown_with_where_it_comes_from(klaviyo: Project) -> None:
 
 def test_every_family_is_probed_and_every_scope_is_the_documents() -> None:
     assert {table.family for table in TABLES} == {family for probe in PROBES.values() for family in probe.families}
-    if not SPEC.exists():
-        pytest.skip("Klaviyo's OpenAPI document is not here")
-    paths = msgspec.json.decode(SPEC.read_bytes())["paths"]
+    paths = openapi()["paths"]
     for scope, probe in PROBES.items():
         operation = paths[f"/api{probe.path}"]["get"]
         assert operation["operationId"] == probe.operation

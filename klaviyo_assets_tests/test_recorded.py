@@ -7,12 +7,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import pytest
 
 from klaviyo_assets_tests.conftest import Project, only
 from klaviyo_assets_tests.expected import stored
-from klaviyo_assets_tests.sandbox.support import frozen_account, shared
+from klaviyo_assets_tests.reference import recorded
+from klaviyo_assets_tests.sandbox.support import frozen_account
 
 RECORDINGS = (
     "get_event",
@@ -381,8 +381,8 @@ def test_recorded_responses_land_as_rows(synced: Project) -> None:
 
 
 def body(name: str) -> Any:
-    """The body of a recorded response; without the recordings the test is skipped."""
-    return msgspec.json.decode(shared("recorded", f"{name}.200.json").read_bytes())["response"]["body"]
+    """The body of a recorded response."""
+    return recorded(f"{name}.200")
 
 
 def order(row: dict[str, Any]) -> str:

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import json
-import os
 from datetime import date
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,15 +10,11 @@ from klaviyo_assets.api import REVISION, RateLimited, revision_support
 from klaviyo_assets.api.limiter import Limiter
 from klaviyo_assets.api.rates import RATES, Rate, limits
 from klaviyo_assets_tests.api.fake import FakeClock
-
-SHARED = Path(os.environ.get("KLAVIYO_ASSETS_SHARED", Path(__file__).parents[2].parent / "shared"))
+from klaviyo_assets_tests.reference import openapi
 
 
 def test_the_table_is_that_of_the_openapi_document() -> None:
-    document = SHARED / "reference" / "klaviyo_openapi.json"
-    if not document.exists():
-        pytest.skip("Klaviyo's OpenAPI document is not here")
-    spec = json.loads(document.read_text())
+    spec = openapi()
     expected = {}
     for path, methods in spec["paths"].items():
         for method, operation in methods.items():

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import pytest
 import requests
 
 from klaviyo_assets.sandbox import Account, Clock, Resource, Sandbox
 
 NOW = datetime(2026, 9, 4, 13, 50, tzinfo=UTC)
 HEADERS = {"Authorization": "Klaviyo-API-Key pk_sandbox", "revision": "2026-07-15"}
-
-
-def shared(*parts: str) -> Path:
-    """A file that comes with the development environment, not with the repository; skips the test without it."""
-    default = Path(__file__).parents[2] / "../shared"
-    path = Path(os.environ.get("KLAVIYO_ASSETS_SHARED", default)).joinpath(*parts)
-    if not path.exists():
-        pytest.skip(f"needs {'/'.join(parts)}: set KLAVIYO_ASSETS_SHARED to the folder that holds it")
-    return path
 
 
 def frozen_account(now: datetime = NOW) -> Account:

@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import quote
 
 import jsonschema
-import msgspec
 import pytest
 import requests
 
@@ -19,8 +18,9 @@ from klaviyo_assets.sandbox.api.operation import Operation
 from klaviyo_assets.sandbox.api.operations import OPERATIONS
 from klaviyo_assets.sandbox.api.parameters import FIELDS
 from klaviyo_assets.sandbox.api.serialize import COLLECTIONS
+from klaviyo_assets_tests.reference import openapi
 from klaviyo_assets_tests.sandbox.samples import ITEM, sample_account
-from klaviyo_assets_tests.sandbox.support import HEADERS, shared
+from klaviyo_assets_tests.sandbox.support import HEADERS
 
 GETS = [operation for operation in OPERATIONS.values() if operation.method == "GET"]
 REPORTS = [operation for operation in OPERATIONS.values() if operation.id.startswith(("query_campaign", "query_flow"))]
@@ -30,11 +30,6 @@ OPEN_CHOICES = {"status", "trigger_type", "form_type", "definition.type"}
 
 EMPTY = {"custom-metric", "flow-triggers"}
 """Relationships that a sample resource leaves empty."""
-
-
-@functools.cache
-def openapi() -> dict[str, Any]:
-    return msgspec.json.decode(shared("reference", "klaviyo_openapi.json").read_bytes())
 
 
 def documented(operation: Operation) -> dict[str, Any]:

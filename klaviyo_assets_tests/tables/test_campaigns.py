@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from klaviyo_assets.tables import campaigns
-from klaviyo_assets_tests.tables.shared import recorded
+from klaviyo_assets_tests.reference import recorded
 
 
 def with_message(message: dict[str, Any]) -> dict[str, Any]:

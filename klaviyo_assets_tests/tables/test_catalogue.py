@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from klaviyo_assets.schema.spec import Type
 from klaviyo_assets.tables.registry import TABLES, family, table
-from klaviyo_assets_tests.tables.shared import shared_file
+from klaviyo_assets_tests.reference import destination
 
 ERD_TYPES = {
     "String": Type.TEXT,
@@ -38,7 +36,7 @@ MORE_FOREIGN_KEYS = {("campaign", "email_template_id", "email_template", "id")} 
 
 
 def test_tables_are_those_of_the_published_schema():
-    erd = json.loads(shared_file("reference/destination_erd.json").read_text())
+    erd = destination()
     relations = {
         (r["sourceTable"], r["sourceColumns"][0], r["targetTable"], r["targetColumns"][0]) for r in erd["relations"]
     }

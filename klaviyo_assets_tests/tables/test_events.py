@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from klaviyo_assets.tables import events
 from klaviyo_assets.tables.events import EVENT, EventContext
 from klaviyo_assets.tables.naming import column_name
-from klaviyo_assets_tests.tables.shared import patient, recorded
+from klaviyo_assets_tests.reference import recorded
+from klaviyo_assets_tests.tables.shared import patient
 
 CONTEXT = EventContext(
     metric_names={"SkDfHe": "SDK Smoke", "W1cKme": "Clicked Email"},

@@ -28,7 +28,7 @@ from klaviyo_assets.tables import (
 )
 from klaviyo_assets.tables.jsonapi import Rows
 from klaviyo_assets.tables.registry import TABLES, table
-from klaviyo_assets_tests.tables.shared import recorded
+from klaviyo_assets_tests.reference import recorded
 
 NOW = dt.datetime(2026, 9, 4, 14, tzinfo=dt.UTC)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from klaviyo_assets.tables import flows
-from klaviyo_assets_tests.tables.shared import recorded
+from klaviyo_assets_tests.reference import recorded
 
 
 def test_recorded_flow():

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from klaviyo_assets.tables import metrics
-from klaviyo_assets_tests.tables.shared import recorded
+from klaviyo_assets_tests.reference import recorded
 
 
 def test_recorded_metrics():

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from klaviyo_assets.tables import profiles
 from klaviyo_assets.tables.profiles import ANALYTICS, EMAIL, PERSON, SMS
-from klaviyo_assets_tests.tables.shared import patient, recorded
+from klaviyo_assets_tests.reference import recorded
+from klaviyo_assets_tests.tables.shared import patient
 
 
 def page(*attributes: dict[str, Any]) -> bytes:
