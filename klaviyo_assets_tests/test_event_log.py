@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 import pytest
 import sqlalchemy as sa
+from dagster._core.storage.event_log import SqliteEventLogStorage
 
 from klaviyo_assets.dagster_storage.event_log import KEPT_OPEN, OpenEventLogStorage
 
@@ -41,6 +42,23 @@ def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.Dag
     with dg.DagsterInstance.get() as made:
         assert isinstance(made.event_log_storage, OpenEventLogStorage)
         yield made
+
+
+def test_with_an_untested_version_of_dagster_its_own_log_takes_the_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n" + KEPT_OPEN)
+    with dg.DagsterInstance.get() as before:
+        assert isinstance(before.event_log_storage, OpenEventLogStorage)
+        run = materialize(before).run_id
+    monkeypatch.setattr("dagster.__version__", "1.14.0")
+    with pytest.warns(UserWarning, match=r"tested with dagster.*1\.13.*, this is 1\.14\.0"):
+        after = dg.DagsterInstance.get()
+    with after:
+        assert type(after.event_log_storage) is SqliteEventLogStorage
+        assert after.all_logs(run, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION), "the same files"
+        assert materialize(after).success
 
 
 def materialize(instance: dg.DagsterInstance, assets: int = 20) -> dg.ExecuteInProcessResult:

@@ -19,6 +19,7 @@ import click
 from click.core import ParameterSource
 
 from klaviyo_assets import environment
+from klaviyo_assets.cli.extras import require
 from klaviyo_assets.text import clean
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ def demo(events: int, profiles: int, days: int, seed: int, database: Path) -> No
     What an earlier demo has left in the file is replaced; any other file is left alone. For a week the account is the
     same each time, as it is in `klaviyo-assets dev`.
     """
+    require("sandbox")
     from klaviyo_assets.cli.demo import run_demo
 
     run_demo(events=events, profiles=profiles, days=days, seed=seed, database=database)
@@ -120,6 +122,7 @@ def sandbox(
     now: datetime | None,
 ) -> None:
     """Serve a simulated Klaviyo account on this machine until interrupted."""
+    require("sandbox")
     from klaviyo_assets.cli.places import SANDBOX_KEY
     from klaviyo_assets.sandbox.fault_plans import FaultPlan
     from klaviyo_assets.sandbox.server import Sandbox
@@ -223,8 +226,8 @@ def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: 
     The simulated account is that of the demo, if there was one. It keeps to a file and a DAGSTER_HOME of its own,
     whatever the settings say.
     """
+    require("webserver")
     from klaviyo_assets.cli import places
-    from klaviyo_assets.cli.demo import sandbox_process
     from klaviyo_assets.settings import Settings
     from klaviyo_assets.settings.sources import FORMER_FILE
     from klaviyo_assets.warehouse.duckdb.location import located
@@ -259,6 +262,9 @@ def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: 
                     f"The warehouse is {FORMER_FILE}, the default of earlier versions: see `klaviyo-assets check`."
                 )
         else:
+            require("sandbox")
+            from klaviyo_assets.cli.demo import sandbox_process
+
             click.echo(f"{chosen.api_key_variable} is not set: this runs on the simulated account of the sandbox.")
             given = {"events": events, "profiles": profiles, "days": days, "seed": seed}
             insisted = {name: value for name, value in given.items() if _was_given(name)}

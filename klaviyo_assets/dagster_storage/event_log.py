@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import dagster as dg
 import sqlalchemy as sa
 from dagster._core.events import ASSET_EVENTS
 from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEventLogStorage
 from dagster._serdes import ConfigurableClassData
+from packaging.specifiers import SpecifierSet
+
+TESTED = SpecifierSet(">=1.13,<1.14")
+"""Versions of Dagster whose private methods are as they are overridden here."""
 
 MOST_OPEN = 4
 """Files that stay open: the index of all runs, and the logs of the runs that were used last."""
@@ -55,10 +60,22 @@ class OpenEventLogStorage(SqliteEventLogStorage):
         return {"base_dir": dg.Field(dg.StringSource, is_required=False)}
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:
-        """Make the storage that dagster.yaml describes; raises KeyError without base_dir and DAGSTER_HOME."""
+    def from_config_value(  # type: ignore[override]  # Dagster's own is none of ours
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> SqliteEventLogStorage:
+        """Make the storage that dagster.yaml describes; raises KeyError without base_dir and DAGSTER_HOME.
+
+        With a version of Dagster that it was not tested with, it is Dagster's own, which uses the same files.
+        """
         folder = config_value.get("base_dir") or str(Path(os.environ["DAGSTER_HOME"], "history", "runs"))
-        return cls(folder, inst_data)
+        if dg.__version__ in TESTED:
+            return cls(folder, inst_data)
+        warnings.warn(
+            f"{cls.__name__} was tested with dagster{TESTED}, this is {dg.__version__}: Dagster's own event log is "
+            "used, which is slower. Remove `event_log_storage` from dagster.yaml to read this no more.",
+            stacklevel=2,
+        )
+        return SqliteEventLogStorage(folder, inst_data)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[sa.Connection]:

@@ -22,10 +22,10 @@ from klaviyo_assets.privacy.packing import PACKED, Packing, packed_table
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.decoding import FAILURES, decoded
 from klaviyo_assets.schema.spec import Type
+from klaviyo_assets.schema.values import EXACT_IN_DOUBLE, json_text
 from klaviyo_assets.tables.events import VALUE, VALUE_TEXT
 from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.tables.table import Table
-from klaviyo_assets.warehouse.batches import EXACT_IN_DOUBLE
 
 DIGEST = "hmac-sha256:"
 """How a digest begins, so that a value that is one already is left as it is."""
@@ -235,7 +235,7 @@ def text_of(value: Any) -> str | None:
         return None if content == b"null" else content.decode()
     if isinstance(value, float) and value.is_integer() and abs(value) <= EXACT_IN_DOUBLE:
         value = int(value)
-    return msgspec.json.encode(value).decode()
+    return json_text(value)
 
 
 @dataclass(frozen=True)

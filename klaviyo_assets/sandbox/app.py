@@ -7,9 +7,8 @@ import socket
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from email.utils import format_datetime as http_date
 from time import perf_counter
 from typing import Any
@@ -46,6 +45,7 @@ from klaviyo_assets.sandbox.faults import (
     Truncate,
     choose,
 )
+from klaviyo_assets.sandbox.request_log import LoggedRequest, RequestLog
 
 JSON_API = "application/vnd.api+json"
 REVISIONS = frozenset(f"{year}-{date}" for year in (2025, 2026) for date in ("01-15", "04-15", "07-15", "10-15")) - {
@@ -58,51 +58,6 @@ SMALLEST_COMPRESSED = 1024
 _ROUTES: dict[tuple[str, ...], dict[str, Operation]] = {}
 for _op in OPERATIONS.values():
     _ROUTES.setdefault(_op.segments, {})[_op.method] = _op
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedRequest:
-    """One answered request; `at` is the virtual time of its arrival, `seconds` the real time it took."""
-
-    method: str
-    path: str
-    operation: str | None
-    query: dict[str, str]
-    status: int | None
-    at: datetime
-    seconds: float
-
-
-class RequestLog:
-    """Every request answered so far, oldest first; `status` is None where the connection was reset."""
-
-    def __init__(self) -> None:
-        self._requests: list[LoggedRequest] = []
-
-    def __len__(self) -> int:
-        return len(self._requests)
-
-    def __iter__(self) -> Iterator[LoggedRequest]:
-        return iter(list(self._requests))
-
-    def __getitem__(self, index: int) -> LoggedRequest:
-        return self._requests[index]
-
-    def append(self, request: LoggedRequest) -> None:
-        """Add a request."""
-        self._requests.append(request)
-
-    def clear(self) -> None:
-        """Forget all requests."""
-        self._requests.clear()
-
-    def of(self, operation: str) -> list[LoggedRequest]:
-        """The requests of one operation."""
-        return [request for request in self if request.operation == operation]
-
-    def counts(self) -> Counter[str]:
-        """How many requests each operation has answered."""
-        return Counter(request.operation for request in self if request.operation is not None)
 
 
 @dataclass(slots=True)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import msgspec
 import requests
 
 from klaviyo_assets.sandbox.account import Account, Event, Resource
+from klaviyo_assets.sandbox.api.limits import RateLimiter
 from klaviyo_assets.sandbox.fault_plans import FaultPlan
-
-if TYPE_CHECKING:
-    from klaviyo_assets.sandbox.app import App
+from klaviyo_assets.sandbox.faults import FaultHook
+from klaviyo_assets.sandbox.request_log import RequestLog
 
 STORIES = (
     "delete",
@@ -36,6 +36,16 @@ STORIES = (
 """Methods of `Account` that are commands, with the same arguments."""
 
 
+class Served(Protocol):
+    """What the commands may change of the application that serves an account."""
+
+    account: Account
+    limiter: RateLimiter
+    latency: float
+    faults: list[FaultHook]
+    requests: RequestLog
+
+
 class ControlError(Exception):
     """A command that is unknown (404) or that failed (400)."""
 
@@ -49,7 +59,7 @@ class ControlError(Exception):
         return msgspec.json.encode({"error": self.message})
 
 
-def control(app: App, method: str, path: str, body: bytes) -> bytes:
+def control(app: Served, method: str, path: str, body: bytes) -> bytes:
     """Carry out a command and return its result as JSON: `{"result": ...}`. Raises `ControlError`."""
     command = path.removeprefix("/sandbox").strip("/")
     action = _commands(app).get(command)
@@ -65,7 +75,7 @@ def control(app: App, method: str, path: str, body: bytes) -> bytes:
         raise ControlError(400, f"{type(error).__name__}: {error}") from error
 
 
-def _commands(app: App) -> dict[str, Callable[..., Any]]:
+def _commands(app: Served) -> dict[str, Callable[..., Any]]:
     account, clock = app.account, app.account.clock
 
     def set_rate_limits(limits: Any) -> None:

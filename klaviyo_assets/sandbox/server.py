@@ -12,8 +12,9 @@ import uvicorn
 
 from klaviyo_assets.sandbox.account import Account
 from klaviyo_assets.sandbox.api.limits import RateLimits
-from klaviyo_assets.sandbox.app import App, RequestLog
+from klaviyo_assets.sandbox.app import App
 from klaviyo_assets.sandbox.faults import FaultHook
+from klaviyo_assets.sandbox.request_log import RequestLog
 
 HOST = "127.0.0.1"
 

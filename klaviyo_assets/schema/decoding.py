@@ -15,6 +15,8 @@ from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_
 
 import msgspec
 
+from klaviyo_assets.schema.values import json_text
+
 T = TypeVar("T")
 Note = Callable[[str | None, str], None]
 """Called with the id of a resource and the field of it, dotted, whose value was given up."""
@@ -245,7 +247,7 @@ def _id(resource: msgspec.Raw) -> str | None:
 
 def text_of(value: Any) -> str | None:
     """Return text as it is, None for None, and the JSON text of anything else."""
-    return value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()
+    return value if value is None or isinstance(value, str) else json_text(value)
 
 
 def _main(kind: Any) -> Any:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
+from klaviyo_assets.schema.values import json_text
 from klaviyo_assets.tables.jsonapi import (
     Row,
     Rows,
@@ -136,4 +135,4 @@ def _category(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     inner = value.get("category")
-    return inner if isinstance(inner, str) else msgspec.json.encode(value).decode()
+    return inner if isinstance(inner, str) else json_text(value)

@@ -9,9 +9,9 @@ import msgspec
 from msgspec import Raw
 
 from klaviyo_assets.schema.decoding import FAILURES
+from klaviyo_assets.schema.values import EXACT_IN_DOUBLE
 
 NOTHING = (b"null", b'""')
-_EXACT_IN_DOUBLE = 2**53
 _NUMERIC_TEXT = re.compile(
     r"[+-]?(?:[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?|[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 )
@@ -36,7 +36,7 @@ def number_of(value: Raw) -> tuple[float | None, bool]:
         return None, False
     if not math.isfinite(number):
         return None, False
-    return number, isinstance(given, float) or abs(number) < _EXACT_IN_DOUBLE
+    return number, isinstance(given, float) or abs(number) < EXACT_IN_DOUBLE
 
 
 def text_of(value: Raw | None) -> str | None:

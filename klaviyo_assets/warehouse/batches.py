@@ -24,11 +24,9 @@ import pyarrow.compute as pc
 
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.spec import TableSpec, Type
+from klaviyo_assets.schema.values import EXACT_IN_DOUBLE, json_text
 
 OnLost = Callable[[str, Sequence[str | None]], object]
-
-EXACT_IN_DOUBLE = 2**53
-"""Integers up to this size survive the way through a double."""
 
 BATCH_ROWS, BATCH_CELLS = 20_000, 4_000_000
 """A batch is full when it has so many rows, or values and empty cells together: wide rows need more memory."""
@@ -196,7 +194,7 @@ def _text(value: Any) -> str | None:
 
 def _json(value: Any) -> str | None:
     try:
-        return bytes(value).decode() if isinstance(value, msgspec.Raw) else msgspec.json.encode(value).decode()
+        return json_text(value)
     except RecursionError:
         return None
 

@@ -3,7 +3,8 @@
     python -m klaviyo_assets_tests.reference.trim stable.json   # from https://github.com/klaviyo/openapi
 
 Of every operation that reads, its limits and scopes; of those that the sandbox serves, also parameters, filters and
-answers, with the schemas that they lead to. A line for each operation and schema, so that a new revision can be compared.
+answers, with the schemas that they lead to. A line for each operation and schema, so that a
+new revision can be compared.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ it comes back the same, and only by a type of its own kind: a column of numbers 
 from __future__ import annotations
 
 from klaviyo_assets.schema.spec import Type
-from klaviyo_assets.warehouse.batches import EXACT_IN_DOUBLE
+from klaviyo_assets.schema.values import EXACT_IN_DOUBLE
 from klaviyo_assets.warehouse.duckdb.sql import NANOSECONDS, TEXT, TYPE_NAMES, ZONED, has_array, type_of
 
 ALWAYS, NEVER = "true", "false"

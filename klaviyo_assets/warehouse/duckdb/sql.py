@@ -8,7 +8,7 @@ import string
 from collections.abc import Iterable, Mapping
 
 from klaviyo_assets.schema.spec import Type
-from klaviyo_assets.warehouse.batches import EXACT_IN_DOUBLE
+from klaviyo_assets.schema.values import EXACT_IN_DOUBLE
 
 TYPE_NAMES: dict[Type, str] = {
     Type.BOOLEAN: "BOOLEAN",

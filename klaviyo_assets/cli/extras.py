@@ -1,0 +1,27 @@
+"""Parts of the installation that not every command needs."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+MODULES = {"sandbox": ("starlette", "uvicorn"), "webserver": ("dagster_webserver",)}
+"""Extra -> the modules that it brings."""
+
+
+def require(*extras: str) -> None:
+    """Raise click.ClickException, which says what to install, if a module of these extras is not there."""
+    missing = [extra for extra in extras if not all(map(_is_there, MODULES[extra]))]
+    if missing:
+        raise click.ClickException(
+            f"This needs more than the core of klaviyo-assets. Install `klaviyo-assets[{','.join(missing)}]`."
+        )
+
+
+def _is_there(module: str) -> bool:
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError:
+        return False
+    return True
