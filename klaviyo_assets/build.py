@@ -10,10 +10,12 @@ from klaviyo_assets.assets.account_history import build_account_history
 from klaviyo_assets.assets.checks import build_checks
 from klaviyo_assets.assets.history import build_history
 from klaviyo_assets.assets.incremental import build_incremental
+from klaviyo_assets.assets.io_manager import WarehouseIOManager
 from klaviyo_assets.assets.memberships import build_memberships
 from klaviyo_assets.assets.next_due import next_due
 from klaviyo_assets.assets.person_passes import build_person_passes
 from klaviyo_assets.assets.reconciliation import build_reconciliation
+from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.snapshots import build_snapshots
 from klaviyo_assets.assets.specs import io_manager_key, table_key
 from klaviyo_assets.automation.jobs import build_jobs
@@ -24,13 +26,11 @@ from klaviyo_assets.automation.sensors import build_sensor
 from klaviyo_assets.clock import Clock, machine_time
 from klaviyo_assets.models.assets import build_models
 from klaviyo_assets.privacy.policy import Action
-from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings, require_distinct
 from klaviyo_assets.sync.fields import sparse_fields
 from klaviyo_assets.tables.accounts import ACCOUNT_HISTORY, ORGANIZATION
 from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from klaviyo_assets.warehouse.io_manager import WarehouseIOManager
 
 # A beta argument of Dagster that the UI's backfills need: one warning per asset, with nothing for a user to do.
 warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy")

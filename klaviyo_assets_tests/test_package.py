@@ -158,7 +158,7 @@ ALLOWED = {
     "settings": (("environment", "privacy", "schema", "tables", "warehouse.duckdb.location", "warehouse.duckdb.sql",
                   "models.project"), {"pydantic", "pydantic_core", "pydantic_settings", "yaml"}),
     "sync": (("api", "privacy", "schema", "settings", "tables", "warehouse.guard", "warehouse.state"), {"msgspec"}),
-    "assets": ((*GROUND, "api", "privacy", "resources", "settings", "sync", "tables", "warehouse"),
+    "assets": ((*GROUND, "api", "privacy", "settings", "sync", "tables", "warehouse"),
                {"dagster", "msgspec", "pyarrow", "pydantic"}),
     "automation": ((*GROUND, "assets", "privacy", "settings", "sync", "tables", "warehouse"),
                    {"dagster", "msgspec", "pydantic"}),

@@ -6,10 +6,10 @@ import dagster as dg
 
 from klaviyo_assets.api import NotPermitted
 from klaviyo_assets.assets.losses import warn_of_lost
+from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.run_tags import is_incremental
 from klaviyo_assets.assets.snapshots import SnapshotConfig, skip_or_raise
 from klaviyo_assets.assets.specs import asset_out, table_spec
-from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.lost import Lost, noting
 from klaviyo_assets.settings import Settings

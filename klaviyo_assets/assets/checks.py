@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from klaviyo_assets import clock
+from klaviyo_assets.assets.advice import wait_notice
 from klaviyo_assets.assets.history import HISTORY, TABLES_LEFT, WITH_HISTORY
 from klaviyo_assets.assets.person_passes import PERSON_DELETES
 from klaviyo_assets.assets.specs import table_key
@@ -14,7 +15,7 @@ from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.profiles import PERSON
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from klaviyo_assets.warehouse.guard import FEW_WAIT, is_suspicious, wait_notice
+from klaviyo_assets.warehouse.guard import FEW_WAIT, is_suspicious
 from klaviyo_assets.warehouse.results import Inspection
 
 INTEGRITY = "integrity"

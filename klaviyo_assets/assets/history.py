@@ -8,8 +8,8 @@ from typing import Any, Self
 import dagster as dg
 
 from klaviyo_assets.api import KlaviyoClient, NotPermitted
+from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.specs import progress_spec, table_key
-from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.settings.model import FOUNDED
 from klaviyo_assets.sync.due import fingerprint

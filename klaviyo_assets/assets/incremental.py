@@ -26,12 +26,12 @@ from klaviyo_assets.api import (
 from klaviyo_assets.assets.days import days_of_run, has_days
 from klaviyo_assets.assets.history import with_days_before
 from klaviyo_assets.assets.losses import warn_of_lost
+from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.run_tags import is_incremental, is_unread_only
 from klaviyo_assets.assets.snapshots import skip_or_raise
 from klaviyo_assets.assets.specs import asset_out, table_spec
 from klaviyo_assets.privacy.packing import packed, with_packed
 from klaviyo_assets.privacy.policy import ColumnPolicy
-from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.lost import UNIDENTIFIED, noting
 from klaviyo_assets.schema.spec import Column, TableSpec, Type

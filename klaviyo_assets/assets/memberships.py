@@ -10,10 +10,10 @@ from pydantic import Field
 
 from klaviyo_assets.api import NotFound, NotPermitted, greater_or_equal
 from klaviyo_assets.assets.losses import warn_of_lost
+from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.run_tags import is_incremental
 from klaviyo_assets.assets.snapshots import PublishConfig, skip_or_raise
 from klaviyo_assets.assets.specs import asset_out, table_key, table_spec
-from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.lost import noting
 from klaviyo_assets.settings import Settings

@@ -9,10 +9,10 @@ import dagster as dg
 from klaviyo_assets.api import NotPermitted, Page, any_of, attribute_times, read_windows, strictly_between
 from klaviyo_assets.assets.incremental import IDS, without_pauses
 from klaviyo_assets.assets.losses import warn_of_lost
+from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.run_tags import is_incremental
 from klaviyo_assets.assets.snapshots import PublishConfig, SnapshotConfig, skip_or_raise
 from klaviyo_assets.assets.specs import asset_out, latest_day, pass_spec
-from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.lost import noting
 from klaviyo_assets.settings import Settings

@@ -8,11 +8,11 @@ import dagster as dg
 
 from klaviyo_assets.api import InvalidRequest, KlaviyoClient, NotPermitted
 from klaviyo_assets.assets.history import RANGES, first_times, to_reread
+from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.run_tags import is_incremental
 from klaviyo_assets.assets.snapshots import SnapshotConfig, skip_or_raise
 from klaviyo_assets.assets.specs import latest_day, progress_spec, table_key
 from klaviyo_assets.privacy.policy import Action
-from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.due import is_due
 from klaviyo_assets.sync.ranges import DAY, first_whole_day, reread_from

@@ -7,10 +7,12 @@ import dagster as dg
 from pydantic import Field
 
 from klaviyo_assets.api import NotPermitted
+from klaviyo_assets.assets.advice import suspicion
+from klaviyo_assets.assets.io_manager import STAGING
 from klaviyo_assets.assets.losses import warn_of_lost
+from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.run_tags import is_incremental
 from klaviyo_assets.assets.specs import asset_out, snapshot_key, snapshot_spec, table_spec
-from klaviyo_assets.resources import KlaviyoAccount
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.lost import noting
 from klaviyo_assets.settings import Settings
@@ -19,8 +21,7 @@ from klaviyo_assets.sync.reads import READS, Read
 from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.extract import Extract, Publication
-from klaviyo_assets.warehouse.guard import FEW_WAIT, is_suspicious, suspicion
-from klaviyo_assets.warehouse.io_manager import STAGING
+from klaviyo_assets.warehouse.guard import FEW_WAIT, is_suspicious
 from klaviyo_assets.warehouse.results import LoadResult
 from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
 from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState

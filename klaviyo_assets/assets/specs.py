@@ -9,10 +9,10 @@ from typing import Any
 
 import dagster as dg
 
+from klaviyo_assets.assets.io_manager import PARTITION_EXPR, STAGING
 from klaviyo_assets.schema.spec import SYSTEM_COLUMNS
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.table import Table
-from klaviyo_assets.warehouse.io_manager import PARTITION_EXPR, STAGING
 
 SNAPSHOT_FRESH_FOR = dt.timedelta(hours=24)
 

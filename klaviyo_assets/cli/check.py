@@ -18,6 +18,7 @@ from klaviyo_assets.api import (
     equals,
     revision_support,
 )
+from klaviyo_assets.assets.advice import advised
 from klaviyo_assets.assets.history import known_histories, progress
 from klaviyo_assets.privacy.policy import MissingSalt, salt
 from klaviyo_assets.settings import Settings
@@ -236,8 +237,9 @@ def _check_warehouse(settings: Settings, warehouse: DuckDBWarehouse, tables: lis
     """Look up how far the tables are; return whether the warehouse can be written."""
     report.warehouse = f"{shown(settings.duckdb_path)}, schema {settings.destination_schema}"
     try:
-        warehouse.try_to_write()
-        states = warehouse.states()
+        with advised():
+            warehouse.try_to_write()
+            states = warehouse.states()
     except (WarehouseError, duckdb.Error, OSError) as error:
         report.problems.append(f"The warehouse can't be written: {error}")
         return False

@@ -19,6 +19,7 @@ from dagster._core.execution.plan.objects import ErrorSource
 from dagster._core.instance.ref import InstanceRef
 from dagster._utils.error import SerializableErrorInfo
 
+from klaviyo_assets.assets.io_manager import STAGING
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.cli import terminal
 from klaviyo_assets.cli.places import DEMO, SHOPIFY_SCHEMA, NotSimulated, SimulatedAccount, in_use
@@ -27,7 +28,6 @@ from klaviyo_assets.sandbox.control import SandboxControl
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from klaviyo_assets.warehouse.io_manager import STAGING
 
 ROWS = "dagster/row_count"
 

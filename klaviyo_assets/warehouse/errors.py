@@ -1,4 +1,4 @@
-"""What can go wrong with a warehouse, in words that say what to do."""
+"""What can go wrong with a warehouse: facts. What to do about it, `assets.advice` adds, which knows the settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,19 @@ _FULL_NUMBERS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 class WarehouseError(Exception):
-    """Base of the errors below. The destination is as it was before."""
+    """Base of the errors below. The destination is as it was before.
+
+    advice: what to do about it.
+    """
+
+    advice = ""
+
+    def __str__(self) -> str:
+        return f"{self.fact()} {self.advice}".rstrip()
+
+    def fact(self) -> str:
+        """Return what went wrong, in words."""
+        return super().__str__()
 
 
 class WarehouseLocked(WarehouseError):
@@ -22,7 +34,15 @@ class WarehouseLocked(WarehouseError):
 
 
 class SnapshotMissing(WarehouseError):
-    """There is no complete snapshot to publish."""
+    """There is no complete snapshot of a table to publish."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__(table)
+        self.table = table
+
+    def fact(self) -> str:
+        """Return what went wrong, in words."""
+        return f"There is no snapshot of {self.table} yet."
 
 
 class OutdatedRead(WarehouseError):
@@ -32,7 +52,8 @@ class OutdatedRead(WarehouseError):
         super().__init__(table, began, newest)
         self.table, self.began, self.newest = table, began, newest
 
-    def __str__(self) -> str:
+    def fact(self) -> str:
+        """Return what went wrong, in words."""
         return (
             f"What was read of {self.table} is too old to be written: its read has the number {self.began:,}, and the "
             f"warehouse is at {self.newest:,} by now. Run it again."
@@ -46,7 +67,8 @@ class AnotherAccount(WarehouseError):
         super().__init__(place, known, ours)
         self.place, self.known, self.ours = place, known, ours
 
-    def __str__(self) -> str:
+    def fact(self) -> str:
+        """Return what went wrong, in words."""
         return f"{self.place} holds the account {self.known}, not {self.ours}. Nothing was written."
 
 
@@ -58,14 +80,9 @@ class WarehouseUnusable(WarehouseError):
         self.database = database
         self.reason = reason
 
-    def __str__(self) -> str:
-        if "newer version" in self.reason:
-            advice = "Upgrade duckdb here (`pip install --upgrade duckdb`), or set `duckdb_path` to another file."
-        elif "Permission denied" in self.reason or "Read-only" in self.reason:
-            advice = "A sync writes: give its user the right to write the file and its folder."
-        else:
-            advice = "Check the setting `duckdb_path`."
-        return f"{self.database} can't be opened: {_plain(self.reason)}. {advice}"
+    def fact(self) -> str:
+        """Return what went wrong, in words."""
+        return f"{self.database} can't be opened: {_plain(self.reason)}."
 
 
 class ColumnFixed(WarehouseError):
@@ -79,7 +96,8 @@ class ColumnFixed(WarehouseError):
         self.target = target
         self.dependents = dependents
 
-    def __str__(self) -> str:
+    def fact(self) -> str:
+        """Return what went wrong, in words."""
         what = ", ".join(self.dependents) or "a constraint, a view or a generated column"
         return (
             f"{self.table}.{self.column} is {self.existing} and has to become {self.target}, to hold what came. DuckDB "
@@ -95,7 +113,8 @@ class ConstraintViolated(WarehouseError):
         self.schema = schema
         self.reason = reason
 
-    def __str__(self) -> str:
+    def fact(self) -> str:
+        """Return what went wrong, in words."""
         return (
             f"A constraint on a table of {self.schema} refuses the rows, so nothing was written: {self.reason} "
             "Drop it, or give a column of your own that is NOT NULL a DEFAULT."
@@ -116,8 +135,9 @@ class DiskFull(WarehouseError):
         self.place = place
         self.advice = advice
 
-    def __str__(self) -> str:
-        return f"There is no room left for {self.place}: nothing was written. {self.advice}"
+    def fact(self) -> str:
+        """Return what went wrong, in words."""
+        return f"There is no room left for {self.place}: nothing was written."
 
 
 def _plain(reason: str) -> str:

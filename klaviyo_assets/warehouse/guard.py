@@ -21,9 +21,6 @@ SETTLED_AFTER = dt.timedelta(hours=6)
 """How much later the second complete read has to be: by then a bad answer of Klaviyo's is a good one again."""
 
 
-_HOURS = round(SETTLED_AFTER / dt.timedelta(hours=1))
-
-
 FEW_ROWS = 10
 """A child table (a key of foreign keys), or a part of a table, may lose so many rows without anybody asking why."""
 
@@ -42,16 +39,6 @@ class Waiting:
     suspicious: bool
     settles: bool
 
-    def advice(self, table: str, guard: float) -> str:
-        """Say why they wait and what to do about it."""
-        if self.suspicious:
-            return suspicion(table, self.live, self.rows, guard, settles=self.settles)
-        return (
-            f"{self.rows:,} of the {self.live:,} live rows of {table} did not come with a complete read, and Klaviyo "
-            "has not said of each of them that it is gone. They are not flagged as deleted: each complete read asks "
-            f"for some more of them. {_say_so(table)}"
-        )
-
 
 def is_suspicious(spec: TableSpec, *, live: int, going: int, guard: float) -> bool:
     """Return whether too many live rows would be flagged as deleted.
@@ -62,23 +49,3 @@ def is_suspicious(spec: TableSpec, *, live: int, going: int, guard: float) -> bo
     """
     few_may_go = bool({key.column for key in spec.foreign_keys} & set(spec.primary_key)) or spec.partitioned_by
     return bool(going and going > guard * live and not (few_may_go and going <= FEW_ROWS))
-
-
-def suspicion(table: str, live: int, going: int, guard: float, *, settles: bool) -> str:
-    """Say that a complete read lacks suspiciously many rows, and what becomes of them."""
-    then = f"unless a complete read at least {_HOURS} hours later lacks them too" if settles else "until you say so"
-    return (
-        f"{going:,} of the {live:,} live rows of {table} did not come with a complete read, more than the share of "
-        f"{guard:.0%} that `delete_guard` allows. They are not flagged as deleted, {then}. {_say_so(table)}"
-    )
-
-
-def wait_notice(table: str, rows: int) -> str:
-    """Say that rows of a table wait to be flagged."""
-    then = f"A complete read {_HOURS} hours after it was first noticed settles it." if rows <= FEW_WAIT else ""
-    notice = f"{rows:,} live rows did not come with a complete read and wait to be flagged as deleted."
-    return " ".join(filter(None, (notice, then, _say_so(table))))
-
-
-def _say_so(table: str) -> str:
-    return f"If they are really gone, materialize {table} alone with `accept_shrink: true` in its run config."

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pytest
 
 from klaviyo_assets.api import KlaviyoClient, PaginationError
-from klaviyo_assets.resources import KlaviyoAccount
+from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.sandbox import Account, Resource, Sandbox
 from klaviyo_assets.sandbox.faults import Call, Status
 from klaviyo_assets.sandbox.shop.generate import generate_account

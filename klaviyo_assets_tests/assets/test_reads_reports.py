@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from klaviyo_assets.api import KlaviyoClient, KlaviyoError, PaginationError
-from klaviyo_assets.resources import KlaviyoAccount
+from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.sync.reads import READS

@@ -10,8 +10,8 @@ from typing import Any
 import dagster as dg
 
 from klaviyo_assets.api import KlaviyoClient
+from klaviyo_assets.assets.io_manager import WarehouseIOManager
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from klaviyo_assets.warehouse.io_manager import WarehouseIOManager
 from klaviyo_assets.warehouse.spool import Spool
 
 POINTS = ("request", "answer", "spool", "statement", "executed", "step", "stored")

@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from klaviyo_assets.assets.advice import advised
 from klaviyo_assets.warehouse import spool
 from klaviyo_assets.warehouse.errors import DiskFull, WarehouseUnusable
 from klaviyo_assets_tests.warehouse.helpers import load, rows, warehouse_at
@@ -56,10 +57,12 @@ def test_a_file_that_may_not_be_written() -> None:
         Path(warehouse.database).chmod(0o444)
         program = f"""
 import os
+from klaviyo_assets.assets.advice import advised
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 if os.geteuid() == 0:
     os.setegid(65534), os.seteuid(65534)
-DuckDBWarehouse(database={warehouse.database!r}).try_to_write()
+with advised():
+    DuckDBWarehouse(database={warehouse.database!r}).try_to_write()
 """
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
         assert done.returncode == 1
@@ -87,13 +90,18 @@ DuckDBWarehouse(database={warehouse.database!r}).try_to_write()
     ],
 )
 def test_what_duckdb_says_of_a_file_becomes_a_sentence(reason: str, message: str) -> None:
-    assert message in str(WarehouseUnusable("/srv/a b.duckdb", reason))
+    with pytest.raises(WarehouseUnusable) as caught, advised():
+        raise WarehouseUnusable("/srv/a b.duckdb", reason)
+    assert message in str(caught.value)
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(
-        WarehouseUnusable, match=r"its folder can't be made: File exists. Check the setting `duckdb_path`"
+    with (
+        pytest.raises(
+            WarehouseUnusable, match=r"its folder can't be made: File exists. Check the setting `duckdb_path`"
+        ),
+        advised(),
     ):
         warehouse_at(tmp_path / "file").try_to_write()
 
@@ -109,7 +117,8 @@ def test_a_file_of_a_newer_duckdb(tmp_path: Path) -> None:
         checksum ^= word * 0xBF58476D1CE4E5B9 % 2**64
     struct.pack_into("<Q", header, 0, checksum)
     file.write_bytes(header)
-    with pytest.raises(WarehouseUnusable, match=rf"newer version of DuckDB than {duckdb.__version__}.*Upgrade duckdb"):
+    wanted = rf"newer version of DuckDB than {duckdb.__version__}.*Upgrade duckdb"
+    with pytest.raises(WarehouseUnusable, match=wanted), advised():
         load(warehouse, [{"id": "2"}])
     assert file.read_bytes() == header
 
@@ -120,7 +129,7 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     file = Path(warehouse.database)
     file.parent.mkdir()
     file.write_bytes(b"something else " * 1000)
-    with pytest.raises(WarehouseUnusable, match="duckdb_path"):
+    with pytest.raises(WarehouseUnusable, match="duckdb_path"), advised():
         load(warehouse, [{"id": "1"}])
     assert file.read_bytes() == b"something else " * 1000
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from klaviyo_assets.assets.advice import of_waiting
 from klaviyo_assets.warehouse.batches import typed_batches
 from klaviyo_assets.warehouse.duckdb.deletes import MOST_ASKED
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
@@ -59,7 +60,7 @@ def test_few_rows_are_flagged_once_a_read_hours_later_lacks_them_too(
         going,
         True,
     )
-    advice = result.waiting.advice(spec.name, 0.5)
+    advice = of_waiting(result.waiting, spec.name, 0.5)
     assert f"{going} of the {before} live rows" in advice
     assert all(word in advice for word in ("`delete_guard`", "6 hours later", "`accept_shrink: true`"))
 
@@ -93,7 +94,7 @@ def test_many_rows_wait_until_somebody_says_so(tmp_path: Path) -> None:
     for days in range(3):
         result = read(warehouse, ["new"], NOON + dt.timedelta(days=days))
         assert result.waiting and not result.waiting.settles and not result.deleted
-    assert waiting(warehouse) == (many, NOON) and "until you say so" in result.waiting.advice("coupon", 0.5)
+    assert waiting(warehouse) == (many, NOON) and "until you say so" in of_waiting(result.waiting, "coupon", 0.5)
     result = read(warehouse, ["new"], NOON + dt.timedelta(days=9), guard=None)
     assert (result.deleted, result.waiting, waiting(warehouse)) == (many, None, None)
 
@@ -195,7 +196,7 @@ def test_of_many_that_are_missing_some_are_asked_for_at_a_time(tmp_path: Path) -
     missing, there = ids[: MOST_ASKED + 1], ids[MOST_ASKED + 1 :]
     result, questions = asked(warehouse, there, gone=set(missing), alive=set())
     assert len(questions) == result.deleted == MOST_ASKED
-    assert result.waiting and "asks for some more" in result.waiting.advice("event", 0.5)
+    assert result.waiting and "asks for some more" in of_waiting(result.waiting, "event", 0.5)
     result, questions = asked(warehouse, there, gone=set(missing), alive=set())
     assert (len(questions), result.deleted, waiting(warehouse, "event")) == (1, 1, None)
 

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from klaviyo_assets.assets.advice import advised
 from klaviyo_assets.schema.spec import Column, ForeignKey, Lookup, TableSpec, Type
 from klaviyo_assets.warehouse.batches import typed_batches
 from klaviyo_assets.warehouse.errors import SnapshotMissing, WarehouseError, WarehouseLocked
@@ -257,7 +258,10 @@ def test_publishing_a_snapshot_upserts_flags_and_corrects_lookups(tmp_path: Path
     warehouse = warehouse_at(tmp_path)
     event = replace(EVENT, lookups=(Lookup("note", "property_metric", "metric", "id", "note"),))
     publication = Publication(METRIC, dependents=(event,))
-    with pytest.raises(SnapshotMissing, match="klaviyo_staging/metric"):
+    with (
+        pytest.raises(SnapshotMissing, match=r"no snapshot of metric yet. Materialize klaviyo_staging/metric"),
+        advised("klaviyo_staging/metric"),
+    ):
         warehouse.publish(publication, guard=0.5)
     load(warehouse, [{"id": "e1", "note": "Old name", "metric": "m1"}, {"id": "e2", "note": "Other", "metric": "m2"}])
     assert snapshot(warehouse, [{"id": "m1", "note": "Old name"}, {"id": "m2", "note": "Other"}]) == (0, 0, 2)

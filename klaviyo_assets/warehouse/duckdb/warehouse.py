@@ -284,9 +284,7 @@ class DuckDBWarehouse(DuckDBResource):
         with self._transaction() as transaction:
             snapshot = transaction.read_state(spec.name, SNAPSHOT)
             if not snapshot:
-                raise SnapshotMissing(
-                    f"There is no snapshot of {spec.name} yet: materialize klaviyo_staging/{spec.name}."
-                )
+                raise SnapshotMissing(spec.name)
             transaction.ensure(spec)
             staging = replace(transaction, schema=self.staging_schema)
             source = Source(staging.table(spec.name), staging.column_types(spec.name))

@@ -9,6 +9,7 @@ import dagster as dg
 import pyarrow as pa
 from pydantic import Field
 
+from klaviyo_assets.assets.advice import advised, of_waiting
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.extract import Extract, Publication, Sweep
 from klaviyo_assets.warehouse.results import LoadResult
@@ -39,25 +40,26 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
             return
         clock = time.monotonic()
         extra: Mapping[str, Any] = {}
-        match obj:
-            case Publication():
-                result = self.warehouse.publish(obj, guard=self.delete_guard, run_id=context.run_id)
-            case Sweep():
-                result = self.warehouse.sweep(obj, guard=self.delete_guard)
-                extra = obj.metadata()
-            case Extract(spool=Spool() as spool):
-                result = self._load(obj, spool)
-                extra = obj.metadata()
-            case _:
-                with temporary_spool() as spool:
-                    spool.write_all(obj.batches)
+        with advised(_staging(context.asset_key)):
+            match obj:
+                case Publication():
+                    result = self.warehouse.publish(obj, guard=self.delete_guard, run_id=context.run_id)
+                case Sweep():
+                    result = self.warehouse.sweep(obj, guard=self.delete_guard)
+                    extra = obj.metadata()
+                case Extract(spool=Spool() as spool):
                     result = self._load(obj, spool)
-                    extra = {"spool_bytes": spool.bytes, **obj.metadata()}
+                    extra = obj.metadata()
+                case _:
+                    with temporary_spool() as spool:
+                        spool.write_all(obj.batches)
+                        result = self._load(obj, spool)
+                        extra = {"spool_bytes": spool.bytes, **obj.metadata()}
         seconds = round(time.monotonic() - clock, 3)
         _warn(context, result)
         context.add_output_metadata({**_metadata(result), **extra, "seconds": seconds})
         if result.waiting:
-            context.log.warning(result.waiting.advice(context.asset_key.path[-1], self.delete_guard))
+            context.log.warning(of_waiting(result.waiting, context.asset_key.path[-1], self.delete_guard))
         if result.overflow:
             context.log.warning(
                 f"{obj.spec.name} has {self.warehouse.max_dynamic_columns:,} columns of properties, the most that "
@@ -97,12 +99,13 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         prefix, table = context.asset_key.path[-2:]
         upstream = context.upstream_output
         windows = _windows(context) if context.has_asset_partitions else None
-        rows = self.warehouse.read(
-            table,
-            snapshot=prefix.endswith(STAGING),
-            column=(upstream.definition_metadata if upstream else {}).get(PARTITION_EXPR),
-            windows=windows,
-        )
+        with advised():
+            rows = self.warehouse.read(
+                table,
+                snapshot=prefix.endswith(STAGING),
+                column=(upstream.definition_metadata if upstream else {}).get(PARTITION_EXPR),
+                windows=windows,
+            )
         wanted = context.dagster_type.typing_type
         if wanted is pa.Table:
             return rows
@@ -111,6 +114,12 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         raise dg.DagsterInvariantViolationError(
             f"{context.asset_key.to_user_string()} can be read as pandas.DataFrame or pyarrow.Table, not as {wanted}."
         )
+
+
+def _staging(key: dg.AssetKey) -> str:
+    """Return the key of the staging asset of a table's asset."""
+    *prefix, schema, table = key.path
+    return "/".join((*prefix, schema + STAGING, table))
 
 
 def _windows(context: dg.InputContext) -> list[tuple[dt.datetime, dt.datetime]]:

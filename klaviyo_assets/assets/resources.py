@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr
 
 from klaviyo_assets import clock, environment
 from klaviyo_assets.api import KlaviyoClient, KlaviyoError, NotFound, NotPermitted, RateLimited
+from klaviyo_assets.assets.advice import advised
 from klaviyo_assets.privacy.policy import DIGEST, MissingSalt, salt
 from klaviyo_assets.tables.accounts import ACCOUNT_HISTORY, NAME, named
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
@@ -135,7 +136,8 @@ class KlaviyoAccount(dg.ConfigurableResource):
             account, now = self.identity(), self.now()
             if account and not self._compared:
                 self._compare_with_history(account)
-            read = self.warehouse.begin(now=now, account=account)
+            with advised():
+                read = self.warehouse.begin(now=now, account=account)
         except AnotherAccount as error:
             raise dg.Failure(
                 f"{error} If {self.api_key_variable} has the right key, choose another place with `duckdb_path` or "

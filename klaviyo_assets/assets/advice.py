@@ -1,0 +1,65 @@
+"""What to do about what the warehouse says, which itself knows neither the settings nor Klaviyo."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from klaviyo_assets.warehouse.errors import SnapshotMissing, WarehouseError, WarehouseUnusable
+from klaviyo_assets.warehouse.guard import FEW_WAIT, SETTLED_AFTER, Waiting
+
+_HOURS = round(SETTLED_AFTER / dt.timedelta(hours=1))
+
+
+@contextmanager
+def advised(staging: str = "the staging asset") -> Iterator[None]:
+    """Give errors of the warehouse the advice that they need. staging: key of the asset that makes a snapshot."""
+    try:
+        yield
+    except WarehouseError as error:
+        error.advice = error.advice or _advice(error, staging)
+        raise
+
+
+def _advice(error: WarehouseError, staging: str) -> str:
+    if isinstance(error, SnapshotMissing):
+        return f"Materialize {staging}."
+    if not isinstance(error, WarehouseUnusable):
+        return ""
+    if "newer version" in error.reason:
+        return "Upgrade duckdb here (`pip install --upgrade duckdb`), or set `duckdb_path` to another file."
+    if "Permission denied" in error.reason or "Read-only" in error.reason:
+        return "A sync writes: give its user the right to write the file and its folder."
+    return "Check the setting `duckdb_path`."
+
+
+def of_waiting(waiting: Waiting, table: str, guard: float) -> str:
+    """Say why rows of a table wait to be flagged, and what to do about it."""
+    if waiting.suspicious:
+        return suspicion(table, waiting.live, waiting.rows, guard, settles=waiting.settles)
+    return (
+        f"{waiting.rows:,} of the {waiting.live:,} live rows of {table} did not come with a complete read, and Klaviyo "
+        "has not said of each of them that it is gone. They are not flagged as deleted: each complete read asks "
+        f"for some more of them. {_say_so(table)}"
+    )
+
+
+def suspicion(table: str, live: int, going: int, guard: float, *, settles: bool) -> str:
+    """Say that a complete read lacks suspiciously many rows, and what becomes of them."""
+    then = f"unless a complete read at least {_HOURS} hours later lacks them too" if settles else "until you say so"
+    return (
+        f"{going:,} of the {live:,} live rows of {table} did not come with a complete read, more than the share of "
+        f"{guard:.0%} that `delete_guard` allows. They are not flagged as deleted, {then}. {_say_so(table)}"
+    )
+
+
+def wait_notice(table: str, rows: int) -> str:
+    """Say that rows of a table wait to be flagged."""
+    then = f"A complete read {_HOURS} hours after it was first noticed settles it." if rows <= FEW_WAIT else ""
+    notice = f"{rows:,} live rows did not come with a complete read and wait to be flagged as deleted."
+    return " ".join(filter(None, (notice, then, _say_so(table))))
+
+
+def _say_so(table: str) -> str:
+    return f"If they are really gone, materialize {table} alone with `accept_shrink: true` in its run config."
