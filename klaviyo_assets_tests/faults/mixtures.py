@@ -13,8 +13,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from klaviyo_assets import clock, resources
+from klaviyo_assets import clock
 from klaviyo_assets.api import KlaviyoClient, errors
+from klaviyo_assets.assets import resources
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.sandbox.account import Account
 from klaviyo_assets.sandbox.fault_plans import FaultPlan
