@@ -14,8 +14,8 @@ import yaml
 from klaviyo_assets.sandbox.generate import generate_account
 from klaviyo_assets.sandbox.server import Sandbox
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets_tests.commands import environment
 from klaviyo_assets_tests.conftest import only
-from klaviyo_assets_tests.test_commands import environment
 
 SHOW = (
     "from klaviyo_assets import environment; from klaviyo_assets.settings import Settings; "
