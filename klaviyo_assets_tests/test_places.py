@@ -22,7 +22,7 @@ from klaviyo_assets.places import NotSimulated, SimulatedAccount, default_home, 
 from klaviyo_assets.sandbox.control import SandboxControl
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
-from klaviyo_assets_tests.commands import COMMAND, SMALL, real_account, run
+from klaviyo_assets_tests.commands import COMMAND, ELSEWHERE, SMALL, real_account, run
 from klaviyo_assets_tests.commands import environment as clean
 from klaviyo_assets_tests.conftest import only
 
@@ -64,23 +64,30 @@ def graphql(url: str, query: str, **variables: Any) -> Any:
     return answer["data"]
 
 
-@pytest.mark.parametrize("exported", [False, True], ids=["in .env", "in .env and the shell"])
-def test_dev_on_the_sandbox_writes_to_its_own_places_only(exported: bool, real_folder: Path) -> None:
-    shell = real_account(real_folder) if exported else {}
+@pytest.mark.parametrize(
+    "exported",
+    [
+        pytest.param(["KLAVIYO_WAREHOUSE", "KLAVIYO_NAME", "DAGSTER_HOME"], id="half of them in the shell too"),
+        pytest.param([], id="in .env", marks=pytest.mark.soak),
+        pytest.param([*ELSEWHERE], id="in .env and the shell", marks=pytest.mark.soak),
+    ],
+)
+def test_dev_on_the_sandbox_writes_to_its_own_places_only(exported: list[str], real_folder: Path) -> None:
+    shell = {name: real_account(real_folder)[name] for name in exported}
     today = dt.datetime.now(dt.UTC).date().isoformat()
-    with dev(real_folder, **shell, KLAVIYO_TABLES=json.dumps(only("metric"))) as url:
+    with dev(real_folder, **shell, KLAVIYO_TABLES=json.dumps(only()), KLAVIYO_MODELS="false") as url:
         job = {"repositoryLocationName": "klaviyo_sandbox", "repositoryName": "__repository__"}
         tags = [{"key": "dagster/partition", "value": today}]
-        chosen = {"selector": {**job, "pipelineName": "klaviyo_sync"}, "mode": "default"}
+        event = {"assetSelection": [{"path": ["klaviyo", "event"]}], "assetCheckSelection": []}
+        chosen = {"selector": {**job, "pipelineName": "klaviyo_sync", **event}, "mode": "default"}
         launched = graphql(url, LAUNCH, run={**chosen, "executionMetadata": {"tags": tags}})
         assert launched["launchPipelineExecution"]["__typename"] == "LaunchRunSuccess", launched
         deadline = time.monotonic() + PATIENCE
         status = ""
         while status not in ("SUCCESS", "FAILURE", "CANCELED"):
             assert time.monotonic() < deadline, status
-            status = graphql(url, "{ runsOrError { ... on Runs { results { status } } } }")["runsOrError"]["results"][
-                0
-            ]["status"]
+            (run_,) = graphql(url, "{ runsOrError { ... on Runs { results { status } } } }")["runsOrError"]["results"]
+            status = run_["status"]
             time.sleep(0.2)
     assert status == "SUCCESS", (real_folder / "dev.log").read_text()
     assert "simulated account" in (real_folder / "dev.log").read_text()
