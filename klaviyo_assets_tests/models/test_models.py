@@ -27,6 +27,7 @@ from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
 from klaviyo_assets_tests.conftest import QUIET, failures
 from klaviyo_assets_tests.models import by_hand, expected
 from klaviyo_assets_tests.models.by_hand import at, event, old_credit, put, worth
+from klaviyo_assets_tests.models.dbt import forked
 
 LOG = logging.getLogger(__name__)
 FINALS = (
@@ -70,14 +71,16 @@ class Built:
     def build(
         self, *select: str, schema: str = "klaviyo_models", more: dict[str, Any] | None = None, **options: Any
     ) -> dict[str, Result]:
-        results = build(
-            Target(self.settings.duckdb_path, schema, {}),
-            select=select,
-            variables=variables(self.settings) | (more or {}),
-            cache=self.cache,
-            log=LOG,
-            **options,
-        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("klaviyo_assets.models.run._dbt", forked)
+            results = build(
+                Target(self.settings.duckdb_path, schema, {}),
+                select=select,
+                variables=variables(self.settings) | (more or {}),
+                cache=self.cache,
+                log=LOG,
+                **options,
+            )
         return {result.name: result for result in results}
 
 
