@@ -77,11 +77,12 @@ def test_dagster_job_execute(tmp_path: Path) -> None:
             f"KLAVIYO_TABLES={json.dumps(only())}\nKLAVIYO_WAREHOUSE=dotenv.duckdb\n"
         )
         run(
-            *("-m", "dagster", "job", "execute", "-m", "klaviyo_assets.definitions", "-j", "klaviyo_sync"),
+            *("-m", "dagster", "job", "execute", "-m", "klaviyo_assets.definitions", "-j", "klaviyo_backfill"),
             *("--tags", json.dumps({"dagster/partition": today})),
             cwd=tmp_path,
             KLAVIYO_SCHEMA="of_shell",
             KLAVIYO_WAREHOUSE="shell.duckdb",
+            KLAVIYO_MODELS="false",
         )
     assert not (tmp_path / "dotenv.duckdb").exists()
     assert DuckDBWarehouse(database=str(tmp_path / "shell.duckdb"), schema_name="of_shell").state("event")
