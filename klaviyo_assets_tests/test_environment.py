@@ -77,7 +77,7 @@ def test_dagster_job_execute(tmp_path: Path) -> None:
             f"KLAVIYO_TABLES={json.dumps(only())}\nKLAVIYO_WAREHOUSE=dotenv.duckdb\n"
         )
         run(
-            *("-m", "dagster", "job", "execute", "-m", "klaviyo_assets.definitions", "-j", "klaviyo_backfill"),
+            *("-m", "dagster", "job", "execute", "-m", "klaviyo_assets.definitions", "-j", "klaviyo_sync"),
             *("--tags", json.dumps({"dagster/partition": today})),
             cwd=tmp_path,
             KLAVIYO_SCHEMA="of_shell",
