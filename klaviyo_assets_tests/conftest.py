@@ -22,6 +22,7 @@ from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.catalogue import TABLES as CATALOGUE
 from klaviyo_assets.tables.catalogue import table
 from klaviyo_assets.warehouse.duckdb import DuckDBWarehouse
+from klaviyo_assets_tests.commands import real_account
 from klaviyo_assets_tests.expected import TABLES, differences
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -134,3 +135,12 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     """Make projects: `project(account, **settings)`."""
     with projects(tmp_path / "warehouse.duckdb", monkeypatch) as make:
         yield make
+
+
+@pytest.fixture
+def real_folder(tmp_path: Path) -> Path:
+    """A folder of a real account without its key: `.env`, a settings file, and places to be left alone."""
+    (tmp_path / "real_home").mkdir()
+    (tmp_path / "real.yaml").write_text(f"duckdb_path: {tmp_path}/real.duckdb\nschema: real\n")
+    (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in real_account(tmp_path).items()))
+    return tmp_path
