@@ -39,7 +39,7 @@ from klaviyo_assets.warehouse.errors import (
 from klaviyo_assets.warehouse.extract import SNAPSHOT, WHOLE_TABLE, Ask, Publication, Scope, Sweep, SyncState
 from klaviyo_assets.warehouse.fitting import columns_left_out, fit, fit_relation
 from klaviyo_assets.warehouse.inspection import Inspection, inspect
-from klaviyo_assets.warehouse.interrupts import interruptible
+from klaviyo_assets.warehouse.interrupts import interruptible, is_interrupt
 from klaviyo_assets.warehouse.live_rows import daily_counts, earliest, measure_shrinkage
 from klaviyo_assets.warehouse.loading import LoadResult, patch, upsert
 from klaviyo_assets.warehouse.loads import NO_READ, ensure_loads, newest_number, unused_stamp
@@ -514,12 +514,11 @@ class DuckDBWarehouse(DuckDBResource):
             connection.execute("BEGIN TRANSACTION").fetchall()
             transaction = Transaction(connection, self.schema_name)
             try:
-                with interruptible(connection):
-                    transaction.ensure_state()
-                    ensure_loads(transaction)
-                    transaction.synced_at = unused_stamp(transaction, self._now())
-                    yield transaction
-                    transaction.commit()
+                transaction.ensure_state()
+                ensure_loads(transaction)
+                transaction.synced_at = unused_stamp(transaction, self._now())
+                yield transaction
+                transaction.commit()
             except BaseException as error:
                 with suppress(duckdb.Error):  # a COMMIT that failed has rolled back already
                     connection.execute("ROLLBACK").fetchall()
@@ -534,7 +533,8 @@ class DuckDBWarehouse(DuckDBResource):
         """Open the database as `connect` does, for a fraction of the time if it is a file that nobody holds."""
         with ExitStack() as stack:
             connection = self._attach(stack) or stack.enter_context(self.connect())
-            yield connection
+            with interruptible(connection):
+                yield connection
 
     def _attach(self, stack: ExitStack) -> duckdb.DuckDBPyConnection | None:
         file = file_of(self.database)
@@ -543,7 +543,11 @@ class DuckDBWarehouse(DuckDBResource):
         self._make_folder(file)
         try:
             return stack.enter_context(attached(file))
-        except duckdb.Error:
+        except (duckdb.Error, RuntimeError) as error:
+            if is_interrupt(error):
+                raise KeyboardInterrupt from None
+            if not isinstance(error, duckdb.Error):
+                raise
             return None  # `connect` waits, and knows what to say
 
     def _make_folder(self, file: Path) -> None:
