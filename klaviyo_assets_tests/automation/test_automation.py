@@ -25,7 +25,7 @@ from klaviyo_assets.sandbox.faults import Call, Status
 from klaviyo_assets.sandbox.generate import generate_account
 from klaviyo_assets.settings import Settings
 from klaviyo_assets_tests.automation.daemon import Daemon, days
-from klaviyo_assets_tests.conftest import QUIET, Project, failures, only
+from klaviyo_assets_tests.conftest import QUIET, Project, failures, only, without_campaigns
 from klaviyo_assets_tests.expected import stored
 
 DAY = dt.timedelta(days=1)
@@ -43,10 +43,12 @@ def noon(days_ago: int) -> dt.datetime:
 
 @pytest.fixture
 def daemon(project: Callable[..., Project]) -> Callable[..., Daemon]:
-    def make(ago: int = AGO, **settings: Any) -> Daemon:
+    def make(ago: int = AGO, tables: Collection[str] = (), **settings: Any) -> Daemon:
         account = generate_account(events=400, profiles=40, days=BEGAN, seed=5, now=noon(ago))
+        if "campaign" not in tables:
+            without_campaigns(account)
         given = {
-            "tables": only("metric", "campaign", "campaign_message"),
+            "tables": only(*tables),
             "history_chunk_days": 10,
             "first_sync_days": 3,
             **settings,
@@ -154,7 +156,7 @@ def not_asked(automatic: Daemon) -> set[str]:
 
 
 def test_only_what_is_due_is_asked_for(daemon: Callable[..., Daemon]) -> None:
-    automatic = daemon(first_sync_days=12)
+    automatic = daemon(tables=("metric", "campaign", "campaign_message"), first_sync_days=12)
     klaviyo, clock = automatic.klaviyo, automatic.klaviyo.account.clock
     assert automatic.sync().asset_selection is None
     began = clock.now()
@@ -174,7 +176,7 @@ def test_only_what_is_due_is_asked_for(daemon: Callable[..., Daemon]) -> None:
 
 
 def test_in_doubt_everything_is_asked_for(daemon: Callable[..., Daemon]) -> None:
-    automatic = daemon()
+    automatic = daemon(tables=("metric", "campaign"))
     klaviyo = automatic.klaviyo
 
     def unavailable(call: Call) -> Status | None:
@@ -213,7 +215,7 @@ def test_in_doubt_everything_is_asked_for(daemon: Callable[..., Daemon]) -> None
 
 
 def test_syncs_wait_for_each_other_but_not_for_the_dead(daemon: Callable[..., Daemon]) -> None:
-    automatic = daemon()
+    automatic = daemon(tables=["metric"])
     klaviyo, instance = automatic.klaviyo, automatic.klaviyo.instance
     klaviyo.account.clock.set(dt.datetime.now(dt.UTC))
     for job in ("klaviyo_sync", "klaviyo_backfill"):
@@ -442,7 +444,7 @@ def test_a_key_that_may_not_read_profiles_gets_the_history_of_events(daemon: Cal
 
 
 def test_resync_imports_anew_and_flags_what_is_gone(daemon: Callable[..., Daemon]) -> None:
-    automatic = daemon()
+    automatic = daemon(tables=("campaign", "campaign_message"))
     klaviyo, account = automatic.klaviyo, automatic.klaviyo.account
     automatic.sync()
     automatic.backfill()
@@ -498,7 +500,7 @@ def live_rows(klaviyo: Project) -> dict[str, set[str]]:
 
 
 def test_exclusions_that_are_imported_anew_are_read_alone(daemon: Callable[..., Daemon]) -> None:
-    automatic = daemon(tables=only("global_exclusion"))
+    automatic = daemon(tables=["global_exclusion"])
     klaviyo = automatic.klaviyo
     automatic.sync()
     automatic.backfill()
