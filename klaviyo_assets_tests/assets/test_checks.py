@@ -30,7 +30,7 @@ def test_unknown_people_are_normal_until_the_history_is_there(project: Callable[
     assert isinstance(unknown, int) and unknown > 0, "the account has people who were not updated lately"
     assert first.passed and f"{unknown:,} rows have a person_id that is still unknown" in str(first.description)
 
-    assert klaviyo.run("klaviyo_backfill", -400, -2).success
+    assert klaviyo.run("klaviyo_backfill", -DAYS, -2).success
     complete = integrity()
     assert complete.passed and complete.description is None
     assert complete.metadata["unknown_person_id"].value == 0
