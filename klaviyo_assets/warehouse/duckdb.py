@@ -265,7 +265,7 @@ class DuckDBWarehouse(DuckDBResource):
                 count = transaction.value(f"SELECT count(*) FROM {transaction.table(spec.name)}")
                 shrinkage = measure_shrinkage(destination, spec, self.staging_schema)
                 return LoadResult(spool.rows, 0, 0, older=spool.rows, row_count=count, shrinkage=shrinkage)
-            transaction.alter(spec.name, f"DROP TABLE IF EXISTS {transaction.table(spec.name)}")
+            transaction.drop(spec.name)
             transaction.ensure(spec)
             added = fit(transaction, spec, spool).added
             result = upsert(transaction, spec, spool)
