@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from klaviyo_assets.sandbox.server import Sandbox
 from klaviyo_assets.sandbox.shop.generate import generate_account
+from klaviyo_assets.sandbox.server import Sandbox
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from klaviyo_assets_tests.commands import environment
 from klaviyo_assets_tests.conftest import only
-from klaviyo_assets_tests.test_commands import environment
 
 SHOW = (
     "from klaviyo_assets import environment; from klaviyo_assets.settings import Settings; "
@@ -82,6 +82,7 @@ def test_dagster_job_execute(tmp_path: Path) -> None:
             cwd=tmp_path,
             KLAVIYO_SCHEMA="of_shell",
             KLAVIYO_WAREHOUSE="shell.duckdb",
+            KLAVIYO_MODELS="false",
         )
     assert not (tmp_path / "dotenv.duckdb").exists()
     assert DuckDBWarehouse(database=str(tmp_path / "shell.duckdb"), schema_name="of_shell").state("event")

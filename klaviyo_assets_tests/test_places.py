@@ -13,45 +13,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pytest
 import requests
 
 from klaviyo_assets import environment
 from klaviyo_assets.cli.demo import sandbox_process
 from klaviyo_assets.cli.places import NotSimulated, SimulatedAccount, default_home, in_use
-from klaviyo_assets.definitions import build_definitions
 from klaviyo_assets.sandbox.control import SandboxControl
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from klaviyo_assets_tests.conftest import QUIET, failures, only
-from klaviyo_assets_tests.test_commands import COMMAND, SMALL, run
-from klaviyo_assets_tests.test_commands import environment as clean
+from klaviyo_assets_tests.commands import COMMAND, ELSEWHERE, SMALL, real_account, run
+from klaviyo_assets_tests.commands import environment as clean
+from klaviyo_assets_tests.conftest import only
 
 OPTIONS = {"events": 120, "profiles": 20, "days": 3, "seed": 1}
 PATIENCE = 900.0
 LAUNCH = "mutation ($run: ExecutionParams!) { launchPipelineExecution(executionParams: $run) { __typename } }"
-ELSEWHERE = {
-    "KLAVIYO_WAREHOUSE": "{folder}/real.duckdb",
-    "KLAVIYO_DUCKDB_PATH": "{folder}/real.duckdb",
-    "KLAVIYO_SCHEMA": "real",
-    "KLAVIYO_NAME": "real",
-    "KLAVIYO_SETTINGS": "real.yaml",
-    "DAGSTER_HOME": "{folder}/real_home",
-}
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder of a real account without its key: `.env`, a settings file, and places to be left alone."""
-    (tmp_path / "real_home").mkdir()
-    (tmp_path / "real.yaml").write_text(f"duckdb_path: {tmp_path}/real.duckdb\nschema: real\n")
-    (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in _elsewhere(tmp_path).items()))
-    return tmp_path
-
-
-def _elsewhere(folder: Path) -> dict[str, str]:
-    return {name: value.format(folder=folder) for name, value in ELSEWHERE.items()}
 
 
 @contextmanager
@@ -87,80 +64,36 @@ def graphql(url: str, query: str, **variables: Any) -> Any:
     return answer["data"]
 
 
-@pytest.mark.parametrize("exported", [False, True], ids=["in .env", "in .env and the shell"])
-def test_dev_on_the_sandbox_writes_to_its_own_places_only(exported: bool, folder: Path) -> None:
-    shell = _elsewhere(folder) if exported else {}
+@pytest.mark.parametrize(
+    "exported",
+    [
+        pytest.param(["KLAVIYO_WAREHOUSE", "KLAVIYO_NAME", "DAGSTER_HOME"], id="half of them in the shell too"),
+        pytest.param([], id="in .env", marks=pytest.mark.soak),
+        pytest.param([*ELSEWHERE], id="in .env and the shell", marks=pytest.mark.soak),
+    ],
+)
+def test_dev_on_the_sandbox_writes_to_its_own_places_only(exported: list[str], real_folder: Path) -> None:
+    shell = {name: real_account(real_folder)[name] for name in exported}
     today = dt.datetime.now(dt.UTC).date().isoformat()
-    with dev(folder, **shell, KLAVIYO_TABLES=json.dumps(only("metric"))) as url:
+    with dev(real_folder, **shell, KLAVIYO_TABLES=json.dumps(only()), KLAVIYO_MODELS="false") as url:
         job = {"repositoryLocationName": "klaviyo_sandbox", "repositoryName": "__repository__"}
         tags = [{"key": "dagster/partition", "value": today}]
-        chosen = {"selector": {**job, "pipelineName": "klaviyo_sync"}, "mode": "default"}
+        event = {"assetSelection": [{"path": ["klaviyo", "event"]}], "assetCheckSelection": []}
+        chosen = {"selector": {**job, "pipelineName": "klaviyo_sync", **event}, "mode": "default"}
         launched = graphql(url, LAUNCH, run={**chosen, "executionMetadata": {"tags": tags}})
         assert launched["launchPipelineExecution"]["__typename"] == "LaunchRunSuccess", launched
         deadline = time.monotonic() + PATIENCE
         status = ""
         while status not in ("SUCCESS", "FAILURE", "CANCELED"):
             assert time.monotonic() < deadline, status
-            status = graphql(url, "{ runsOrError { ... on Runs { results { status } } } }")["runsOrError"]["results"][
-                0
-            ]["status"]
+            (run_,) = graphql(url, "{ runsOrError { ... on Runs { results { status } } } }")["runsOrError"]["results"]
+            status = run_["status"]
             time.sleep(0.2)
-    assert status == "SUCCESS", (folder / "dev.log").read_text()
-    assert "simulated account" in (folder / "dev.log").read_text()
-    assert not (folder / "real.duckdb").exists() and list((folder / "real_home").iterdir()) == []
-    assert DuckDBWarehouse(database=str(folder / "data/demo.duckdb")).state("event")
-    assert (folder / "data/demo_dagster/history").is_dir()
-
-
-def test_demo_and_dev_are_the_same_account(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tables = json.dumps(only("campaign", "campaign_message"))
-    variables = {
-        **_elsewhere(folder),
-        "KLAVIYO_MODELS": "false",
-        "KLAVIYO_TABLES": tables,
-    }
-    shown = [run("demo", *SMALL, cwd=folder, **variables).stdout for _ in range(2)]
-    rows = [[line.split()[:6] for line in text.splitlines() if line.startswith("klaviyo/")] for text in shown]
-    assert rows[0] and rows[0] == rows[1], "the same account each time"
-    assert not (folder / "real.duckdb").exists() and list((folder / "real_home").iterdir()) == []
-
-    # What `dev` serves, a day later: the first backfill by hand, of all days, and all other tables.
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("KLAVIYO_TABLES", tables)
-    monkeypatch.setenv("KLAVIYO_MODELS", "false")
-    account = SimulatedAccount.resume(Path("data/demo.duckdb"), {**OPTIONS, "events": 50_000}, {})
-    first = account.now.date() - dt.timedelta(days=3)
-    with (
-        sandbox_process(account) as url,
-        account.environment(url),
-        dg.DagsterInstance.get() as instance,
-    ):
-        definitions = build_definitions(Settings())
-        warehouse = DuckDBWarehouse(database="data/demo.duckdb")
-        before = contents(warehouse)
-        for job, tags in (
-            ("klaviyo_backfill", {"dagster/asset_partition_range_start": first.isoformat(),
-                                  "dagster/asset_partition_range_end": account.now.date().isoformat()}),
-            ("klaviyo_full_refresh", {}),
-        ):  # fmt: skip
-            result = definitions.resolve_job_def(job).execute_in_process(
-                instance=instance, tags=tags, run_config=QUIET, raise_on_error=False
-            )
-            assert result.success, failures(result)
-        assert contents(warehouse) == before, "nothing came, nothing went, two campaigns stay deleted"
-        assert contents(warehouse)["campaign"][1] == 2
-
-
-def contents(warehouse: DuckDBWarehouse) -> dict[str, tuple[int, int, str]]:
-    """Table -> rows, deleted ones, and a digest of ids and times."""
-    times = {"event": "datetime", "person": "updated", "campaign": "updated"}
-    return {
-        table: warehouse.query(
-            "SELECT count(*), count(*) FILTER (_fivetran_deleted), "
-            f"md5(string_agg(id || {time} ORDER BY id)) FROM klaviyo.{table}"
-        )[0]
-        for table, time in times.items()
-    }
+    assert status == "SUCCESS", (real_folder / "dev.log").read_text()
+    assert "simulated account" in (real_folder / "dev.log").read_text()
+    assert not (real_folder / "real.duckdb").exists() and list((real_folder / "real_home").iterdir()) == []
+    assert DuckDBWarehouse(database=str(real_folder / "data/demo.duckdb")).state("event")
+    assert (real_folder / "data/demo_dagster/history").is_dir()
 
 
 def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
@@ -177,12 +110,12 @@ def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "real.duckdb_backup").read_bytes() == b"precious, too"
 
 
-def test_what_dagster_would_write_over_the_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_dagster_would_write_over_the_environment(real_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`.env` says what the sandbox says, the shell something else: that is not taken for what the shell wants."""
-    monkeypatch.chdir(folder)
+    monkeypatch.chdir(real_folder)
     account = SimulatedAccount.begin(Path("data/demo.duckdb"), OPTIONS)
-    (folder / ".env").write_text(f"KLAVIYO_WAREHOUSE={account.database.absolute()}\nKLAVIYO_SCHEMA=klaviyo\n")
-    monkeypatch.setattr(environment, "_at_start", lambda: _elsewhere(folder))
+    (real_folder / ".env").write_text(f"KLAVIYO_WAREHOUSE={account.database.absolute()}\nKLAVIYO_SCHEMA=klaviyo\n")
+    monkeypatch.setattr(environment, "_at_start", lambda: real_account(real_folder))
     with account.environment("http://127.0.0.1:9/api"):
         settings = Settings()
     assert (settings.duckdb_path, settings.destination_schema) == (str(account.database.absolute()), "klaviyo")

@@ -15,7 +15,6 @@ from typing import Any
 
 import click
 import dagster as dg
-from dagster._core.execution.plan.objects import ErrorSource
 from dagster._core.instance.ref import InstanceRef
 from dagster._utils.error import SerializableErrorInfo
 
@@ -27,6 +26,7 @@ from klaviyo_assets.models.sample_shop import write_shopify
 from klaviyo_assets.sandbox.control import SandboxControl
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.registry import TABLES
+from klaviyo_assets.warehouse.duckdb.interrupts import insisting
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 
 ROWS = "dagster/row_count"
@@ -138,7 +138,7 @@ def run(
     """
     job = definitions.resolve_job_def(job_name)
     run_id = str(uuid.uuid4())
-    with terminal.following(instance, run_id, job):
+    with terminal.following(instance, run_id, job), insisting() as interrupted:
         result = job.execute_in_process(
             instance=instance,
             tags=dict(tags or {}),
@@ -146,10 +146,10 @@ def run(
             run_id=run_id,
             raise_on_error=False,
         )
+    if interrupted.is_set():
+        raise KeyboardInterrupt
     if not result.success:
         errors = [event.step_failure_data for event in result.all_events if event.is_step_failure]
-        if any(failure.error_source is ErrorSource.INTERRUPT for failure in errors):
-            raise KeyboardInterrupt
         reasons = [_reason(failure.error) for failure in errors]
         reasons += [_reason(event.job_failure_data.error) for event in result.all_events if event.is_run_failure]
         checks = [str(check.description) for check in result.get_asset_check_evaluations() if not check.passed]

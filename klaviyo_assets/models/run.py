@@ -18,6 +18,8 @@ from typing import Any
 from klaviyo_assets.models.project import PROJECT, PROJECT_NAME
 from klaviyo_assets.warehouse.duckdb.location import located
 
+FLAGS = ("--log-format", "json", "--no-use-colors", "--no-send-anonymous-usage-stats", "--no-version-check")
+
 _CONNECT_ATTEMPTS = 8
 """dbt waits 1, 2, 4, ... seconds between two: about four minutes in all."""
 
@@ -134,9 +136,8 @@ def _dbt(arguments: Sequence[str], folder: Path) -> Iterator[Iterator[str]]:
 
     What the user's own dbt reads from the environment (`DBT_TARGET`, `DBT_EMPTY` ...) is not for this one.
     """
-    flags = ("--log-format", "json", "--no-use-colors", "--no-send-anonymous-usage-stats", "--no-version-check")
     process = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *flags, *arguments],
+        [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *FLAGS, *arguments],
         cwd=folder,
         env={name: value for name, value in os.environ.items() if not name.upper().startswith("DBT_")},
         stdout=subprocess.PIPE,

@@ -15,7 +15,7 @@ from klaviyo_assets.sandbox.account import Account
 from klaviyo_assets.sandbox.faults import Status
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from klaviyo_assets_tests.conftest import Project, only, projects
+from klaviyo_assets_tests.conftest import Project, only, synced
 from klaviyo_assets_tests.expected import stored
 
 DAYS = 10
@@ -42,19 +42,16 @@ class Synced:
 
 
 @pytest.fixture(scope="module")
-def synced(tmp_path_factory: pytest.TempPathFactory) -> Synced:
+def template(tmp_path_factory: pytest.TempPathFactory) -> Synced:
     made = Synced(tmp_path_factory.mktemp("synced") / "warehouse.duckdb", dt.datetime.now(dt.UTC))
-    with pytest.MonkeyPatch.context() as patch, projects(made.file, patch) as project:
-        klaviyo = project(made.account(), **SETTINGS)
-        klaviyo.sync(first=-DAYS)
-        klaviyo.refresh()
+    synced(made.file, made.account(), DAYS, **SETTINGS)
     return made
 
 
 @pytest.fixture
-def klaviyo(project: Callable[..., Project], synced: Synced, tmp_path: Path) -> Project:
-    shutil.copy(synced.file, tmp_path)
-    account = synced.account()
+def klaviyo(project: Callable[..., Project], template: Synced, tmp_path: Path) -> Project:
+    shutil.copy(template.file, tmp_path)
+    account = template.account()
     account.clock.set(dt.datetime.now(dt.UTC))
     return project(account, **SETTINGS)
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +16,7 @@ from klaviyo_assets.sandbox.account import Account, Resource
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.state import SyncState
-from klaviyo_assets_tests.conftest import Project, failures, only
+from klaviyo_assets_tests.conftest import Project, failures, only, synced, without_campaigns
 from klaviyo_assets_tests.expected import stored
 
 DAYS = 4
@@ -21,14 +24,14 @@ DAY = dt.timedelta(days=1)
 NOON = dt.datetime(2026, 5, 20, 12, tzinfo=dt.UTC)
 TABLES = ("event", "person", "list", "list_person", "metric")
 SETTINGS: dict[str, Any] = {
-    "tables": only("list", "list_person", "metric", "campaign_message"),
+    "tables": only("list", "list_person", "metric", "global_exclusion", "list_exclusion"),
     "memberships": "incremental",
     "history_start": (NOON - DAYS * DAY).date(),
 }
 
 
 def an_account(seed: int = 4) -> Account:
-    account = generate_account(events=60, profiles=20, days=DAYS, seed=seed, now=NOON)
+    account = without_campaigns(generate_account(events=60, profiles=20, days=DAYS, seed=seed, now=NOON))
     account.clock.freeze()
     (settings,) = account.all("account")
     account.delete("account", settings.id)
@@ -36,8 +39,15 @@ def an_account(seed: int = 4) -> Account:
     return account
 
 
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return synced(tmp_path_factory.mktemp("synced") / "warehouse.duckdb", an_account(), DAYS, **SETTINGS)
+
+
 @pytest.fixture
-def klaviyo(project: Callable[..., Project]) -> Project:
+def klaviyo(project: Callable[..., Project], template: Path, tmp_path: Path) -> Project:
+    """All of the account has been synced."""
+    shutil.copy(template, tmp_path)
     return project(an_account(), **SETTINGS)
 
 
@@ -64,8 +74,9 @@ def known(klaviyo: Project) -> dict[tuple[str, str], SyncState]:
 
 @pytest.mark.parametrize("wrong", [dt.timedelta(minutes=50), -dt.timedelta(minutes=50)])
 def test_a_machine_whose_clock_is_wrong_for_one_run(
-    klaviyo: Project, wrong: dt.timedelta, monkeypatch: pytest.MonkeyPatch
+    project: Callable[..., Project], wrong: dt.timedelta, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    klaviyo = project(an_account(), **SETTINGS)
     account = klaviyo.account
     with monkeypatch.context() as patch:
         patch.setattr(clock, "machine_time", lambda: account.clock.now() + wrong)
@@ -75,25 +86,21 @@ def test_a_machine_whose_clock_is_wrong_for_one_run(
         account.clock.advance(dt.timedelta(minutes=5))
         change(account, number)
         klaviyo.sync()
-        klaviyo.refresh()
-        assert klaviyo.differences(*TABLES) == []
+        assert klaviyo.differences("event", "person", "list", "metric") == []
+    klaviyo.refresh()
+    assert klaviyo.differences(*TABLES) == []
 
 
-@pytest.mark.parametrize("who", ["machine", "Klaviyo"])
-@pytest.mark.parametrize("wrong", [2 * DAY, 20 * DAY, -DAY, dt.timedelta(hours=3)])
-def test_a_run_whose_clocks_are_apart_fails_and_changes_nothing(
-    klaviyo: Project, who: str, wrong: dt.timedelta, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    account = klaviyo.account
-    klaviyo.sync(first=-DAYS)
-    before = known(klaviyo)
+def test_runs_whose_clocks_are_apart_fail_and_change_nothing(klaviyo: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    account, before = klaviyo.account, known(klaviyo)
     right = account.clock.now()
-    with monkeypatch.context() as patch:
-        patch.setattr(clock, "machine_time", lambda: right + (wrong if who == "machine" else 0 * DAY))
-        account.clock.set(right + (wrong if who == "Klaviyo" else 0 * DAY))
-        result = klaviyo.run("klaviyo_sync", 0)
-        assert not result.success and "The clocks are apart" in str(failures(result))
-    assert known(klaviyo) == before
+    for who, wrong in itertools.product(("machine", "Klaviyo"), (2 * DAY, 20 * DAY, -DAY, dt.timedelta(hours=3))):
+        with monkeypatch.context() as patch:
+            patch.setattr(clock, "machine_time", lambda ahead=wrong if who == "machine" else 0 * DAY: right + ahead)
+            account.clock.set(right + (wrong if who == "Klaviyo" else 0 * DAY))
+            result = klaviyo.run("klaviyo_sync", 0)
+            assert not result.success and "The clocks are apart" in str(failures(result)), (who, wrong)
+        assert known(klaviyo) == before, (who, wrong)
     account.clock.set(right + dt.timedelta(hours=1))
     change(account, 1)
     klaviyo.sync()
@@ -105,8 +112,6 @@ def test_a_run_whose_clocks_are_apart_fails_and_changes_nothing(
 def test_states_and_rows_from_the_future_heal(klaviyo: Project, stored_ahead: dt.timedelta) -> None:
     """What a run left that believed a gateway's date, three days ahead; its own clock right, or ahead as well."""
     account = klaviyo.account
-    klaviyo.sync(first=-DAYS)
-    klaviyo.refresh()
     states = (
         "UPDATE klaviyo._sync_state SET synced_through = synced_through + INTERVAL 3 DAY, synced_at = synced_at + ?"
     )
@@ -125,7 +130,6 @@ def test_states_and_rows_from_the_future_heal(klaviyo: Project, stored_ahead: dt
 def test_a_state_of_a_past_future_heals_too(klaviyo: Project) -> None:
     """The date of the gateway has come meanwhile; what was between is still to be read."""
     account = klaviyo.account
-    klaviyo.sync(first=-DAYS)
     klaviyo.warehouse.query(
         "UPDATE klaviyo._sync_state SET synced_through = synced_through + INTERVAL 3 DAY WHERE scope <> 'snapshot'"
     )
@@ -139,7 +143,6 @@ def test_a_state_of_a_past_future_heals_too(klaviyo: Project) -> None:
 def test_the_day_of_a_sync_is_that_of_klaviyo(klaviyo: Project) -> None:
     """The schedule of a machine a day behind asks for yesterday, that of one ahead for days to come."""
     account = klaviyo.account
-    klaviyo.sync(first=-DAYS)
     for number, (first, last) in enumerate([(-1, -1), (-3, -2)]):
         account.clock.advance(dt.timedelta(hours=2))
         change(account, number)
@@ -169,7 +172,6 @@ def test_a_run_that_slept_with_its_machine_goes_on(
     klaviyo: Project, monkeypatch: pytest.MonkeyPatch, slept: dt.timedelta
 ) -> None:
     """A lid was closed: both clocks are right afterwards, but the time that the machine counts has stood still."""
-    klaviyo.sync(first=-DAYS)
     change(klaviyo.account, 1)
     with monkeypatch.context() as patch:
         stall(klaviyo, patch, "event", lambda: klaviyo.account.clock.advance(slept))
@@ -179,16 +181,15 @@ def test_a_run_that_slept_with_its_machine_goes_on(
 
 def test_an_event_that_a_later_run_flagged_stays_flagged(klaviyo: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     account = klaviyo.account
-    klaviyo.sync(first=-DAYS)
     doomed = next(event for event in account.events if event.occurred_at < (NOON - DAY).timestamp())
 
     def delete_and_flag() -> None:
         account.remove_event(doomed.id)
-        assert klaviyo.run("klaviyo_backfill", -DAYS, -1).success
+        assert klaviyo.run("klaviyo_backfill", -DAYS, -1, only=["klaviyo", "event"]).success
         assert doomed.id not in live(klaviyo, "event")
 
     stall(klaviyo, monkeypatch, "event", delete_and_flag)
-    assert klaviyo.run("klaviyo_backfill", -DAYS, -1).success
+    assert klaviyo.run("klaviyo_backfill", -DAYS, -1, only=["klaviyo", "event"]).success
     assert doomed.id not in live(klaviyo, "event")
     assert klaviyo.differences("event") == []
 
@@ -197,14 +198,12 @@ def test_a_profile_and_a_member_that_a_later_run_flagged_stay_flagged(
     klaviyo: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account = klaviyo.account
-    klaviyo.sync(first=-DAYS)
-    klaviyo.refresh()
     group = next(group.id for group in account.all("list") if account.memberships[group.id])
     doomed = next(iter(account.memberships[group]))
 
     def delete_and_flag() -> None:
         account.delete("profile", doomed)
-        assert klaviyo.run("klaviyo_full_refresh").success
+        assert klaviyo.run("klaviyo_full_refresh", only=["klaviyo", "person_deletes"]).success
         assert doomed not in live(klaviyo, "person")
 
     with monkeypatch.context() as patch:
@@ -217,23 +216,19 @@ def test_a_profile_and_a_member_that_a_later_run_flagged_stay_flagged(
 
         def leave_and_flag() -> None:
             account.leave(group, leaver)
-            assert klaviyo.run("klaviyo_full_refresh").success
+            assert klaviyo.run("klaviyo_full_refresh", only=["klaviyo", "list_person"]).success
 
         stall(klaviyo, patch, "list_person", leave_and_flag)
-        assert klaviyo.run("klaviyo_full_refresh").success
+        assert klaviyo.run("klaviyo_full_refresh", only=["klaviyo", "list_person"]).success
     assert klaviyo.differences("person", "list_person") == []
 
 
 @pytest.mark.parametrize("list_only", [False, True])
 def test_an_exclusion_of_a_profile_that_a_later_run_flagged(
-    project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch, list_only: bool
+    klaviyo: Project, monkeypatch: pytest.MonkeyPatch, list_only: bool
 ) -> None:
     """It is new to its table, and no page of a profile will ever show that it is gone."""
-    tables = only("list", "global_exclusion", "list_exclusion")
-    klaviyo = project(an_account(), tables=tables, history_start=SETTINGS["history_start"])
     account = klaviyo.account
-    klaviyo.sync(first=-DAYS)
-    klaviyo.refresh()
     account.clock.advance(dt.timedelta(hours=1))
     excluded = {row["person_id"] for row in stored(klaviyo.warehouse, "global_exclusion")}
     doomed = next(profile.id for profile in account.all("profile") if profile.id not in excluded)
@@ -241,13 +236,13 @@ def test_an_exclusion_of_a_profile_that_a_later_run_flagged(
 
     def delete_and_flag() -> None:
         account.delete("profile", doomed)
-        klaviyo.refresh()
+        assert klaviyo.run("klaviyo_full_refresh", only=["klaviyo", "person_deletes"]).success
         assert doomed not in live(klaviyo, "person")
 
     with monkeypatch.context() as patch:
         stall(klaviyo, patch, "list_exclusion" if list_only else "global_exclusion", delete_and_flag)
         klaviyo.sync()
-    klaviyo.refresh()
+    assert klaviyo.run("klaviyo_full_refresh", only=["klaviyo", "person_deletes"]).success
     assert klaviyo.differences("person", "global_exclusion", "list_exclusion") == []
 
 
@@ -255,7 +250,6 @@ def test_an_exclusion_of_a_profile_that_a_later_run_flagged(
 
 
 def test_another_accounts_key_is_refused_with_both_names(project: Callable[..., Project], klaviyo: Project) -> None:
-    klaviyo.sync(first=-DAYS)
     other = project(an_account(seed=9), **SETTINGS)
     ours, theirs = (each.account.all("account")[0] for each in (klaviyo, other))
     assert ours.id != theirs.id
@@ -278,17 +272,18 @@ def test_a_warehouse_from_before_it_knew_its_account(project: Callable[..., Proj
     assert not result.success and klaviyo.account.all("account")[0].id in str(failures(result))
 
 
+@pytest.mark.parametrize("tables", [["event", "list_person"], ["person", "metric"]])
 @pytest.mark.parametrize(
     "void",
-    ["DROP TABLE klaviyo.{}", "DELETE FROM klaviyo.{}", "ALTER TABLE klaviyo.{} RENAME TO kept_aside"],
+    ["DROP TABLE klaviyo.{0}", "DELETE FROM klaviyo.{0}", "ALTER TABLE klaviyo.{0} RENAME TO {0}_kept_aside"],
 )
-@pytest.mark.parametrize("table", ["event", "person", "metric", "list_person"])
-def test_a_table_that_is_gone_or_emptied_is_imported_anew(klaviyo: Project, table: str, void: str) -> None:
-    klaviyo.sync(first=-DAYS)
-    klaviyo.refresh()
-    klaviyo.warehouse.query(void.format(table))
+def test_tables_that_are_gone_or_emptied_are_imported_anew(
+    klaviyo: Project, tables: tuple[str, str], void: str
+) -> None:
+    for table in tables:
+        klaviyo.warehouse.query(void.format(table))
     klaviyo.sync()
-    assert klaviyo.differences(table) == []
+    assert klaviyo.differences(*tables) == []
 
 
 def test_history_is_asked_for_again_after_its_table_was_dropped(project: Callable[..., Project]) -> None:

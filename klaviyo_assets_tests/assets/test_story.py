@@ -3,32 +3,55 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from klaviyo_assets.sandbox.account import Account, Resource
-from klaviyo_assets.sandbox.account.subscriptions import never_subscribed
 from klaviyo_assets.sandbox.shop.generate import generate_account
+from klaviyo_assets.sandbox.account.subscriptions import never_subscribed
 from klaviyo_assets.tables.registry import TABLES as CATALOGUE
 from klaviyo_assets.tables.registry import table
-from klaviyo_assets_tests.conftest import Project, failures, only
-from klaviyo_assets_tests.expected import (
-    MORE_TABLES,
-    OPTIONAL_TABLES,
-    TABLES,
-    differences,
-    person_with_predictions,
-    stored,
-)
+from klaviyo_assets_tests.conftest import Project, failures, only, synced, without_campaigns
+from klaviyo_assets_tests.expected import MORE_TABLES, OPTIONAL_TABLES, TABLES, differences, person_with_predictions, stored
 
 DAYS = 12
 
 
+def a_shop(now: dt.datetime | None = None) -> Account:
+    return generate_account(events=1_000, profiles=100, days=DAYS, seed=7, now=now)
+
+
+@dataclass
+class Template:
+    """A warehouse file that holds all of a shop."""
+
+    file: Path
+    made: dt.datetime
+
+
 @pytest.fixture(scope="module")
-def template() -> Callable[[], Account]:
-    return lambda: generate_account(events=1_000, profiles=100, days=DAYS, seed=7)
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    made = Template(tmp_path_factory.mktemp("synced") / "warehouse.duckdb", dt.datetime.now(dt.UTC))
+    synced(made.file, a_shop(made.made), DAYS, tables=only(*TABLES))
+    return made
+
+
+@pytest.fixture
+def klaviyo(project: Callable[..., Project], template: Template, tmp_path: Path) -> Callable[..., Project]:
+    """Make a project in which all of a shop has been synced already: `klaviyo(*tables)`."""
+
+    def make(*tables: str) -> Project:
+        shutil.copy(template.file, tmp_path)
+        account = a_shop(template.made)
+        account.clock.set(dt.datetime.now(dt.UTC))
+        return project(account, tables=only(*tables))
+
+    return make
 
 
 def everything(project: Project) -> dict[str, dict[Any, dict[str, Any]]]:
@@ -44,12 +67,11 @@ def everything(project: Project) -> dict[str, dict[Any, dict[str, Any]]]:
     }
 
 
-def test_a_sync_a_change_and_a_sync(project: Callable[..., Project], template: Callable[[], Account]) -> None:
-    klaviyo = project(template(), tables=only(*TABLES))
-    account = klaviyo.account
-    klaviyo.sync(first=-DAYS)
-    assert klaviyo.differences() == []
-    before = everything(klaviyo)
+def test_a_sync_a_change_and_a_sync(klaviyo: Callable[..., Project]) -> None:
+    shop = klaviyo(*TABLES)
+    account = shop.account
+    assert shop.differences() == []
+    before = everything(shop)
 
     campaigns = [c for c in account.all("campaign") if c.attributes["status"] == "Sent"]
     gone = [c.id for c in campaigns if not c.attributes["archived"]][:2]
@@ -77,18 +99,18 @@ def test_a_sync_a_change_and_a_sync(project: Callable[..., Project], template: C
         for n in range(40)
     ]
     future = account.add_event(metric, now + dt.timedelta(days=3), profile_id=profile, properties={"n": "later"})
-    klaviyo.sync()
-    klaviyo.refresh()
+    shop.sync()
+    shop.refresh()
 
-    assert klaviyo.differences() == []
-    after = everything(klaviyo)
+    assert shop.differences() == []
+    after = everything(shop)
     deleted = {name: {key for key, row in rows.items() if row["_fivetran_deleted"]} for name, rows in after.items()}
     assert deleted["campaign"] == {(id,) for id in gone}
     assert deleted["campaign_message"] == {(id,) for id in messages}
     assert deleted["campaign_list"] == {key for key in before["campaign_list"] if key[0] in gone}
     assert not deleted["event"] and not deleted["person"] and not deleted["metric"]
     assert {(event.id,) for event in [*late, future]} == after["event"].keys() - before["event"].keys()
-    state = klaviyo.warehouse.state("event")
+    state = shop.warehouse.state("event")
     assert state is not None and state.synced_through is not None and state.synced_through <= now
 
     touched = {
@@ -110,48 +132,35 @@ def lacks_only_new_columns(before: dict[str, Any], after: dict[str, Any]) -> boo
     )
 
 
-def test_running_anything_twice_changes_nothing(
-    project: Callable[..., Project], template: Callable[[], Account]
-) -> None:
-    klaviyo = project(template(), tables=only(*TABLES))
-    klaviyo.sync(first=-DAYS)
-    before = everything(klaviyo)
-    for _ in range(2):
-        assert klaviyo.run("klaviyo_backfill", -5, -3).success
-        assert klaviyo.run("klaviyo_backfill", -2, 0).success
-        klaviyo.sync()
-        klaviyo.refresh()
-    assert everything(klaviyo) == before
+def test_running_anything_twice_changes_nothing(klaviyo: Callable[..., Project]) -> None:
+    shop = klaviyo(*TABLES)
+    before = everything(shop)
+    assert shop.run("klaviyo_backfill", -5, -3).success
+    assert shop.run("klaviyo_backfill", -2, 0).success
+    shop.sync()
+    shop.refresh()
+    assert everything(shop) == before
 
 
-def test_a_sync_reads_only_what_is_new_and_due(
-    project: Callable[..., Project], template: Callable[[], Account]
-) -> None:
-    klaviyo = project(template(), tables=only(*TABLES))
-    klaviyo.sync(first=-DAYS)
-    klaviyo.sandbox.requests.clear()
-    klaviyo.sync(first=-DAYS)
-    counts = klaviyo.sandbox.requests.counts()
+def test_a_sync_reads_only_what_is_new_and_due(klaviyo: Callable[..., Project]) -> None:
+    shop = klaviyo(*TABLES)
+    shop.sync(first=-DAYS)
+    counts = shop.sandbox.requests.counts()
     assert counts["get_events"] <= 3 and counts["get_profiles"] <= 3
     assert counts["get_campaigns"] == 0
 
 
-def test_a_sync_without_a_range_continues_from_the_watermark(
-    project: Callable[..., Project], template: Callable[[], Account]
-) -> None:
-    klaviyo = project(template(), tables=only("metric", "campaign_message"))
-    klaviyo.sync(first=-DAYS)
-    metric = klaviyo.account.all("metric")[0].id
-    new = klaviyo.account.add_event(metric, klaviyo.account.clock.now(), properties={"n": 1})
-    assert klaviyo.run("klaviyo_sync").success
-    assert new.id in {row["id"] for row in stored(klaviyo.warehouse, "event")}
-    assert klaviyo.differences("event", "person", "metric") == []
+def test_a_sync_without_a_range_continues_from_the_watermark(klaviyo: Callable[..., Project]) -> None:
+    shop = klaviyo("metric")
+    metric = shop.account.all("metric")[0].id
+    new = shop.account.add_event(metric, shop.account.clock.now(), properties={"n": 1})
+    assert shop.run("klaviyo_sync").success
+    assert new.id in {row["id"] for row in stored(shop.warehouse, "event")}
+    assert shop.differences("event", "person", "metric") == []
 
 
-def test_history_is_read_newest_first_in_pieces(
-    project: Callable[..., Project], template: Callable[[], Account]
-) -> None:
-    klaviyo = project(template(), tables=only(*TABLES))
+def test_history_is_read_newest_first_in_pieces(project: Callable[..., Project]) -> None:
+    klaviyo = project(without_campaigns(a_shop()), tables=only())
     klaviyo.sync(first=-1)
     for last in range(-2, -DAYS - 3, -3):
         assert klaviyo.run("klaviyo_backfill", last - 2, last).success
@@ -198,7 +207,7 @@ def test_every_nasty_property_lands_and_comes_back(project: Callable[..., Projec
                 },
             )
         )
-    klaviyo = project(account, tables=only(*TABLES))
+    klaviyo = project(account, tables=only())
     klaviyo.sync(first=-1)
     assert klaviyo.differences("event", "person") == []
     assert len(stored(klaviyo.warehouse, "event")) == len(NASTY)
@@ -209,12 +218,10 @@ def test_every_nasty_property_lands_and_comes_back(project: Callable[..., Projec
     assert values == {None, 4.0, 1258.54}
 
 
-def test_a_full_refresh_holds_everything_that_klaviyo_has(
-    project: Callable[..., Project], template: Callable[[], Account]
-) -> None:
+def test_a_full_refresh_holds_everything_that_klaviyo_has(project: Callable[..., Project]) -> None:
     """Every table there is, optional ones included, against the sandbox's objects."""
     on = {table.name: not table.name.endswith("_report") for table in CATALOGUE}
-    klaviyo = project(template(), tables=on, memberships="weekly", predictive_analytics="weekly")
+    klaviyo = project(a_shop(), tables=on, memberships="weekly", predictive_analytics="weekly")
     klaviyo.sandbox.unsorted_archive = klaviyo.sandbox.loose_bounds = True  # as Klaviyo has been seen to be
     klaviyo.sync(first=-DAYS)
     result = klaviyo.refresh()
@@ -237,16 +244,15 @@ def test_a_full_refresh_holds_everything_that_klaviyo_has(
 
 
 def test_of_a_suspicious_snapshot_the_rows_land_and_the_flags_wait(
-    project: Callable[..., Project], template: Callable[[], Account]
+    klaviyo: Callable[..., Project],
 ) -> None:
-    klaviyo = project(template(), tables=only(*TABLES))
-    klaviyo.sync(first=-1)
-    before = everything(klaviyo)
-    kept, *others = klaviyo.account.all("campaign")
+    shop = klaviyo("campaign", "metric")
+    before = everything(shop)["campaign"]
+    kept, *others = shop.account.all("campaign")
     for campaign in others:
-        klaviyo.account.delete("campaign", campaign.id)
-    klaviyo.account.rename("campaign", kept.id, "Renamed")
-    result = klaviyo.refresh()
+        shop.account.delete("campaign", campaign.id)
+    shop.account.rename("campaign", kept.id, "Renamed")
+    result = shop.refresh()
     failed = {
         (check.check_name, check.asset_key.to_user_string())
         for check in result.get_asset_check_evaluations()
@@ -254,31 +260,30 @@ def test_of_a_suspicious_snapshot_the_rows_land_and_the_flags_wait(
     }
     assert {("not_suspiciously_small", "klaviyo_staging/campaign"), ("integrity", "klaviyo/campaign")} <= failed
     assert ("integrity", "klaviyo/metric") not in failed
-    after = everything(klaviyo)["campaign"]
+    after = everything(shop)["campaign"]
     assert after.pop((kept.id,))["name"] == "Renamed"
-    assert after == {key: row for key, row in before["campaign"].items() if key != (kept.id,)}
+    assert after == {key: row for key, row in before.items() if key != (kept.id,)}
 
     ops = {"ops": {"klaviyo__campaign": {"config": {"accept_shrink": True}}}}
-    assert klaviyo.run("klaviyo_full_refresh", config=ops, only=["klaviyo", "campaign"]).success
-    assert klaviyo.differences("campaign") == []
+    assert shop.run("klaviyo_full_refresh", config=ops, only=["klaviyo", "campaign"]).success
+    assert shop.differences("campaign") == []
     check = next(
         check
-        for check in klaviyo.refresh().get_asset_check_evaluations()
+        for check in shop.refresh().get_asset_check_evaluations()
         if (check.check_name, check.asset_key.path[-1]) == ("not_suspiciously_small", "campaign")
     )
     assert check.passed
 
 
-def test_a_missing_scope_skips_its_tables_or_fails_them(
-    project: Callable[..., Project], template: Callable[[], Account]
-) -> None:
-    account = template()
+def test_a_missing_scope_skips_its_tables_or_fails_them(project: Callable[..., Project]) -> None:
+    account = a_shop()
+    tables = only("metric", "integration", "campaign", "campaign_tag", "flow", "global_exclusion")
     account.keys["pk_sandbox"] = frozenset({"events:read", "profiles:read", "metrics:read", "accounts:read"})
-    klaviyo = project(account, tables=only(*TABLES))
+    klaviyo = project(account, tables=tables)
     klaviyo.sync(first=-DAYS)
     assert klaviyo.differences("person", "metric", "integration") == []
     assert klaviyo.warehouse.rows("campaign", ["id"]) == []
-    strict = project(account, missing_scope="fail", tables=only(*TABLES))
+    strict = project(account, missing_scope="fail", tables=tables)
     result = strict.run("klaviyo_full_refresh")
     assert not result.success
     messages = [str(e.step_failure_data.error) for e in result.all_events if e.is_step_failure]
@@ -286,9 +291,9 @@ def test_a_missing_scope_skips_its_tables_or_fails_them(
 
 
 def test_without_a_key_the_run_says_what_to_set(
-    project: Callable[..., Project], template: Callable[[], Account], monkeypatch: pytest.MonkeyPatch
+    project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    klaviyo = project(template(), tables=only(*TABLES))
+    klaviyo = project(a_shop(), tables=only(*TABLES))
     monkeypatch.delenv("KLAVIYO_API_KEY")
     result = klaviyo.run("klaviyo_sync", 0)
     assert not result.success

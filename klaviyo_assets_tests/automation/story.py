@@ -184,7 +184,9 @@ class Month:
     # Campaigns and flows
 
     def _campaign_changes(self) -> None:
-        campaign = self.random.choice(self.account.all("campaign"))
+        if not (campaigns := self.account.all("campaign")):
+            return
+        campaign = self.random.choice(campaigns)
         if self.random.random() < 0.5:
             self.account.rename("campaign", campaign.id, f"Campaign {self.random.random()}")
         else:

@@ -26,7 +26,7 @@ from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.ranges import midnight
 from klaviyo_assets.sync.scopes import REREAD
 from klaviyo_assets_tests.automation.daemon import Daemon, days
-from klaviyo_assets_tests.conftest import QUIET, Project, failures, only
+from klaviyo_assets_tests.conftest import QUIET, Project, failures, only, without_campaigns
 from klaviyo_assets_tests.expected import stored
 
 DAY = dt.timedelta(days=1)
@@ -44,11 +44,13 @@ def noon(days_ago: int) -> dt.datetime:
 
 @pytest.fixture
 def daemon(project: Callable[..., Project]) -> Callable[..., Daemon]:
-    def make(ago: int = AGO, **settings: Any) -> Daemon:
+    def make(ago: int = AGO, tables: Collection[str] = (), **settings: Any) -> Daemon:
         account = generate_account(events=400, profiles=40, days=BEGAN, seed=5, now=noon(ago))
+        if "campaign" not in tables:
+            without_campaigns(account)
         given = {
-            "tables": only("metric", "campaign", "campaign_message"),
-            "history_chunk_days": 10,
+            "tables": only(*tables),
+            "history_chunk_days": 400,
             "first_sync_days": 3,
             **settings,
         }
@@ -155,7 +157,7 @@ def not_asked(automatic: Daemon) -> set[str]:
 
 
 def test_only_what_is_due_is_asked_for(daemon: Callable[..., Daemon]) -> None:
-    automatic = daemon(first_sync_days=12)
+    automatic = daemon(tables=("metric", "campaign", "campaign_message"), first_sync_days=12)
     klaviyo, clock = automatic.klaviyo, automatic.klaviyo.account.clock
     assert automatic.sync().asset_selection is None
     began = clock.now()
@@ -175,7 +177,7 @@ def test_only_what_is_due_is_asked_for(daemon: Callable[..., Daemon]) -> None:
 
 
 def test_in_doubt_everything_is_asked_for(daemon: Callable[..., Daemon]) -> None:
-    automatic = daemon()
+    automatic = daemon(tables=("metric", "campaign"))
     klaviyo = automatic.klaviyo
 
     def unavailable(call: Call) -> Status | None:
@@ -214,7 +216,7 @@ def test_in_doubt_everything_is_asked_for(daemon: Callable[..., Daemon]) -> None
 
 
 def test_syncs_wait_for_each_other_but_not_for_the_dead(daemon: Callable[..., Daemon]) -> None:
-    automatic = daemon()
+    automatic = daemon(tables=["metric"])
     klaviyo, instance = automatic.klaviyo, automatic.klaviyo.instance
     klaviyo.account.clock.set(dt.datetime.now(dt.UTC))
     for job in ("klaviyo_sync", "klaviyo_backfill"):
@@ -310,7 +312,7 @@ def test_late_events_land_with_the_first_sync_after_downtime(
 
 def test_no_day_falls_between_the_reread_and_the_comparison(daemon: Callable[..., Daemon]) -> None:
     """One event of each day appears while the machine is off: the sync afterwards, or the sensor, brings them all."""
-    automatic = daemon(ago=60, history_chunk_days=400)
+    automatic = daemon(ago=60)
     klaviyo, account = automatic.klaviyo, automatic.klaviyo.account
     automatic.sync()
     automatic.backfill()
@@ -360,7 +362,7 @@ def test_events_that_appear_two_days_late_land_with_the_next_daily_reread(daemon
 
 
 def test_history_newest_first_and_no_day_twice(daemon: Callable[..., Daemon]) -> None:
-    automatic = daemon()
+    automatic = daemon(history_chunk_days=10)
     klaviyo = automatic.klaviyo
     assert automatic.sense() == "There has been no sync yet: start the schedule, or launch a sync."
     automatic.sync()
@@ -395,7 +397,7 @@ def test_history_ends_where_the_settings_say(daemon: Callable[..., Daemon]) -> N
 
 
 def test_a_chunk_that_fails_is_tried_again_after_the_next_sync(daemon: Callable[..., Daemon]) -> None:
-    automatic = daemon()
+    automatic = daemon(history_chunk_days=10)
     klaviyo = automatic.klaviyo
     automatic.sync()
 
@@ -443,7 +445,7 @@ def test_a_key_that_may_not_read_profiles_gets_the_history_of_events(daemon: Cal
 
 
 def test_resync_imports_anew_and_flags_what_is_gone(daemon: Callable[..., Daemon]) -> None:
-    automatic = daemon()
+    automatic = daemon(tables=("campaign", "campaign_message"))
     klaviyo, account = automatic.klaviyo, automatic.klaviyo.account
     automatic.sync()
     automatic.backfill()
@@ -499,7 +501,7 @@ def live_rows(klaviyo: Project) -> dict[str, set[str]]:
 
 
 def test_exclusions_that_are_imported_anew_are_read_alone(daemon: Callable[..., Daemon]) -> None:
-    automatic = daemon(tables=only("global_exclusion"))
+    automatic = daemon(tables=["global_exclusion"])
     klaviyo = automatic.klaviyo
     automatic.sync()
     automatic.backfill()
@@ -535,7 +537,7 @@ def test_years_of_numbers_are_asked_for_one_by_one(daemon: Callable[..., Daemon]
 
 
 def test_days_whose_numbers_differ_are_found_and_read_again(daemon: Callable[..., Daemon]) -> None:
-    automatic = daemon(history_chunk_days=400)
+    automatic = daemon()
     klaviyo, account = automatic.klaviyo, automatic.klaviyo.account
     automatic.sync()
     automatic.backfill()
@@ -608,14 +610,14 @@ def more_at_klaviyo(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def test_comparisons_without_a_read_give_no_difference_up(
     daemon: Callable[..., Daemon], more_at_klaviyo: Callable[..., None]
 ) -> None:
-    automatic = daemon(history_chunk_days=400)
+    automatic = daemon()
     klaviyo, account = automatic.klaviyo, automatic.klaviyo.account
     automatic.sync()
     automatic.backfill()
     day = (account.clock.now() - 15 * DAY).date()
     late = {account.add_event(account.all("metric")[0].id, account.clock.now() - 20 * DAY).id for _ in range(5)}
     more_at_klaviyo([day])
-    for _ in range(6):
+    for _ in range(MOST_TIMES + 1):
         compare(klaviyo)
     wanted = [(klaviyo.day(-20),) * 2, (klaviyo.day(-15),) * 2]
     assert healed(automatic) == wanted and late <= live_rows(klaviyo)["event"], "five of five"
@@ -633,7 +635,7 @@ def test_comparisons_without_a_read_give_no_difference_up(
 
 
 def test_a_reread_that_fails_is_asked_for_again_after_the_next_sync(daemon: Callable[..., Daemon]) -> None:
-    automatic = daemon(history_chunk_days=400, first_sync_days=12)
+    automatic = daemon(first_sync_days=12)
     klaviyo, account = automatic.klaviyo, automatic.klaviyo.account
     automatic.sync()
     compare(klaviyo)
@@ -670,12 +672,12 @@ def test_a_reread_that_fails_is_asked_for_again_after_the_next_sync(daemon: Call
 def test_thousands_of_permanent_differences_hide_no_other_one(
     daemon: Callable[..., Daemon], more_at_klaviyo: Callable[..., None]
 ) -> None:
-    automatic = daemon(history_chunk_days=400)
+    automatic = daemon()
     klaviyo, account = automatic.klaviyo, automatic.klaviyo.account
     automatic.sync()
     automatic.backfill()
-    permanent = [(account.clock.now() - n * DAY).date() for n in range(9, 27, 2)]
-    more_at_klaviyo(permanent, metrics=230)
+    permanent = [(account.clock.now() - n * DAY).date() for n in range(9, 27, 8)]
+    more_at_klaviyo(permanent, metrics=700)
     metric = account.all("metric")[0].id
     late = account.add_event(metric, account.clock.now() - 28 * DAY).id
     for _ in range(MOST_TIMES):
@@ -691,7 +693,7 @@ def test_thousands_of_permanent_differences_hide_no_other_one(
 def test_a_lost_event_log_loses_no_difference(
     daemon: Callable[..., Daemon], more_at_klaviyo: Callable[..., None]
 ) -> None:
-    automatic = daemon(history_chunk_days=400)
+    automatic = daemon()
     klaviyo, account = automatic.klaviyo, automatic.klaviyo.account
     automatic.sync()
     automatic.backfill()

@@ -1,7 +1,7 @@
 """A simulated month: the schedule and the sensor, evaluated hour by hour, through whatever an account and a machine do.
 
-`make soak` ticks every hour of the month, `make test` leaves most of the ticks out. The story is told hour by hour in
-both.
+`make soak` ticks every hour of the month, `make test` leaves most of the ticks out, one of the kills, the campaigns and
+the events that are dated back by a year. The story is told hour by hour in both.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import datetime as dt
 import itertools
 import signal
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,11 +30,12 @@ from klaviyo_assets.tables.registry import table
 from klaviyo_assets_tests.automation.daemon import Daemon
 from klaviyo_assets_tests.automation.processes import start_job
 from klaviyo_assets_tests.automation.story import DAY, HOUR, YEAR, Month, Sent
-from klaviyo_assets_tests.conftest import Project, failures, only
+from klaviyo_assets_tests.conftest import Project, failures, only, without_campaigns
 from klaviyo_assets_tests.expected import Expected, differences, stored
 from klaviyo_assets_tests.expected.events import event
 
-TABLES = ("global_exclusion", "list", "list_person", "campaign", "campaign_message")
+TABLES = ("global_exclusion", "list", "list_person")
+CAMPAIGNS = ("campaign", "campaign_message")
 LENGTH = 30
 """Days of the story."""
 AFTERWARDS = 26
@@ -187,7 +188,8 @@ def unavailable(call: Call) -> Fault:
 
 
 @pytest.fixture
-def automation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Automation]:
+def automation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Automation]]:
+    """Make what automates the sync of certain tables: `automation(tables, dated_back, events_an_hour)`."""
     monkeypatch.setenv("KLAVIYO_API_KEY", "pk_sandbox")
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     monkeypatch.setattr("klaviyo_assets.api.limiter._MARGIN", 0)
@@ -197,15 +199,22 @@ def automation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Auto
     account = generate_account(events=300, profiles=80, days=20, seed=5, now=began)
     monkeypatch.setattr(clock, "machine_time", account.clock.now)
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance, Sandbox(account) as sandbox:
-        settings = Settings(
-            api_url=sandbox.url,
-            duckdb_path=str(tmp_path / "warehouse.duckdb"),
-            tables=only(*TABLES),
-            memberships="incremental",
-            history_start=(began - YEAR - 10 * DAY).date(),
-            history_chunk_days=400,
-        )
-        yield Automation(Project(sandbox, settings, instance), story=Month(account), home=tmp_path)
+
+        def make(tables: Collection[str], dated_back: dt.timedelta, events_an_hour: float) -> Automation:
+            if "campaign" not in tables:
+                without_campaigns(account)
+            settings = Settings(
+                api_url=sandbox.url,
+                duckdb_path=str(tmp_path / "warehouse.duckdb"),
+                tables=only(*tables),
+                memberships="incremental",
+                history_start=(began - dated_back - 10 * DAY).date(),
+                history_chunk_days=400,
+            )
+            story = Month(account, dated_back=dated_back, events_an_hour=events_an_hour)
+            return Automation(Project(sandbox, settings, instance), story=story, home=tmp_path)
+
+        yield make
 
 
 KILLED_AT = {4: "get_profiles", 12: "get_events", 17: "get_profiles_for_list"}
@@ -217,27 +226,39 @@ ALL_HOURS = (LENGTH + AFTERWARDS) * 24
 
 
 @pytest.mark.parametrize(
-    ("ticks", "events_an_hour", "dated_back"),
+    ("ticks", "events_an_hour", "dated_back", "kills", "tables"),
     [
         pytest.param(
             {*range(1, LENGTH * 24), *range(LENGTH * 24, ALL_HOURS + 1, 12)},
             3.0,
             YEAR,
+            KILLED_AT,
+            TABLES + CAMPAIGNS,
             marks=[pytest.mark.soak],
             id="hourly",
         ),
         pytest.param(
-            {*range(110, ALL_HOURS, 110), 11, KLAVIYO_IS_OFF * 24 + 5, ALL_HOURS}, 1.0, 40 * DAY, id="thinned"
+            {*range(150, ALL_HOURS, 150), 11, KLAVIYO_IS_OFF * 24 + 5, ALL_HOURS},
+            1.0,
+            40 * DAY,
+            {4: KILLED_AT[4], 12: KILLED_AT[12]},
+            TABLES,
+            id="thinned",
         ),
     ],
 )
 def test_a_month_lands_completely(
-    automation: Automation, ticks: Collection[int], events_an_hour: float, dated_back: dt.timedelta
+    automation: Callable[..., Automation],
+    ticks: Collection[int],
+    events_an_hour: float,
+    dated_back: dt.timedelta,
+    kills: Mapping[int, str],
+    tables: Collection[str],
 ) -> None:
-    story, klaviyo = automation.story, automation.klaviyo
-    story.events_an_hour, story.dated_back = events_an_hour, dated_back
-    automation.step()
-    kills = sorted(KILLED_AT.items())
+    automatic = automation(tables, dated_back, events_an_hour)
+    story, klaviyo = automatic.story, automatic.klaviyo
+    automatic.step()
+    to_come = sorted(kills.items())
     retry = False
     for hour in range(1, ALL_HOURS + 1):
         day = (hour - 1) // 24
@@ -248,23 +269,23 @@ def test_a_month_lands_completely(
         if day == SCHEDULE_IS_OFF or (hour not in ticks and not retry):
             continue
         killed_at = None
-        if kills and kills[0][0] <= day:
-            _, killed_at = kills.pop(0)
+        if to_come and to_come[0][0] <= day:
+            _, killed_at = to_come.pop(0)
         with faults(klaviyo, *([unavailable] if day == KLAVIYO_IS_OFF else [])):
-            automation.step(fails=day == KLAVIYO_IS_OFF, killed_at=killed_at)
-        retry = automation.outcomes[-1] in ("killed", "skipped")
-        print(f"{klaviyo.account.clock.now():%Y-%m-%d %H:%M}: {automation.outcomes[-1]}", flush=True)  # noqa: T201
+            automatic.step(fails=day == KLAVIYO_IS_OFF, killed_at=killed_at)
+        retry = automatic.outcomes[-1] in ("killed", "skipped")
+        print(f"{klaviyo.account.clock.now():%Y-%m-%d %H:%M}: {automatic.outcomes[-1]}", flush=True)  # noqa: T201
 
-    outcomes = Counter(automation.outcomes)
-    assert outcomes["killed"] == len(KILLED_AT) and outcomes["failed"] >= 1 and outcomes["history"] > 3, outcomes
-    assert klaviyo.differences("person", *TABLES) == []
-    assert differences(klaviyo.account, klaviyo.warehouse, "event", ("id",), event_as_it_was(automation)) == []
-    for name in ("event", "person", *TABLES):
+    outcomes = Counter(automatic.outcomes)
+    assert outcomes["killed"] == len(kills) and outcomes["failed"] >= 1 and outcomes["history"] > 3, outcomes
+    assert klaviyo.differences("person", *tables) == []
+    assert differences(klaviyo.account, klaviyo.warehouse, "event", ("id",), event_as_it_was(automatic)) == []
+    for name in ("event", "person", *tables):
         keys = [tuple(row[column] for column in table(name).primary_key) for row in stored(klaviyo.warehouse, name)]
         assert len(keys) == len(set(keys)), f"{name} has a row twice"
 
     landed = [sent for sent in story.sent.values() if sent.id in klaviyo.account.events]
     assert all(sent.landed for sent in landed)
-    too_late = [sent for sent in landed if sent.landed and sent.landed > automation.bound(sent) + HOUR / 2]
+    too_late = [sent for sent in landed if sent.landed and sent.landed > automatic.bound(sent) + HOUR / 2]
     print(report(landed))  # noqa: T201 - the figures that the test is for; `pytest -s` shows them
     assert not too_late, report(too_late)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import logging
 import re
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -15,6 +17,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from klaviyo_assets import demo
 from klaviyo_assets.definitions import build_definitions
 from klaviyo_assets.models.assets import chosen_models, model_key, variables
 from klaviyo_assets.models.figures import Figures, read_figures
@@ -27,6 +30,7 @@ from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.conftest import QUIET, failures
 from klaviyo_assets_tests.models import by_hand, expected
 from klaviyo_assets_tests.models.by_hand import at, event, old_credit, put, worth
+from klaviyo_assets_tests.models.dbt import forked
 
 LOG = logging.getLogger(__name__)
 FINALS = (
@@ -36,6 +40,9 @@ FINALS = (
     "klaviyo__flows",
     "klaviyo__persons",
 )
+
+
+SHOWN = "shown.txt"
 
 
 @dataclass
@@ -70,20 +77,29 @@ class Built:
     def build(
         self, *select: str, schema: str = "klaviyo_models", more: dict[str, Any] | None = None, **options: Any
     ) -> dict[str, Result]:
-        results = build(
-            Target(self.settings.duckdb_path, schema, {}),
-            select=select,
-            variables=variables(self.settings) | (more or {}),
-            cache=self.cache,
-            log=LOG,
-            **options,
-        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("klaviyo_assets.models.run._dbt", forked)
+            results = build(
+                Target(self.settings.duckdb_path, schema, {}),
+                select=select,
+                variables=variables(self.settings) | (more or {}),
+                cache=self.cache,
+                log=LOG,
+                **options,
+            )
         return {result.name: result for result in results}
+
+
+class Looked(io.StringIO):
+    """What is printed, as if it were a terminal."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Built, dg.ExecuteInProcessResult]]:
-    """The models and the report, built once by the job, as a user does."""
+    """The models and the report, built once by the job, as the demo does on a terminal."""
     folder = tmp_path_factory.mktemp("models")
     home = folder / "home"
     home.mkdir()
@@ -94,8 +110,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Built, dg.Ex
     with dg.DagsterInstance.local_temp(str(home)) as instance, pytest.MonkeyPatch.context() as patch:
         for name, value in of_another_dbt.items():
             patch.setenv(f"DBT_{name}", value)
-        job = build_definitions(built.settings).resolve_job_def("klaviyo_models_job")
-        yield built, job.execute_in_process(instance=instance, run_config=QUIET, raise_on_error=False)
+        patch.setattr(sys, "stdout", Looked())
+        patch.setattr("klaviyo_assets.terminal._terminal", lambda: (built.folder / SHOWN).open("w"))
+        result = demo.run(instance, build_definitions(built.settings), "klaviyo_models_job")
+    yield built, result
 
 
 @pytest.fixture(scope="module")
@@ -306,6 +324,11 @@ def test_a_renderer_that_dies_takes_nothing_with_it(
 def test_what_another_dbt_reads_from_the_environment_is_not_for_ours(hand: Built) -> None:
     """The variables of `run` would fail our dbt, or have it make empty models as a success."""
     assert len(hand.rows("klaviyo__events")) == len(by_hand.EVENTS)
+
+
+def test_a_terminal_shows_the_steps_of_the_job(hand: Built) -> None:
+    shown = (hand.folder / SHOWN).read_text()
+    assert "klaviyo_models_job" in shown and "klaviyo_models campaign_report" in shown
 
 
 def test_a_run_materializes_every_model_and_runs_every_test(run: tuple[Built, dg.ExecuteInProcessResult]) -> None:

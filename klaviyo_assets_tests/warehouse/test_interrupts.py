@@ -9,10 +9,25 @@ from pathlib import Path
 
 import pytest
 
+from klaviyo_assets.warehouse.interrupts import insisting
+from klaviyo_assets.warehouse.transaction import Transaction
 from klaviyo_assets_tests.warehouse.helpers import warehouse_at
 from klaviyo_assets_tests.warehouse.test_loading import load, rows
 
 LONG = "SELECT count(*) FROM range(1000000000) a(i), range(1000000) b(j) WHERE (i * j) % 7 = 3"
+
+
+def interrupt_when_it_runs(transaction: Transaction) -> None:
+    """Send Ctrl-C as soon as the next statement runs."""
+    for setting in ("enable_progress_bar=true", "enable_progress_bar_print=false", "progress_bar_time=0"):
+        transaction.sql(f"SET {setting}")
+
+    def interrupt() -> None:
+        while transaction.connection.query_progress() < 0:
+            os.sched_yield()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
 
 
 @pytest.mark.parametrize("statement", [LONG, f"CREATE TABLE long AS {LONG.replace('count(*)', 'DISTINCT i + j')}"])
@@ -25,18 +40,48 @@ def test_an_interrupt_ends_what_duckdb_computes(tmp_path: Path, statement: str) 
     try:
         with pytest.raises(KeyboardInterrupt), warehouse._transaction() as transaction:
             transaction.sql("DELETE FROM klaviyo.event")
-            for setting in ("enable_progress_bar=true", "enable_progress_bar_print=false", "progress_bar_time=0"):
-                transaction.sql(f"SET {setting}")
-
-            def interrupt() -> None:
-                while transaction.connection.query_progress() < 0:
-                    os.sched_yield()  # until the statement runs
-                os.kill(os.getpid(), signal.SIGINT)
-
-            threading.Thread(target=interrupt).start()
+            interrupt_when_it_runs(transaction)
             transaction.sql(statement)
     finally:
         signal.signal(signal.SIGINT, before)
     assert signal.set_wakeup_fd(-1) == -1
     assert [row["id"] for row in rows(warehouse)] == ["1"]
     load(warehouse, [{"id": "2"}])
+
+
+def test_a_read_ends_as_well(tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path)
+    load(warehouse, [{"id": "1"}])
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), warehouse._reading() as transaction:
+            assert transaction
+            interrupt_when_it_runs(transaction)
+            transaction.sql(LONG)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert [row["id"] for row in rows(warehouse)] == ["1"]
+
+
+def test_a_signal_that_somebody_swallows_comes_again() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    swallowed, forwarded = 0, os.pipe()
+    os.set_blocking(forwarded[1], False)
+    outer = signal.set_wakeup_fd(forwarded[1])
+    try:
+        with insisting(again=0.01) as pressed:
+            assert not pressed.is_set()
+            while swallowed < 3:
+                try:
+                    if not swallowed:
+                        os.kill(os.getpid(), signal.SIGINT)
+                    threading.Event().wait(60)
+                except KeyboardInterrupt:
+                    swallowed += 1
+        assert pressed.is_set() and os.read(forwarded[0], 1) == bytes([signal.SIGINT])
+    except KeyboardInterrupt:
+        pass  # the last one may come late
+    finally:
+        signal.set_wakeup_fd(outer)
+        signal.signal(signal.SIGINT, before)
+    assert swallowed == 3

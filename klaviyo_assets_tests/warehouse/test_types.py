@@ -68,9 +68,11 @@ INCOMING: list[Any] = [
 ]  # fmt: skip
 
 
-def shown(warehouse: Any, column: str) -> dict[str, str | None]:
-    """Values as DuckDB shows them, by id."""
-    return dict(warehouse.query(f"SELECT id, CAST({quote(column)} AS VARCHAR) FROM klaviyo.event"))
+def shown(warehouse: Any, columns: list[str]) -> dict[str, dict[str, str | None]]:
+    """Column -> its values as DuckDB shows them, by id."""
+    texts = ", ".join(f"CAST({quote(column)} AS VARCHAR)" for column in columns)
+    found = warehouse.query(f"SELECT id, {texts} FROM klaviyo.event")
+    return {column: {id: values[n] for id, *values in found} for n, column in enumerate(columns)}
 
 
 @pytest.mark.parametrize("native", SAMPLES)
@@ -82,23 +84,26 @@ def test_every_type_is_kept_or_widened_and_no_value_changes(tmp_path: Path, nati
     came = {f"x{n}": value for n, value in enumerate(INCOMING)}
     columns = ["mine", "property_mine", *(f"property_{name}" for name in came)]
     with warehouse.connect() as connection:
+        connection.begin()
         for name in columns:
             connection.execute(f"ALTER TABLE klaviyo.event ADD COLUMN {name} {native}")
+        connection.commit()
         for id, value in samples.items():
             filled = ", ".join(f"{name} = $2" for name in columns)
             connection.execute(f"UPDATE klaviyo.event SET {filled} WHERE id = $1", [id, value])
-    before = shown(warehouse, "mine")
+    before = shown(warehouse, ["mine"])["mine"]
     load(warehouse, [{"id": "new", **came}, {"id": "old0", "note": "again", **came}])
     types = column_types(warehouse)
+    after = shown(warehouse, columns)
     for name in ("mine", "property_mine"):
-        assert types[name] == native and shown(warehouse, name) == before | {"new": None}
+        assert types[name] == native and after[name] == before | {"new": None}
     found = {row["id"]: row for row in rows(warehouse)}
     for name, value in came.items():
         column = f"property_{name}"
         assert types[column] == native or is_ours(types[column])
         for id in ("new", "old0"):
             assert same(value, found[id][column]), (native, types[column], value, found[id][column])
-        now = shown(warehouse, column)
+        now = after[column]
         for id in list(samples)[1:]:
             assert unchanged(now[id], before[id]), (native, types[column], now[id], before[id])
 

@@ -1,14 +1,17 @@
-"""Ctrl-C, and a run that is terminated, while DuckDB computes."""
+"""Ctrl-C, and a run that is terminated, where libraries don't let it through."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import duckdb
+
+AGAIN = 3.0
+"""Seconds after which work that goes on is interrupted again."""
 
 _ENDINGS = {signal.SIGINT, signal.SIGTERM}
 
@@ -20,6 +23,43 @@ def interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     Python sees no signal while DuckDB has the thread, and DuckDB looks for one between two parts of its work, which
     may take minutes, and makes an error of it as any other. The system tells a thread through a pipe at once.
     """
+    try:
+        with _told(connection.interrupt):
+            yield
+    except (duckdb.InterruptException, RuntimeError) as error:
+        if is_interrupt(error):
+            raise KeyboardInterrupt from None
+        raise
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Return whether an error is what DuckDB makes of a signal."""
+    return isinstance(error, duckdb.InterruptException) or str(error) == "Query interrupted"
+
+
+@contextmanager
+def insisting(again: float = AGAIN) -> Iterator[threading.Event]:
+    """Repeat a signal until the work in here ends: Dagster forgets one that comes between two of its events.
+
+    Gives what tells whether there was one.
+    """
+    pressed, over = threading.Event(), threading.Event()
+
+    def insist() -> None:
+        pressed.set()
+        while not over.wait(again):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with _told(insist):
+        try:
+            yield pressed
+        finally:
+            over.set()
+
+
+@contextmanager
+def _told(act: Callable[[], object]) -> Iterator[None]:
+    """Have a thread act at each signal that ends a process, whoever else handles it. Only the main thread gets any."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -29,17 +69,16 @@ def interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
     def watch() -> None:
         while received := os.read(reading, 1):
+            if before >= 0:
+                with suppress(OSError):
+                    os.write(before, received)
             if received[0] in _ENDINGS:
-                connection.interrupt()
+                act()
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
         yield
-    except (duckdb.InterruptException, RuntimeError) as error:
-        if isinstance(error, duckdb.InterruptException) or str(error) == "Query interrupted":
-            raise KeyboardInterrupt from None
-        raise
     finally:
         signal.set_wakeup_fd(before)
         os.close(writing)

@@ -63,7 +63,7 @@ class Transaction:
     schema: str
     synced_at: dt.datetime = dt.datetime.min
     _types: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
-    _created: set[str] = field(default_factory=set, init=False)
+    _tables: set[str] | None = field(default=None, init=False)
 
     @cached_property
     def catalog(self) -> str:
@@ -84,10 +84,14 @@ class Transaction:
         self.sql("COMMIT")
 
     def alter(self, table: str, statement: str) -> None:
-        """Run a statement that changes or drops a table of this schema."""
+        """Run a statement that changes a table of this schema."""
         self._types.pop(table, None)
-        self._created.discard(table)
         self.sql(statement)
+
+    def drop(self, table: str) -> None:
+        """Drop a table of this schema if it is there."""
+        self.alter(table, f"DROP TABLE IF EXISTS {self.table(table)}")
+        self._tables = None
 
     def value(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
         """Return the first column of the first row."""
@@ -105,12 +109,14 @@ class Transaction:
 
     def tables(self) -> set[str]:
         """Return the names of the tables of this schema, folded."""
-        return {fold(name) for (name,) in self.catalog_rows("duckdb_tables", "table_name")}
+        if self._tables is None:
+            self._tables = {fold(name) for (name,) in self.catalog_rows("duckdb_tables", "table_name")}
+        return set(self._tables)
 
     def column_types(self, table: str) -> dict[str, str]:
         """Column, folded -> DuckDB's name of its type, in order; empty if there is no such table."""
         if table not in self._types:
-            if table not in self._created and not self.catalog_rows("duckdb_tables", "1", table):
+            if fold(table) not in self.tables():
                 return {}
             described = self.sql(f"DESCRIBE {self.table(table)}")
             self._types[table] = {fold(name): data_type for name, data_type, *_ in described}
@@ -129,7 +135,8 @@ class Transaction:
         """Create a table if it is not there."""
         ddl = ", ".join(f"{quote(column)} {TYPE_NAMES[kind]}" for column, kind in types.items())
         self.sql(f"CREATE TABLE IF NOT EXISTS {self.table(name)} ({ddl})")
-        self._created.add(name)
+        if self._tables is not None:
+            self._tables.add(fold(name))
 
     def ensure(self, spec: TableSpec) -> None:
         """Create the schema and the table; of an existing one, add the declared columns that it lacks.

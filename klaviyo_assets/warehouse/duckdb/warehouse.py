@@ -29,7 +29,7 @@ from klaviyo_assets.warehouse.duckdb.beginning import begin, claim, known_accoun
 from klaviyo_assets.warehouse.duckdb.deletes import flag_gone, keys_to_ask_for, missing_keys
 from klaviyo_assets.warehouse.duckdb.fitting import columns_left_out, fit, fit_relation
 from klaviyo_assets.warehouse.duckdb.inspection import inspect
-from klaviyo_assets.warehouse.duckdb.interrupts import interruptible
+from klaviyo_assets.warehouse.duckdb.interrupts import interruptible, is_interrupt
 from klaviyo_assets.warehouse.duckdb.live_rows import daily_counts, earliest, measure_shrinkage
 from klaviyo_assets.warehouse.duckdb.loading import patch, upsert
 from klaviyo_assets.warehouse.duckdb.loads import NO_READ, ensure_loads, newest_number, unused_stamp
@@ -266,7 +266,7 @@ class DuckDBWarehouse(DuckDBResource):
                 count = transaction.value(f"SELECT count(*) FROM {transaction.table(spec.name)}")
                 shrinkage = measure_shrinkage(destination, spec, self.staging_schema)
                 return LoadResult(spool.rows, 0, 0, older=spool.rows, row_count=count, shrinkage=shrinkage)
-            transaction.alter(spec.name, f"DROP TABLE IF EXISTS {transaction.table(spec.name)}")
+            transaction.drop(spec.name)
             transaction.ensure(spec)
             added = fit(transaction, spec, spool).added
             result = upsert(transaction, spec, spool)
@@ -513,12 +513,11 @@ class DuckDBWarehouse(DuckDBResource):
             connection.execute("BEGIN TRANSACTION").fetchall()
             transaction = Transaction(connection, self.schema_name)
             try:
-                with interruptible(connection):
-                    transaction.ensure_state()
-                    ensure_loads(transaction)
-                    transaction.synced_at = unused_stamp(transaction, self._now())
-                    yield transaction
-                    transaction.commit()
+                transaction.ensure_state()
+                ensure_loads(transaction)
+                transaction.synced_at = unused_stamp(transaction, self._now())
+                yield transaction
+                transaction.commit()
             except BaseException as error:
                 with suppress(duckdb.Error):  # a COMMIT that failed has rolled back already
                     connection.execute("ROLLBACK").fetchall()
@@ -533,7 +532,8 @@ class DuckDBWarehouse(DuckDBResource):
         """Open the database as `connect` does, for a fraction of the time if it is a file that nobody holds."""
         with ExitStack() as stack:
             connection = self._attach(stack) or stack.enter_context(self.connect())
-            yield connection
+            with interruptible(connection):
+                yield connection
 
     def _attach(self, stack: ExitStack) -> duckdb.DuckDBPyConnection | None:
         file = file_of(self.database)
@@ -542,7 +542,11 @@ class DuckDBWarehouse(DuckDBResource):
         self._make_folder(file)
         try:
             return stack.enter_context(attached(file))
-        except duckdb.Error:
+        except (duckdb.Error, RuntimeError) as error:
+            if is_interrupt(error):
+                raise KeyboardInterrupt from None
+            if not isinstance(error, duckdb.Error):
+                raise
             return None  # `connect` waits, and knows what to say
 
     def _make_folder(self, file: Path) -> None:
