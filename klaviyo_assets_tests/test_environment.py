@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.sandbox.server import Sandbox
+from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.commands import environment
 from klaviyo_assets_tests.conftest import only

@@ -12,12 +12,19 @@ from typing import Any
 import pytest
 
 from klaviyo_assets.sandbox.account import Account, Resource
-from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.sandbox.account.subscriptions import never_subscribed
+from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.tables.registry import TABLES as CATALOGUE
 from klaviyo_assets.tables.registry import table
 from klaviyo_assets_tests.conftest import Project, failures, only, synced, without_campaigns
-from klaviyo_assets_tests.expected import MORE_TABLES, OPTIONAL_TABLES, TABLES, differences, person_with_predictions, stored
+from klaviyo_assets_tests.expected import (
+    MORE_TABLES,
+    OPTIONAL_TABLES,
+    TABLES,
+    differences,
+    person_with_predictions,
+    stored,
+)
 
 DAYS = 12
 

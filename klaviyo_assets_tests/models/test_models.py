@@ -111,7 +111,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Built, dg.Ex
         for name, value in of_another_dbt.items():
             patch.setenv(f"DBT_{name}", value)
         patch.setattr(sys, "stdout", Looked())
-        patch.setattr("klaviyo_assets.terminal._terminal", lambda: (built.folder / SHOWN).open("w"))
+        patch.setattr("klaviyo_assets.cli.terminal._terminal", lambda: (built.folder / SHOWN).open("w"))
         result = demo.run(instance, build_definitions(built.settings), "klaviyo_models_job")
     yield built, result
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from klaviyo_assets.warehouse.interrupts import insisting
-from klaviyo_assets.warehouse.transaction import Transaction
+from klaviyo_assets.warehouse.duckdb.interrupts import insisting
+from klaviyo_assets.warehouse.duckdb.transaction import Transaction
 from klaviyo_assets_tests.warehouse.helpers import warehouse_at
 from klaviyo_assets_tests.warehouse.test_loading import load, rows
 
