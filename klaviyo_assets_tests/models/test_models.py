@@ -17,7 +17,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from klaviyo_assets import demo
+from klaviyo_assets.cli import demo
 from klaviyo_assets.definitions import build_definitions
 from klaviyo_assets.models.assets import chosen_models, model_key, variables
 from klaviyo_assets.models.figures import Figures, read_figures
