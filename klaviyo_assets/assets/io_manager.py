@@ -73,24 +73,11 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         )
 
     def _load(self, extract: Extract, spool: Spool) -> LoadResult:
-        extract.result = self._result(extract, spool)
-        return extract.result
-
-    def _result(self, extract: Extract, spool: Spool) -> LoadResult:
         if extract.snapshot:
-            (state,) = extract.states
-            return self.warehouse.store_snapshot(extract.spec, spool, began=extract.began, state=state)
+            return self.warehouse.store_snapshot(extract, spool)
         if extract.patch:
-            return self.warehouse.patch(extract.spec, spool, began=extract.began, states=extract.states)
-        return self.warehouse.load(
-            extract.spec,
-            spool,
-            began=extract.began,
-            scope=extract.scope,
-            guard=self.delete_guard if extract.guarded else None,
-            ask=extract.ask,
-            states=extract.states,
-        )
+            return self.warehouse.patch(extract, spool)
+        return self.warehouse.load(extract, spool, guard=self.delete_guard if extract.guarded else None)
 
     def load_input(self, context: dg.InputContext) -> Any:
         """Read an upstream table, or the part of it that the downstream partitions need."""

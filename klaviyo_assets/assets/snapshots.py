@@ -22,7 +22,7 @@ from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.extract import Extract, Publication
 from klaviyo_assets.warehouse.guard import FEW_WAIT, is_suspicious
-from klaviyo_assets.warehouse.results import LoadResult
+from klaviyo_assets.warehouse.results import Shrinkage
 from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
 from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
 
@@ -112,8 +112,8 @@ def _snapshot(settings: Settings, family: str, tables: Sequence[Table], read: Re
                 )
                 yield dg.Output(extract, output_name=table.name)
                 # The IO manager has stored it by now.
-                if extract.result and _check_spec(settings, table).key in context.selected_asset_check_keys:
-                    yield _check(settings, table, extract.result)
+                if _check_spec(settings, table).key in context.selected_asset_check_keys:
+                    yield _check(settings, table, account.warehouse.shrinkage(table))
 
     return snapshot
 
@@ -161,9 +161,9 @@ def _check_spec(settings: Settings, table: Table) -> dg.AssetCheckSpec:
     )
 
 
-def _check(settings: Settings, table: Table, result: LoadResult) -> dg.AssetCheckResult:
+def _check(settings: Settings, table: Table, shrinkage: Shrinkage) -> dg.AssetCheckResult:
     """Say whether a snapshot lacks too many rows. It need not block: publishing goes by the same rule."""
-    live, going, staged = result.shrinkage or (0, 0, result.row_count)
+    live, going, staged = shrinkage
     suspicious = is_suspicious(table, live=live, going=going, guard=settings.delete_guard)
     settles = going <= FEW_WAIT
     return dg.AssetCheckResult(

@@ -5,16 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
 from klaviyo_assets.schema.spec import TableSpec
 from klaviyo_assets.warehouse.spool import Spool
 from klaviyo_assets.warehouse.state import SyncState
-
-if TYPE_CHECKING:
-    from klaviyo_assets.warehouse.results import LoadResult
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,6 @@ class Extract:
     ask: what is asked before a row is flagged; only for a scope whose column can change while the row lives.
     states: written in the transaction of the rows.
     metadata: called after the last batch, for the asset's metadata.
-    result: what the load did, once the IO manager has made it.
     """
 
     spec: TableSpec
@@ -70,7 +66,6 @@ class Extract:
     ask: Ask | None = None
     states: tuple[SyncState, ...] = ()
     metadata: Callable[[], Mapping[str, Any]] = field(default=dict)
-    result: LoadResult | None = field(default=None, init=False)
 
 
 @dataclass

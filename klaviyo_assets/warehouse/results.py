@@ -21,7 +21,6 @@ class LoadResult:
     columns_left_out: columns that came and that the table does not take.
     columns_fixed: why columns were not widened, whose values went to the overflow column.
     columns_with_old_values: blocked or hashed columns that hold values from before they were.
-    shrinkage: of a snapshot, what publishing it would do.
     waiting: live rows that did not come and whose flags wait.
     """
 
@@ -38,7 +37,6 @@ class LoadResult:
     columns_left_out: tuple[str, ...] = ()
     columns_fixed: tuple[str, ...] = ()
     columns_with_old_values: tuple[str, ...] = ()
-    shrinkage: Shrinkage | None = None
     waiting: Waiting | None = None
 
 

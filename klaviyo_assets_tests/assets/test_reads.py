@@ -26,7 +26,7 @@ from klaviyo_assets.sync.reads.reading import concurrently
 from klaviyo_assets.tables.registry import TABLES, family, table
 from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from klaviyo_assets.warehouse.extract import Publication
+from klaviyo_assets.warehouse.extract import Extract, Publication
 from klaviyo_assets.warehouse.spool import temporary_spool
 from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
 from klaviyo_assets_tests.api.fake import FakeClock
@@ -69,11 +69,11 @@ class Reader:
             with temporary_spool() as spool:
                 spool.write(typed_batch(Columns.of_rows(rows, spec.types), spec))
                 state = SyncState(each, SNAPSHOT, synced_through=now, complete=True)
-                self.warehouse.store_snapshot(spec, spool, state=state)
+                self.warehouse.store_snapshot(Extract(spec, snapshot=True, states=(state,)), spool)
             self.warehouse.publish(Publication(spec, accept_shrink=True), guard=1)
             published = SyncState(each, "", synced_through=now, complete=True)
             with temporary_spool() as nothing:
-                self.warehouse.load(spec, nothing, states=(published,))
+                self.warehouse.load(Extract(spec, states=(published,)), nothing)
 
     def requests(self, name: str) -> Counter[str]:
         """How many requests a read makes, by operation."""

@@ -21,6 +21,7 @@ from klaviyo_assets.tables.registry import table
 from klaviyo_assets.tables.reports import STATISTICS
 from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from klaviyo_assets.warehouse.extract import Extract
 from klaviyo_assets.warehouse.spool import temporary_spool
 from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets_tests.api.fake import KEY, FakeApi, FakeClock, Reply, Request, document, error
@@ -117,7 +118,7 @@ def read(source: KlaviyoAccount, name: str, *, through: dt.date | None = None) -
     with temporary_spool() as spool:
         spool.write(typed_batch(Columns.of_rows(rows, spec.types), spec))
         state = SyncState(name, synced_through=now, complete=True)
-        source.warehouse.load(spec, spool, states=[state])
+        source.warehouse.load(Extract(spec, states=(state,)), spool)
     stored = source.warehouse.rows(name, (*spec.primary_key, "recipients"))
     return {tuple(str(value) for value in key): recipients for *key, recipients in stored}
 
@@ -152,7 +153,7 @@ def test_flow_reports_after_a_pause_leave_no_gap(reports: Reports, source: Klavi
     with temporary_spool() as nothing:
         through = dt.datetime.combine(TODAY - 100 * DAY, dt.time(13), dt.UTC)
         state = SyncState("flow_report", synced_through=through, complete=True)
-        source.warehouse.load(table("flow_report"), nothing, states=[state])
+        source.warehouse.load(Extract(table("flow_report"), states=(state,)), nothing)
     found = read(source, "flow_report")
     assert {key[0] for key in found} >= {str(TODAY - number * DAY) for number in range(0, 115)}
     assert len(reports.asked) == 3

@@ -23,7 +23,7 @@ from alembic.script import ScriptDirectory
 from klaviyo_assets import clock
 from klaviyo_assets.cli.places import prepare_home
 from klaviyo_assets.definitions import build_definitions
-from klaviyo_assets.warehouse.duckdb import warehouse as warehouse
+from klaviyo_assets.warehouse.duckdb import database
 from klaviyo_assets_tests.conftest import QUIET, failures
 from klaviyo_assets_tests.faults.points import HOLDS_THE_FILE, Points
 from klaviyo_assets_tests.faults.story import in_any_folder
@@ -211,7 +211,7 @@ def execute(
 
 def _say_who_waits(child: Child) -> None:
     """Let a child say that it waits for the file, as long as it does."""
-    opened = warehouse.opened
+    opened = database.opened
 
     def waiting(seconds: float) -> None:
         child.file("waits").touch()
@@ -223,4 +223,4 @@ def _say_who_waits(child: Child) -> None:
         finally:
             child.file("waits").unlink(missing_ok=True)
 
-    warehouse.opened = patient
+    database.opened = patient

@@ -29,6 +29,7 @@ from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables import events, profiles
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from klaviyo_assets.warehouse.extract import Extract
 from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
 from klaviyo_assets_tests.conftest import Project, failures, only
 from klaviyo_assets_tests.expected import differences
@@ -213,7 +214,7 @@ def test_no_property_gets_anywhere_but_into_its_own_cell(rows: list[dict[str, An
                 writer = SpoolWriter(spec, spool)
                 writer.add(columns)
                 writer.close()
-                warehouse.load(spec, spool)
+                warehouse.load(Extract(spec), spool)
         assert differences(account, warehouse, "event", ("id",)) == []
         assert differences(account, warehouse, "person", ("id",)) == []
         tables = warehouse.query("SELECT table_name FROM duckdb_tables() WHERE NOT internal ORDER BY 1")

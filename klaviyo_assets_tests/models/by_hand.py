@@ -12,6 +12,7 @@ from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.registry import table
 from klaviyo_assets.warehouse.batches import typed_batches
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from klaviyo_assets.warehouse.extract import Extract
 from klaviyo_assets.warehouse.spool import temporary_spool
 
 SYNCED = dt.datetime(2026, 4, 1, tzinfo=dt.UTC)
@@ -125,7 +126,7 @@ def put(
     with temporary_spool() as spool:
         spool.write_all(typed_batches([content], spec))
         warehouse._clock = lambda: began
-        warehouse.load(spec, spool)
+        warehouse.load(Extract(spec), spool)
 
 
 def put_account(warehouse: DuckDBWarehouse) -> None:

@@ -12,6 +12,7 @@ from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.spec import Column, TableSpec, Type
 from klaviyo_assets.warehouse.batches import typed_batches
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from klaviyo_assets.warehouse.extract import Extract
 from klaviyo_assets.warehouse.results import LoadResult
 from klaviyo_assets.warehouse.spool import temporary_spool
 
@@ -66,7 +67,8 @@ def load(
     with temporary_spool() as spool:
         for rows in batches:
             spool.write_all(typed_batches([event_columns(rows)], spec))
-        return warehouse.load(spec, spool, **options)
+        guard = options.pop("guard", None)
+        return warehouse.load(Extract(spec, **options), spool, guard=guard)
 
 
 def rows(warehouse: DuckDBWarehouse, table: str = "klaviyo.event", order: str = "id") -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from klaviyo_assets.schema.lost import Lost
 from klaviyo_assets.schema.spec import Column, ForeignKey, Lookup, Type
 from klaviyo_assets.warehouse.batches import typed_batch, typed_batches
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope, Sweep
+from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Extract, Publication, Scope, Sweep
 from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
 from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, begin, event_columns, load, rows, warehouse_at
@@ -89,7 +89,7 @@ def test_a_patch_neither_adds_nor_brings_back_nor_touches_what_is_right(tmp_path
         with temporary_spool() as spool:
             spool.write(typed_batch(Columns(len(values), {"id": [*values], "note": [*values.values()]}), EVENT))
             warehouse.set_clock(synced_at)
-            return warehouse.patch(EVENT, spool).updated
+            return warehouse.patch(Extract(EVENT, patch=True), spool).updated
 
     values = {"gone": "y", "null": "y", "old": None, "unknown": "y"}
     assert patch(values, NOON + DAY) == 2
@@ -171,7 +171,7 @@ def test_a_snapshot_of_the_same_time_replaces_and_half_of_one_flags_nothing(tmp_
     assert state is not None and (state.synced_through, state.complete, state.rows) == (NOON, True, 1)
     with temporary_spool() as spool:
         half = SyncState("metric", "snapshot", synced_through=NOON + DAY)
-        warehouse.store_snapshot(METRIC, spool, state=half)
+        warehouse.store_snapshot(Extract(METRIC, snapshot=True, states=(half,)), spool)
     assert warehouse.publish(Publication(METRIC), guard=1.0).deleted == 0
     assert not flagged(warehouse, "klaviyo.metric")
 
@@ -208,7 +208,7 @@ def test_every_row_is_spooled_once_however_it_is_added(monkeypatch: pytest.Monke
         writer.close()
         assert ([file.rows for file in spool.files], spool.rows) == ([3, 3, 3, 1], 10)
         assert writer.lost == {"datetime": 10}
-        warehouse.load(EVENT, spool)
+        warehouse.load(Extract(EVENT), spool)
     assert [(row["id"], row["property_x"]) for row in rows(warehouse)] == [(str(n), n) for n in range(10)]
 
 

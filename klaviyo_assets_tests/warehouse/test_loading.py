@@ -20,7 +20,7 @@ from klaviyo_assets.assets.advice import advised
 from klaviyo_assets.schema.spec import Column, ForeignKey, Lookup, TableSpec, Type
 from klaviyo_assets.warehouse.batches import typed_batches
 from klaviyo_assets.warehouse.errors import SnapshotMissing, WarehouseError, WarehouseLocked
-from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Publication, Scope
+from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Extract, Publication, Scope
 from klaviyo_assets.warehouse.guard import Waiting
 from klaviyo_assets.warehouse.spool import _PREFIX, remove_abandoned_spools, temporary_spool
 from klaviyo_assets.warehouse.state import SyncState
@@ -251,7 +251,8 @@ def snapshot(
     with temporary_spool() as spool:
         spool.write_all(typed_batches([event_columns(rows_)], METRIC))
         state = SyncState("metric", "snapshot", synced_through=synced_at, complete=True)
-        return warehouse.store_snapshot(METRIC, spool, began=began, state=state).shrinkage
+        warehouse.store_snapshot(Extract(METRIC, began=began, snapshot=True, states=(state,)), spool)
+    return warehouse.shrinkage(METRIC)
 
 
 def test_publishing_a_snapshot_upserts_flags_and_corrects_lookups(tmp_path: Path) -> None:

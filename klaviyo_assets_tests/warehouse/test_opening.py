@@ -18,7 +18,7 @@ from klaviyo_assets.models.report import default_path
 from klaviyo_assets.models.run import Target
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings, require_distinct
-from klaviyo_assets.warehouse.duckdb import warehouse as warehouse_module
+from klaviyo_assets.warehouse.duckdb import database
 from klaviyo_assets.warehouse.duckdb.location import file_of, located
 from klaviyo_assets.warehouse.duckdb.opening import opened
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
@@ -48,7 +48,7 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     def without_waiting(*given: Any, **options: Any) -> duckdb.DuckDBPyConnection:
         return opened(*given, **{**options, "sleep": time.sleep, "clock": time.clock})
 
-    monkeypatch.setattr(warehouse_module, "opened", without_waiting)
+    monkeypatch.setattr(database, "opened", without_waiting)
     return time
 
 
@@ -138,7 +138,7 @@ def test_a_path_means_the_same_file_everywhere(
     with pytest.raises(ValueError, match="would both write"):
         require_distinct([settings, Settings(name="other", duckdb_path=wanted or given)])
     if wanted:
-        warehouse = warehouse_module.DuckDBWarehouse(database=given)
+        warehouse = DuckDBWarehouse(database=given)
         load(warehouse, [{"id": "1"}])
         assert len(rows(warehouse)) == 1 and warehouse.rows("event", ["id"]) == [("1",)]
         assert "copied to a new file" in warehouse.copy_to_new_file()

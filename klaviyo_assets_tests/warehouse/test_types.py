@@ -20,7 +20,7 @@ from klaviyo_assets.schema.spec import Column, Type
 from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.duckdb.sql import ZONED, is_ours, quote
 from klaviyo_assets.warehouse.errors import ConstraintViolated, WarehouseError
-from klaviyo_assets.warehouse.extract import Publication, Scope
+from klaviyo_assets.warehouse.extract import Extract, Publication, Scope
 from klaviyo_assets.warehouse.spool import temporary_spool
 from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets_tests.warehouse.helpers import NOON, load, rows, warehouse_at
@@ -200,7 +200,7 @@ def test_a_snapshot_is_published_into_columns_of_other_types(tmp_path: Path) -> 
         with temporary_spool() as spool:
             spool.write(typed_batch(Columns(1, {"id": [note], "note": [note], "count": [count]}), spec))
             state = SyncState("metric", "snapshot", synced_through=NOON, complete=True)
-            warehouse.store_snapshot(spec, spool, state=state)
+            warehouse.store_snapshot(Extract(spec, snapshot=True, states=(state,)), spool)
         warehouse.publish(Publication(spec), guard=1.0)
         assert [row[1] for row in warehouse.query("DESCRIBE klaviyo.metric")][1:3] == types
         assert warehouse.query("SELECT note, count FROM klaviyo.metric WHERE NOT _fivetran_deleted") == [(note, count)]
