@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
+
+import pytest
 
 from klaviyo_assets.definitions import build_definitions
 from klaviyo_assets.settings import Settings
@@ -74,6 +77,14 @@ def test_the_readme_names_the_make_targets_and_jobs_that_exist() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
     jobs = {job.name for job in build_definitions(Settings()).resolve_all_job_defs()}
     assert jobs - {"__ASSET_JOB"} == set(re.findall(r"^\| `(klaviyo_\w+)` \|", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("command", ["demo", "dev"])
+def test_what_the_readme_has_people_type_runs_the_command(command: str) -> None:
+    """The commands themselves are typed into a terminal by test_demo.py and test_places.py."""
+    assert f"make {command}" in README.read_text()
+    done = subprocess.run(["make", "-n", command], cwd=README.parent, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == f".venv/bin/klaviyo-assets {command}"
 
 
 if __name__ == "__main__":
