@@ -43,8 +43,10 @@ def digest(text: str) -> str:
 
 @pytest.fixture
 def spools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that keeps a copy of every spool before it is removed."""
+    """A folder that keeps a copy of every spool before it is removed; spools of other processes are somewhere else."""
     kept, remove = tmp_path / "spools", shutil.rmtree
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
 
     def keep(folder: Path, **options: Any) -> None:
         if any(folder.glob("*.parquet")):
@@ -105,7 +107,8 @@ def test_nothing_that_is_hidden_is_anywhere(
         assert {row["type"] for row in stored(klaviyo.warehouse, "event")} == {digest("RAW metric name")}
         klaviyo.account.rename("metric", "Mtric1", "RAW other name")
         klaviyo.refresh()
-        assert klaviyo.run("klaviyo_backfill", -1, 0).success
+        backfill = klaviyo.run("klaviyo_backfill", -1, 0)
+        assert backfill.success, failures(backfill)
     shown = everything(klaviyo)
     read = "".join(repr(pq.read_table(file).to_pylist()) for file in spools.rglob("*.parquet"))
     said = caplog.text + "".join(capfd.readouterr())
