@@ -89,7 +89,9 @@ def build_reconciliation(settings: Settings) -> dg.AssetsDefinition:
         first = max(min(times, default=start.date()), settings.history_start or dt.date.min)
         sentences = [as_table(found, names, compared), *not_compared(names, theirs, compared, first)]
         if settings.only_active_profiles:
-            sentences.append("Klaviyo counts the events of deleted profiles, too: that it has more starts no re-read.")
+            sentences.append(
+                "Klaviyo also counts the events of deleted profiles, so days on which it has more are not read again."
+            )
         yield dg.MaterializeResult(
             asset_key=table_key(settings, RECONCILIATION),
             metadata={

@@ -52,7 +52,9 @@ class KlaviyoAccount(dg.ConfigurableResource):
         default="KLAVIYO_API_KEY", description="Name of the environment variable that holds the private API key."
     )
     api_url: str = Field(default="https://a.klaviyo.com/api", description="Base URL of the API.")
-    max_concurrency: int = Field(default=12, description="Most requests at a time, over all tables.")
+    max_concurrency: int = Field(
+        default=12, description="How many requests may be under way at a time, over all tables."
+    )
     request_timeout: float = Field(default=120.0, description="Seconds that Klaviyo may be silent during a request.")
     hash_salt_variable: str | None = Field(
         default=None, description="Name of the environment variable that holds the salt, if columns are hashed."

@@ -156,7 +156,7 @@ def _models(settings: Settings, models: Sequence[Model]) -> dg.AssetsDefinition:
         failed = [result for result in results if result.is_failure and result.status != "skipped"]
         if failed:
             reasons = "\n".join(f"{result.name}: {result.message or result.status}" for result in failed)
-            raise dg.Failure(f"dbt built not all of the models.\n{reasons}", allow_retries=False)
+            raise dg.Failure(f"dbt did not build all of the models.\n{reasons}", allow_retries=False)
 
     return build_all
 

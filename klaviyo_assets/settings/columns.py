@@ -61,9 +61,9 @@ def _wrong(table: Table, pattern: str) -> str | None:
     is_pattern = _GLOB.search(pattern) is not None
     for name, why in needed.items():
         if name == pattern:
-            return f"{name} can't be blocked nor hashed: {why}"
+            return f"{name} can be neither blocked nor hashed: {why}"
         if is_pattern and fnmatchcase(name, pattern):
-            return f"{pattern} also names {name}, which can't be blocked nor hashed: {why}"
+            return f"{pattern} also names {name}, which can be neither blocked nor hashed: {why}"
     names = {*table.types} | ({PACKED[table.name].column} if table.name in PACKED else set())
     if any(fnmatchcase(name, pattern) for name in names):
         return None
