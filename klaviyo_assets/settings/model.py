@@ -151,7 +151,8 @@ class Settings(BaseSettings):
         12,
         ge=1,
         le=64,
-        description="How many requests may be under way at a time, over all tables; fewer at first, and while Klaviyo refuses or is slow.",
+        description="How many requests may be under way at a time, over all tables; fewer at first, and while Klaviyo "
+        "refuses or is slow.",
     )
     request_timeout: dt.timedelta = Field(
         dt.timedelta(minutes=2),
