@@ -56,7 +56,8 @@ def _sweep(settings: Settings) -> dg.AssetsDefinition:
         settings,
         PERSON_DELETES,
         "Flags the profiles that were deleted, or merged into others: Klaviyo does not say so, it just no longer "
-        "returns them. Once a week all ids are read; an id that is missing is asked for once more before it is flagged.",
+        "returns them. Once a week all ids are read; an id that is missing is asked for once more before it is "
+        "flagged.",
     )
 
     @dg.multi_asset(
