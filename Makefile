@@ -5,7 +5,7 @@ TESTS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test test-pythons soak bench bench-peers lint format lock screenshot clean
+.PHONY: help install demo dev test test-pythons test-matrix soak bench bench-peers lint format lock screenshot clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ test: $(READY) ## Run the tests
 test-pythons: $(READY) ## Run the tests that depend on it on every other Python that is installed
 	@.ci/pythons $(BIN)/python
 
+test-matrix: test-pythons ## Run the tests that depend on it also with DuckDB 1.4 and the lowest versions of what is needed
+	@.ci/matrix
+
 # SEED=7 runs only the seed 7, of the mixtures, of the kills and of the stories.
 soak: $(READY) ## Run hundreds of mixtures of faults, of kills and of overlapping runs, and a simulated month hour by hour (hours)
 	@$(BIN)/python -m pytest -m soak -n auto --dist worksteal -vv --tb=short $(if $(SEED),-m "soak or not soak" -k "(mixture or kill or story) and [$(SEED)]")
@@ -60,4 +63,4 @@ screenshot: $(READY) ## Take the README's picture of the asset graph (needs Chro
 	@$(BIN)/python docs/screenshot.py
 
 clean: ## Remove the virtual environment and everything that was made
-	rm -rf $(VENV) .venv-3.* .bench-peers data .dagster_home .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .venv-* .lowest.txt .bench-peers data .dagster_home .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
