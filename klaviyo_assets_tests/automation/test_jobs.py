@@ -66,7 +66,7 @@ class Deployment:
         return self.finish(self.start(job, first, last))
 
     def finish(self, process: subprocess.Popen[str]) -> str:
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=300)
         assert process.returncode == 0, output
         assert "RUN_SUCCESS" in output
         return output
