@@ -15,6 +15,9 @@ from klaviyo_assets import clock
 from klaviyo_assets.sandbox.account import Account, Resource
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from klaviyo_assets.warehouse.extract import Extract
+from klaviyo_assets.warehouse.results import LoadResult
+from klaviyo_assets.warehouse.spool import Spool
 from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets_tests.conftest import Project, failures, only, synced, without_campaigns
 from klaviyo_assets_tests.expected import stored
@@ -158,11 +161,11 @@ def stall(klaviyo: Project, monkeypatch: pytest.MonkeyPatch, table: str, meanwhi
     """Let the first load of a table wait until something else has happened."""
     load, waited = DuckDBWarehouse.load, []
 
-    def stalled(self: DuckDBWarehouse, spec: Any, spool: Any, **options: Any) -> Any:
-        if spec.name == table and not waited:
+    def stalled(self: DuckDBWarehouse, extract: Extract, spool: Spool, **options: Any) -> LoadResult:
+        if extract.spec.name == table and not waited:
             waited.append(table)
             meanwhile()
-        return load(self, spec, spool, **options)
+        return load(self, extract, spool, **options)
 
     monkeypatch.setattr(DuckDBWarehouse, "load", stalled)
 
