@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence, Set
 from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
 from klaviyo_assets.warehouse.duckdb.deletes import flag_vanished
 from klaviyo_assets.warehouse.duckdb.flags import forget_returned
-from klaviyo_assets.warehouse.duckdb.loads import record, written_by_later_read
+from klaviyo_assets.warehouse.duckdb.loads import record, restamping, written_by_later_read
 from klaviyo_assets.warehouse.duckdb.origins import source_columns
 from klaviyo_assets.warehouse.duckdb.rows import ORDER as _ORDER
 from klaviyo_assets.warehouse.duckdb.rows import Rows, Source, relation_rows, spool_rows
@@ -124,14 +124,12 @@ def patch(transaction: Transaction, spec: TableSpec, spool: Spool, began: int) -
     updated = 0
     if filled:
         differs = " OR ".join(f"own.{quote(name)} IS DISTINCT FROM new.{quote(name)}" for name in filled)
-        updated = transaction.value(
-            f"UPDATE {table} AS own SET {', '.join(f'{quote(name)} = new.{quote(name)}' for name in filled)}, "
-            f"{quote(SYNCED.name)} = ? FROM {_STAGE} AS new WHERE {same_key('own', 'new', spec.primary_key)} "
-            f"AND NOT coalesce(own.{quote(DELETED.name)}, false) AND ({differs})",
-            [transaction.synced_at],
-        )
-    if updated:
-        record(transaction, spec.name, began)
+        with restamping(transaction, spec.name) as stamp:
+            updated = transaction.value(
+                f"UPDATE {table} AS own SET {', '.join(f'{quote(name)} = new.{quote(name)}' for name in filled)}, "
+                f"{quote(SYNCED.name)} = {stamp} FROM {_STAGE} AS new WHERE {same_key('own', 'new', spec.primary_key)} "
+                f"AND NOT coalesce(own.{quote(DELETED.name)}, false) AND ({differs})"
+            )
     rows = transaction.value(f"SELECT count(*) FROM {_STAGE}")
     transaction.sql(f"DROP TABLE {_STAGE}")
     return LoadResult(rows, 0, updated, row_count=transaction.value(f"SELECT count(*) FROM {table}"))

@@ -1,0 +1,59 @@
+"""Which of two writes counts when reads overlap: the order of the reads, whatever came between them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from klaviyo_assets.schema.columns import Columns
+from klaviyo_assets.schema.spec import Lookup
+from klaviyo_assets.warehouse.batches import typed_batch
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from klaviyo_assets.warehouse.extract import Extract, Publication
+from klaviyo_assets.warehouse.spool import temporary_spool
+from klaviyo_assets.warehouse.state import SyncState
+from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, begin, load, rows, warehouse_at
+from klaviyo_assets_tests.warehouse.test_loading import DAY, METRIC, snapshot
+
+LOOKING_UP = replace(EVENT, lookups=(Lookup("note", "property_metric", "metric", "id", "note"),))
+
+
+def rename(warehouse: Any) -> None:
+    """A lookup corrects the notes of all events."""
+    snapshot(warehouse, [{"id": "m", "note": "renamed"}], NOON)
+    assert warehouse.publish(Publication(METRIC, dependents=(LOOKING_UP,)), guard=0.5).corrected == 3
+
+
+def fill(warehouse: DuckDBWarehouse) -> None:
+    """A pass fills a column of all events."""
+    assert patch(warehouse, dict.fromkeys(["1", "2", "3"], "filled")) == 3
+
+
+def patch(warehouse: DuckDBWarehouse, notes: dict[str, str], **options: Any) -> int:
+    with temporary_spool() as spool:
+        spool.write(typed_batch(Columns(len(notes), {"id": [*notes], "note": [*notes.values()]}), EVENT))
+        return warehouse.patch(Extract(EVENT, patch=True, **options), spool).updated
+
+
+def event(id: str, n: int) -> dict[str, Any]:
+    return {"id": id, "note": "old", "metric": "m", "n": n}
+
+
+@pytest.mark.parametrize("touch", [rename, fill])
+def test_what_changes_a_column_makes_no_row_older_or_newer(touch: Any, tmp_path: Path) -> None:
+    """Neither does an older read undo a newer one, nor is a newer one left out, because of what changed both rows."""
+    warehouse = warehouse_at(tmp_path)
+    load(warehouse, [event("1", 0), event("2", 0), event("3", 0)], spec=LOOKING_UP, began=begin(warehouse))
+    older, newer = begin(warehouse), begin(warehouse)
+    load(warehouse, [event("1", 2)], spec=LOOKING_UP, began=newer)
+    touch(warehouse)
+    touched = {row["id"]: row["_fivetran_synced"] for row in rows(warehouse)}
+    assert all(stamp - dt.datetime(2026, 5, 1, 12) < dt.timedelta(seconds=1) for stamp in touched.values())
+    result = load(warehouse, [event("1", 1), event("2", 1)], spec=LOOKING_UP, began=older)
+    assert (result.older, [row["property_n"] for row in rows(warehouse)]) == (1, [2, 1, 0])
+    changed = {row["id"] for row in rows(warehouse) if row["_fivetran_synced"] != touched[row["id"]]}
+    assert changed == {"2"}
