@@ -57,3 +57,20 @@ def test_what_changes_a_column_makes_no_row_older_or_newer(touch: Any, tmp_path:
     assert (result.older, [row["property_n"] for row in rows(warehouse)]) == (1, [2, 1, 0])
     changed = {row["id"] for row in rows(warehouse) if row["_fivetran_synced"] != touched[row["id"]]}
     assert changed == {"2"}
+
+
+def test_an_older_pass_over_a_column_changes_nothing_after_a_newer_one(tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path)
+    load(warehouse, [event("1", 0)])
+
+    def passed(note: str, began: int) -> int:
+        state = SyncState("event", "notes", synced_through=NOON + began * DAY, complete=True)
+        return patch(warehouse, {"1": note}, began=began, states=(state,))
+
+    older, newer = begin(warehouse), begin(warehouse)
+    load(warehouse, [event("1", 1)], began=begin(warehouse))
+    assert (passed("newer", newer), passed("older", older)) == (1, 0)
+    state = warehouse.state("event", "notes")
+    assert state and state.read_number == newer
+    assert [row["note"] for row in rows(warehouse)] == ["newer"]
+    assert passed("newest", begin(warehouse)) == 1

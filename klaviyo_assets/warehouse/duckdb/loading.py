@@ -108,11 +108,8 @@ def _insert(
     return written
 
 
-def patch(transaction: Transaction, spec: TableSpec, spool: Spool, began: int) -> LoadResult:
-    """Fill columns of rows that the table has, leaving alone the rows that have these values already.
-
-    began: number of the read that they come from.
-    """
+def patch(transaction: Transaction, spec: TableSpec, spool: Spool) -> LoadResult:
+    """Fill columns of rows that the table has, leaving alone the rows that have these values already."""
     types = transaction.column_types(spec.name)
     rows_of = spool_rows(spool, types)
     staged = {name for part in rows_of for name in part.values}

@@ -158,12 +158,19 @@ class DuckDBWarehouse(DuckDBDatabase):
         )
 
     def patch(self, extract: Extract, spool: Spool) -> LoadResult:
-        """Fill columns of rows that the table has already, and store the extract's states, in one transaction."""
+        """Fill columns of rows that the table has already, and store the extract's states, in one transaction.
+
+        A read that began before the one that the stored states speak of changes nothing.
+        """
         with self._transaction() as transaction:
             number = newest_number(transaction) if extract.began is None else extract.began
             transaction.ensure(extract.spec)
+            before = [transaction.read_state(state.table, state.scope) for state in extract.states]
+            if any(state and (state.read_number or 0) > number for state in before):
+                count = transaction.value(f"SELECT count(*) FROM {transaction.table(extract.spec.name)}")
+                return LoadResult(spool.rows, 0, 0, older=spool.rows, row_count=count)
             fit(transaction, extract.spec, spool)
-            result = patch(transaction, extract.spec, spool, number)
+            result = patch(transaction, extract.spec, spool)
             for state in extract.states:
                 transaction.write_state(replace(state, read_number=number))
         return result
