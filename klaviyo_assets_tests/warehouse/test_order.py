@@ -74,3 +74,27 @@ def test_an_older_pass_over_a_column_changes_nothing_after_a_newer_one(tmp_path:
     assert state and state.read_number == newer
     assert [row["note"] for row in rows(warehouse)] == ["newer"]
     assert passed("newest", begin(warehouse)) == 1
+
+
+VERSIONED = replace(EVENT, version="datetime")
+
+
+def version(note: str, hours: float) -> dict[str, Any]:
+    return {"id": "1", "note": note, "datetime": (NOON + dt.timedelta(hours=hours)).isoformat()}
+
+
+@pytest.mark.parametrize("ahead", [0.5, 48, 24 * 365])
+def test_a_version_from_the_future_freezes_no_row(ahead: float, tmp_path: Path) -> None:
+    """Whether it is still to come when the next version is loaded, or has come meanwhile."""
+    warehouse = warehouse_at(tmp_path)
+
+    def read(*versions: dict[str, Any], hours: float, began: int | None = None) -> tuple[int, str]:
+        result = load(warehouse, list(versions), spec=VERSIONED, at=NOON + dt.timedelta(hours=hours), began=began)
+        return result.older, rows(warehouse)[0]["note"]
+
+    assert read(version("ahead", ahead), hours=0, began=begin(warehouse)) == (0, "ahead")
+    stalled = begin(warehouse)
+    assert read(version("right", 0.2), hours=1, began=begin(warehouse)) == (0, "right")
+    assert read(version("ahead again", ahead + 1), hours=1.2, began=stalled) == (1, "right")
+    assert read(version("older", 0.1), hours=1.5, began=begin(warehouse)) == (1, "right")
+    assert read(version("newer", 1.5), hours=2, began=begin(warehouse)) == (0, "newer")

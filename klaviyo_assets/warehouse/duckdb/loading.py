@@ -14,7 +14,7 @@ from klaviyo_assets.warehouse.duckdb.loads import record, restamping, written_by
 from klaviyo_assets.warehouse.duckdb.origins import source_columns
 from klaviyo_assets.warehouse.duckdb.rows import ORDER as _ORDER
 from klaviyo_assets.warehouse.duckdb.rows import Rows, Source, relation_rows, spool_rows
-from klaviyo_assets.warehouse.duckdb.sql import columns, fold, has_array, quote, same_key
+from klaviyo_assets.warehouse.duckdb.sql import columns, fold, has_array, literal, quote, same_key
 from klaviyo_assets.warehouse.duckdb.transaction import Transaction
 from klaviyo_assets.warehouse.errors import WarehouseError
 from klaviyo_assets.warehouse.extract import Scope
@@ -174,6 +174,7 @@ def _leave_newer(transaction: Transaction, spec: TableSpec, began: int) -> int:
     """Drop staged rows of which the table knows something newer: another run was faster.
 
     A row is newer by its version, or, if it has none, because it was read later. What a later read flagged stays so.
+    A version that is later than when it was written is none: until then no other one would get past it.
     """
     later = written_by_later_read(transaction, spec.name, began)
     if later == "false" and not spec.version:
@@ -182,7 +183,9 @@ def _leave_newer(transaction: Transaction, spec: TableSpec, began: int) -> int:
     newer = later
     if spec.version:
         version = quote(spec.version)
-        newer = f"CASE WHEN {deleted} THEN {later} ELSE old.{version} > {_STAGE}.{version} END"
+        written = {"old": f"try_cast(old.{quote(SYNCED.name)} AS TIMESTAMP)", _STAGE: f"TIMESTAMP {literal(str(transaction.synced_at))}"}
+        ahead = " OR ".join(f"try_cast({row}.{version} AS TIMESTAMP) > {when}" for row, when in written.items())
+        newer = f"CASE WHEN {deleted} OR {ahead} THEN {later} ELSE old.{version} > {_STAGE}.{version} END"
     older: int = transaction.value(
         f"DELETE FROM {_STAGE} USING {transaction.table(spec.name)} AS old "
         f"WHERE {same_key('old', _STAGE, spec.primary_key)} AND {newer}"
