@@ -13,7 +13,8 @@ from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.spec import Lookup
 from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from klaviyo_assets.warehouse.extract import Extract, Publication
+from klaviyo_assets.warehouse.errors import OutdatedRead
+from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Extract, Publication
 from klaviyo_assets.warehouse.spool import temporary_spool
 from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, begin, load, rows, warehouse_at
@@ -98,3 +99,28 @@ def test_a_version_from_the_future_freezes_no_row(ahead: float, tmp_path: Path) 
     assert read(version("ahead again", ahead + 1), hours=1.2, began=stalled) == (1, "right")
     assert read(version("older", 0.1), hours=1.5, began=begin(warehouse)) == (1, "right")
     assert read(version("newer", 1.5), hours=2, began=begin(warehouse)) == (0, "newer")
+
+
+@pytest.mark.parametrize("loss", ["DROP TABLE klaviyo._loads", "DELETE FROM klaviyo._loads"])
+@pytest.mark.parametrize("since", [0, 3])
+def test_numbers_that_were_lost_count_on_from_those_of_the_states(loss: str, since: int, tmp_path: Path) -> None:
+    """Also if some were taken since from 1 on, as earlier versions did."""
+    warehouse = warehouse_at(tmp_path)
+    for _ in range(5):
+        begin(warehouse)
+    snapshot(warehouse, [{"id": "m", "note": "first"}], began=begin(warehouse))
+    warehouse.publish(Publication(METRIC), guard=0.5)
+    load(warehouse, [event("1", 0)], began=begin(warehouse))
+    in_flight = begin(warehouse)
+    load(warehouse, [event("2", 0)], began=begin(warehouse))
+    warehouse.query(loss)
+    if since:
+        warehouse.query("CREATE TABLE IF NOT EXISTS klaviyo._loads (number BIGINT, \"table\" VARCHAR, read_number BIGINT, synced_at TIMESTAMP)")
+        warehouse.query("INSERT INTO klaviyo._loads (number) SELECT unnest(range(1, ?))", [since])
+    warehouse.publish(Publication(METRIC), guard=0.5)
+    snapshot(warehouse, [{"id": "m", "note": "second"}], NOON + DAY, began=begin(warehouse))
+    warehouse.publish(Publication(METRIC), guard=0.5)
+    assert [row["note"] for row in rows(warehouse, "klaviyo.metric")] == ["second"]
+    with pytest.raises(OutdatedRead):
+        load(warehouse, [event("1", 1)], scope=WHOLE_TABLE, began=in_flight)  # it would flag what came meanwhile
+    assert load(warehouse, [event("1", 1)], scope=WHOLE_TABLE, began=begin(warehouse)).deleted == 1

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from klaviyo_assets.schema.spec import SYNCED, Type
 from klaviyo_assets.warehouse.duckdb.sql import columns, literal, quote
-from klaviyo_assets.warehouse.duckdb.transaction import Transaction
+from klaviyo_assets.warehouse.duckdb.transaction import STATE_TABLE, Transaction
 from klaviyo_assets.warehouse.errors import OutdatedRead
 
 LOADS_TABLE = "_loads"
@@ -41,10 +41,20 @@ def ensure_loads(transaction: Transaction) -> None:
 
 
 def newest_number(transaction: Transaction) -> int:
-    """Return the highest number that was taken, 0 if none was."""
-    if not transaction.column_types(LOADS_TABLE):
+    """Return the highest number that was taken, 0 if none was.
+
+    The states know numbers, too. If they know a higher one, `_loads` was emptied or replaced: then so many count as
+    taken that none from before, also of a read that has no state yet, is taken for remembered.
+    """
+    recorded = _highest(transaction, LOADS_TABLE, "number")
+    stated = _highest(transaction, STATE_TABLE, "read_number")
+    return recorded if recorded >= stated else stated + 2 * KEPT
+
+
+def _highest(transaction: Transaction, table: str, column: str) -> int:
+    if column not in transaction.column_types(table):
         return 0
-    number: int = transaction.value(f"SELECT coalesce(max(number), 0) FROM {transaction.table(LOADS_TABLE)}")
+    number: int = transaction.value(f"SELECT coalesce(max({quote(column)}), 0) FROM {transaction.table(table)}")
     return number
 
 
@@ -114,8 +124,12 @@ def written_by_later_read(transaction: Transaction, table: str, began: int) -> s
 
 def is_remembered(transaction: Transaction, number: int) -> bool:
     """Return whether all is known that was written since a number was taken."""
-    newest = newest_number(transaction)
-    return newest - KEPT <= number <= newest
+    return oldest_remembered(transaction) <= number <= newest_number(transaction)
+
+
+def oldest_remembered(transaction: Transaction) -> int:
+    """Return the lowest number since which all is known that was written."""
+    return max(newest_number(transaction) - KEPT, NO_READ)
 
 
 def _stamps(transaction: Transaction, table: str, condition: str, began: int) -> list[dt.datetime]:

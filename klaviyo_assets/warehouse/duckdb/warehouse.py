@@ -24,7 +24,7 @@ from klaviyo_assets.warehouse.duckdb.fitting import columns_left_out, fit, fit_r
 from klaviyo_assets.warehouse.duckdb.inspection import inspect
 from klaviyo_assets.warehouse.duckdb.live_rows import daily_counts, earliest, measure_shrinkage
 from klaviyo_assets.warehouse.duckdb.loading import patch, upsert
-from klaviyo_assets.warehouse.duckdb.loads import NO_READ, newest_number
+from klaviyo_assets.warehouse.duckdb.loads import NO_READ, newest_number, oldest_remembered
 from klaviyo_assets.warehouse.duckdb.lookups import correct
 from klaviyo_assets.warehouse.duckdb.rewriting import find_old_values, rewrite
 from klaviyo_assets.warehouse.duckdb.rows import Source
@@ -232,7 +232,8 @@ class DuckDBWarehouse(DuckDBDatabase):
                 transaction,
                 spec,
                 source,
-                began=snapshot.read_number or NO_READ,
+                # Nothing but publications writes here, so an older snapshot is not outdated.
+                began=max(snapshot.read_number or NO_READ, oldest_remembered(transaction)),
                 scope=replace(WHOLE_TABLE, read_at=snapshot.synced_through)
                 if publication.infers_deletes and snapshot.complete
                 else None,
