@@ -289,6 +289,26 @@ def test_tables_that_are_gone_or_emptied_are_imported_anew(
     assert klaviyo.differences(*tables) == []
 
 
+@pytest.mark.parametrize(
+    "anew",
+    [
+        "SELECT * FROM klaviyo.{0} LIMIT 1",
+        "SELECT id, _fivetran_synced, _fivetran_deleted FROM klaviyo.{0}",
+        "SELECT * EXCLUDE _fivetran_deleted FROM klaviyo.{0}",
+    ],
+)
+def test_tables_that_were_made_anew_with_rows_in_them_are_imported_anew(klaviyo: Project, anew: str) -> None:
+    """Fewer rows than before, or fewer columns, as also an upgrade that adds a column leaves them."""
+    tables = ("event", "person", "metric", "list")
+    for table in tables:
+        klaviyo.warehouse.query(f"CREATE OR REPLACE TABLE klaviyo.{table} AS {anew.format(table)}")
+    result = klaviyo.sync()
+    assert klaviyo.differences(*tables) == []
+    for run, voided in ((result, set(tables)), (klaviyo.sync(), set())):
+        said = "".join(line.user_message for line in klaviyo.instance.all_logs(run.run_id))
+        assert {table for table in tables if f"{table} is synced is void: " in said} == voided
+
+
 def test_history_is_asked_for_again_after_its_table_was_dropped(project: Callable[..., Project]) -> None:
     klaviyo = project(an_account(), **SETTINGS, first_sync_days=1)
     klaviyo.sync(first=-DAYS)

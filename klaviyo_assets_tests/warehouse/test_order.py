@@ -13,7 +13,7 @@ from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.spec import Lookup
 from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from klaviyo_assets.warehouse.errors import OutdatedRead
+from klaviyo_assets.warehouse.errors import OutdatedRead, SnapshotMissing
 from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Extract, Publication
 from klaviyo_assets.warehouse.spool import temporary_spool
 from klaviyo_assets.warehouse.state import SyncState
@@ -115,7 +115,9 @@ def test_numbers_that_were_lost_count_on_from_those_of_the_states(loss: str, sin
     load(warehouse, [event("2", 0)], began=begin(warehouse))
     warehouse.query(loss)
     if since:
-        warehouse.query("CREATE TABLE IF NOT EXISTS klaviyo._loads (number BIGINT, \"table\" VARCHAR, read_number BIGINT, synced_at TIMESTAMP)")
+        warehouse.query(
+            'CREATE TABLE IF NOT EXISTS klaviyo._loads (number BIGINT, "table" VARCHAR, read_number BIGINT, synced_at TIMESTAMP)'
+        )
         warehouse.query("INSERT INTO klaviyo._loads (number) SELECT unnest(range(1, ?))", [since])
     warehouse.publish(Publication(METRIC), guard=0.5)
     snapshot(warehouse, [{"id": "m", "note": "second"}], NOON + DAY, began=begin(warehouse))
@@ -124,3 +126,44 @@ def test_numbers_that_were_lost_count_on_from_those_of_the_states(loss: str, sin
     with pytest.raises(OutdatedRead):
         load(warehouse, [event("1", 1)], scope=WHOLE_TABLE, began=in_flight)  # it would flag what came meanwhile
     assert load(warehouse, [event("1", 1)], scope=WHOLE_TABLE, began=begin(warehouse)).deleted == 1
+
+
+REMOVED = "DELETE FROM klaviyo.event WHERE id = '2'"
+WITHOUT_NOTES = "ALTER TABLE klaviyo.event DROP COLUMN note"
+STATE = SyncState("event", synced_from=NOON - DAY, synced_through=NOON)
+
+
+@pytest.mark.parametrize(("how", "why"), [(REMOVED, "1 of its 3 rows were removed"), (WITHOUT_NOTES, "have no note")])
+def test_a_state_is_void_once_somebody_has_changed_the_table(how: str, why: str, tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path)
+    load(warehouse, [event("1", 0), event("2", 0), event("3", 0)], states=(STATE, replace(STATE, scope="reread")))
+    load(warehouse, scope=WHOLE_TABLE, states=(STATE,))
+    assert warehouse.begin(tables=[EVENT]).mended == ()
+    warehouse.query(how)
+    beginning = warehouse.begin(tables=[EVENT])
+    assert len(beginning.mended) == 1 and why in beginning.mended[0]
+    assert beginning.states == {}
+    assert warehouse.begin(tables=[EVENT]).mended == ()
+    load(warehouse, [event("1", 1)], states=(STATE,))
+    assert ("event", "") in warehouse.begin(tables=[EVENT]).states
+
+
+@pytest.mark.parametrize("how", [REMOVED, WITHOUT_NOTES, "DROP TABLE klaviyo.event"])
+def test_a_read_in_whose_time_somebody_changed_the_table_does_not_count_as_one(how: str, tmp_path: Path) -> None:
+    """It began where others had ended: what those had brought is gone."""
+    warehouse = warehouse_at(tmp_path)
+    load(warehouse, [event("1", 0), event("2", 0), event("3", 0)], states=(STATE,))
+    began = begin(warehouse)
+    warehouse.query(how)
+    later = replace(STATE, synced_from=NOON, synced_through=NOON + DAY)
+    load(warehouse, [event("4", 0)], began=began, states=(later,))
+    assert warehouse.state("event") is None and "4" in {row["id"] for row in rows(warehouse)}
+
+
+def test_a_staging_copy_that_somebody_emptied_is_read_again(tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path)
+    snapshot(warehouse, [{"id": "m", "note": "here"}])
+    warehouse.query("DELETE FROM klaviyo_staging.metric")
+    assert warehouse.begin().states == {}
+    with pytest.raises(SnapshotMissing):
+        warehouse.publish(Publication(METRIC), guard=1.0)

@@ -183,7 +183,10 @@ def _leave_newer(transaction: Transaction, spec: TableSpec, began: int) -> int:
     newer = later
     if spec.version:
         version = quote(spec.version)
-        written = {"old": f"try_cast(old.{quote(SYNCED.name)} AS TIMESTAMP)", _STAGE: f"TIMESTAMP {literal(str(transaction.synced_at))}"}
+        written = {
+            "old": f"try_cast(old.{quote(SYNCED.name)} AS TIMESTAMP)",
+            _STAGE: f"TIMESTAMP {literal(str(transaction.synced_at))}",
+        }
         ahead = " OR ".join(f"try_cast({row}.{version} AS TIMESTAMP) > {when}" for row, when in written.items())
         newer = f"CASE WHEN {deleted} OR {ahead} THEN {later} ELSE old.{version} > {_STAGE}.{version} END"
     older: int = transaction.value(

@@ -64,16 +64,23 @@ class DuckDBWarehouse(DuckDBDatabase):
 
     # Writing
 
-    def begin(self, *, now: dt.datetime | None = None, account: AccountIdentity | None = None) -> Beginning:
+    def begin(
+        self,
+        *,
+        now: dt.datetime | None = None,
+        account: AccountIdentity | None = None,
+        tables: Iterable[TableSpec] = (),
+    ) -> Beginning:
         """Give a read that begins its number, and the states; mend what can't be true of these.
 
         now: the source's time, aware. account: the one that is read; the first one that comes is stored.
+        tables: that are read; what is known of those whose rows lack declared columns is void.
         Raises AnotherAccount if the warehouse holds the rows of another.
         """
         with self._transaction() as transaction:
             if account:
                 claim(transaction, account, self.place)
-            return begin(transaction, replace(transaction, schema=self.staging_schema), now)
+            return begin(transaction, replace(transaction, schema=self.staging_schema), now, tables)
 
     def account(self) -> AccountIdentity | None:
         """Return the account whose rows the warehouse holds, None if it does not know."""
@@ -131,7 +138,7 @@ class DuckDBWarehouse(DuckDBDatabase):
         with self._transaction() as transaction:
             number = newest_number(transaction) if extract.began is None else extract.began
             transaction.limit_memory(memory)
-            transaction.ensure(spec)
+            void = transaction.ensure(spec)
             left_out = columns_left_out(transaction, spec, spool)
             fitted = fit(transaction, spec, spool, left_out, self.max_dynamic_columns, fixed)
             result = upsert(
@@ -146,7 +153,8 @@ class DuckDBWarehouse(DuckDBDatabase):
             )
             differences.count_read(transaction, spec.name, extract.scope)
             for state in extract.states:
-                transaction.write_state(replace(state, rows=result.row_count, read_number=number))
+                if not (void and state.scope == ""):  # it began where others seemed to have ended
+                    transaction.write_state(replace(state, rows=result.row_count, read_number=number))
             old = find_old_values(transaction, spec)
         return replace(
             result,
