@@ -70,7 +70,7 @@ class TableSpec:
     name: the table's name, without a schema.
     columns: the declared columns, without the system columns.
     primary_key: names of declared columns.
-    version: a declared column that grows with every change of a row: an older row never replaces a newer one.
+    version: a declared TIMESTAMP column, when the row last changed: an older row never replaces a newer one.
     partitioned_by: the TIMESTAMP column whose UTC day is the row's partition, or None.
     dynamic: prefix of the columns that appear by themselves (`property_`), or None.
     lookups: columns that repeat another table's column.

@@ -15,6 +15,9 @@ from klaviyo_assets import clock
 from klaviyo_assets.sandbox.account import Account, Resource
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from klaviyo_assets.warehouse.extract import Extract
+from klaviyo_assets.warehouse.results import LoadResult
+from klaviyo_assets.warehouse.spool import Spool
 from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets_tests.conftest import Project, failures, only, synced, without_campaigns
 from klaviyo_assets_tests.expected import stored
@@ -158,11 +161,11 @@ def stall(klaviyo: Project, monkeypatch: pytest.MonkeyPatch, table: str, meanwhi
     """Let the first load of a table wait until something else has happened."""
     load, waited = DuckDBWarehouse.load, []
 
-    def stalled(self: DuckDBWarehouse, spec: Any, spool: Any, **options: Any) -> Any:
-        if spec.name == table and not waited:
+    def stalled(self: DuckDBWarehouse, extract: Extract, spool: Spool, **options: Any) -> LoadResult:
+        if extract.spec.name == table and not waited:
             waited.append(table)
             meanwhile()
-        return load(self, spec, spool, **options)
+        return load(self, extract, spool, **options)
 
     monkeypatch.setattr(DuckDBWarehouse, "load", stalled)
 
@@ -284,6 +287,26 @@ def test_tables_that_are_gone_or_emptied_are_imported_anew(
         klaviyo.warehouse.query(void.format(table))
     klaviyo.sync()
     assert klaviyo.differences(*tables) == []
+
+
+@pytest.mark.parametrize(
+    "anew",
+    [
+        "SELECT * FROM klaviyo.{0} LIMIT 1",
+        "SELECT id, _fivetran_synced, _fivetran_deleted FROM klaviyo.{0}",
+        "SELECT * EXCLUDE _fivetran_deleted FROM klaviyo.{0}",
+    ],
+)
+def test_tables_that_were_made_anew_with_rows_in_them_are_imported_anew(klaviyo: Project, anew: str) -> None:
+    """Fewer rows than before, or fewer columns, as also an upgrade that adds a column leaves them."""
+    tables = ("event", "person", "metric", "list")
+    for table in tables:
+        klaviyo.warehouse.query(f"CREATE OR REPLACE TABLE klaviyo.{table} AS {anew.format(table)}")
+    result = klaviyo.sync()
+    assert klaviyo.differences(*tables) == []
+    for run, voided in ((result, set(tables)), (klaviyo.sync(), set())):
+        said = "".join(line.user_message for line in klaviyo.instance.all_logs(run.run_id))
+        assert {table for table in tables if f"{table} is synced is void: " in said} == voided
 
 
 def test_history_is_asked_for_again_after_its_table_was_dropped(project: Callable[..., Project]) -> None:

@@ -46,8 +46,8 @@ def test_of_two_copies_the_last_is_kept_and_of_two_versions_the_newest(tmp_path:
     assert [row["note"] for row in rows(warehouse)] == ["third"]
 
     versioned = replace(EVENT, version="datetime")
-    newest = {"id": "1", "note": "newest", "datetime": "2026-05-03T00:00:00Z"}
-    older = {"id": "1", "note": "older", "datetime": "2026-05-02T00:00:00Z"}
+    newest = {"id": "1", "note": "newest", "datetime": "2026-04-03T00:00:00Z"}
+    older = {"id": "1", "note": "older", "datetime": "2026-04-02T00:00:00Z"}
     load(warehouse, [newest], [older], spec=versioned)
     assert [row["note"] for row in rows(warehouse)] == ["newest"]
     assert load(warehouse, [older], spec=versioned).older == 1

@@ -1,15 +1,17 @@
 """What a read needs to know before it begins: whose rows the warehouse holds, its own number, and how far tables are.
 
-What can't be true is mended here: states of tables that are gone or emptied, and states from the future.
+What can't be true is mended here: states of tables that somebody dropped, made anew or removed rows from, and states
+from the future.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 
-from klaviyo_assets.schema.spec import Type
+from klaviyo_assets.schema.spec import SYSTEM_COLUMNS, TableSpec, Type
 from klaviyo_assets.warehouse.duckdb.loads import take_number
-from klaviyo_assets.warehouse.duckdb.sql import columns, fold
+from klaviyo_assets.warehouse.duckdb.sql import columns
 from klaviyo_assets.warehouse.duckdb.transaction import STATE_TABLE, Transaction, naive
 from klaviyo_assets.warehouse.errors import AnotherAccount
 from klaviyo_assets.warehouse.results import AccountIdentity, Beginning
@@ -43,33 +45,42 @@ def claim(transaction: Transaction, account: AccountIdentity, place: str) -> Non
     transaction.sql(f"INSERT INTO {table} VALUES (?, ?)", [account.id, account.name])
 
 
-def begin(transaction: Transaction, staging: Transaction, now: dt.datetime | None) -> Beginning:
-    """Mend the states and take a number. now: the source's time, aware; None: its clock is not asked."""
-    mended = []
-    there, staged = transaction.tables(), staging.tables()
+def begin(
+    transaction: Transaction, staging: Transaction, now: dt.datetime | None, tables: Iterable[TableSpec] = ()
+) -> Beginning:
+    """Mend the states and take a number.
+
+    now: the source's time, aware; None: its clock is not asked. tables: that are to be read; if their rows lack
+    columns of these, they are to be read anew.
+    """
+    mended, tables = [], tuple(tables)
+    states = transaction.read_states()
+    declared = {spec.name: {*spec.types, *(column.name for column in SYSTEM_COLUMNS)} for spec in tables}
+    counts = {place.schema: place.row_counts(table for table, _ in states) for place in (transaction, staging)}
+    for table, scope in sorted({(table, scope if scope == SNAPSHOT else "") for table, scope in states}):
+        place, state = staging if scope == SNAPSHOT else transaction, states.get((table, scope))
+        if state is None and table in counts[place.schema]:
+            continue
+        reason = place.why_void(state or SyncState(table), counts[place.schema], declared.get(table, ()))
+        if reason:
+            transaction.void(table) if place is transaction else transaction.forget([table], scope)
+            mended.append(f"{_name(table, scope)} is void: {reason}.")
+    for spec in tables:  # what looks at rows before they are loaded may ask for any column
+        if spec.name in counts[transaction.schema] and declared[spec.name] - transaction.column_types(spec.name).keys():
+            transaction.ensure(spec)
     for (table, scope), state in transaction.read_states().items():
-        if fold(table) not in (staged if scope == SNAPSHOT else there):
-            reason = "the table is gone"
-        elif scope == "" and state.rows and _is_empty(transaction, table):
-            reason = "the table was emptied"
-        elif now and _is_from_future(state, now):
+        if now and _is_from_future(state, now):
             reason = f"it speaks of {state.synced_through}, and it is {now}"
             if _cut(transaction, state, now):
-                mended.append(f"{_name(state)} was cut: {reason}.")
-                continue
-        else:
-            continue
-        transaction.forget([table], scope)
-        mended.append(f"{_name(state)} is void: {reason}.")
+                mended.append(f"{_name(table, scope)} was cut: {reason}.")
+            else:
+                transaction.forget([table], scope)
+                mended.append(f"{_name(table, scope)} is void: {reason}.")
     return Beginning(take_number(transaction), transaction.read_states(), tuple(mended))
 
 
-def _name(state: SyncState) -> str:
-    return f"What was known of how far {state.table} is synced" + (f" ({state.scope})" if state.scope else "")
-
-
-def _is_empty(transaction: Transaction, table: str) -> bool:
-    return not transaction.sql(f"SELECT 1 FROM {transaction.table(table)} LIMIT 1")
+def _name(table: str, scope: str) -> str:
+    return f"What was known of how far {table} is synced" + (f" ({scope})" if scope else "")
 
 
 def _is_from_future(state: SyncState, now: dt.datetime) -> bool:

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence, Set
 from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
 from klaviyo_assets.warehouse.duckdb.deletes import flag_vanished
 from klaviyo_assets.warehouse.duckdb.flags import forget_returned
-from klaviyo_assets.warehouse.duckdb.loads import record, written_by_later_read
+from klaviyo_assets.warehouse.duckdb.loads import record, restamping, written_by_later_read
 from klaviyo_assets.warehouse.duckdb.origins import source_columns
 from klaviyo_assets.warehouse.duckdb.rows import ORDER as _ORDER
 from klaviyo_assets.warehouse.duckdb.rows import Rows, Source, relation_rows, spool_rows
-from klaviyo_assets.warehouse.duckdb.sql import columns, fold, has_array, quote, same_key
+from klaviyo_assets.warehouse.duckdb.sql import columns, fold, has_array, literal, quote, same_key
 from klaviyo_assets.warehouse.duckdb.transaction import Transaction
 from klaviyo_assets.warehouse.errors import WarehouseError
 from klaviyo_assets.warehouse.extract import Scope
@@ -108,11 +108,8 @@ def _insert(
     return written
 
 
-def patch(transaction: Transaction, spec: TableSpec, spool: Spool, began: int) -> LoadResult:
-    """Fill columns of rows that the table has, leaving alone the rows that have these values already.
-
-    began: number of the read that they come from.
-    """
+def patch(transaction: Transaction, spec: TableSpec, spool: Spool) -> LoadResult:
+    """Fill columns of rows that the table has, leaving alone the rows that have these values already."""
     types = transaction.column_types(spec.name)
     rows_of = spool_rows(spool, types)
     staged = {name for part in rows_of for name in part.values}
@@ -124,14 +121,12 @@ def patch(transaction: Transaction, spec: TableSpec, spool: Spool, began: int) -
     updated = 0
     if filled:
         differs = " OR ".join(f"own.{quote(name)} IS DISTINCT FROM new.{quote(name)}" for name in filled)
-        updated = transaction.value(
-            f"UPDATE {table} AS own SET {', '.join(f'{quote(name)} = new.{quote(name)}' for name in filled)}, "
-            f"{quote(SYNCED.name)} = ? FROM {_STAGE} AS new WHERE {same_key('own', 'new', spec.primary_key)} "
-            f"AND NOT coalesce(own.{quote(DELETED.name)}, false) AND ({differs})",
-            [transaction.synced_at],
-        )
-    if updated:
-        record(transaction, spec.name, began)
+        with restamping(transaction, spec.name) as stamp:
+            updated = transaction.value(
+                f"UPDATE {table} AS own SET {', '.join(f'{quote(name)} = new.{quote(name)}' for name in filled)}, "
+                f"{quote(SYNCED.name)} = {stamp} FROM {_STAGE} AS new WHERE {same_key('own', 'new', spec.primary_key)} "
+                f"AND NOT coalesce(own.{quote(DELETED.name)}, false) AND ({differs})"
+            )
     rows = transaction.value(f"SELECT count(*) FROM {_STAGE}")
     transaction.sql(f"DROP TABLE {_STAGE}")
     return LoadResult(rows, 0, updated, row_count=transaction.value(f"SELECT count(*) FROM {table}"))
@@ -179,6 +174,7 @@ def _leave_newer(transaction: Transaction, spec: TableSpec, began: int) -> int:
     """Drop staged rows of which the table knows something newer: another run was faster.
 
     A row is newer by its version, or, if it has none, because it was read later. What a later read flagged stays so.
+    A version that is later than when it was written is none: until then no other one would get past it.
     """
     later = written_by_later_read(transaction, spec.name, began)
     if later == "false" and not spec.version:
@@ -187,7 +183,12 @@ def _leave_newer(transaction: Transaction, spec: TableSpec, began: int) -> int:
     newer = later
     if spec.version:
         version = quote(spec.version)
-        newer = f"CASE WHEN {deleted} THEN {later} ELSE old.{version} > {_STAGE}.{version} END"
+        written = {
+            "old": f"try_cast(old.{quote(SYNCED.name)} AS TIMESTAMP)",
+            _STAGE: f"TIMESTAMP {literal(str(transaction.synced_at))}",
+        }
+        ahead = " OR ".join(f"try_cast({row}.{version} AS TIMESTAMP) > {when}" for row, when in written.items())
+        newer = f"CASE WHEN {deleted} OR {ahead} THEN {later} ELSE old.{version} > {_STAGE}.{version} END"
     older: int = transaction.value(
         f"DELETE FROM {_STAGE} USING {transaction.table(spec.name)} AS old "
         f"WHERE {same_key('old', _STAGE, spec.primary_key)} AND {newer}"

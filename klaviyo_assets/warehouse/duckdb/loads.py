@@ -1,16 +1,19 @@
 """The order of reads and loads: numbers that the warehouse counts up, so that no clock says what is newer.
 
 A read takes a number when it begins, a load when it writes. `_loads` holds the latest of them, each load with the
-number of its read and with the `_fivetran_synced` of the rows that it wrote, which no other load shares.
+number of its read and with the `_fivetran_synced` of the rows that it wrote, which no other load shares. What changes
+only some columns of rows has a stamp for each read that they come from.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from klaviyo_assets.schema.spec import SYNCED, Type
 from klaviyo_assets.warehouse.duckdb.sql import columns, literal, quote
-from klaviyo_assets.warehouse.duckdb.transaction import Transaction
+from klaviyo_assets.warehouse.duckdb.transaction import STATE_TABLE, Transaction
 from klaviyo_assets.warehouse.errors import OutdatedRead
 
 LOADS_TABLE = "_loads"
@@ -27,6 +30,7 @@ KEPT = 10_000
 NO_READ = 0
 """Read number of what was written without a read."""
 
+_RESTAMPED = "_restamped"
 _TICK = dt.timedelta(microseconds=1)
 _SECOND = dt.timedelta(seconds=1)
 
@@ -37,10 +41,20 @@ def ensure_loads(transaction: Transaction) -> None:
 
 
 def newest_number(transaction: Transaction) -> int:
-    """Return the highest number that was taken, 0 if none was."""
-    if not transaction.column_types(LOADS_TABLE):
+    """Return the highest number that was taken, 0 if none was.
+
+    The states know numbers, too. If they know a higher one, `_loads` was emptied or replaced: then so many count as
+    taken that none from before, also of a read that has no state yet, is taken for remembered.
+    """
+    recorded = _highest(transaction, LOADS_TABLE, "number")
+    stated = _highest(transaction, STATE_TABLE, "read_number")
+    return recorded if recorded >= stated else stated + 2 * KEPT
+
+
+def _highest(transaction: Transaction, table: str, column: str) -> int:
+    if column not in transaction.column_types(table):
         return 0
-    number: int = transaction.value(f"SELECT coalesce(max(number), 0) FROM {transaction.table(LOADS_TABLE)}")
+    number: int = transaction.value(f"SELECT coalesce(max({quote(column)}), 0) FROM {transaction.table(table)}")
     return number
 
 
@@ -59,6 +73,34 @@ def record(transaction: Transaction, table: str, read_number: int) -> None:
         f"INSERT INTO {transaction.table(LOADS_TABLE)} ({columns(_COLUMNS)}) VALUES (?, ?, ?, ?)",
         [newest_number(transaction) + 1, table, read_number, transaction.synced_at],
     )
+
+
+@contextmanager
+def restamping(transaction: Transaction, table: str) -> Iterator[str]:
+    """Give the SQL of new stamps for rows, called `own`, of which only some columns change; then remember those used.
+
+    Such a change is no read of the row: with one stamp for all of them nobody would know any more which read a row
+    comes from, and an older one that loads later could undo it.
+    """
+    first = unused_stamp(transaction, transaction.synced_at)
+    loads, stamps = transaction.table(LOADS_TABLE), "was TIMESTAMP, read_number BIGINT, stamp TIMESTAMP"
+    transaction.sql(f"CREATE TEMP TABLE {_RESTAMPED} ({stamps})")
+    transaction.sql(
+        f"INSERT INTO {_RESTAMPED} SELECT *, ? + to_microseconds(dense_rank() OVER (ORDER BY read_number)) "
+        f'FROM (SELECT synced_at, max(read_number) AS read_number FROM {loads} WHERE "table" = ? GROUP BY ALL)',
+        [first, table],
+    )
+    transaction.sql(f"INSERT INTO {_RESTAMPED} VALUES (NULL, ?, ?)", [NO_READ, first])
+    known = f"SELECT stamp FROM {_RESTAMPED} WHERE was = {quote('own', SYNCED.name)}"
+    yield f"coalesce(({known}), TIMESTAMP {literal(str(first))})"
+    synced, last = quote(SYNCED.name), f"(SELECT max(stamp) FROM {_RESTAMPED})"
+    used = f"SELECT {synced} FROM {transaction.table(table)} WHERE {synced} BETWEEN ? AND {last}"
+    transaction.sql(
+        f"INSERT INTO {loads} ({columns(_COLUMNS)}) SELECT DISTINCT ?, ?, read_number, stamp FROM {_RESTAMPED} "
+        f"WHERE stamp IN ({used})",
+        [newest_number(transaction) + 1, table, first],
+    )
+    transaction.sql(f"DROP TABLE {_RESTAMPED}")
 
 
 def unused_stamp(transaction: Transaction, now: dt.datetime) -> dt.datetime:
@@ -82,8 +124,12 @@ def written_by_later_read(transaction: Transaction, table: str, began: int) -> s
 
 def is_remembered(transaction: Transaction, number: int) -> bool:
     """Return whether all is known that was written since a number was taken."""
-    newest = newest_number(transaction)
-    return newest - KEPT <= number <= newest
+    return oldest_remembered(transaction) <= number <= newest_number(transaction)
+
+
+def oldest_remembered(transaction: Transaction) -> int:
+    """Return the lowest number since which all is known that was written."""
+    return max(newest_number(transaction) - KEPT, NO_READ)
 
 
 def _stamps(transaction: Transaction, table: str, condition: str, began: int) -> list[dt.datetime]:

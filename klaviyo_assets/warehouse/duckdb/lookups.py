@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from klaviyo_assets.schema.spec import DELETED, SYNCED, Lookup, TableSpec, Type
-from klaviyo_assets.warehouse.duckdb.loads import NO_READ, record
+from klaviyo_assets.warehouse.duckdb.loads import restamping
 from klaviyo_assets.warehouse.duckdb.rewriting import sql_function
 from klaviyo_assets.warehouse.duckdb.sql import quote
 from klaviyo_assets.warehouse.duckdb.transaction import Transaction
@@ -25,14 +25,12 @@ def correct(transaction: Transaction, dependent: TableSpec, lookup: Lookup) -> i
             digest = stack.enter_context(sql_function(transaction, policy.digest, Type.TEXT))
             key = f"{digest}({key})" if policy.hashes(lookup.on) else key
             value = f"{digest}({value})" if policy.hashes(lookup.column) else value
+        stamp = stack.enter_context(restamping(transaction, dependent.name))
         corrected: int = transaction.value(
             f"UPDATE {transaction.table(dependent.name)} AS own SET {quote(lookup.column)} = other.value, "
             f"{quote(SYNCED.name)} = CASE WHEN coalesce({quote(DELETED.name)}, false) "
-            f"THEN {quote(SYNCED.name)} ELSE ? END FROM (SELECT {key} AS key, {value} AS value "
+            f"THEN {quote(SYNCED.name)} ELSE {stamp} END FROM (SELECT {key} AS key, {value} AS value "
             f"FROM {transaction.table(lookup.table)}) AS other WHERE own.{quote(lookup.on)} = other.key "
-            f"AND other.value IS NOT NULL AND own.{quote(lookup.column)} IS DISTINCT FROM other.value",
-            [transaction.synced_at],
+            f"AND other.value IS NOT NULL AND own.{quote(lookup.column)} IS DISTINCT FROM other.value"
         )
-    if corrected:
-        record(transaction, dependent.name, NO_READ)
     return corrected

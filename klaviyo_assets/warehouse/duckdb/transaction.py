@@ -7,8 +7,9 @@ the same transaction.
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -31,7 +32,9 @@ from klaviyo_assets.warehouse.duckdb.sql import (
     quote,
 )
 from klaviyo_assets.warehouse.errors import ColumnFixed, WarehouseError
-from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
+from klaviyo_assets.warehouse.state import INSPECTED, INSPECTED_WHOLLY, SNAPSHOT, SyncState
+
+_log = logging.getLogger(__name__)
 
 STATE_TABLE = "_sync_state"
 _HOLD_ALL = {TYPE_NAMES[Type.TIMESTAMP]: (ZONED, NANOSECONDS)}
@@ -138,19 +141,28 @@ class Transaction:
         if self._tables is not None:
             self._tables.add(fold(name))
 
-    def ensure(self, spec: TableSpec) -> None:
+    def row_counts(self, tables: Iterable[str]) -> dict[str, int]:
+        """Return table -> number of rows, of those that are there."""
+        there = sorted({table for table in tables if fold(table) in self.tables()})
+        counts = [f"SELECT {literal(table)}, count(*) FROM {self.table(table)}" for table in there]
+        return dict(self.sql(" UNION ALL ".join(counts))) if counts else {}
+
+    def ensure(self, spec: TableSpec) -> bool:
         """Create the schema and the table; of an existing one, add the declared columns that it lacks.
 
+        Returns whether what was known of how far the table is synced can't be true of it, and is forgotten.
         Columns by which rows are found have their declared type, if it is TEXT, and the system columns one that holds
         every value of theirs: what is compared with them has it too. Raises WarehouseError where that is impossible.
         """
         self.create_schema()
         declared = spec.types | {column.name: column.type for column in SYSTEM_COLUMNS}
-        if not self.column_types(spec.name):
-            self.create(spec.name, declared)
-            for table, scope in self.read_states():
-                if table == spec.name and scope != SNAPSHOT:  # its staging copy is still there
-                    self.forget([table], scope)
+        known = self.read_state(spec.name)
+        reason = self.why_void(known, self.row_counts([spec.name]), declared) if known else None
+        if reason:
+            _log.warning("What was known of how far %s is synced is void: %s.", spec.name, reason)
+        if reason or not self.column_types(spec.name):
+            self.void(spec.name)
+        self.create(spec.name, declared)
         existing = self.column_types(spec.name)
         found_by = {*spec.primary_key, *(key.column for key in spec.foreign_keys)}
         found_by |= {name for lookup in spec.lookups for name in (lookup.on, lookup.column)}
@@ -161,6 +173,7 @@ class Transaction:
                 self.widen(spec.name, {name: TEXT})
         for column in SYSTEM_COLUMNS:
             self._hold_all(spec.name, column.name, TYPE_NAMES[column.type], existing.get(column.name, TEXT))
+        return reason is not None
 
     def _hold_all(self, table: str, name: str, declared: str, existing: str) -> None:
         if existing in (declared, TEXT, *_HOLD_ALL.get(declared, ())):
@@ -259,6 +272,27 @@ class Transaction:
                 f'DELETE FROM {self.table(STATE_TABLE)} WHERE "table" = ? AND scope = coalesce(?, scope)',
                 [table, scope],
             )
+
+    def why_void(self, state: SyncState, counts: Mapping[str, int], declared: Iterable[str] = ()) -> str | None:
+        """Say why a state can't be true of its table: somebody made that anew, or removed rows; None: it can.
+
+        counts: table -> rows, see `row_counts`; no load makes them fewer. declared: columns that rows should have.
+        """
+        rows, expected = counts.get(state.table), state.rows or 0
+        if rows is None:
+            return "the table is gone"
+        if rows < expected:
+            return f"{expected - rows:,} of its {expected:,} rows were removed" if rows else "the table was emptied"
+        if lacking := sorted(set(declared) - self.column_types(state.table).keys()):
+            return f"its rows have no {' and no '.join(lacking)}" if rows else None
+        return None
+
+    def void(self, table: str) -> None:
+        """Forget how far a table is synced, and its parts; not its staging copy, nor how many rows it was seen to have."""
+        kept = {SNAPSHOT, *((INSPECTED, INSPECTED_WHOLLY) if self.column_types(table) else ())}
+        for known, scope in self.read_states():
+            if known == table and scope not in kept:
+                self.forget([table], scope)
 
     def ensure_state(self) -> None:
         """Create `_sync_state` if it is not there."""

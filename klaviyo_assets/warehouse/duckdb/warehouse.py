@@ -24,7 +24,7 @@ from klaviyo_assets.warehouse.duckdb.fitting import columns_left_out, fit, fit_r
 from klaviyo_assets.warehouse.duckdb.inspection import inspect
 from klaviyo_assets.warehouse.duckdb.live_rows import daily_counts, earliest, measure_shrinkage
 from klaviyo_assets.warehouse.duckdb.loading import patch, upsert
-from klaviyo_assets.warehouse.duckdb.loads import NO_READ, newest_number
+from klaviyo_assets.warehouse.duckdb.loads import NO_READ, newest_number, oldest_remembered
 from klaviyo_assets.warehouse.duckdb.lookups import correct
 from klaviyo_assets.warehouse.duckdb.rewriting import find_old_values, rewrite
 from klaviyo_assets.warehouse.duckdb.rows import Source
@@ -64,16 +64,23 @@ class DuckDBWarehouse(DuckDBDatabase):
 
     # Writing
 
-    def begin(self, *, now: dt.datetime | None = None, account: AccountIdentity | None = None) -> Beginning:
+    def begin(
+        self,
+        *,
+        now: dt.datetime | None = None,
+        account: AccountIdentity | None = None,
+        tables: Iterable[TableSpec] = (),
+    ) -> Beginning:
         """Give a read that begins its number, and the states; mend what can't be true of these.
 
         now: the source's time, aware. account: the one that is read; the first one that comes is stored.
+        tables: that are read; what is known of those whose rows lack declared columns is void.
         Raises AnotherAccount if the warehouse holds the rows of another.
         """
         with self._transaction() as transaction:
             if account:
                 claim(transaction, account, self.place)
-            return begin(transaction, replace(transaction, schema=self.staging_schema), now)
+            return begin(transaction, replace(transaction, schema=self.staging_schema), now, tables)
 
     def account(self) -> AccountIdentity | None:
         """Return the account whose rows the warehouse holds, None if it does not know."""
@@ -131,7 +138,7 @@ class DuckDBWarehouse(DuckDBDatabase):
         with self._transaction() as transaction:
             number = newest_number(transaction) if extract.began is None else extract.began
             transaction.limit_memory(memory)
-            transaction.ensure(spec)
+            void = transaction.ensure(spec)
             left_out = columns_left_out(transaction, spec, spool)
             fitted = fit(transaction, spec, spool, left_out, self.max_dynamic_columns, fixed)
             result = upsert(
@@ -146,7 +153,8 @@ class DuckDBWarehouse(DuckDBDatabase):
             )
             differences.count_read(transaction, spec.name, extract.scope)
             for state in extract.states:
-                transaction.write_state(replace(state, rows=result.row_count, read_number=number))
+                if not (void and state.scope == ""):  # it began where others seemed to have ended
+                    transaction.write_state(replace(state, rows=result.row_count, read_number=number))
             old = find_old_values(transaction, spec)
         return replace(
             result,
@@ -158,12 +166,19 @@ class DuckDBWarehouse(DuckDBDatabase):
         )
 
     def patch(self, extract: Extract, spool: Spool) -> LoadResult:
-        """Fill columns of rows that the table has already, and store the extract's states, in one transaction."""
+        """Fill columns of rows that the table has already, and store the extract's states, in one transaction.
+
+        A read that began before the one that the stored states speak of changes nothing.
+        """
         with self._transaction() as transaction:
             number = newest_number(transaction) if extract.began is None else extract.began
             transaction.ensure(extract.spec)
+            before = [transaction.read_state(state.table, state.scope) for state in extract.states]
+            if any(state and (state.read_number or 0) > number for state in before):
+                count = transaction.value(f"SELECT count(*) FROM {transaction.table(extract.spec.name)}")
+                return LoadResult(spool.rows, 0, 0, older=spool.rows, row_count=count)
             fit(transaction, extract.spec, spool)
-            result = patch(transaction, extract.spec, spool, number)
+            result = patch(transaction, extract.spec, spool)
             for state in extract.states:
                 transaction.write_state(replace(state, read_number=number))
         return result
@@ -225,7 +240,8 @@ class DuckDBWarehouse(DuckDBDatabase):
                 transaction,
                 spec,
                 source,
-                began=snapshot.read_number or NO_READ,
+                # Nothing but publications writes here, so an older snapshot is not outdated.
+                began=max(snapshot.read_number or NO_READ, oldest_remembered(transaction)),
                 scope=replace(WHOLE_TABLE, read_at=snapshot.synced_through)
                 if publication.infers_deletes and snapshot.complete
                 else None,
