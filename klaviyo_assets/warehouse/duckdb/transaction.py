@@ -15,14 +15,13 @@ from typing import Any
 
 import duckdb
 
-from klaviyo_assets.schema.spec import SYSTEM_COLUMNS, TableSpec, Type
-from klaviyo_assets.warehouse.duckdb.exactness import ALWAYS, NEVER, survives
+from klaviyo_assets.schema.spec import SYSTEM_COLUMNS, Column, TableSpec, Type
+from klaviyo_assets.warehouse.duckdb.declared import holds_all
+from klaviyo_assets.warehouse.duckdb.exactness import ALWAYS, NEVER, says, survives
 from klaviyo_assets.warehouse.duckdb.rows import Source
 from klaviyo_assets.warehouse.duckdb.sql import (
-    NANOSECONDS,
     TEXT,
     TYPE_NAMES,
-    ZONED,
     columns,
     convert,
     fold,
@@ -34,7 +33,6 @@ from klaviyo_assets.warehouse.errors import ColumnFixed, WarehouseError
 from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
 
 STATE_TABLE = "_sync_state"
-_HOLD_ALL = {TYPE_NAMES[Type.TIMESTAMP]: (ZONED, NANOSECONDS)}
 _STATE_COLUMNS = {
     "table": Type.TEXT,
     "scope": Type.TEXT,
@@ -122,6 +120,10 @@ class Transaction:
             self._types[table] = {fold(name): data_type for name, data_type, *_ in described}
         return dict(self._types[table])
 
+    def source(self, table: str) -> Source:
+        """Return a table as the relation that it is, with the types of its columns."""
+        return Source(self.table(table), self.column_types(table))
+
     def catalog_rows(self, function: str, chosen: str, table: str | None = None) -> list[tuple[Any, ...]]:
         """Return the rows that a function of DuckDB's catalog has for a table of this schema, or for all of them.
 
@@ -160,12 +162,15 @@ class Transaction:
             elif kind is Type.TEXT and name in found_by:
                 self.widen(spec.name, {name: TEXT})
         for column in SYSTEM_COLUMNS:
-            self._hold_all(spec.name, column.name, TYPE_NAMES[column.type], existing.get(column.name, TEXT))
+            if column.name in existing:
+                self._hold_all(spec.name, column, existing[column.name])
 
-    def _hold_all(self, table: str, name: str, declared: str, existing: str) -> None:
-        if existing in (declared, TEXT, *_HOLD_ALL.get(declared, ())):
+    def _hold_all(self, table: str, column: Column, existing: str) -> None:
+        if holds_all(existing, column.type):
             return
-        if not self.holds(Source(self.table(table), {name: existing}), name, declared):
+        name, declared = column.name, TYPE_NAMES[column.type]
+        condition = says(quote(name), declared) if existing == TEXT else survives(quote(name), existing, declared)
+        if self.sql(f"SELECT 1 FROM {self.table(table)} WHERE NOT {condition} LIMIT 1"):
             raise WarehouseError(f"{table}.{name} is {existing}: its values are no {declared}. Correct its type.")
         self.widen(table, {name: declared})
 
