@@ -36,7 +36,7 @@ def build_account_history(settings: Settings) -> list[dg.AssetsDefinition]:
     )
     def account_history(context: dg.AssetExecutionContext, config: SnapshotConfig) -> Iterator[dg.Output[Extract]]:
         account: KlaviyoAccount = getattr(context.resources, settings.name)
-        start = account.start(context.log.warning)
+        start = account.start(context.log.warning, table)
         now, incremental = start.now, is_incremental(context, config.only_due)
         if incremental and not is_due(settings, start.states, table.name, "", table.cadence, now):
             context.log.info("The account is not due yet.")

@@ -120,7 +120,7 @@ def _incremental(
         account: KlaviyoAccount = getattr(context.resources, settings.name)
         chosen = [table for table in enabled if table.name in context.op_execution_context.selected_output_names]
         use = account.usage()
-        start = account.start(context.log.warning)
+        start = account.start(context.log.warning, *chosen)
         now, states = start.now, start.states
         is_sync = is_incremental(context, None)
         incremental = is_sync if config.reread is None else not config.reread

@@ -74,7 +74,7 @@ def _memberships(settings: Settings, group: Group) -> dg.AssetsDefinition:
     def memberships(context: dg.AssetExecutionContext, config: MembershipConfig) -> Iterator[dg.Output[Extract]]:
         account: KlaviyoAccount = getattr(context.resources, settings.name)
         use = account.usage()
-        start = account.start(context.log.warning)
+        start = account.start(context.log.warning, table)
         now, states = start.now, start.states
         known = states.get((table.name, ""))
         complete = not is_incremental(context, None if config.complete is None else not config.complete)

@@ -13,6 +13,7 @@ from klaviyo_assets import clock, environment
 from klaviyo_assets.api import KlaviyoClient, KlaviyoError, NotFound, NotPermitted, RateLimited
 from klaviyo_assets.assets.advice import advised
 from klaviyo_assets.privacy.policy import DIGEST, MissingSalt, salt
+from klaviyo_assets.schema.spec import TableSpec
 from klaviyo_assets.tables.accounts import ACCOUNT_HISTORY, NAME, named
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.errors import AnotherAccount
@@ -125,19 +126,19 @@ class KlaviyoAccount(dg.ConfigurableResource):
                 ) from None
         return self._client
 
-    def start(self, log: Callable[[str], object]) -> Start:
+    def start(self, log: Callable[[str], object], *tables: TableSpec) -> Start:
         """Return what a step has to know before it reads; make sure that its rows may go where they are to go.
 
-        log: takes a warning about what had to be mended.
+        log: takes a warning about what had to be mended. tables: what the step is going to load.
         Raises dagster.Failure if the clocks of Klaviyo and of this machine are apart, or if the warehouse holds the
-        rows of another account.
+        rows of another account. Raises WarehouseError if a view is in the place of one of the tables.
         """
         try:
             account, now = self.identity(), self.now()
             if account and not self._compared:
                 self._compare_with_history(account)
             with advised():
-                read = self.warehouse.begin(now=now, account=account)
+                read = self.warehouse.begin(now=now, account=account, tables=[table.name for table in tables])
         except AnotherAccount as error:
             raise dg.Failure(
                 f"{error} If {self.api_key_variable} has the right key, choose another place with `duckdb_path` or "

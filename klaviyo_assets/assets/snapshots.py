@@ -75,7 +75,7 @@ def _snapshot(settings: Settings, family: str, tables: Sequence[Table], read: Re
         account: KlaviyoAccount = getattr(context.resources, settings.name)
         chosen = [table for table in tables if table.name in context.op_execution_context.selected_output_names]
         use = account.usage()
-        start = account.start(context.log.warning)
+        start = account.start(context.log.warning, *chosen)
         if is_incremental(context, config.only_due) and not any(
             is_due(settings, start.states, table.name, SNAPSHOT, table.cadence, start.now)
             or is_unpublished(start.states, table.name)
@@ -134,7 +134,7 @@ def _published(settings: Settings, table: Table) -> dg.AssetsDefinition:
     dependents = tuple(
         dependent
         for dependent in map(settings.table, TABLES)
-        if any(lookup.table == table.name for lookup in dependent.lookups)
+        if settings.enabled(dependent) and any(lookup.table == table.name for lookup in dependent.lookups)
     )
 
     @dg.multi_asset(

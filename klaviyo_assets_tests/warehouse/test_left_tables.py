@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from klaviyo_assets.privacy.policy import ColumnPolicy
 from klaviyo_assets.schema.spec import ForeignKey, Lookup
 from klaviyo_assets.warehouse.batches import typed_batches
-from klaviyo_assets.warehouse.errors import WarehouseError
+from klaviyo_assets.warehouse.errors import ViewInPlace, WarehouseError
 from klaviyo_assets.warehouse.extract import Publication, Scope, Sweep
 from klaviyo_assets.warehouse.results import Shrinkage
 from klaviyo_assets.warehouse.spool import temporary_spool
+from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, begin, event_columns, load, rows, warehouse_at
 from klaviyo_assets_tests.warehouse.test_loading import METRIC, column_types, snapshot
 
@@ -143,3 +145,64 @@ def test_a_table_is_published_whatever_was_done_to_those_that_repeat_it(tmp_path
     load(warehouse, [{"id": "e1", "note": "Old", "metric": "m1"}], spec=event)
     assert warehouse.publish(publication, guard=1.0).corrected == 1
     assert [row["note"] for row in rows(warehouse)] == ["New"]
+
+
+def replace_by_view(warehouse: Any, table: str) -> None:
+    schema, name = table.split(".")
+    warehouse.query(f'ALTER TABLE {table} RENAME TO "{name}_before"')
+    warehouse.query(f'CREATE VIEW {table} AS SELECT * FROM {schema}."{name}_before"')
+
+
+@pytest.mark.parametrize(
+    "table", ["klaviyo.metric", "klaviyo.event", "klaviyo_staging.metric", "klaviyo._sync_state", "klaviyo._loads"]
+)
+def test_a_view_in_the_place_of_a_table_is_named_before_anything_is_changed(tmp_path: Path, table: str) -> None:
+    warehouse = warehouse_at(tmp_path)
+    event = replace(EVENT, lookups=(Lookup("note", "property_metric", "metric", "id", "note"),))
+    publication = Publication(METRIC, dependents=(event,))
+    load(
+        warehouse,
+        [{"id": "e1", "metric": "m1"}],
+        spec=event,
+        states=[SyncState("event", synced_through=NOON), SyncState("event", "inspected", synced_through=NOON)],
+    )
+    snapshot(warehouse, [{"id": "m1", "note": "Old"}])
+    warehouse.publish(publication, guard=1.0)
+    states = warehouse.states()
+    replace_by_view(warehouse, table)
+    before = {name: warehouse.query(f"FROM {name}") for name in ("klaviyo.event", "klaviyo.metric", table)}
+    error = pytest.raises(ViewInPlace, match=rf"^{table} is a view, .* Drop or rename the view\.$")
+
+    with error:
+        warehouse.begin(now=NOON, tables=["event", "metric"])
+    if table.startswith("klaviyo_staging"):
+        with error:
+            snapshot(warehouse, [{"id": "m2"}])
+    elif table == "klaviyo.event":
+        with error:
+            load(warehouse, [{"id": "e2"}], spec=event)
+    if table != "klaviyo_staging.metric":
+        with error:
+            warehouse.publish(publication, guard=1.0)
+    assert before == {name: warehouse.query(f"FROM {name}") for name in before}
+
+    if "_" not in table:
+        assert warehouse.begin(now=NOON, tables=["other"]).mended == ()
+        assert warehouse.rows(table.partition(".")[2], ["id"]) == []
+        assert len(warehouse.inspect([(EVENT, []), (METRIC, [])], now=NOON)) == 1
+    warehouse.query(f"DROP VIEW {table}")
+    warehouse.query(f'ALTER TABLE {table}_before RENAME TO "{table.partition(".")[2]}"')
+    begun = warehouse.begin(now=NOON, tables=["event", "metric"])
+    assert begun.mended == () and states.keys() <= begun.states.keys()
+    snapshot(warehouse, [{"id": "m1", "note": "New"}])
+    assert warehouse.publish(publication, guard=1.0).corrected == 1
+
+
+def test_what_a_view_shows_is_not_said_to_be_rewritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KLAVIYO_HASH_SALT", "salt" * 8)
+    warehouse = warehouse_at(tmp_path)
+    load(warehouse, [{"id": "e1", "note": "secret"}])
+    hidden = replace(EVENT, policy=ColumnPolicy(hashed=("note",)))
+    replace_by_view(warehouse, "klaviyo.event")
+    with pytest.raises(ViewInPlace, match=r"^klaviyo\.event is a view"):
+        warehouse.rewrite([hidden])

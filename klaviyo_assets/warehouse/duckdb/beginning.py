@@ -6,6 +6,7 @@ What can't be true is mended here: states of tables that are gone or emptied, an
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 
 from klaviyo_assets.schema.spec import Type
 from klaviyo_assets.warehouse.duckdb.loads import take_number
@@ -43,12 +44,23 @@ def claim(transaction: Transaction, account: AccountIdentity, place: str) -> Non
     transaction.sql(f"INSERT INTO {table} VALUES (?, ?)", [account.id, account.name])
 
 
-def begin(transaction: Transaction, staging: Transaction, now: dt.datetime | None) -> Beginning:
-    """Mend the states and take a number. now: the source's time, aware; None: its clock is not asked."""
+def begin(
+    transaction: Transaction, staging: Transaction, now: dt.datetime | None, tables: Iterable[str] = ()
+) -> Beginning:
+    """Mend the states and take a number. now: the source's time, aware; None: its clock is not asked.
+
+    tables: what is to be read. Raises ViewInPlace if a view has the name of one, or of its staging copy. The states of
+    other such tables stay: the view may only be there for a while.
+    """
+    for table in tables:
+        transaction.has_table(table)
+        staging.has_table(table)
     mended = []
-    there, staged = transaction.tables(), staging.tables()
     for (table, scope), state in transaction.read_states().items():
-        if fold(table) not in (staged if scope == SNAPSHOT else there):
+        place = staging if scope == SNAPSHOT else transaction
+        if place.is_view(table):
+            continue
+        if fold(table) not in place.tables():
             reason = "the table is gone"
         elif scope == "" and state.rows and _is_empty(transaction, table):
             reason = "the table was emptied"

@@ -17,8 +17,10 @@ def correct(transaction: Transaction, dependent: TableSpec, lookup: Lookup) -> i
 
     A `dependent` that is not there yet, or not as declared, is left to its own load and to the next publication.
     The stamp of a deleted row stays: it tells which read flagged it.
+    Raises ViewInPlace if a view has the name of `dependent`.
     Where `dependent` holds digests, the other table's values are hashed to compare (a digest stays what it is).
     """
+    transaction.has_table(dependent.name)
     if not is_declared(
         transaction.column_types(dependent.name), with_system_columns(dependent, lookup.on, lookup.column)
     ):

@@ -29,7 +29,7 @@ from klaviyo_assets.warehouse.duckdb.sql import (
     literal,
     quote,
 )
-from klaviyo_assets.warehouse.errors import ColumnFixed, WarehouseError
+from klaviyo_assets.warehouse.errors import ColumnFixed, ViewInPlace, WarehouseError
 from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
 
 STATE_TABLE = "_sync_state"
@@ -62,6 +62,7 @@ class Transaction:
     synced_at: dt.datetime = dt.datetime.min
     _types: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
     _tables: set[str] | None = field(default=None, init=False)
+    _views: set[str] | None = field(default=None, init=False)
 
     @cached_property
     def catalog(self) -> str:
@@ -87,9 +88,10 @@ class Transaction:
         self.sql(statement)
 
     def drop(self, table: str) -> None:
-        """Drop a table of this schema if it is there."""
-        self.alter(table, f"DROP TABLE IF EXISTS {self.table(table)}")
-        self._tables = None
+        """Drop a table of this schema if it is there; raise ViewInPlace if it is a view."""
+        if self.has_table(table):
+            self.alter(table, f"DROP TABLE {self.table(table)}")
+            self._tables = None
 
     def value(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
         """Return the first column of the first row."""
@@ -110,6 +112,20 @@ class Transaction:
         if self._tables is None:
             self._tables = {fold(name) for (name,) in self.catalog_rows("duckdb_tables", "table_name")}
         return set(self._tables)
+
+    def is_view(self, name: str) -> bool:
+        """Return whether a name that a table may have is a view's."""
+        if fold(name) in self.tables():
+            return False
+        if self._views is None:
+            self._views = {fold(view) for (view,) in self.catalog_rows("duckdb_views", "view_name")}
+        return fold(name) in self._views
+
+    def has_table(self, name: str) -> bool:
+        """Return whether there is a table; raise ViewInPlace if a view has its name."""
+        if self.is_view(name):
+            raise ViewInPlace(f"{self.schema}.{name}")
+        return fold(name) in self.tables()
 
     def column_types(self, table: str) -> dict[str, str]:
         """Column, folded -> DuckDB's name of its type, in order; empty if there is no such table."""
@@ -134,7 +150,9 @@ class Transaction:
         return self.sql(f"SELECT {chosen} FROM {function}() WHERE {where}", [fold(name) for name in names.values()])
 
     def create(self, name: str, types: dict[str, Type]) -> None:
-        """Create a table if it is not there."""
+        """Create a table if it is not there; raise ViewInPlace if it is a view."""
+        if self.has_table(name):
+            return
         ddl = ", ".join(f"{quote(column)} {TYPE_NAMES[kind]}" for column, kind in types.items())
         self.sql(f"CREATE TABLE IF NOT EXISTS {self.table(name)} ({ddl})")
         if self._tables is not None:
@@ -144,7 +162,8 @@ class Transaction:
         """Create the schema and the table; of an existing one, add the declared columns that it lacks.
 
         Columns by which rows are found have their declared type, if it is TEXT, and the system columns one that holds
-        every value of theirs: what is compared with them has it too. Raises WarehouseError where that is impossible.
+        every value of theirs: what is compared with them has it too. Raises WarehouseError where that is impossible,
+        ViewInPlace among them.
         """
         self.create_schema()
         declared = spec.types | {column.name: column.type for column in SYSTEM_COLUMNS}
@@ -241,9 +260,9 @@ class Transaction:
         return self._states()
 
     def _states(self, where: str = "", parameters: Sequence[str] = ()) -> dict[tuple[str, str], SyncState]:
-        there = self.column_types(STATE_TABLE)
-        if not there:
+        if not self.has_table(STATE_TABLE):
             return {}
+        there = self.column_types(STATE_TABLE)
         number = "read_number" if "read_number" in there else "NULL"  # written by an older version
         names = [name for name in _STATE_COLUMNS if name != "read_number"]
         return {

@@ -65,16 +65,23 @@ class DuckDBWarehouse(DuckDBDatabase):
 
     # Writing
 
-    def begin(self, *, now: dt.datetime | None = None, account: AccountIdentity | None = None) -> Beginning:
+    def begin(
+        self,
+        *,
+        now: dt.datetime | None = None,
+        account: AccountIdentity | None = None,
+        tables: Iterable[str] = (),
+    ) -> Beginning:
         """Give a read that begins its number, and the states; mend what can't be true of these.
 
         now: the source's time, aware. account: the one that is read; the first one that comes is stored.
-        Raises AnotherAccount if the warehouse holds the rows of another.
+        tables: names of those that are to be read.
+        Raises AnotherAccount if the warehouse holds the rows of another, ViewInPlace if a view is in a table's place.
         """
         with self._transaction() as transaction:
             if account:
                 claim(transaction, account, self.place)
-            return begin(transaction, replace(transaction, schema=self.staging_schema), now)
+            return begin(transaction, replace(transaction, schema=self.staging_schema), now, tables)
 
     def account(self) -> AccountIdentity | None:
         """Return the account whose rows the warehouse holds, None if it does not know."""
