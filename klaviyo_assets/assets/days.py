@@ -12,6 +12,9 @@ RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 """Run tags with the first and the last partition key of a range; both count."""
 
+PARTITION = "dagster/partition"
+"""Run tag with the partition key of a run of one day."""
+
 MANY = 366
 """Days from which on a run is told that there is a cheaper way."""
 
@@ -28,8 +31,8 @@ def days_of_run(
 
     A sync goes up to today, which Klaviyo's clock tells: its range was chosen by the clock of another machine.
     history_start: the first partition. now: the server's time.
-    Raises dagster.Failure, which names tags and setting, if the range ends before it starts, or begins before
-    `history_start`.
+    Raises dagster.Failure, which names tags and setting, if a day is not written as partition keys are, and if the
+    range ends before it starts, or begins before `history_start`.
     """
     today = midnight(now)
     if not has_days(context):
@@ -37,10 +40,10 @@ def days_of_run(
         return today, today + DAY
     tags = context.run.tags
     if RANGE_START in tags:
-        first, last = dt.date.fromisoformat(tags[RANGE_START]), dt.date.fromisoformat(tags[RANGE_END])
+        first, last = _day(RANGE_START, tags[RANGE_START]), _day(RANGE_END, tags[RANGE_END])
         given = f"{RANGE_START} ({first}) to {RANGE_END} ({last})"
     else:
-        first = last = dt.date.fromisoformat(context.partition_key)
+        first = last = _day(PARTITION, context.partition_key)
         given = f"The partition {first}"
     if last < first:
         raise dg.Failure(
@@ -60,3 +63,17 @@ def days_of_run(
         )
     window = context.partition_time_window
     return (min(window.start, today), today + DAY) if is_sync else (window.start, window.end)
+
+
+def _day(tag: str, value: str) -> dt.date:
+    try:
+        day = dt.date.fromisoformat(value)
+    except ValueError:
+        day = None
+    if day is None or day.isoformat() != value:  # Python reads 20260501 and 2026-W18-5 as well
+        raise dg.Failure(
+            f"The run's tag {tag} is {value!r}: it has to be a day, written YYYY-MM-DD as partition keys are, such as "
+            "2026-05-01.",
+            allow_retries=False,
+        )
+    return day

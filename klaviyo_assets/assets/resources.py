@@ -133,7 +133,7 @@ class KlaviyoAccount(dg.ConfigurableResource):
 
         log: takes a warning about what had to be mended. tables: that the step reads.
         Raises dagster.Failure if the clocks of Klaviyo and of this machine are apart, or if the warehouse holds the
-        rows of another account.
+        rows of another account. Raises WarehouseError if a view is in the place of one of the tables.
         """
         try:
             account, now = self.identity(), self.now()

@@ -134,7 +134,7 @@ def _published(settings: Settings, table: Table) -> dg.AssetsDefinition:
     dependents = tuple(
         dependent
         for dependent in map(settings.table, TABLES)
-        if any(lookup.table == table.name for lookup in dependent.lookups)
+        if settings.enabled(dependent) and any(lookup.table == table.name for lookup in dependent.lookups)
     )
 
     @dg.multi_asset(

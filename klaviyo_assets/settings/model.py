@@ -23,7 +23,7 @@ from klaviyo_assets.settings.problems import check, explained
 from klaviyo_assets.settings.variables import are_variables
 from klaviyo_assets.tables.registry import FIRST_TABLES
 from klaviyo_assets.tables.table import Table
-from klaviyo_assets.warehouse.duckdb.location import located
+from klaviyo_assets.warehouse.duckdb.location import is_in_memory, located
 
 
 def _seconds(value: Any) -> Any:
@@ -63,7 +63,6 @@ class Settings(BaseSettings):
     )
     duckdb_path: str = Field(
         sources.DEFAULT_FILE,
-        min_length=1,
         description="The warehouse: a DuckDB file, or `md:name` for MotherDuck. "
         "In the environment: `KLAVIYO_WAREHOUSE`.",
     )
@@ -214,6 +213,8 @@ class Settings(BaseSettings):
     @field_validator("duckdb_path")
     @classmethod
     def _is_the_same_everywhere(cls, given: str) -> str:
+        if is_in_memory(given):
+            raise ValueError("it has to be a file or `md:name`: of a database in memory nothing outlives the process")
         return located(given)
 
     @field_validator("tables", mode="before")

@@ -105,6 +105,18 @@ class ColumnFixed(WarehouseError):
         )
 
 
+class ViewInPlace(WarehouseError):
+    """A view has the name of a table that is to be read or written here. view: with its schema."""
+
+    def __init__(self, view: str) -> None:
+        super().__init__(view)
+        self.view = view
+
+    def fact(self) -> str:
+        """Return what went wrong, in words."""
+        return f"{self.view} is a view, where a table has to be. Nothing was written. Drop or rename the view."
+
+
 class ConstraintViolated(WarehouseError):
     """A constraint or a unique index that the user has put on a table refuses the rows."""
 

@@ -153,6 +153,9 @@ def test_no_state_claims_what_was_not_read(
     [
         ({RANGE_START: "2026-05-05", RANGE_END: "2026-05-01"}, (RANGE_START, RANGE_END, "ends before it starts")),
         ({RANGE_START: "2025-12-31", RANGE_END: "2026-01-02"}, ("2025-12-31", "`history_start` (2026-01-01)")),
+        ({RANGE_START: "2026-5-1", RANGE_END: "2026-05-02"}, (RANGE_START, "'2026-5-1'", "YYYY-MM-DD")),
+        ({RANGE_START: "2026-05-01", RANGE_END: "2026-05-2"}, (RANGE_END, "'2026-05-2'", "YYYY-MM-DD")),
+        ({"dagster/partition": "2026-5-01"}, ("dagster/partition", "'2026-5-01'", "YYYY-MM-DD")),
         ({"dagster/partition": "2019-01-01"}, ("The partition 2019-01-01", "`history_start` (2026-01-01)")),
     ],
 )

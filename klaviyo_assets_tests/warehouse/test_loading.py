@@ -148,8 +148,8 @@ def test_types_start_narrow_and_widen_without_loss(tmp_path: Path) -> None:
     assert [row["property_n"] for row in rows(warehouse)] == ["1", "1.5", "three"]
 
 
-def column_types(warehouse: Any) -> dict[str, str]:
-    return {row[0]: row[1] for row in warehouse.query("DESCRIBE klaviyo.event")}
+def column_types(warehouse: Any, table: str = "event") -> dict[str, str]:
+    return {row[0]: row[1] for row in warehouse.query(f"DESCRIBE klaviyo.{table}")}
 
 
 def test_columns_beyond_the_limit_go_to_one_json_column(tmp_path: Path) -> None:

@@ -51,10 +51,18 @@ def begin(
     """Mend the states and take a number.
 
     now: the source's time, aware; None: its clock is not asked. tables: that are to be read; if their rows lack
-    columns of these, they are to be read anew.
+    columns of these, they are to be read anew. Raises ViewInPlace if a view has the name of one, or of its staging
+    copy. The states of other such tables stay: the view may only be there for a while.
     """
     mended, tables = [], tuple(tables)
-    states = transaction.read_states()
+    for spec in tables:
+        transaction.has_table(spec.name)
+        staging.has_table(spec.name)
+    states = {
+        (table, scope): state
+        for (table, scope), state in transaction.read_states().items()
+        if not (staging if scope == SNAPSHOT else transaction).is_view(table)
+    }
     declared = {spec.name: {*spec.types, *(column.name for column in SYSTEM_COLUMNS)} for spec in tables}
     counts = {place.schema: place.row_counts(table for table, _ in states) for place in (transaction, staging)}
     for table, scope in sorted({(table, scope if scope == SNAPSHOT else "") for table, scope in states}):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec
+from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
+from klaviyo_assets.warehouse.duckdb.declared import as_declared, is_declared, with_system_columns
 from klaviyo_assets.warehouse.duckdb.flags import Missing, flag, forget_returned
 from klaviyo_assets.warehouse.duckdb.live_rows import NOT_DELETED, inside
 from klaviyo_assets.warehouse.duckdb.loads import LOADS_TABLE, record, written_since
@@ -47,8 +48,10 @@ def keys_to_ask_for(
         return []
     (key,) = spec.primary_key
     came = f"(SELECT {quote(key)} FROM {parquets(spool)})" if spool.files else f"(SELECT NULL AS {quote(key)} LIMIT 0)"
-    vanished = _vanished(transaction, spec, scope, came, began)
-    where = f"FROM {transaction.table(spec.name)} WHERE {vanished.condition}"
+    types = with_system_columns(spec, key, *([scope.column] if scope.column else []))
+    rows = f"{as_declared(transaction.source(spec.name), types)} AS {quote(spec.name)}"
+    vanished = _vanished(transaction, spec, scope, came, began, rows=rows)
+    where = f"FROM {rows} WHERE {vanished.condition}"
     going = transaction.value(f"SELECT count(*) {where}", vanished.parameters)
     if going > MOST_ASKED and (guard is None or is_suspicious(spec, live=vanished.live, going=going, guard=guard)):
         return []
@@ -60,11 +63,17 @@ def keys_to_ask_for(
 
 
 def _vanished(
-    transaction: Transaction, spec: TableSpec, scope: Scope, came: str, began: int, confirmed: Spool | None = None
+    transaction: Transaction,
+    spec: TableSpec,
+    scope: Scope,
+    came: str,
+    began: int,
+    confirmed: Spool | None = None,
+    rows: str | None = None,
 ) -> Missing:
     condition, parameters = inside(scope)
     live = f"{condition} AND {NOT_DELETED} AND NOT {written_since(transaction, spec.name, began)}"
-    count = transaction.value(f"SELECT count(*) FROM {transaction.table(spec.name)} WHERE {live}", parameters)
+    count = transaction.value(f"SELECT count(*) FROM {rows or transaction.table(spec.name)} WHERE {live}", parameters)
     vanished = (
         f"{live} AND NOT EXISTS (SELECT 1 FROM {came} AS came WHERE {same_key(spec.name, 'came', spec.primary_key)})"
     )
@@ -78,8 +87,10 @@ def missing_keys(transaction: Transaction, sweep: Sweep) -> list[str]:
     (key,) = sweep.spec.primary_key
     keys = parquets(sweep.keys) if sweep.keys.files else "(SELECT NULL WHERE false)"
     recent = written_since(transaction, sweep.spec.name, sweep.began)
+    types = with_system_columns(sweep.spec, key) | {sweep.created: Type.TIMESTAMP}
+    rows = as_declared(transaction.source(sweep.spec.name), types)
     found = transaction.sql(
-        f"SELECT {quote(key)} FROM {transaction.table(sweep.spec.name)} WHERE {NOT_DELETED} "
+        f"SELECT {quote(key)} FROM {rows} WHERE {NOT_DELETED} "
         f"AND NOT {recent} AND coalesce({quote(sweep.created)} < ?, true) "
         f"AND {quote(key)} NOT IN (SELECT * FROM {keys})",
         [naive(sweep.created_before)],
@@ -107,7 +118,8 @@ def flag_gone(transaction: Transaction, sweep: Sweep, gone: Spool, guard: float 
     # their own would miss them, for a profile that is gone has no page any more.
     flagged = f"(SELECT {quote(key)} FROM {table} WHERE {quote(DELETED.name)})"
     for child, column in sweep.children:
-        if transaction.column_types(child.name) and transaction.value(
+        # One that is not as declared is left to the next sweep: its own load mends it.
+        if is_declared(transaction.column_types(child.name), with_system_columns(child, column)) and transaction.value(
             f"UPDATE {transaction.table(child.name)} SET {quote(DELETED.name)} = true, {quote(SYNCED.name)} = ? "
             f"WHERE {NOT_DELETED} AND {quote(column)} IN {flagged}",
             [transaction.synced_at],

@@ -42,3 +42,12 @@ def survives(expression: str, source: str, target: str) -> str:
     if left is Type.BIGINT and right is Type.DOUBLE:
         same += f" AND coalesce(abs(CAST({expression} AS DOUBLE)) <= {EXACT_IN_DOUBLE}, true)"
     return f"({same})"
+
+
+def says(text: str, target: str) -> str:
+    """Return the condition that a text says exactly what DuckDB casts it to, or is NULL."""
+    value = f"TRY_CAST({text} AS {target})"
+    same = f"{value} IS NOT NULL"
+    if target == TYPE_NAMES[Type.TIMESTAMP]:  # DuckDB leaves out the zone, and decimals
+        same = f"coalesce({value} = TRY_CAST({text} AS {ZONED}), false) AND NOT regexp_matches({text}, '[.][0-9]{{7}}')"
+    return f"({text} IS NULL OR ({same}))"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from klaviyo_assets.schema.spec import DELETED, SYNCED, ForeignKey, TableSpec
+from klaviyo_assets.warehouse.duckdb.declared import as_declared, with_system_columns
 from klaviyo_assets.warehouse.duckdb.loads import is_remembered, newest_number, written_since
+from klaviyo_assets.warehouse.duckdb.rows import Source
 from klaviyo_assets.warehouse.duckdb.sql import columns, fold, literal, quote, same_key
 from klaviyo_assets.warehouse.duckdb.transaction import Transaction, naive
 from klaviyo_assets.warehouse.results import Inspection
@@ -28,7 +30,7 @@ def inspect(
     tables: each with the foreign keys to follow. What does not exist is left out. now: this machine's time.
     A table with flaws is looked at from the same load on again, so that they are found until they are mended.
     """
-    there = _columns(transaction)
+    there = _tables(transaction)
     states = transaction.read_states()
     number = newest_number(transaction)
     found = {}
@@ -36,13 +38,15 @@ def inspect(
         if spec.name not in there:
             continue
         followed = [
-            key for key in keys if key.column in there[spec.name] and key.references in there.get(key.table, set())
+            key
+            for key in keys
+            if key.column in there[spec.name].types and key.table in there and key.references in there[key.table].types
         ]
         last, last_wholly = states.get((spec.name, INSPECTED)), states.get((spec.name, INSPECTED_WHOLLY))
         since = last.read_number if last and is_remembered(transaction, last.read_number or 0) else None
         wholly = since is None or _wholly(last, last_wholly, now)
         waiting = states.get((spec.name, WAITING))
-        seen = _inspect(transaction, spec, followed, last, since, wholly)
+        seen = _inspect(transaction, there, spec, followed, last, since, wholly)
         found[spec.name] = replace(seen, waiting=waiting.rows or 0) if waiting else seen
         looked = SyncState(spec.name, INSPECTED, synced_through=now, rows=seen.live, read_number=number)
         if not seen.flawless and last:
@@ -61,13 +65,15 @@ def _wholly(last: SyncState | None, last_wholly: SyncState | None, now: dt.datet
 
 def _inspect(
     transaction: Transaction,
+    there: Mapping[str, Source],
     spec: TableSpec,
     keys: Sequence[ForeignKey],
     last: SyncState | None,
     since: int | None,
     wholly: bool,
 ) -> Inspection:
-    table, key = transaction.table(spec.name), spec.primary_key
+    key = spec.primary_key
+    table = as_declared(there[spec.name], with_system_columns(spec, *key, *(each.column for each in keys)))
     deleted = quote("own", DELETED.name)
     written = "true"
     if since is not None and last and last.synced_through:
@@ -84,7 +90,7 @@ def _inspect(
     )
     orphans = [
         f"(SELECT count(*) FROM (FROM {table} AS own WHERE {recent} AND NOT coalesce({deleted}, false)) AS own "
-        f"ANTI JOIN {transaction.table(each.table)} AS other "
+        f"ANTI JOIN {as_declared(there[each.table], {each.references: spec.types[each.column]})} AS other "
         f"ON {quote('own', each.column)} = {quote('other', each.references)} "
         f"WHERE {quote('own', each.column)} IS NOT NULL)"
         for each in keys
@@ -113,9 +119,10 @@ def _inspect(
     )
 
 
-def _columns(transaction: Transaction) -> dict[str, set[str]]:
-    """Return the names of the schema's tables and of their columns, folded."""
-    there: dict[str, set[str]] = {}
-    for table, column in transaction.catalog_rows("duckdb_columns", "table_name, column_name"):
-        there.setdefault(fold(table), set()).add(fold(column))
-    return there
+def _tables(transaction: Transaction) -> dict[str, Source]:
+    """Return the schema's tables by their names, folded."""
+    tables: dict[str, dict[str, str]] = {name: {} for name in transaction.tables()}
+    for table, column, native in transaction.catalog_rows("duckdb_columns", "table_name, column_name, data_type"):
+        if fold(table) in tables:  # else it is a view
+            tables[fold(table)][fold(column)] = native
+    return {name: Source(transaction.table(name), types) for name, types in tables.items()}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from klaviyo_assets.schema.spec import DELETED, TableSpec
+from klaviyo_assets.schema.spec import DELETED, TableSpec, Type
+from klaviyo_assets.warehouse.duckdb.declared import as_declared, with_system_columns
 from klaviyo_assets.warehouse.duckdb.rows import parquets
-from klaviyo_assets.warehouse.duckdb.sql import TYPE_NAMES, convert, quote, same_key, type_of
+from klaviyo_assets.warehouse.duckdb.sql import quote, same_key
 from klaviyo_assets.warehouse.duckdb.transaction import Transaction, aware, naive
 from klaviyo_assets.warehouse.extract import Scope
 from klaviyo_assets.warehouse.results import Shrinkage
@@ -17,11 +20,12 @@ NOT_DELETED = f"NOT coalesce({quote(DELETED.name)}, false)"
 
 def measure_shrinkage(transaction: Transaction, spec: TableSpec, staging: str) -> Shrinkage:
     """Compare a table with its staging copy, which is in the schema `staging`."""
-    copy = transaction.table(spec.name, staging)
+    types = with_system_columns(spec, *spec.primary_key)
+    copy = as_declared(replace(transaction, schema=staging).source(spec.name), types)
     staged = transaction.value(f"SELECT count(*) FROM {copy}")
     if not transaction.column_types(spec.name):
         return Shrinkage(0, 0, staged)
-    live = f"{transaction.table(spec.name)} WHERE {NOT_DELETED}"
+    live = f"{as_declared(transaction.source(spec.name), types)} WHERE {NOT_DELETED}"
     lacking = (
         f"SELECT count(*) FROM (SELECT * FROM {live}) AS live ANTI JOIN {copy} AS staged "
         f"ON {same_key('live', 'staged', spec.primary_key)}"
@@ -31,11 +35,10 @@ def measure_shrinkage(transaction: Transaction, spec: TableSpec, staging: str) -
 
 def earliest(transaction: Transaction, table: str, column: str) -> dt.datetime | None:
     """Return the earliest time in a column, in UTC; None if there is no live row."""
-    native = transaction.column_types(table).get(column)
-    if native is None:
+    if column not in transaction.column_types(table):
         return None
-    value = convert(f"min({quote(column)})", native, TYPE_NAMES[type_of(native)])
-    return aware(transaction.value(f"SELECT {value} FROM {transaction.table(table)} WHERE {NOT_DELETED}"))
+    live = f"{_flagged(transaction, table, {column: Type.TIMESTAMP})} WHERE {NOT_DELETED}"
+    return aware(transaction.value(f"SELECT CAST(min({quote(column)}) AS TIMESTAMP) FROM {live}"))
 
 
 def daily_counts(transaction: Transaction, table: str, by: str, scope: Scope) -> dict[tuple[Any, dt.date], int]:
@@ -43,12 +46,26 @@ def daily_counts(transaction: Transaction, table: str, by: str, scope: Scope) ->
     if not scope.column or not {by, scope.column} <= transaction.column_types(table).keys():
         return {}
     condition, parameters = inside(scope)
+    rows = _flagged(transaction, table, {by: Type.TEXT, scope.column: Type.TIMESTAMP})
     counted = transaction.sql(
-        f"SELECT {quote(by)}, CAST({quote(scope.column)} AS DATE) AS day, count(*) FROM {transaction.table(table)} "
+        f"SELECT {quote(by)}, CAST({quote(scope.column)} AS DATE) AS day, count(*) FROM {rows} "
         f"WHERE {NOT_DELETED} AND {condition} GROUP BY ALL",
         parameters,
     )
     return {(value, day): count for value, day, count in counted}
+
+
+def count_live(transaction: Transaction, table: str) -> int:
+    """Return the number of live rows of a table, 0 if there is no such table."""
+    if not transaction.column_types(table):
+        return 0
+    count: int = transaction.value(f"SELECT count(*) FROM {_flagged(transaction, table, {})} WHERE {NOT_DELETED}")
+    return count
+
+
+def _flagged(transaction: Transaction, table: str, types: Mapping[str, Type]) -> str:
+    """Return the relation of a table with columns as they are declared, the one that flags deleted rows included."""
+    return as_declared(transaction.source(table), {**types, DELETED.name: DELETED.type})
 
 
 def inside(scope: Scope) -> tuple[str, list[Any]]:

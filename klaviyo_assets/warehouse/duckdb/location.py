@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 _TOKEN = re.compile(r"(token=)[^&\s'\"]*", re.IGNORECASE)
-_NO_FILE = ("md:", "motherduck:", ":memory:")
+_IN_MEMORY = ":memory:"
+_NO_FILE = ("md:", "motherduck:", _IN_MEMORY)
 
 
 def file_of(database: str) -> Path | None:
@@ -17,6 +18,11 @@ def file_of(database: str) -> Path | None:
     if database.lower().startswith(_NO_FILE):
         return None
     return Path(database).expanduser().resolve()
+
+
+def is_in_memory(database: str) -> bool:
+    """Return whether an address is that of a database in no file, which goes with the process that made it."""
+    return database.strip().lower() in ("", ":default:") or database.strip().lower().startswith(_IN_MEMORY)
 
 
 def located(database: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from klaviyo_assets.schema.spec import DELETED, SYNCED, Lookup, TableSpec, Type
+from klaviyo_assets.warehouse.duckdb.declared import is_declared, with_system_columns
 from klaviyo_assets.warehouse.duckdb.loads import restamping
 from klaviyo_assets.warehouse.duckdb.rewriting import sql_function
 from klaviyo_assets.warehouse.duckdb.sql import quote
@@ -14,10 +15,15 @@ from klaviyo_assets.warehouse.duckdb.transaction import Transaction
 def correct(transaction: Transaction, dependent: TableSpec, lookup: Lookup) -> int:
     """Update the rows of `dependent` whose looked-up column differs from the table it repeats.
 
+    A `dependent` that is not there yet, or not as declared, is left to its own load and to the next publication.
     The stamp of a deleted row stays: it tells which read flagged it.
+    Raises ViewInPlace if a view has the name of `dependent`.
     Where `dependent` holds digests, the other table's values are hashed to compare (a digest stays what it is).
     """
-    if not transaction.column_types(dependent.name) or not transaction.column_types(lookup.table):
+    transaction.has_table(dependent.name)
+    if not is_declared(
+        transaction.column_types(dependent.name), with_system_columns(dependent, lookup.on, lookup.column)
+    ):
         return 0
     key, value, policy = quote(lookup.key), quote(lookup.value), dependent.policy
     with ExitStack() as stack:

@@ -35,10 +35,14 @@ def find_old_values(transaction: Transaction, spec: TableSpec) -> tuple[str, ...
 
 
 def rewrite(transaction: Transaction, spec: TableSpec) -> list[str]:
-    """Drop the blocked columns of a table and hash what is not hashed yet; return what was done, in words."""
+    """Drop the blocked columns of a table and hash what is not hashed yet; return what was done, in words.
+
+    Raises ViewInPlace: what the view shows is not rewritten.
+    """
     policy = spec.policy
     if policy is None:
         return []
+    transaction.has_table(spec.name)
     table, types, done = transaction.table(spec.name), transaction.column_types(spec.name), []
     old = [name for name in types if not policy.blocks(name) and _is_old(transaction, spec, name)]
     for name in filter(policy.blocks, types):

@@ -16,14 +16,13 @@ from typing import Any
 
 import duckdb
 
-from klaviyo_assets.schema.spec import SYSTEM_COLUMNS, TableSpec, Type
-from klaviyo_assets.warehouse.duckdb.exactness import ALWAYS, NEVER, survives
+from klaviyo_assets.schema.spec import SYSTEM_COLUMNS, Column, TableSpec, Type
+from klaviyo_assets.warehouse.duckdb.declared import holds_all
+from klaviyo_assets.warehouse.duckdb.exactness import ALWAYS, NEVER, says, survives
 from klaviyo_assets.warehouse.duckdb.rows import Source
 from klaviyo_assets.warehouse.duckdb.sql import (
-    NANOSECONDS,
     TEXT,
     TYPE_NAMES,
-    ZONED,
     columns,
     convert,
     fold,
@@ -31,13 +30,12 @@ from klaviyo_assets.warehouse.duckdb.sql import (
     literal,
     quote,
 )
-from klaviyo_assets.warehouse.errors import ColumnFixed, WarehouseError
+from klaviyo_assets.warehouse.errors import ColumnFixed, ViewInPlace, WarehouseError
 from klaviyo_assets.warehouse.state import INSPECTED, INSPECTED_WHOLLY, SNAPSHOT, SyncState
 
 _log = logging.getLogger(__name__)
 
 STATE_TABLE = "_sync_state"
-_HOLD_ALL = {TYPE_NAMES[Type.TIMESTAMP]: (ZONED, NANOSECONDS)}
 _STATE_COLUMNS = {
     "table": Type.TEXT,
     "scope": Type.TEXT,
@@ -67,6 +65,7 @@ class Transaction:
     synced_at: dt.datetime = dt.datetime.min
     _types: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
     _tables: set[str] | None = field(default=None, init=False)
+    _views: set[str] | None = field(default=None, init=False)
 
     @cached_property
     def catalog(self) -> str:
@@ -92,9 +91,10 @@ class Transaction:
         self.sql(statement)
 
     def drop(self, table: str) -> None:
-        """Drop a table of this schema if it is there."""
-        self.alter(table, f"DROP TABLE IF EXISTS {self.table(table)}")
-        self._tables = None
+        """Drop a table of this schema if it is there; raise ViewInPlace if it is a view."""
+        if self.has_table(table):
+            self.alter(table, f"DROP TABLE {self.table(table)}")
+            self._tables = None
 
     def value(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
         """Return the first column of the first row."""
@@ -116,6 +116,20 @@ class Transaction:
             self._tables = {fold(name) for (name,) in self.catalog_rows("duckdb_tables", "table_name")}
         return set(self._tables)
 
+    def is_view(self, name: str) -> bool:
+        """Return whether a name that a table may have is a view's."""
+        if fold(name) in self.tables():
+            return False
+        if self._views is None:
+            self._views = {fold(view) for (view,) in self.catalog_rows("duckdb_views", "view_name")}
+        return fold(name) in self._views
+
+    def has_table(self, name: str) -> bool:
+        """Return whether there is a table; raise ViewInPlace if a view has its name."""
+        if self.is_view(name):
+            raise ViewInPlace(f"{self.schema}.{name}")
+        return fold(name) in self.tables()
+
     def column_types(self, table: str) -> dict[str, str]:
         """Column, folded -> DuckDB's name of its type, in order; empty if there is no such table."""
         if table not in self._types:
@@ -124,6 +138,10 @@ class Transaction:
             described = self.sql(f"DESCRIBE {self.table(table)}")
             self._types[table] = {fold(name): data_type for name, data_type, *_ in described}
         return dict(self._types[table])
+
+    def source(self, table: str) -> Source:
+        """Return a table as the relation that it is, with the types of its columns."""
+        return Source(self.table(table), self.column_types(table))
 
     def catalog_rows(self, function: str, chosen: str, table: str | None = None) -> list[tuple[Any, ...]]:
         """Return the rows that a function of DuckDB's catalog has for a table of this schema, or for all of them.
@@ -135,7 +153,9 @@ class Transaction:
         return self.sql(f"SELECT {chosen} FROM {function}() WHERE {where}", [fold(name) for name in names.values()])
 
     def create(self, name: str, types: dict[str, Type]) -> None:
-        """Create a table if it is not there."""
+        """Create a table if it is not there; raise ViewInPlace if it is a view."""
+        if self.has_table(name):
+            return
         ddl = ", ".join(f"{quote(column)} {TYPE_NAMES[kind]}" for column, kind in types.items())
         self.sql(f"CREATE TABLE IF NOT EXISTS {self.table(name)} ({ddl})")
         if self._tables is not None:
@@ -152,7 +172,8 @@ class Transaction:
 
         Returns whether what was known of how far the table is synced can't be true of it, and is forgotten.
         Columns by which rows are found have their declared type, if it is TEXT, and the system columns one that holds
-        every value of theirs: what is compared with them has it too. Raises WarehouseError where that is impossible.
+        every value of theirs: what is compared with them has it too. Raises WarehouseError where that is impossible,
+        ViewInPlace among them.
         """
         self.create_schema()
         declared = spec.types | {column.name: column.type for column in SYSTEM_COLUMNS}
@@ -172,13 +193,16 @@ class Transaction:
             elif kind is Type.TEXT and name in found_by:
                 self.widen(spec.name, {name: TEXT})
         for column in SYSTEM_COLUMNS:
-            self._hold_all(spec.name, column.name, TYPE_NAMES[column.type], existing.get(column.name, TEXT))
+            if column.name in existing:
+                self._hold_all(spec.name, column, existing[column.name])
         return reason is not None
 
-    def _hold_all(self, table: str, name: str, declared: str, existing: str) -> None:
-        if existing in (declared, TEXT, *_HOLD_ALL.get(declared, ())):
+    def _hold_all(self, table: str, column: Column, existing: str) -> None:
+        if holds_all(existing, column.type):
             return
-        if not self.holds(Source(self.table(table), {name: existing}), name, declared):
+        name, declared = column.name, TYPE_NAMES[column.type]
+        condition = says(quote(name), declared) if existing == TEXT else survives(quote(name), existing, declared)
+        if self.sql(f"SELECT 1 FROM {self.table(table)} WHERE NOT {condition} LIMIT 1"):
             raise WarehouseError(f"{table}.{name} is {existing}: its values are no {declared}. Correct its type.")
         self.widen(table, {name: declared})
 
@@ -249,9 +273,9 @@ class Transaction:
         return self._states()
 
     def _states(self, where: str = "", parameters: Sequence[str] = ()) -> dict[tuple[str, str], SyncState]:
-        there = self.column_types(STATE_TABLE)
-        if not there:
+        if not self.has_table(STATE_TABLE):
             return {}
+        there = self.column_types(STATE_TABLE)
         number = "read_number" if "read_number" in there else "NULL"  # written by an older version
         names = [name for name in _STATE_COLUMNS if name != "read_number"]
         return {
@@ -288,7 +312,7 @@ class Transaction:
         return None
 
     def void(self, table: str) -> None:
-        """Forget how far a table is synced, and its parts; not its staging copy, nor how many rows it was seen to have."""
+        """Forget how far a table and its parts are synced; not its staging copy, nor how many rows it was seen with."""
         kept = {SNAPSHOT, *((INSPECTED, INSPECTED_WHOLLY) if self.column_types(table) else ())}
         for known, scope in self.read_states():
             if known == table and scope not in kept:

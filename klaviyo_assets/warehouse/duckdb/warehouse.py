@@ -19,10 +19,11 @@ from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.duckdb import differences
 from klaviyo_assets.warehouse.duckdb.beginning import begin, claim, known_account
 from klaviyo_assets.warehouse.duckdb.database import DuckDBDatabase
+from klaviyo_assets.warehouse.duckdb.declared import as_declared
 from klaviyo_assets.warehouse.duckdb.deletes import flag_gone, keys_to_ask_for, missing_keys
 from klaviyo_assets.warehouse.duckdb.fitting import columns_left_out, fit, fit_relation
 from klaviyo_assets.warehouse.duckdb.inspection import inspect
-from klaviyo_assets.warehouse.duckdb.live_rows import daily_counts, earliest, measure_shrinkage
+from klaviyo_assets.warehouse.duckdb.live_rows import count_live, daily_counts, earliest, measure_shrinkage
 from klaviyo_assets.warehouse.duckdb.loading import patch, upsert
 from klaviyo_assets.warehouse.duckdb.loads import NO_READ, newest_number, oldest_remembered
 from klaviyo_assets.warehouse.duckdb.lookups import correct
@@ -75,7 +76,7 @@ class DuckDBWarehouse(DuckDBDatabase):
 
         now: the source's time, aware. account: the one that is read; the first one that comes is stored.
         tables: that are read; what is known of those whose rows lack declared columns is void.
-        Raises AnotherAccount if the warehouse holds the rows of another.
+        Raises AnotherAccount if the warehouse holds the rows of another, ViewInPlace if a view is in a table's place.
         """
         with self._transaction() as transaction:
             if account:
@@ -330,8 +331,10 @@ class DuckDBWarehouse(DuckDBDatabase):
             types = transaction.column_types(table) if transaction else {}
             if not transaction or not set(columns) <= types.keys():
                 return []
+            rows = as_declared(transaction.source(table), {DELETED.name: DELETED.type})
+            types[DELETED.name] = TYPE_NAMES[DELETED.type]
             chosen = ", ".join(convert(quote(name), types[name], TYPE_NAMES[type_of(types[name])]) for name in columns)
-            return transaction.sql(f"SELECT {chosen} FROM {transaction.table(table)}")
+            return transaction.sql(f"SELECT {chosen} FROM {rows}")
 
     def earliest(self, table: str, column: str) -> dt.datetime | None:
         """Return the earliest time in a TIMESTAMP column among the rows that are not deleted, in UTC."""
@@ -353,12 +356,7 @@ class DuckDBWarehouse(DuckDBDatabase):
     def live_rows(self, spec: TableSpec) -> int:
         """Return the number of rows of a table that are not deleted."""
         with self._reading() as transaction:
-            if not transaction or not transaction.column_types(spec.name):
-                return 0
-            count: int = transaction.value(
-                f"SELECT count(*) FROM {transaction.table(spec.name)} WHERE NOT coalesce({quote(DELETED.name)}, false)"
-            )
-            return count
+            return count_live(transaction, spec.name) if transaction else 0
 
     def shrinkage(self, spec: TableSpec) -> Shrinkage:
         """Return what publishing the staging copy of a table would do; zeros if there is none."""
