@@ -94,6 +94,27 @@ def test_a_machine_whose_clock_is_wrong_for_one_run(
     assert klaviyo.differences(*TABLES) == []
 
 
+@pytest.mark.parametrize("wrong", [dt.timedelta(minutes=50), -dt.timedelta(minutes=50)])
+def test_klaviyos_date_is_wrong_for_one_run(
+    project: Callable[..., Project], wrong: dt.timedelta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By less than makes a run fail, and by more than the overlap: what comes within that time is not skipped."""
+    klaviyo = project(an_account(), **SETTINGS, overlap="PT5M")
+    account = klaviyo.account
+    klaviyo.sync(first=-DAYS)
+    account.clock.advance(dt.timedelta(hours=1))
+    right = account.clock.now()
+    with monkeypatch.context() as patch:
+        patch.setattr(clock, "machine_time", lambda: right)
+        account.clock.set(right + wrong)
+        klaviyo.sync()
+    for number, minutes in enumerate((10, 65)):
+        account.clock.set(right + dt.timedelta(minutes=minutes))
+        change(account, number)
+    klaviyo.sync()
+    assert klaviyo.differences("event", "person", "list", "metric") == []
+
+
 def test_runs_whose_clocks_are_apart_fail_and_change_nothing(klaviyo: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     account, before = klaviyo.account, known(klaviyo)
     right = account.clock.now()
