@@ -60,10 +60,10 @@ def build_account_history(settings: Settings) -> list[dg.AssetsDefinition]:
 
 
 def _latest(account: KlaviyoAccount, table: Table) -> list[Row]:
-    """Return the newest row of each account."""
+    """Return the row of each account that was read last; not the greatest `observed_at`, which a clock may have left."""
     names = list(table.types)
-    rows = [dict(zip(names, row, strict=True)) for row in account.warehouse.rows(table.name, names)]
-    return list({row["id"]: row for row in sorted(rows, key=lambda row: row["observed_at"])}.values())
+    rows = [dict(zip(names, row, strict=True)) for row in account.warehouse.rows(table.name, names, as_read=True)]
+    return list({row["id"]: row for row in rows}.values())
 
 
 def _settings(rows: list[Row]) -> list[Row]:

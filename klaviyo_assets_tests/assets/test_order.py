@@ -94,6 +94,42 @@ def test_a_machine_whose_clock_is_wrong_for_one_run(
     assert klaviyo.differences(*TABLES) == []
 
 
+def test_account_settings_observed_in_the_future_are_not_stored_with_each_read(project: Callable[..., Project]) -> None:
+    klaviyo = project(an_account(), tables=only("account_history"))
+    klaviyo.sync(first=-DAYS)
+    klaviyo.warehouse.query("UPDATE klaviyo.account_history SET observed_at = observed_at + INTERVAL 3 DAY")
+    (settings,) = klaviyo.account.all("account")
+    first = settings.attributes["timezone"]
+    zones = ["Europe/Paris", "Europe/Paris", "Asia/Tokyo", "Asia/Tokyo"]
+    for zone, hours in zip(zones, (7, 7, -3, 7), strict=True):  # both clocks may be set back, too
+        klaviyo.account.clock.advance(dt.timedelta(hours=hours))
+        klaviyo.account.update("account", settings.id, timezone=zone)
+        assert klaviyo.run("klaviyo_full_refresh").success
+    observed = sorted(row["timezone"] for row in stored(klaviyo.warehouse, "account_history"))
+    assert observed == sorted([first, "Europe/Paris", "Asia/Tokyo"])
+
+
+@pytest.mark.parametrize("wrong", [dt.timedelta(minutes=50), -dt.timedelta(minutes=50)])
+def test_klaviyos_date_is_wrong_for_one_run(
+    project: Callable[..., Project], wrong: dt.timedelta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By less than makes a run fail, and by more than the overlap: what comes within that time is not skipped."""
+    klaviyo = project(an_account(), **SETTINGS, overlap="PT5M")
+    account = klaviyo.account
+    klaviyo.sync(first=-DAYS)
+    account.clock.advance(dt.timedelta(hours=1))
+    right = account.clock.now()
+    with monkeypatch.context() as patch:
+        patch.setattr(clock, "machine_time", lambda: right)
+        account.clock.set(right + wrong)
+        klaviyo.sync()
+    for number, minutes in enumerate((10, 65)):
+        account.clock.set(right + dt.timedelta(minutes=minutes))
+        change(account, number)
+    klaviyo.sync()
+    assert klaviyo.differences("event", "person", "list", "metric") == []
+
+
 def test_runs_whose_clocks_are_apart_fail_and_change_nothing(klaviyo: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     account, before = klaviyo.account, known(klaviyo)
     right = account.clock.now()

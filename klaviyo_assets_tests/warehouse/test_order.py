@@ -115,10 +115,7 @@ def test_numbers_that_were_lost_count_on_from_those_of_the_states(loss: str, sin
     load(warehouse, [event("2", 0)], began=begin(warehouse))
     warehouse.query(loss)
     if since:
-        warehouse.query(
-            'CREATE TABLE IF NOT EXISTS klaviyo._loads (number BIGINT, "table" VARCHAR, read_number BIGINT, '
-            "synced_at TIMESTAMP)"
-        )
+        warehouse.remember()  # makes the table
         warehouse.query("INSERT INTO klaviyo._loads (number) SELECT unnest(range(1, ?))", [since])
     warehouse.publish(Publication(METRIC), guard=0.5)
     snapshot(warehouse, [{"id": "m", "note": "second"}], NOON + DAY, began=begin(warehouse))

@@ -182,13 +182,12 @@ def _leave_newer(transaction: Transaction, spec: TableSpec, began: int) -> int:
     deleted = f"coalesce(old.{quote(DELETED.name)}, false)"
     newer = later
     if spec.version:
-        version = quote(spec.version)
-        written = {
-            "old": f"try_cast(old.{quote(SYNCED.name)} AS TIMESTAMP)",
-            _STAGE: f"TIMESTAMP {literal(str(transaction.synced_at))}",
-        }
-        ahead = " OR ".join(f"try_cast({row}.{version} AS TIMESTAMP) > {when}" for row, when in written.items())
-        newer = f"CASE WHEN {deleted} OR {ahead} THEN {later} ELSE old.{version} > {_STAGE}.{version} END"
+        old, new = (f"{row}.{quote(spec.version)}" for row in ("old", _STAGE))
+        written, now = f"old.{quote(SYNCED.name)}", f"TIMESTAMP {literal(str(transaction.synced_at))}"
+        ahead = (
+            f"try_cast({old} AS TIMESTAMP) > try_cast({written} AS TIMESTAMP) OR try_cast({new} AS TIMESTAMP) > {now}"
+        )
+        newer = f"CASE WHEN {deleted} OR {ahead} THEN {later} ELSE {old} > {new} END"
     older: int = transaction.value(
         f"DELETE FROM {_STAGE} USING {transaction.table(spec.name)} AS old "
         f"WHERE {same_key('old', _STAGE, spec.primary_key)} AND {newer}"

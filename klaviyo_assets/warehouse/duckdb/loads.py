@@ -87,8 +87,8 @@ def restamping(transaction: Transaction, table: str) -> Iterator[str]:
     transaction.sql(f"CREATE TEMP TABLE {_RESTAMPED} ({stamps})")
     transaction.sql(
         f"INSERT INTO {_RESTAMPED} SELECT *, ? + to_microseconds(dense_rank() OVER (ORDER BY read_number)) "
-        f'FROM (SELECT synced_at, max(read_number) AS read_number FROM {loads} WHERE "table" = ? GROUP BY ALL)',
-        [first, table],
+        f"FROM {read_numbers(transaction, table)}",
+        [first],
     )
     transaction.sql(f"INSERT INTO {_RESTAMPED} VALUES (NULL, ?, ?)", [NO_READ, first])
     known = f"SELECT stamp FROM {_RESTAMPED} WHERE was = {quote('own', SYNCED.name)}"
@@ -120,6 +120,16 @@ def written_since(transaction: Transaction, table: str, began: int) -> str:
 def written_by_later_read(transaction: Transaction, table: str, began: int) -> str:
     """Return the condition that what wrote a row was read after the read `began` had begun."""
     return _among(_stamps(transaction, table, "read_number > ?", began))
+
+
+def read_numbers(transaction: Transaction, table: str) -> str:
+    """Return the relation of the stamps of a table's loads, `synced_at`, with the numbers of their reads."""
+    if not transaction.column_types(LOADS_TABLE):
+        return "(SELECT NULL::TIMESTAMP AS synced_at, NULL::BIGINT AS read_number)"
+    return (
+        f"(SELECT synced_at, max(read_number) AS read_number FROM {transaction.table(LOADS_TABLE)} "
+        f'WHERE "table" = {literal(table)} GROUP BY synced_at)'
+    )
 
 
 def is_remembered(transaction: Transaction, number: int) -> bool:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from klaviyo_assets.schema.columns import Columns
-from klaviyo_assets.schema.spec import DELETED, ForeignKey, TableSpec
+from klaviyo_assets.schema.spec import DELETED, SYNCED, ForeignKey, TableSpec
 from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.duckdb import differences
 from klaviyo_assets.warehouse.duckdb.beginning import begin, claim, known_account
@@ -25,7 +25,7 @@ from klaviyo_assets.warehouse.duckdb.fitting import columns_left_out, fit, fit_r
 from klaviyo_assets.warehouse.duckdb.inspection import inspect
 from klaviyo_assets.warehouse.duckdb.live_rows import count_live, daily_counts, earliest, measure_shrinkage
 from klaviyo_assets.warehouse.duckdb.loading import patch, upsert
-from klaviyo_assets.warehouse.duckdb.loads import NO_READ, newest_number, oldest_remembered
+from klaviyo_assets.warehouse.duckdb.loads import NO_READ, newest_number, oldest_remembered, read_numbers
 from klaviyo_assets.warehouse.duckdb.lookups import correct
 from klaviyo_assets.warehouse.duckdb.rewriting import find_old_values, rewrite
 from klaviyo_assets.warehouse.duckdb.rows import Source
@@ -322,19 +322,29 @@ class DuckDBWarehouse(DuckDBDatabase):
         """Return how far a scope of a table is synced, or None if it never was."""
         return self.states().get((table, scope))
 
-    def rows(self, table: str, columns: Sequence[str]) -> list[tuple[Any, ...]]:
+    def rows(self, table: str, columns: Sequence[str], *, as_read: bool = False) -> list[tuple[Any, ...]]:
         """Return some columns of a destination table, in types of ours, times in UTC without a zone.
 
         No rows if the table or one of the columns does not exist.
+        as_read: in the order of the reads that they come from, whatever the clocks said then.
         """
         with self._reading() as transaction:
             types = transaction.column_types(table) if transaction else {}
-            if not transaction or not set(columns) <= types.keys():
+            if not transaction or not {*columns, *([SYNCED.name] if as_read else [])} <= types.keys():
                 return []
             rows = as_declared(transaction.source(table), {DELETED.name: DELETED.type})
             types[DELETED.name] = TYPE_NAMES[DELETED.type]
-            chosen = ", ".join(convert(quote(name), types[name], TYPE_NAMES[type_of(types[name])]) for name in columns)
-            return transaction.sql(f"SELECT {chosen} FROM {rows}")
+            chosen = ", ".join(
+                convert(quote("own", name), types[name], TYPE_NAMES[type_of(types[name])]) for name in columns
+            )
+            order = ""
+            if as_read:
+                synced = quote("own", SYNCED.name)
+                order = (
+                    f" LEFT JOIN {read_numbers(transaction, table)} AS loads ON {synced} = loads.synced_at "
+                    f"ORDER BY loads.read_number NULLS FIRST, {synced}"
+                )
+            return transaction.sql(f"SELECT {chosen} FROM {rows} AS own{order}")
 
     def earliest(self, table: str, column: str) -> dt.datetime | None:
         """Return the earliest time in a TIMESTAMP column among the rows that are not deleted, in UTC."""
