@@ -42,7 +42,7 @@ def build_account_history(settings: Settings) -> list[dg.AssetsDefinition]:
             context.log.info("The account is not due yet.")
             return
         try:
-            document = account.client.get("get_accounts", "/accounts").json()
+            document = account.client.get("get_accounts", "/accounts", many=True).json()
         except NotPermitted as error:
             skip_or_raise(settings, context, error, [table])
             return

@@ -167,7 +167,7 @@ class KlaviyoAccount(dg.ConfigurableResource):
         if not self._asked:
             fields = {"fields[account]": NAME if self.shows_name else "id"}
             try:
-                found = named(self.client.get("get_accounts", "/accounts", fields).json())
+                found = named(self.client.get("get_accounts", "/accounts", fields, many=True).json())
                 self._identity = AccountIdentity(*found) if found else None
             except NotPermitted:
                 self._identity = None

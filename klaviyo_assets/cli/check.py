@@ -219,7 +219,7 @@ def _check_api(client: KlaviyoClient, tables: list[Table], known: AccountIdentit
             continue
         problem = None
         try:
-            page = client.get(probe.operation, probe.path, probe.params)
+            page = client.get(probe.operation, probe.path, probe.params, many=True)
             if probe.operation == "get_accounts" and (found := named(page.json())):
                 ours = AccountIdentity(*found)
                 report.account = ours.name or ours.id

@@ -12,9 +12,9 @@ import pytest
 
 from klaviyo_assets.sandbox.account import Account, Resource
 from klaviyo_assets.sandbox.account.subscriptions import never_subscribed
-from klaviyo_assets.sandbox.faults import Call, Rewritten
+from klaviyo_assets.sandbox.faults import Call, Document, Rewritten
 from klaviyo_assets.sandbox.shop.generate import generate_account
-from klaviyo_assets_tests.conftest import Project, only
+from klaviyo_assets_tests.conftest import Project, failures, only
 
 MARK = "the place of the value"
 STAMP = "2013-11-11T11:11:11+00:00"
@@ -165,3 +165,26 @@ def test_rows_that_an_answer_of_another_shape_lacks_are_not_flagged(klaviyo: Pro
     klaviyo.sandbox.faults.clear()
     klaviyo.refresh()
     assert count(klaviyo, "list_tag") == before
+
+
+@pytest.mark.parametrize(("operation", "data"), [("get_lists", None), ("get_lists", {}), ("get_events", None)])
+def test_a_page_of_a_collection_that_is_no_list_is_not_an_empty_one(
+    klaviyo: Project, operation: str, data: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("klaviyo_assets.api.retries.delay", lambda failures: 0.0)
+    for number in range(12):
+        klaviyo.account.add(Resource("list", f"More{number:02}", {"name": "One more", "created": STAMP}))
+    klaviyo.sync(first=-3)
+    klaviyo.refresh()
+    before = {table: count(klaviyo, table) for table in ("event", "person", "campaign", "list", "list_tag")}
+
+    def hook(call: Call) -> Document | None:
+        is_later = operation != "get_lists" or "page[cursor]" in call.query
+        broken = call.operation == operation and is_later
+        return Document(lambda document: document.update(data=data)) if broken else None
+
+    klaviyo.sandbox.faults[:] = [hook]
+    job = ("klaviyo_backfill", -3) if operation == "get_events" else ("klaviyo_full_refresh",)
+    result = klaviyo.run(*job)
+    assert any("its `data` is no list" in failure for failure in failures(result))
+    assert {table: count(klaviyo, table) for table in before} == before
