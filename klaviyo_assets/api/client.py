@@ -119,8 +119,8 @@ class KlaviyoClient:
         """Every page of a collection, in order, following `links.next` as it is.
 
         A page size that Klaviyo refuses is replaced by the largest that it allows; a page that is too heavy for it
-        (504, 524) is asked for in halves; one whose `data` is no list is a broken answer, not an empty page. Raises PaginationError if a link leaves the API, if a page comes twice, and
-        if the link of a full page can't be read.
+        (504, 524) is asked for in halves; one whose `data` is no list is a broken answer, not an empty page. Raises
+        PaginationError if a link leaves the API, if a page comes twice, and if the link of a full page can't be read.
         """
         url: str | None = self._fitting(operation, self._address(operation, path, params))
         seen: set[int] = set()
