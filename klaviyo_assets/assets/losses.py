@@ -15,7 +15,7 @@ def warn_of_lost(
     """Log what was lost of tables that come from the same answers, with a few ids; return metadata that counts it.
 
     misshapen: fields of the answers that are missing or have another shape than they should. unfit: for each table,
-    values that do not fit their columns. An id is a key, which no setting hides.
+    values that their columns do not hold exactly. An id is a key, which no setting hides.
     """
     if misshapen:
         context.log.warning(
@@ -25,7 +25,9 @@ def warn_of_lost(
         )
     for table, lost in zip(tables, unfit, strict=False):
         if lost:
-            context.log.warning(f"Values of {table.name} that do not fit their column's type are NULL: {lost}.")
+            context.log.warning(
+                f"Values of {table.name} that do not fit their column's type are NULL, or rounded: {lost}."
+            )
     counts: dict[str, int] = dict(misshapen)
     for lost in unfit[:1]:
         counts.update(lost)

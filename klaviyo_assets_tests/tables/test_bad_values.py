@@ -324,6 +324,37 @@ def test_exclusions_that_nobody_can_read_are_not_taken_for_gone():
     assert profiles.read(json.dumps(PROFILES).encode()).unread == set()
 
 
+@pytest.mark.parametrize(
+    ("column", "value", "landed", "is_lost"),
+    [
+        ("inventory_policy", 1.9, None, True),
+        ("inventory_policy", True, None, True),
+        ("inventory_policy", "1.9", None, True),
+        ("inventory_policy", "1_000", None, True),
+        ("inventory_policy", 2**63, None, True),
+        ("inventory_policy", 1.0, 1, False),
+        ("inventory_policy", "2.0", 2, False),
+        ("inventory_policy", 9007199254740993, 9007199254740993, False),
+        ("price", True, None, True),
+        ("price", "1_0", None, True),
+        ("price", [1], None, True),
+        ("price", 10**400, None, True),
+        ("price", 9007199254740993, 9007199254740992.0, True),
+        ("price", "9007199254740993", 9007199254740992.0, True),
+        ("price", 2**53, float(2**53), False),
+        ("price", 2**60, float(2**60), False),
+        ("price", "84.50", 84.5, False),
+        ("price", 0.1, 0.1, False),
+    ],
+)
+def test_a_number_is_what_it_was_or_lost_by_name(column, value, landed, is_lost):
+    variants = [{"id": "v", column: value}, {"id": "w", column: 1}]
+    lost = Lost()
+    first, second = typed("catalog_variant", Columns.of_rows(variants, table("catalog_variant").types), lost)
+    assert (first[column], type(first[column])) == (landed, type(landed)) and second[column] == 1
+    assert str(lost) == (f"{column} (1 value; id v)" if is_lost else "")
+
+
 # The families that are read as a whole
 
 
