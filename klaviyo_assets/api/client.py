@@ -107,9 +107,9 @@ class KlaviyoClient:
                 max(0, days),
             )
 
-    def get(self, operation: str, path: str, params: Params | None = None) -> Page:
-        """One page."""
-        return self._request("GET", operation, self._address(operation, path, params))
+    def get(self, operation: str, path: str, params: Params | None = None, *, many: bool = False) -> Page:
+        """One page. many: of a collection, so that an answer whose `data` is no list is asked for again."""
+        return self._request("GET", operation, self._address(operation, path, params), many=many)
 
     def post(self, operation: str, path: str, body: Mapping[str, Any], params: Params | None = None) -> Page:
         """One page of a reporting endpoint. `body` is the JSON document to send; reports change nothing."""
@@ -119,8 +119,8 @@ class KlaviyoClient:
         """Every page of a collection, in order, following `links.next` as it is.
 
         A page size that Klaviyo refuses is replaced by the largest that it allows; a page that is too heavy for it
-        (504, 524) is asked for in halves. Raises PaginationError if a link leaves the API, if a page comes twice, and
-        if the link of a full page can't be read.
+        (504, 524) is asked for in halves; one whose `data` is no list is a broken answer, not an empty page. Raises
+        PaginationError if a link leaves the API, if a page comes twice, and if the link of a full page can't be read.
         """
         url: str | None = self._fitting(operation, self._address(operation, path, params))
         seen: set[int] = set()
@@ -180,7 +180,7 @@ class KlaviyoClient:
             size = urls.page_size(url)
             heavy = size is not None and size > _LIGHT_PAGE
             try:
-                return self._request("GET", operation, url, heavy=heavy)
+                return self._request("GET", operation, url, heavy=heavy, many=True)
             except InvalidRequest as error:
                 smaller = self._refused_size(error, url)
                 if smaller is None:
@@ -224,13 +224,20 @@ class KlaviyoClient:
     # Requests
 
     def _request(
-        self, method: str, operation: str, url: str, body: bytes | None = None, *, heavy: bool = False
+        self,
+        method: str,
+        operation: str,
+        url: str,
+        body: bytes | None = None,
+        *,
+        heavy: bool = False,
+        many: bool = False,
     ) -> Page:
         limited = limits(operation, parse_qs(urlsplit(url).query))
         failures = 0
         while True:
             try:
-                return self._exchange(method, operation, url, body, limited)
+                return self._exchange(method, operation, url, body, limited, many)
             except Transient as failure:
                 cause = failure
             failures += 1
@@ -254,14 +261,14 @@ class KlaviyoClient:
             self._wait(wait)
 
     def _exchange(
-        self, method: str, operation: str, url: str, body: bytes | None, limited: list[tuple[str, Rate]]
+        self, method: str, operation: str, url: str, body: bytes | None, limited: list[tuple[str, Rate]], many: bool
     ) -> Page:
         """One try: a page, or what went wrong with it."""
         response = self._send(method, url, body, limited)
         if not 200 <= response.status_code < 300:
             raise retries.failure(operation, response, self._scrub, self.base_url)
         try:
-            return Page.of(response.content, operation, urls.page_size(url))
+            return Page.of(response.content, operation, urls.page_size(url), many=many)
         except ValueError as error:
             failure = Transient(f"an answer that is not a JSON:API document: {error}")
             failure.foreign = retries.foreign(response.content)

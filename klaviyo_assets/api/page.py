@@ -48,8 +48,11 @@ class Page:
     may_go_on: bool = False
 
     @classmethod
-    def of(cls, content: bytes, operation: str, size: int | None = None) -> Page:
-        """Raises ValueError, with the reason, if the content is not a JSON:API document with `data`."""
+    def of(cls, content: bytes, operation: str, size: int | None = None, *, many: bool = False) -> Page:
+        """Raises ValueError, with the reason, if the content is not a JSON:API document with `data`.
+
+        many: `data` has to be a list. Null would look like an empty collection.
+        """
         if not content.isascii():
             content.decode()  # msgspec does not look into the strings that it skips
         try:
@@ -60,7 +63,10 @@ class Page:
                 document = _document.decode(content)
         except msgspec.DecodeError as error:
             raise ValueError(str(error)) from None
-        if bytes(memoryview(document.data)[:1]) not in (b"[", b"{", b"n"):
+        first = bytes(memoryview(document.data)[:1])
+        if many and first != b"[":
+            raise ValueError("its `data` is no list")
+        if first not in (b"[", b"{", b"n"):
             raise ValueError("its `data` is neither a list nor an object")
         try:
             links = _links.decode(document.links)

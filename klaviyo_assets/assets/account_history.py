@@ -42,7 +42,7 @@ def build_account_history(settings: Settings) -> list[dg.AssetsDefinition]:
             context.log.info("The account is not due yet.")
             return
         try:
-            document = account.client.get("get_accounts", "/accounts").json()
+            document = account.client.get("get_accounts", "/accounts", many=True).json()
         except NotPermitted as error:
             skip_or_raise(settings, context, error, [table])
             return
@@ -60,7 +60,7 @@ def build_account_history(settings: Settings) -> list[dg.AssetsDefinition]:
 
 
 def _latest(account: KlaviyoAccount, table: Table) -> list[Row]:
-    """Return the row of each account that was read last; not the greatest `observed_at`, which a clock may have left."""
+    """Return the row of each account that was read last, which need not have the greatest `observed_at`."""
     names = list(table.types)
     rows = [dict(zip(names, row, strict=True)) for row in account.warehouse.rows(table.name, names, as_read=True)]
     return list({row["id"]: row for row in rows}.values())

@@ -251,13 +251,17 @@ def describe(histories: list[TableHistory], today: dt.date, chunk_days: int) -> 
 
 def first_event(client: KlaviyoClient) -> dt.datetime | None:
     """Ask for the time of the account's first event; None if it has none."""
-    page = client.get("get_events", "/events", {"sort": "datetime", "page[size]": 1, "fields[event]": "datetime"})
+    page = client.get(
+        "get_events", "/events", {"sort": "datetime", "page[size]": 1, "fields[event]": "datetime"}, many=True
+    )
     return _first(page.json(), "datetime")
 
 
 def first_update(client: KlaviyoClient) -> dt.datetime | None:
     """Ask for the last update of the profile that has not been updated for the longest; None if there is none."""
-    page = client.get("get_profiles", "/profiles", {"sort": "updated", "page[size]": 1, "fields[profile]": "updated"})
+    page = client.get(
+        "get_profiles", "/profiles", {"sort": "updated", "page[size]": 1, "fields[profile]": "updated"}, many=True
+    )
     return _first(page.json(), "updated")
 
 

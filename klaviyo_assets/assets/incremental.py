@@ -33,7 +33,7 @@ from klaviyo_assets.assets.specs import asset_out, table_spec
 from klaviyo_assets.privacy.packing import packed, with_packed
 from klaviyo_assets.privacy.policy import ColumnPolicy
 from klaviyo_assets.schema.columns import Columns
-from klaviyo_assets.schema.lost import UNIDENTIFIED, noting
+from klaviyo_assets.schema.lost import UNDESCRIBED, UNIDENTIFIED, noting
 from klaviyo_assets.schema.spec import Column, TableSpec, Type
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.fields import asks_for_subscriptions
@@ -216,8 +216,8 @@ def _extract(
         ids = Scope(table.primary_key[0], values=writers[IDS.name].spool)
         return Extract(table, spool=writer.spool, scope=ids, guarded=False, states=states, metadata=lambda: used)
     complete = read_range.complete
-    if UNIDENTIFIED in lost.get("values_lost", ()):
-        complete = None  # nobody knows which rows those are: none is gone for their sake
+    if not {UNIDENTIFIED, UNDESCRIBED}.isdisjoint(lost.get("values_lost", ())):
+        complete = None  # some rows that are there did not come: none is gone for their sake
     scope = None
     if complete and table.version is None:
         scope = Scope(table.partitioned_by, *complete, read_at=now)

@@ -12,9 +12,10 @@ from pydantic import Field, PrivateAttr
 from klaviyo_assets import clock, environment
 from klaviyo_assets.api import KlaviyoClient, KlaviyoError, NotFound, NotPermitted, RateLimited
 from klaviyo_assets.assets.advice import advised
-from klaviyo_assets.privacy.policy import DIGEST, MissingSalt, salt
+from klaviyo_assets.assets.identity import SCOPE, confirm
+from klaviyo_assets.privacy.policy import MissingSalt, salt
 from klaviyo_assets.schema.spec import TableSpec
-from klaviyo_assets.tables.accounts import ACCOUNT_HISTORY, NAME, named
+from klaviyo_assets.tables.accounts import NAME, named
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.errors import AnotherAccount
 from klaviyo_assets.warehouse.results import AccountIdentity
@@ -30,7 +31,8 @@ APART = dt.timedelta(hours=1)
 class Start:
     """What a step knows when it begins to read.
 
-    now: Klaviyo's time, or this machine's if that is earlier, aware. began: number of the read. states: (table, scope) -> how far it is synced.
+    now: Klaviyo's time, or this machine's if that is earlier, aware. began: number of the read.
+    states: (table, scope) -> how far it is synced.
     """
 
     now: dt.datetime
@@ -69,7 +71,7 @@ class KlaviyoAccount(dg.ConfigurableResource):
     _client: KlaviyoClient | None = PrivateAttr(default=None)
     _identity: AccountIdentity | None = PrivateAttr(default=None)
     _asked: bool = PrivateAttr(default=False)
-    _compared: bool = PrivateAttr(default=False)
+    _confirmed: bool = PrivateAttr(default=False)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Ask Klaviyo a first question: a run that gets no answer ends here, and says so once and not in each step.
@@ -131,23 +133,27 @@ class KlaviyoAccount(dg.ConfigurableResource):
     def start(self, log: Callable[[str], object], tables: Iterable[TableSpec] = ()) -> Start:
         """Return what a step has to know before it reads; make sure that its rows may go where they are to go.
 
-        log: takes a warning about what had to be mended. tables: that the step reads.
+        log: takes a warning about what had to be mended, and about a key that can't say whose it is.
+        tables: that the step reads.
         Raises dagster.Failure if the clocks of Klaviyo and of this machine are apart, or if the warehouse holds the
         rows of another account. Raises WarehouseError if a view is in the place of one of the tables.
         """
         try:
             account, now = self.identity(), self.now()
-            if account and not self._compared:
-                self._compare_with_history(account)
             with advised():
+                warning = None
+                if not self._confirmed:
+                    warning = confirm(self.client, self.warehouse, account, self.api_key_variable)
+                    self._confirmed = True
                 read = self.warehouse.begin(now=now, account=account, tables=tables)
         except AnotherAccount as error:
+            told = "" if self._identity else f"Give the key the scope {SCOPE} to have Klaviyo tell whose it is. "
             raise dg.Failure(
-                f"{error} If {self.api_key_variable} has the right key, choose another place with `duckdb_path` or "
-                "`schema`: each holds one account.",
+                f"{error} {told}If {self.api_key_variable} has the right key, choose another place with `duckdb_path` "
+                "or `schema`: each holds one account.",
                 allow_retries=False,
             ) from None
-        for sentence in read.mended:
+        for sentence in (*read.mended, *([warning] if warning else ())):
             log(sentence)
         return Start(now, read.number, read.states)
 
@@ -174,21 +180,12 @@ class KlaviyoAccount(dg.ConfigurableResource):
         if not self._asked:
             fields = {"fields[account]": NAME if self.shows_name else "id"}
             try:
-                found = named(self.client.get("get_accounts", "/accounts", fields).json())
+                found = named(self.client.get("get_accounts", "/accounts", fields, many=True).json())
                 self._identity = AccountIdentity(*found) if found else None
             except NotPermitted:
                 self._identity = None
             self._asked = True
         return self._identity
-
-    def _compare_with_history(self, ours: AccountIdentity) -> None:
-        """Raise AnotherAccount if a warehouse that does not know yet whose rows it holds looks like another's."""
-        self._compared = True
-        if self.warehouse.account():
-            return
-        seen = sorted({str(id) for (id,) in self.warehouse.rows(ACCOUNT_HISTORY.name, ("id",))})
-        if seen and ours.id not in seen and not any(id.startswith(DIGEST) for id in seen):
-            raise AnotherAccount(self.warehouse.place, ", ".join(seen), str(ours))
 
     def usage(self) -> Callable[[], dict[str, Any]]:
         """Return a function that says what has been used of the API since now, as asset metadata."""

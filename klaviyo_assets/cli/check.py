@@ -20,6 +20,7 @@ from klaviyo_assets.api import (
 )
 from klaviyo_assets.assets.advice import advised
 from klaviyo_assets.assets.history import known_histories, progress
+from klaviyo_assets.assets.identity import confirm
 from klaviyo_assets.privacy.policy import MissingSalt, salt
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.settings.describe import chosen
@@ -184,7 +185,7 @@ def check(settings: Settings) -> Report:
     report.key_origin = environment.origin(settings.api_key_variable)
     try:
         with KlaviyoClient(key, base_url=settings.api_url, defaults=sparse_fields(settings), tries=TRIES) as client:
-            _check_api(client, tables, warehouse.account() if writable else None, report)
+            _check_api(settings, client, tables, warehouse if writable else None, report)
             if writable:
                 histories = known_histories(settings, warehouse, client)
                 report.history = progress(histories, client.now().date()) if histories else None
@@ -212,25 +213,32 @@ def _of_environment(settings: Settings) -> Iterator[str]:
         )
 
 
-def _check_api(client: KlaviyoClient, tables: list[Table], known: AccountIdentity | None, report: Report) -> None:
+def _check_api(
+    settings: Settings, client: KlaviyoClient, tables: list[Table], warehouse: DuckDBWarehouse | None, report: Report
+) -> None:
+    ours: AccountIdentity | None = None
     for scope, probe in PROBES.items():
         fed = [table.name for table in tables if table.family in probe.families]
         if not fed and probe.operation != "get_accounts":
             continue
         problem = None
         try:
-            page = client.get(probe.operation, probe.path, probe.params)
+            page = client.get(probe.operation, probe.path, probe.params, many=True)
             if probe.operation == "get_accounts" and (found := named(page.json())):
                 ours = AccountIdentity(*found)
                 report.account = ours.name or ours.id
-                if known and known.id != ours.id:
-                    report.problems.append(str(AnotherAccount(report.warehouse, str(known), str(ours))))
         except NotPermitted as error:
             problem = str(error)
         except NotFound:
             if not probe.may_be_missing:
                 raise
         report.scopes.append(ScopeReport(scope, fed, problem))
+    if warehouse:
+        try:
+            warning = confirm(client, warehouse, ours, settings.api_key_variable)
+            report.warnings += [warning] if warning else []
+        except AnotherAccount as error:
+            report.problems.append(str(error))
 
 
 def _check_warehouse(settings: Settings, warehouse: DuckDBWarehouse, tables: list[Table], report: Report) -> bool:

@@ -21,6 +21,7 @@ class Fieldset:
     """The fields of a type of object that an operation may be asked for.
 
     columns: table -> its columns that come from fields. always: fields that the read itself needs.
+    least: a field that is asked for if no other one is: an answer without any is taken for a broken one.
     properties, prefix: the field that fills the columns that appear, and how these begin.
     """
 
@@ -29,6 +30,7 @@ class Fieldset:
     columns: Mapping[str, Fields]
     properties: str | None = None
     always: tuple[str, ...] = ()
+    least: str = ""
     prefix: str | None = None
 
     def wanted(self, wants: Callable[[str, str], bool], wants_properties: bool) -> list[str]:
@@ -38,7 +40,7 @@ class Fieldset:
         )
         if self.properties and wants_properties:
             found[self.properties] = None
-        return sorted({*found, *self.always}) or ["id"]
+        return sorted({*found, *self.always}) or [self.least]
 
 
 def _same(table: Table, **paths: str) -> dict[str, Fields]:
@@ -86,10 +88,15 @@ FIELDSETS = (
         {"metric": {"created": "created", "name": "name", "updated": "updated"}},
         always=("integration",),
     ),
-    Fieldset("get_accounts", "account", {"account_history": accounts.FIELDS}),
-    Fieldset("get_templates", "template", _same(templates.EMAIL_TEMPLATE)),
-    Fieldset("get_all_universal_content", "template-universal-content", _same(templates.UNIVERSAL_CONTENT)),
-    Fieldset("get_tag_groups", "tag-group", _same(tags.TAG_GROUP)),
+    Fieldset("get_accounts", "account", {"account_history": accounts.FIELDS}, least="test_account"),
+    Fieldset("get_templates", "template", _same(templates.EMAIL_TEMPLATE), least="editor_type"),
+    Fieldset(
+        "get_all_universal_content",
+        "template-universal-content",
+        _same(templates.UNIVERSAL_CONTENT),
+        least="screenshot_status",
+    ),
+    Fieldset("get_tag_groups", "tag-group", _same(tags.TAG_GROUP), least="default"),
     Fieldset("get_forms", "form", _same(forms.FORM), always=("created_at",)),
     Fieldset(
         "get_versions_for_form",
@@ -97,11 +104,12 @@ FIELDSETS = (
         _same(forms.FORM_VERSION, ab_test_variation_name="ab_test"),
         always=("created_at",),
     ),
-    Fieldset("get_images", "image", _same(extras.IMAGE)),
+    Fieldset("get_images", "image", _same(extras.IMAGE), least="format"),
     Fieldset("get_web_feeds", "web-feed", _same(extras.WEB_FEED), always=("created",)),
     Fieldset(
         "get_custom_metrics",
         "custom-metric",
         _same(metrics.CUSTOM_METRIC, aggregation_method="definition", metric_groups="definition"),
+        least="created",
     ),
 )

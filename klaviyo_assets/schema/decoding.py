@@ -122,8 +122,9 @@ def _flattened(content: bytes) -> bytes:
 class Lenient(Generic[T]):
     """A decoder of pages that gives up a field, not the page, if a value has another shape than its type.
 
-    kind: a msgspec.Struct. What is given up has its default; a struct that is required is empty then. Where text is
-    expected anything else becomes its JSON text. An item of a list that has no place for what it is is left out.
+    kind: a msgspec.Struct. What is given up has its default. Where text is expected anything else becomes its JSON
+    text. An item of a list that has no place for what it is is left out, and so is one without a struct that it
+    requires.
     """
 
     def __init__(self, kind: type[T]) -> None:
@@ -149,6 +150,10 @@ class Lenient(Generic[T]):
 
 class _Misfit(Exception):
     pass
+
+
+class _Incomplete(_Misfit):
+    """A struct lacks one that it requires; what it lacks is noted."""
 
 
 @lru_cache
@@ -201,17 +206,14 @@ def _fitted_struct(kind: Any, members: dict[str, msgspec.Raw], id: str | None, p
                 if bytes(raw) != b"null":
                     note(id, place)
         if field.required:
-            values[field.name] = _empty(hint)
+            main = _main(hint)
+            if _is_struct(main):
+                note(id, place)
+                raise _Incomplete
+            if get_origin(main) is not list:
+                raise _Misfit
+            values[field.name] = []
     return kind(**values)
-
-
-def _empty(hint: Any) -> Any:
-    main = _main(hint)
-    if _is_struct(main):
-        return _fitted_struct(main, {}, None, "", lambda id, field: None)
-    if get_origin(main) is list:
-        return []
-    raise _Misfit
 
 
 def _fitted_dict(kind: Any, members: dict[str, msgspec.Raw], id: str | None, path: str, note: Note) -> dict[str, Any]:
@@ -232,6 +234,8 @@ def _fitted_list(kind: Any, items: list[msgspec.Raw], id: str | None, path: str,
         own = _id(raw) if of_page else id
         try:
             found.append(_fitted(kind, raw, own, "" if of_page else path, note))
+        except _Incomplete:
+            continue
         except _Misfit:
             note(own, path)
     return found

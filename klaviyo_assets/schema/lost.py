@@ -8,8 +8,8 @@ from contextvars import ContextVar
 
 MOST_EXAMPLES = 3
 MOST_FIELDS = 50
-UNIDENTIFIED = "data"
-"""The field that resources without an id are counted as: they can't be rows."""
+UNIDENTIFIED, UNDESCRIBED = "data", "attributes"
+"""The fields that resources without an id, or without any attributes, are counted as: they make no rows."""
 
 _LONGEST_ID = 60
 _REMEMBERED = 10_000
@@ -28,7 +28,7 @@ class Lost(dict[str, int]):
 
     def add(self, field: str, keys: Sequence[str | None]) -> None:
         """Count a value for each key of a row; None: the row has none."""
-        if field not in self and len(self) >= MOST_FIELDS and field != UNIDENTIFIED:
+        if field not in self and len(self) >= MOST_FIELDS and field not in (UNIDENTIFIED, UNDESCRIBED):
             field = "..."
         self[field] = self.get(field, 0) + len(keys)
         examples = self._examples.setdefault(field, [])

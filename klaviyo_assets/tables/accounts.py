@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
-from klaviyo_assets.tables.jsonapi import Rows, attributes, latest, mapping, resources, row_of
+from klaviyo_assets.tables.jsonapi import Rows, attributes, described, latest, mapping, resources, row_of
 from klaviyo_assets.tables.table import DAILY, Table, boolean, text, timestamp
 
 ACCOUNT_HISTORY = Table(
@@ -47,7 +47,7 @@ _ADDRESS = "contact_information_street_address_"
 def rows(document: Mapping[str, Any], observed_at: dt.datetime) -> Rows:
     """Return the rows of ACCOUNT_HISTORY. observed_at: when the account was read, with its time zone."""
     found = (
-        row_of(account, ACCOUNT_HISTORY.types, FIELDS) | {"observed_at": observed_at} for account in resources(document)
+        row_of(account, ACCOUNT_HISTORY.types, FIELDS) | {"observed_at": observed_at} for account in described(document)
     )
     return {"account_history": latest(found, "id", "observed_at")}
 

@@ -13,6 +13,7 @@ from klaviyo_assets.tables.jsonapi import (
     Row,
     Rows,
     attributes,
+    described,
     identifier,
     inside,
     latest,
@@ -189,7 +190,13 @@ def rows(document: Mapping[str, Any], template_ids: Mapping[str, str | None] | N
     }
     return {
         "campaign": latest(
-            (_campaign_row(campaign, _message_ids(campaign, messages), message_rows) for campaign in campaigns), "id"
+            (
+                _campaign_row(campaign, ids, message_rows)
+                for campaign in described(document)
+                # A row repeats its first message.
+                if not (ids := _message_ids(campaign, messages)) or ids[0] in messages
+            ),
+            "id",
         ),
         "campaign_list": latest(
             (row for campaign in campaigns for row in _audience_rows(campaign)), "campaign_id", "list_id"
@@ -234,7 +241,7 @@ def _campaign_row(campaign: Row, message_ids: list[str], message_rows: Mapping[s
     tracking = inside(campaign, "tracking_options")
     send_options = inside(campaign, "send_options")
     status = a.get("status")
-    message: Row = next((message_rows[key] for key in message_ids if key in message_rows), {})
+    message = message_rows[message_ids[0]] if message_ids else {}
     static = options if method == "static" else {}
     return {
         "id": campaign.get("id"),

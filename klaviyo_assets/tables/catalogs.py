@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from klaviyo_assets.tables.jsonapi import Rows, latest, linked, related_id, related_ids, resources, row_of
+from klaviyo_assets.tables.jsonapi import Rows, described, latest, linked, related_id, related_ids, resources, row_of
 from klaviyo_assets.tables.table import (
     DAILY,
     Table,
@@ -99,12 +99,12 @@ def rows(document: Mapping[str, Any]) -> Rows:
         for key, variant in variants.items()
     )
     return {
-        "catalog_item": latest((row_of(item, CATALOG_ITEM.types) for item in catalog_items), "id"),
+        "catalog_item": latest((row_of(item, CATALOG_ITEM.types) for item in described(document)), "id"),
         "catalog_variant": latest(found, "id"),
     }
 
 
 def categories(document: Mapping[str, Any]) -> Rows:
     """Return the rows of CATALOG_CATEGORY on a page of categories."""
-    found = (row_of(category, CATALOG_CATEGORY.types) for category in resources(document))
+    found = (row_of(category, CATALOG_CATEGORY.types) for category in described(document))
     return {"catalog_category": latest(found, "id")}

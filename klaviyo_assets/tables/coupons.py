@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from klaviyo_assets.tables.jsonapi import Rows, latest, related_id, resources, row_of
+from klaviyo_assets.tables.jsonapi import Rows, described, latest, related_id, row_of
 from klaviyo_assets.tables.table import Table, references, text, timestamp
 
 COUPON = Table(
@@ -41,7 +41,7 @@ TABLES = (COUPON, COUPON_CODE)
 
 def rows(document: Mapping[str, Any]) -> Rows:
     """Return the rows of COUPON on a page of coupons."""
-    return {"coupon": latest((row_of(coupon, COUPON.types) for coupon in resources(document)), "id")}
+    return {"coupon": latest((row_of(coupon, COUPON.types) for coupon in described(document)), "id")}
 
 
 def codes(document: Mapping[str, Any]) -> Rows:
@@ -49,6 +49,6 @@ def codes(document: Mapping[str, Any]) -> Rows:
     found = (
         row_of(code, COUPON_CODE.types)
         | {"coupon_id": related_id(code, "coupon"), "person_id": related_id(code, "profile")}
-        for code in resources(document)
+        for code in described(document)
     )
     return {"coupon_code": latest(found, "id")}

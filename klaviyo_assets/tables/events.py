@@ -6,6 +6,7 @@ property: its value stays a slice of the page.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,9 +17,9 @@ from msgspec import Raw, Struct
 
 from klaviyo_assets.schema.columns import Cells, Columns
 from klaviyo_assets.schema.decoding import Lenient
-from klaviyo_assets.schema.lost import note
+from klaviyo_assets.schema.lost import UNDESCRIBED, note
 from klaviyo_assets.schema.spec import Lookup
-from klaviyo_assets.tables.jsonapi import identifier
+from klaviyo_assets.tables.jsonapi import identifier, instant_or_none
 from klaviyo_assets.tables.naming import column_names, with_hash
 from klaviyo_assets.tables.raw import NOTHING, number_of, text_of
 from klaviyo_assets.tables.table import Table, double, json, references, text, timestamp
@@ -107,6 +108,9 @@ class _Attributes(Struct, gc=False):
     event_properties: dict[str, Raw] | None = None
 
 
+_NOTHING = _Attributes()
+
+
 class _Event(Struct, gc=False):
     id: str
     attributes: _Attributes
@@ -137,20 +141,61 @@ class Page(Struct, gc=False):
 
 _page = Lenient(Page)
 
+_FIRST_DAY, _LAST_DAY = "0001-01-02", "9999-12-31"  # beyond these a time zone may lead out of the calendar
+_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
+
 
 def read(content: bytes) -> Page:
     """Decode a page of events. A value that has no place where it is counts as missing, and is noted.
 
+    So is an event without any attributes, which is left out. Of `timestamp` and `datetime`, the same instant, one that
+    is missing or can't be read takes the other.
+
     Raises msgspec.DecodeError if the page is no JSON.
     """
-    return _page.decode(content, note)
+    page = _page.decode(content, note)
+    if page.data and not _are_dated(page.data):
+        page.data = list(filter(_has_attributes, page.data))
+        for event in page.data:
+            _agree(event.attributes)
+    return page
+
+
+def _are_dated(events: Sequence[_Event]) -> bool:
+    """Whether both times of all events can be read, as nearly always; `timestamp` need not have been asked for."""
+    texts = [event.attributes.datetime for event in events]
+    seconds = [event.attributes.timestamp for event in events]
+    try:
+        list(map(dt.datetime.fromisoformat, texts))
+        if min(texts) < _FIRST_DAY or max(texts) >= _LAST_DAY:
+            return False
+        kinds = set(map(type, seconds))
+        return kinds == {type(None)} or (
+            kinds <= {int, float} and min(seconds) >= _FIRST_SECOND and max(seconds) <= _LAST_SECOND
+        )
+    except (TypeError, ValueError):
+        return False
+
+
+def _has_attributes(event: _Event) -> bool:
+    if event.attributes == _NOTHING:
+        note(event.id, UNDESCRIBED)
+        return False
+    return True
+
+
+def _agree(a: _Attributes) -> None:
+    if instant_or_none(a.datetime) is None:
+        a.datetime = a.timestamp if instant_or_none(a.timestamp) or a.datetime is None else a.datetime
+    elif instant_or_none(a.timestamp) is None:
+        a.timestamp = a.datetime
 
 
 def columns(page: bytes | Page, context: EventContext) -> Columns:
     """Turn a page of events, or its content, into columns. The properties of a decoded page are used up.
 
-    `timestamp` holds epoch seconds and `datetime` ISO text, as the API gives them; where one is missing it takes
-    the other. A property that is JSON null stays JSON null, which is NULL in any column.
+    `timestamp` holds epoch seconds and `datetime` ISO text, as the API gives them. A property that is JSON null stays
+    JSON null, which is NULL in any column.
 
     Raises msgspec.DecodeError if the page is no JSON.
     """
@@ -162,13 +207,13 @@ def columns(page: bytes | Page, context: EventContext) -> Columns:
     dynamic = Cells(rows)
     cells_of: dict[tuple[str, ...], list[list[Raw | bytes | None]]] = {}
 
-    ids, values, attribution_values = declared["id"], declared[VALUE], declared[ATTRIBUTION]
+    all_attributes = [event.attributes for event in events]
+    declared["id"] = [event.id for event in events]
+    declared["datetime"] = [a.datetime for a in all_attributes]
+    declared["timestamp"] = [a.datetime if a.timestamp is None else a.timestamp for a in all_attributes]
+    declared["uuid"] = [a.uuid for a in all_attributes]
+    values, attribution_values = declared[VALUE], declared[ATTRIBUTION]
     for row, event in enumerate(events):
-        a = event.attributes
-        ids[row] = event.id
-        declared["datetime"][row] = a.timestamp if a.datetime is None else a.datetime
-        declared["timestamp"][row] = a.datetime if a.timestamp is None else a.timestamp
-        declared["uuid"][row] = a.uuid
         attribution = None
         if (r := event.relationships) is not None:
             if r.metric is not None and r.metric.data is not None:
@@ -178,7 +223,7 @@ def columns(page: bytes | Page, context: EventContext) -> Columns:
                 declared["person_id"][row] = identifier(r.profile.data.id)
             if r.attributions is not None and r.attributions.data:
                 attribution = _attribution(r.attributions.data, attributions)
-        properties = a.event_properties
+        properties = event.attributes.event_properties
         if not properties:
             attribution_values[row] = attribution
             continue

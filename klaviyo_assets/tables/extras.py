@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from klaviyo_assets.tables.jsonapi import Rows, latest, related_id, related_ids, resources, row_of
+from klaviyo_assets.tables.jsonapi import Rows, described, latest, related_id, related_ids, row_of
 from klaviyo_assets.tables.table import DAILY, Table, bigint, boolean, json, references, text, timestamp
 
 IMAGE = Table(
@@ -148,28 +148,28 @@ _TOKEN_PATHS = {
 
 def images(document: Mapping[str, Any]) -> Rows:
     """Return the rows of IMAGE on a page of images."""
-    return {"image": latest((row_of(image, IMAGE.types) for image in resources(document)), "id")}
+    return {"image": latest((row_of(image, IMAGE.types) for image in described(document)), "id")}
 
 
 def reviews(document: Mapping[str, Any]) -> Rows:
     """Return the rows of REVIEW on a page of reviews."""
     found = (
         row_of(review, REVIEW.types, _REVIEW_PATHS) | {"item_id": related_id(review, "item")}
-        for review in resources(document)
+        for review in described(document)
     )
     return {"review": latest(found, "id")}
 
 
 def web_feeds(document: Mapping[str, Any]) -> Rows:
     """Return the rows of WEB_FEED on a page of web feeds."""
-    return {"web_feed": latest((row_of(feed, WEB_FEED.types) for feed in resources(document)), "id")}
+    return {"web_feed": latest((row_of(feed, WEB_FEED.types) for feed in described(document)), "id")}
 
 
 def push_tokens(document: Mapping[str, Any]) -> Rows:
     """Return the rows of PUSH_TOKEN on a page of push tokens with `include=profile`."""
     found = (
         row_of(token, PUSH_TOKEN.types, _TOKEN_PATHS) | {"person_id": related_id(token, "profile")}
-        for token in resources(document)
+        for token in described(document)
     )
     return {"push_token": latest(found, "id")}
 
@@ -178,6 +178,6 @@ def webhooks(document: Mapping[str, Any]) -> Rows:
     """Return the rows of WEBHOOK on a page of webhooks with `include=webhook-topics`."""
     found = (
         row_of(webhook, WEBHOOK.types) | {"topics": related_ids(webhook, "webhook-topics")}
-        for webhook in resources(document)
+        for webhook in described(document)
     )
     return {"webhook": latest(found, "id")}

@@ -13,10 +13,12 @@ from klaviyo_assets.tables.jsonapi import (
     Row,
     Rows,
     attributes,
+    described,
     identifier,
     inside,
     latest,
     linked,
+    named,
     objects,
     related_id,
     related_ids,
@@ -135,7 +137,7 @@ def rows(document: Mapping[str, Any]) -> Rows:
     owners = {action: flow["id"] for flow in flows for action in related_ids(flow, "flow-actions")}
     tags = ({"flow_id": flow["id"], "tag_id": tag} for flow in flows for tag in related_ids(flow, "tags"))
     return {
-        "flow": latest((row_of(flow, FLOW.types) for flow in flows), "id"),
+        "flow": latest((row_of(flow, FLOW.types) for flow in described(document)), "id"),
         "flow_action": latest((_action_row(action, owners.get(key)) for key, action in actions.items()), "id"),
         "flow_action_tracking_utm_param": latest(
             (row for action in actions.values() for row in _utm_rows(action)), "name", "flow_action_id"
@@ -149,10 +151,11 @@ def actions_with_messages(document: Mapping[str, Any]) -> list[str]:
 
     An action whose definition the API does not give counts as one that may.
     """
+    actions = linked(document, "flow-actions", "flow-action")
     return [
         key
-        for key, action in linked(document, "flow-actions", "flow-action").items()
-        if not inside(action, "definition") or _message(action)
+        for key in dict.fromkeys([*named(document, "flow-actions"), *actions])
+        if key not in actions or not inside(actions[key], "definition") or _message(actions[key])
     ]
 
 
@@ -161,7 +164,7 @@ def messages(document: Mapping[str, Any], flow_action_id: str | None = None) -> 
 
     flow_action_id: the action that was asked, for pages that do not name it.
     """
-    found = (_message_row(message, flow_action_id) for message in resources(document))
+    found = (_message_row(message, flow_action_id) for message in described(document))
     return {"flow_message": latest(found, "id")}
 
 

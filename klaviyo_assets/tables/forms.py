@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from klaviyo_assets.tables.jsonapi import Rows, latest, related_id, resources, row_of
+from klaviyo_assets.tables.jsonapi import Rows, described, latest, related_id, row_of
 from klaviyo_assets.tables.table import DAILY, Table, boolean, references, text, timestamp
 
 FORM = Table(
@@ -47,7 +47,7 @@ TABLES = (FORM, FORM_VERSION)
 
 def rows(document: Mapping[str, Any]) -> Rows:
     """Return the rows of FORM on a page of forms."""
-    return {"form": latest((row_of(form, FORM.types) for form in resources(document)), "id")}
+    return {"form": latest((row_of(form, FORM.types) for form in described(document)), "id")}
 
 
 def versions(document: Mapping[str, Any], form_id: str | None = None) -> Rows:
@@ -58,6 +58,6 @@ def versions(document: Mapping[str, Any], form_id: str | None = None) -> Rows:
     paths = {"ab_test_variation_name": "ab_test.variation_name"}
     found = (
         row_of(version, FORM_VERSION.types, paths) | {"form_id": related_id(version, "form") or form_id}
-        for version in resources(document)
+        for version in described(document)
     )
     return {"form_version": latest(found, "id")}

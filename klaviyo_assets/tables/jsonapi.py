@@ -1,8 +1,9 @@
 """Reading JSON:API documents: the parts that the mappings of all families share.
 
-A document is one parsed page, `{"data": [...], "included": [...]}`. Any relationship, attribute or `included`
-may be null or missing. What has another shape than JSON:API or Klaviyo's documentation say counts as missing, and
-`klaviyo_assets.schema.lost.note` is told of it.
+A document is one parsed page, `{"data": [...], "included": [...]}`. Any relationship or attribute may be null or
+missing. What has another shape than JSON:API or Klaviyo's documentation say counts as missing, and
+`klaviyo_assets.schema.lost.note` is told of it; so it is of a resource without any attributes, and of one that a page
+names and does not include. Such a resource makes no row: the one that is there must not become one of NULLs.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from types import UnionType
 from typing import Any
 
 from klaviyo_assets.schema.decoding import text_of
-from klaviyo_assets.schema.lost import UNIDENTIFIED, note
+from klaviyo_assets.schema.lost import UNDESCRIBED, UNIDENTIFIED, note
 
 Row = dict[str, Any]
 Rows = dict[str, list[Row]]
@@ -50,14 +51,31 @@ def resources(document: Mapping[str, Any]) -> list[Row]:
     return _resources(data if isinstance(data, list) else [data], UNIDENTIFIED)
 
 
+def described(document: Mapping[str, Any]) -> list[Row]:
+    """Return the primary resources that have attributes. So a request may not ask for nothing but their ids."""
+    return [resource for resource in resources(document) if _has_attributes(resource)]
+
+
 def included(document: Mapping[str, Any], type: str) -> dict[str, Row]:
-    """Return id -> resource of the included resources of one type."""
+    """Return id -> resource of the included resources of one type, of which more than the ids was asked for."""
+    return {id: item for id, item in _included(document, type).items() if _has_attributes(item)}
+
+
+def _included(document: Mapping[str, Any], type: str) -> dict[str, Row]:
     found = document.get("included") or []
     if not isinstance(found, list):
         note(None, "included")
         return {}
     of_type = [item for item in found if not isinstance(item, dict) or item.get("type", type) == type]
     return {item["id"]: item for item in _resources(of_type, "included") if _has_type(item)}
+
+
+def _has_attributes(resource: Row) -> bool:
+    given = resource.get("attributes")
+    if not given or not isinstance(given, dict):
+        note(resource["id"], UNDESCRIBED)
+        return False
+    return True
 
 
 def _has_type(item: Row) -> bool:
@@ -141,15 +159,17 @@ def related_id(resource: Mapping[str, Any], name: str) -> str | None:
 
 
 def linked(document: Mapping[str, Any], relationship: str, type: str) -> dict[str, Row]:
-    """Return id -> resource of the included resources of one type, and of those that a relationship names.
+    """Return what `included` does, if a relationship has to name no others: those that it names besides are noted."""
+    there = _included(document, type)
+    for key in named(document, relationship):
+        if key not in there:
+            note(key, "included")
+    return {id: item for id, item in there.items() if _has_attributes(item)}
 
-    One that the page names but does not include is `{"id": id}`: it exists, so its row must not vanish.
-    """
-    found = included(document, type)
-    for resource in resources(document):
-        for key in related_ids(resource, relationship):
-            found.setdefault(key, {"id": key})
-    return found
+
+def named(document: Mapping[str, Any], relationship: str) -> list[str]:
+    """Return the ids that a relationship of the primary resources names, each once."""
+    return list(dict.fromkeys(key for each in resources(document) for key in related_ids(each, relationship)))
 
 
 def identifier(value: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from klaviyo_assets.tables.jsonapi import Rows, attributes, latest, related_ids, resources, row_of
+from klaviyo_assets.tables.jsonapi import Rows, attributes, described, latest, related_ids, resources, row_of
 from klaviyo_assets.tables.table import WEEKLY, Table, references, text, timestamp
 
 LIST = Table(
@@ -52,7 +52,7 @@ def rows(document: Mapping[str, Any]) -> Rows:
     lists = resources(document)
     tags = ({"list_id": item["id"], "tag_id": tag} for item in lists for tag in related_ids(item, "tags"))
     return {
-        "list": latest((row_of(item, LIST.types, {"list_name": "name"}) for item in lists), "id"),
+        "list": latest((row_of(item, LIST.types, {"list_name": "name"}) for item in described(document)), "id"),
         "list_tag": latest(tags, "list_id", "tag_id"),
     }
 
@@ -65,6 +65,6 @@ def members(document: Mapping[str, Any], list_id: str) -> Rows:
             "person_id": profile.get("id"),
             "joined_group_at": attributes(profile).get("joined_group_at"),
         }
-        for profile in resources(document)
+        for profile in described(document)
     )
     return {"list_person": latest(found, "list_id", "person_id")}

@@ -10,11 +10,11 @@ from klaviyo_assets.tables.jsonapi import (
     Row,
     Rows,
     attributes,
+    described,
     identifier,
     inside,
     latest,
     related_id,
-    resources,
     row_of,
 )
 from klaviyo_assets.tables.table import DAILY, Table, json, references, text, timestamp
@@ -88,7 +88,7 @@ def rows(document: Mapping[str, Any]) -> Rows:
     """Return the rows of METRIC and INTEGRATION on a page of metrics."""
     metrics: list[Row] = []
     integrations: list[Row] = []
-    for metric in resources(document):
+    for metric in described(document):
         a = attributes(metric)
         integration = inside(metric, "integration")
         category = _category(integration.get("category"))
@@ -116,7 +116,7 @@ def names(document: Mapping[str, Any]) -> dict[str, str]:
 def custom(document: Mapping[str, Any]) -> Rows:
     """Return the rows of CUSTOM_METRIC on a page of custom metrics."""
     paths = {"aggregation_method": "definition.aggregation_method", "metric_groups": "definition.metric_groups"}
-    found = (row_of(metric, CUSTOM_METRIC.types, paths) for metric in resources(document))
+    found = (row_of(metric, CUSTOM_METRIC.types, paths) for metric in described(document))
     return {"custom_metric": latest(found, "id")}
 
 
@@ -125,7 +125,7 @@ def mapped(document: Mapping[str, Any]) -> Rows:
     found = (
         row_of(metric, MAPPED_METRIC.types)
         | {"custom_metric_id": related_id(metric, "custom-metric"), "metric_id": related_id(metric, "metric")}
-        for metric in resources(document)
+        for metric in described(document)
     )
     return {"mapped_metric": latest(found, "id")}
 

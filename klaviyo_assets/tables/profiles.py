@@ -11,7 +11,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from klaviyo_assets.schema.columns import Cells, Columns
 from klaviyo_assets.schema.decoding import Lenient
-from klaviyo_assets.schema.lost import note
+from klaviyo_assets.schema.lost import UNDESCRIBED, note
 from klaviyo_assets.tables.jsonapi import Row, mapping
 from klaviyo_assets.tables.naming import column_names
 from klaviyo_assets.tables.table import Table, boolean, double, text, timestamp
@@ -129,6 +129,9 @@ class _Attributes(Struct, gc=False):
     predictive_analytics: dict[str, Any] | UnsetType | None = UNSET
 
 
+_NOTHING = _Attributes()
+
+
 class _Profile(Struct, gc=False):
     id: str
     attributes: _Attributes
@@ -165,16 +168,23 @@ class Page:
 def read(content: bytes) -> Page:
     """Decode a page of profiles. A value that has no place where it is counts as missing, and is noted.
 
+    So is a profile without any attributes, which is left out.
+
     Raises msgspec.DecodeError if the page is no JSON.
     """
     unread: set[str] = set()
 
     def misfit(id: str | None, field: str) -> None:
         note(id, field)
-        if id and (field == "attributes" or field.startswith(SUBSCRIPTIONS)):
+        if id and field.startswith(SUBSCRIPTIONS):
             unread.add(id)
 
-    profiles = _page.decode(content, misfit).data or []
+    profiles = []
+    for profile in _page.decode(content, misfit).data or []:
+        if profile.attributes == _NOTHING:
+            note(profile.id, UNDESCRIBED)
+        else:
+            profiles.append(profile)
     unread.update(profile.id for profile in profiles if profile.attributes.subscriptions is UNSET)
     return Page(profiles, unread)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from klaviyo_assets.schema.decoding import text_of
 from klaviyo_assets.schema.lost import note
-from klaviyo_assets.tables.jsonapi import Row, Rows, latest, listed, mapping, objects, resources
+from klaviyo_assets.tables.jsonapi import Row, Rows, described, latest, listed, mapping, objects
 from klaviyo_assets.tables.table import DAILY, Table, date, double, references, text
 
 STATISTICS = {
@@ -120,7 +120,7 @@ def flows(document: Mapping[str, Any], conversion_metric_id: str | None = None) 
     conversion_metric_id: the metric that the request named.
     A series that is not as long as the list of days is NULL, and noted.
     """
-    days = [moment[:10] for report in resources(document) for moment in listed(report, "date_times", str)]
+    days = [moment[:10] for report in described(document) for moment in listed(report, "date_times", str)]
     found: list[Row] = []
     for result in _results(document):
         series = {name: _series(result, name, len(days)) for name in STATISTICS}
@@ -133,7 +133,7 @@ def flows(document: Mapping[str, Any], conversion_metric_id: str | None = None) 
 
 
 def _results(document: Mapping[str, Any]) -> list[Row]:
-    return [result for report in resources(document) for result in objects(report, "results")]
+    return [result for report in described(document) for result in objects(report, "results")]
 
 
 def _groupings(result: Row, names: tuple[str, ...]) -> Row:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from klaviyo_assets.tables.jsonapi import Rows, latest, related_ids, resources, row_of
+from klaviyo_assets.tables.jsonapi import Rows, described, latest, related_ids, resources, row_of
 from klaviyo_assets.tables.table import WEEKLY, Table, json, references, text, timestamp
 
 SEGMENT = Table(
@@ -49,7 +49,7 @@ def rows(document: Mapping[str, Any]) -> Rows:
     segments = resources(document)
     tags = ({"segment_id": item["id"], "tag_id": tag} for item in segments for tag in related_ids(item, "tags"))
     return {
-        "segment": latest((row_of(item, SEGMENT.types) for item in segments), "id"),
+        "segment": latest((row_of(item, SEGMENT.types) for item in described(document)), "id"),
         "segment_tag": latest(tags, "segment_id", "tag_id"),
     }
 

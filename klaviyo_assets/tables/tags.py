@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from klaviyo_assets.tables.jsonapi import Rows, latest, related_id, resources, row_of
+from klaviyo_assets.tables.jsonapi import Rows, described, latest, related_id, row_of
 from klaviyo_assets.tables.table import Table, boolean, references, text
 
 TAGS = Table(
@@ -39,10 +39,10 @@ TABLES = (TAGS, TAG_GROUP)
 
 def rows(document: Mapping[str, Any]) -> Rows:
     """Return the rows of TAGS on a page of tags."""
-    found = (row_of(tag, TAGS.types) | {"tag_group_id": related_id(tag, "tag-group")} for tag in resources(document))
+    found = (row_of(tag, TAGS.types) | {"tag_group_id": related_id(tag, "tag-group")} for tag in described(document))
     return {"tags": latest(found, "id")}
 
 
 def groups(document: Mapping[str, Any]) -> Rows:
     """Return the rows of TAG_GROUP on a page of tag groups."""
-    return {"tag_group": latest((row_of(group, TAG_GROUP.types) for group in resources(document)), "id")}
+    return {"tag_group": latest((row_of(group, TAG_GROUP.types) for group in described(document)), "id")}

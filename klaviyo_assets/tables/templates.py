@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from klaviyo_assets.tables.jsonapi import Rows, latest, resources, row_of
+from klaviyo_assets.tables.jsonapi import Rows, described, latest, row_of
 from klaviyo_assets.tables.table import DAILY, Table, json, text, timestamp
 
 EMAIL_TEMPLATE = Table(
@@ -47,11 +47,11 @@ TABLES = (EMAIL_TEMPLATE, UNIVERSAL_CONTENT)
 
 def rows(document: Mapping[str, Any]) -> Rows:
     """Return the rows of EMAIL_TEMPLATE on a page of templates."""
-    found = (row_of(template, EMAIL_TEMPLATE.types) for template in resources(document))
+    found = (row_of(template, EMAIL_TEMPLATE.types) for template in described(document))
     return {"email_template": latest(found, "id")}
 
 
 def universal_content(document: Mapping[str, Any]) -> Rows:
     """Return the rows of UNIVERSAL_CONTENT on a page of universal content."""
-    found = (row_of(item, UNIVERSAL_CONTENT.types) for item in resources(document))
+    found = (row_of(item, UNIVERSAL_CONTENT.types) for item in described(document))
     return {"universal_content": latest(found, "id")}

@@ -75,8 +75,9 @@ def typed_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Join small `columns` to batches of about `rows` rows and give them types.
 
-    on_lost: called with a declared column's name and, for each of its values that its type can't hold and that became
-        NULL, the key of the row. A row whose own key is lost is left out.
+    on_lost: called with a declared column's name and, for each of its values that its type can't hold exactly, the key
+        of the row. The value is NULL then; only an integer that is too large for a double is rounded, which is
+        nearer to it than nothing. A row whose own key is lost is left out.
     """
     waiting: list[Columns] = []
     count = 0
@@ -110,7 +111,7 @@ def typed_batch(columns: Columns, spec: TableSpec, *, on_lost: OnLost | None = N
         if lost and on_lost:
             on_lost(name, [_key(columns, spec, row) for row in lost])
         if name in spec.primary_key:
-            keyless.update(lost)
+            keyless.update(row for row in lost if not array[row].is_valid)
         add(name, kind, array)
     for name, slices in columns.dynamic.items():
         found = _appearing(slices)
@@ -146,9 +147,13 @@ def _join(parts: Sequence[Columns]) -> Columns:
 
 
 def _declared(values: list[Any], kind: Type) -> tuple[pa.Array, list[int]]:
-    """Convert to a declared type; values that can't be are NULL, and their places are returned too."""
+    """Convert to a declared type; return the places of values that it does not hold exactly, too."""
     if kind is Type.TIMESTAMP:
         array = _fast_timestamps(values)
+        if array is not None:
+            return array, []
+    elif kind is Type.DOUBLE:
+        array = _fast_doubles(values)
         if array is not None:
             return array, []
     elif kind is Type.TEXT:
@@ -163,6 +168,8 @@ def _declared(values: list[Any], kind: Type) -> tuple[pa.Array, list[int]]:
         for place, (new, old) in enumerate(zip(converted, values, strict=True))
         if new is None and old not in (None, "")
     ]
+    if kind is Type.DOUBLE:
+        lost += [place for place, old in enumerate(values) if _is_rounded(old, converted[place])]
     return pa.array(converted, ARROW_TYPES[kind]), lost
 
 
@@ -186,6 +193,17 @@ def _fast_timestamps(values: list[Any]) -> pa.Array | None:
         return None
 
 
+def _fast_doubles(values: list[Any]) -> pa.Array | None:
+    """Convert a column of numbers that are exact as doubles; None if it holds anything else."""
+    if not set(map(type, values)) <= {float, int, type(None)}:
+        return None
+    try:
+        array = pa.array(values, pa.float64())
+    except (pa.ArrowInvalid, OverflowError):  # an integer beyond 2^53
+        return None
+    return array if pc.all(pc.is_finite(array)).as_py() is not False else None
+
+
 def _text(value: Any) -> str | None:
     if isinstance(value, str):
         return value
@@ -206,19 +224,44 @@ def _boolean(value: Any) -> bool | None:
 
 
 def _integer(value: Any) -> int | None:
-    try:
-        number = int(value)
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return number if -(2**63) <= number < 2**63 else None
+    number = _number(value)
+    if isinstance(number, float):
+        number = int(number) if number.is_integer() else None
+    return number if number is not None and -(2**63) <= number < 2**63 else None
 
 
 def _double(value: Any) -> float | None:
+    number = _number(value)
+    if number is None:
+        return None
     try:
-        number = float(value)
-    except (ValueError, TypeError, OverflowError):
+        number = float(number)
+    except OverflowError:
         return None
     return number if math.isfinite(number) else None
+
+
+def _number(value: Any) -> int | float | None:
+    """Read a number, or text that is one. A truth value is none."""
+    if isinstance(value, float):
+        return value
+    if isinstance(value, int):
+        return None if isinstance(value, bool) else value
+    if not isinstance(value, str) or "_" in value:  # which Python takes for a separator
+        return None
+    for read in (int, float):
+        try:
+            return read(value)
+        except ValueError:
+            continue
+    return None
+
+
+def _is_rounded(value: Any, number: float | None) -> bool:
+    if isinstance(value, float) or number is None:
+        return False
+    exact = _number(value)
+    return isinstance(exact, int) and exact != number
 
 
 def _timestamp(value: Any) -> dt.datetime | None:

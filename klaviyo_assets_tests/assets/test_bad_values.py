@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import re
 from collections.abc import Callable
@@ -12,9 +13,10 @@ import pytest
 
 from klaviyo_assets.sandbox.account import Account, Resource
 from klaviyo_assets.sandbox.account.subscriptions import never_subscribed
-from klaviyo_assets.sandbox.faults import Call, Rewritten
+from klaviyo_assets.sandbox.faults import Call, Document, Rewritten
 from klaviyo_assets.sandbox.shop.generate import generate_account
-from klaviyo_assets_tests.conftest import Project, only
+from klaviyo_assets_tests.conftest import Project, failures, only
+from klaviyo_assets_tests.expected import stored
 
 MARK = "the place of the value"
 STAMP = "2013-11-11T11:11:11+00:00"
@@ -165,3 +167,85 @@ def test_rows_that_an_answer_of_another_shape_lacks_are_not_flagged(klaviyo: Pro
     klaviyo.sandbox.faults.clear()
     klaviyo.refresh()
     assert count(klaviyo, "list_tag") == before
+
+
+@pytest.mark.parametrize(("operation", "data"), [("get_lists", None), ("get_lists", {}), ("get_events", None)])
+def test_a_page_of_a_collection_that_is_no_list_is_not_an_empty_one(
+    klaviyo: Project, operation: str, data: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("klaviyo_assets.api.retries.delay", lambda failures: 0.0)
+    for number in range(12):
+        klaviyo.account.add(Resource("list", f"More{number:02}", {"name": "One more", "created": STAMP}))
+    klaviyo.sync(first=-3)
+    klaviyo.refresh()
+    before = {table: count(klaviyo, table) for table in ("event", "person", "campaign", "list", "list_tag")}
+
+    def hook(call: Call) -> Document | None:
+        is_later = operation != "get_lists" or "page[cursor]" in call.query
+        broken = call.operation == operation and is_later
+        return Document(lambda document: document.update(data=data)) if broken else None
+
+    klaviyo.sandbox.faults[:] = [hook]
+    job = ("klaviyo_backfill", -3) if operation == "get_events" else ("klaviyo_full_refresh",)
+    result = klaviyo.run(*job)
+    assert any("its `data` is no list" in failure for failure in failures(result))
+    assert {table: count(klaviyo, table) for table in before} == before
+
+
+def without_attributes(document: dict[str, Any]) -> None:
+    for resource in document["data"]:
+        resource.pop("attributes")
+
+
+ABSENT: dict[str, Callable[[dict[str, Any]], object]] = {
+    "included": lambda document: document.update(included=None),
+    "an empty included": lambda document: document.update(included=[]),
+    "attributes": without_attributes,
+    "null attributes": lambda document: [item.update(attributes=None) for item in document["data"]],
+}
+
+
+@pytest.mark.parametrize(
+    ("operation", "part", "tables"),
+    [
+        ("get_campaigns", "included", ["campaign", "campaign_message", "campaign_message_send_time"]),
+        ("get_campaigns", "null attributes", ["campaign", "campaign_list", "campaign_tracking_utm_param"]),
+        ("get_catalog_items", "an empty included", ["catalog_variant"]),
+        ("get_flows", "included", ["flow_action"]),
+        ("get_lists", "attributes", ["list"]),
+        ("get_profiles_for_list", "attributes", ["list_person"]),
+        ("get_events", "null attributes", ["event", "campaign_message"]),
+        ("get_profiles", "attributes", ["person", "global_exclusion", "list_exclusion"]),
+    ],
+)
+def test_rows_whose_parts_an_answer_lacks_stay_as_they_are(
+    project: Callable[..., Project], operation: str, part: str, tables: list[str]
+) -> None:
+    account = generate_account(events=40, profiles=12, days=2, seed=11)
+    klaviyo = project(account, tables=only(*tables), memberships="incremental")
+    klaviyo.sync(first=-3)
+    klaviyo.refresh()
+
+    def rows() -> dict[str, list[dict[str, Any]]]:
+        return {
+            table: [row | {"_fivetran_synced": None} for row in stored(klaviyo.warehouse, table)] for table in tables
+        }
+
+    before = rows()
+    assert all(before.values()) or operation == "get_profiles"
+
+    def hook(call: Call) -> Document | None:
+        return Document(ABSENT[part]) if call.operation == operation else None
+
+    klaviyo.sandbox.faults[:] = [hook]
+    incremental = operation in ("get_events", "get_profiles")
+    result = klaviyo.run("klaviyo_backfill", -3) if incremental else klaviyo.refresh()
+    assert result.success
+    field = part.split()[-1]
+    log = warnings(klaviyo, result)
+    assert [message for message in log if f"{field} (" in message and "; id " in message], log
+    assert rows() == before
+    klaviyo.sandbox.faults.clear()
+    klaviyo.account.clock.advance(dt.timedelta(days=8))
+    klaviyo.sync(first=-3)
+    assert klaviyo.differences(*tables) == []

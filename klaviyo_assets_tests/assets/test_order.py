@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from klaviyo_assets import clock
+from klaviyo_assets.cli.check import check
 from klaviyo_assets.sandbox.account import Account, Resource
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
@@ -300,6 +301,47 @@ def test_another_accounts_key_is_refused_with_both_names(project: Callable[..., 
         assert f"{name} ({account.id})" in str(failures(result))
     assert {table: stored(klaviyo.warehouse, table) for table in before} == before
     klaviyo.sync()
+
+
+WITHOUT_ACCOUNTS = frozenset({"events:read", "profiles:read", "metrics:read", "lists:read", "tags:read"})
+
+
+@pytest.mark.parametrize(
+    ("tables", "scopes", "named", "known"),
+    [
+        (("metric",), WITHOUT_ACCOUNTS, "metrics", True),
+        ((), WITHOUT_ACCOUNTS, "metrics", False),
+        (("list",), WITHOUT_ACCOUNTS - {"metrics:read"}, "lists", True),
+    ],
+)
+def test_another_accounts_key_that_can_not_say_whose_it_is_is_refused_by_ids(
+    project: Callable[..., Project], tables: tuple[str, ...], scopes: frozenset[str], named: str, known: bool
+) -> None:
+    klaviyo = project(an_account(), tables=only(*tables))
+    klaviyo.account.keys["pk_sandbox"] = None if known else scopes
+    klaviyo.sync(first=-DAYS)
+    before = {table: stored(klaviyo.warehouse, table) for table in ("event", "person", *tables)}
+    other = project(an_account(seed=9), tables=only(*tables))
+    other.account.keys["pk_sandbox"] = scopes
+    result = other.run("klaviyo_sync", -DAYS)
+    assert not result.success
+    assert f"it has none of the {named} that the key reads" in str(failures(result))
+    assert "accounts:read" in str(failures(result))
+    assert {table: stored(klaviyo.warehouse, table) for table in before} == before
+    assert any(f"none of the {named}" in problem for problem in check(other.settings).problems)
+
+
+def test_a_key_that_can_not_say_whose_it_is_goes_on_with_a_warning(klaviyo: Project) -> None:
+    klaviyo.account.keys["pk_sandbox"] = WITHOUT_ACCOUNTS
+    change(klaviyo.account, 1)
+    for _ in range(2):
+        result = klaviyo.sync()
+        log = [entry.user_message for entry in klaviyo.instance.all_logs(result.run_id)]
+        (warning,) = [message for message in log if "accounts:read" in message]
+        assert f"({klaviyo.account.all('account')[0].id})" in warning
+    assert klaviyo.differences(*TABLES) == []
+    report = check(klaviyo.settings)
+    assert report.warnings == [warning] and not report.problems
 
 
 def test_a_warehouse_from_before_it_knew_its_account(project: Callable[..., Project]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,7 +16,7 @@ from klaviyo_assets.api.page import Page, attribute_times
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.decoding import decoded, repaired
 from klaviyo_assets.schema.lost import Lost, noting
-from klaviyo_assets.tables import events, exclusions, profiles
+from klaviyo_assets.tables import campaigns, catalogs, events, exclusions, flows, profiles
 from klaviyo_assets.tables.jsonapi import Rows
 from klaviyo_assets.tables.registry import table
 from klaviyo_assets.warehouse.batches import typed_batch
@@ -69,7 +70,7 @@ def event(number: int) -> Document:
         "attributions": {"data": [{"type": "attribution", "id": f"a{number}"}]},
     }
     attributes = {
-        "timestamp": 1788529135 + number,
+        "timestamp": 1788529130 + number,
         "datetime": f"2026-09-04T13:38:5{number}+00:00",
         "uuid": f"u{number}",
         "event_properties": {"$value": 1.5, "$flow": "F", "Items": ["a"], "n": number},
@@ -189,8 +190,6 @@ def test_a_property_that_no_parser_takes_lands_as_text(raw):
     [
         (read_events, EVENTS, "event_properties", "[]", "property_value", None, "attributes.event_properties"),
         (read_events, EVENTS, "event_properties", '"x"', "flow_id", None, "attributes.event_properties"),
-        (read_events, EVENTS, "datetime", '"9999-12-31T23:59:59-05:00"', "datetime", None, "datetime"),
-        (read_events, EVENTS, "timestamp", "253402300800", "timestamp", None, "timestamp"),
         (read_events, EVENTS, "uuid", "1e400", "uuid", "1e400", None),
         (read_profiles, PROFILES, "properties", "[]", "email", "1@example.com", "attributes.properties"),
         (read_profiles, PROFILES, "location", "[]", "city", None, "attributes.location"),
@@ -212,12 +211,87 @@ def test_a_declared_value_lands_as_text_or_is_lost_by_name(read, document, path,
         assert str(noted) == f"{lost} (1 value; id {row['id']})"
 
 
-@pytest.mark.parametrize("path", [("attributes",), ("relationships",), ("relationships", "metric")])
+@pytest.mark.parametrize("path", [("relationships",), ("relationships", "metric")])
 @pytest.mark.parametrize("raw", ["null", "[]", '"x"'])
 def test_an_event_without_its_parts_still_lands(path, raw):
     found, lost = tried(read_events, with_value(EVENTS, ("data", 1, *path), raw))
     assert [row["id"] for row in found["event"]] == ["e0", "e1", "e2"]
     assert dict(lost) == ({} if raw == "null" else {".".join(path): 1})
+
+
+@pytest.mark.parametrize("path", ["datetime", "timestamp"])
+@pytest.mark.parametrize(
+    "raw", ['"2026-09-04T13:38:60+00:00"', '"9999-12-31T23:59:59-05:00"', "253402300800", "1e400", "true", "[]", "null"]
+)
+def test_of_the_two_times_of_an_event_the_good_one_counts(path, raw):
+    found, lost = tried(read_events, with_value(EVENTS, ("data", 1, "attributes", path), raw))
+    for event in found["event"]:
+        assert event["datetime"] == event["timestamp"] == dt.datetime(2026, 9, 4, 13, 38, 50 + int(event["uuid"][1:]))
+    assert not lost and len(found["event"]) == 3
+
+
+def test_an_event_without_a_good_time_has_none():
+    content = json.dumps(EVENTS).replace("1788529131", '"60"').replace("13:38:51", "13:38:60").encode()
+    found, lost = tried(read_events, content)
+    assert [event["datetime"] is None for event in found["event"]] == [False, True, False]
+    assert str(lost) == "datetime (1 value; id e1), timestamp (1 value; id e1)"
+
+
+def mapped(family: str) -> Callable[[bytes, Lost], Found]:
+    return lambda content, lost: of_rows(MAPPINGS[family](Page.of(content, family).json()), lost)
+
+
+@pytest.mark.parametrize("raw", ["null", "{}", "[]", '"x"', None], ids=str)
+@pytest.mark.parametrize("family", ["event", "person", *MAPPINGS])
+def test_a_resource_without_attributes_makes_no_row_and_is_named(family, raw):
+    read, document = {"event": (read_events, EVENTS), "person": (read_profiles, PROFILES)}.get(
+        family, (mapped(family), GENERIC)
+    )
+    if family == "segment_members":
+        return  # nothing but their ids is asked for
+    id = document["data"][1]["id"]
+    content = with_value(document, ("data", 1, "attributes"), raw or "null")
+    if raw is None:
+        content = content.replace(b'"attributes": null', b'"else": null')
+    before, _ = tried(read, json.dumps(document).encode())
+    others, _ = tried(read, json.dumps(without(document, 1)).encode())
+    found, lost = tried(read, content)
+    name = next(iter(found))
+    assert found[name] == others[name] and len(before[name]) == len(others[name]) + 1
+    assert f"attributes (1 value; id {id})" in str(lost)
+
+
+def test_included_resources_that_are_named_and_missing_make_no_rows():
+    """Campaigns with their messages, items with their variants, flows with their actions."""
+    for rows, relationship, type, tables in (
+        (campaigns.rows, "campaign-messages", "campaign-message", ("campaign", "campaign_message")),
+        (flows.rows, "flow-actions", "flow-action", ("flow_action",)),
+        (catalogs.rows, "variants", "catalog-variant", ("catalog_variant",)),
+    ):
+        parents = [
+            {
+                "id": f"p{n}",
+                "attributes": {"name": n},
+                "relationships": {relationship: {"data": [{"type": type, "id": f"c{n}"}]}},
+            }
+            for n in range(3)
+        ]
+        children = [{"type": type, "id": f"c{n}", "attributes": {"created": None}} for n in range(3)]
+        for without_attributes in (False, True):
+            bare = [{"type": type, "id": "c1", "attributes": None}] if without_attributes else []
+            with noting() as lost:
+                found = rows({"data": parents, "included": [children[0], *bare, children[2]]})
+            assert {name: len(found[name]) for name in tables} == dict.fromkeys(tables, 2)
+            assert str(lost) == f"{'attributes' if without_attributes else 'included'} (1 value; id c1)"
+        for included in (None, []):
+            with noting() as lost:
+                found = rows({"data": parents, "included": included})
+            assert [found[name] for name in tables] == [[]] * len(tables)
+            assert str(lost) == "included (3 values; id c0, c1, c2)"
+        childless = [{**parents[0], "relationships": {relationship: {"data": []}}}]
+        with noting() as lost:
+            rows({"data": childless, "included": None})
+        assert not lost, "nothing was to be included"
 
 
 def test_ids_that_are_no_text_and_resources_that_are_none():
@@ -245,8 +319,40 @@ def test_exclusions_that_nobody_can_read_are_not_taken_for_gone():
     ):
         page = profiles.read(with_value(PROFILES, path, raw))
         exclusions.rows(page)
-        assert page.unread == {"p1"}
+        assert page.unread == ({"p1"} if len(path) > 3 else set())
+        assert len(page.profiles) == (3 if len(path) > 3 else 2)
     assert profiles.read(json.dumps(PROFILES).encode()).unread == set()
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "landed", "is_lost"),
+    [
+        ("inventory_policy", 1.9, None, True),
+        ("inventory_policy", True, None, True),
+        ("inventory_policy", "1.9", None, True),
+        ("inventory_policy", "1_000", None, True),
+        ("inventory_policy", 2**63, None, True),
+        ("inventory_policy", 1.0, 1, False),
+        ("inventory_policy", "2.0", 2, False),
+        ("inventory_policy", 9007199254740993, 9007199254740993, False),
+        ("price", True, None, True),
+        ("price", "1_0", None, True),
+        ("price", [1], None, True),
+        ("price", 10**400, None, True),
+        ("price", 9007199254740993, 9007199254740992.0, True),
+        ("price", "9007199254740993", 9007199254740992.0, True),
+        ("price", 2**53, float(2**53), False),
+        ("price", 2**60, float(2**60), False),
+        ("price", "84.50", 84.5, False),
+        ("price", 0.1, 0.1, False),
+    ],
+)
+def test_a_number_is_what_it_was_or_lost_by_name(column, value, landed, is_lost):
+    variants = [{"id": "v", column: value}, {"id": "w", column: 1}]
+    lost = Lost()
+    first, second = typed("catalog_variant", Columns.of_rows(variants, table("catalog_variant").types), lost)
+    assert (first[column], type(first[column])) == (landed, type(landed)) and second[column] == 1
+    assert str(lost) == (f"{column} (1 value; id v)" if is_lost else "")
 
 
 # The families that are read as a whole

@@ -124,8 +124,9 @@ def test_relationships_may_be_null_or_missing():
     nothing = {"profile": {"data": None}, "metric": None, "attributions": {"data": []}}
     assert row({}, **nothing) == {}
     assert row({}, metric={"data": {"type": "metric", "id": "unknown"}}) == {"metric_id": "unknown"}
-    assert rows(b'{"data": [{"id": "e", "attributes": {"event_properties": null}, "relationships": null}]}') == [
-        {"id": "e"}
+    attributes = b'{"uuid": "u", "event_properties": null}'
+    assert rows(b'{"data": [{"id": "e", "attributes": %s, "relationships": null}]}' % attributes) == [
+        {"id": "e", "uuid": "u"}
     ]
     assert rows(b'{"data": []}') == []
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from klaviyo_assets.schema.lost import noting
 from klaviyo_assets.tables import flows
 from klaviyo_assets_tests.reference import recorded
 
@@ -111,15 +112,16 @@ def test_actions_of_every_kind():
         "flow-actions": {"data": [{"id": item["id"]} for item in actions] + [{"id": "named"}]},
         "tags": {"data": [{"id": "t"}, {"id": "t"}]},
     }
-    document = {"data": [{"id": "f", "attributes": {}, "relationships": relationships}], "included": actions}
-    rows = flows.rows(document)
+    document = {"data": [{"id": "f", "attributes": {"name": "F"}, "relationships": relationships}], "included": actions}
+    with noting() as lost:
+        rows = flows.rows(document)
+    assert str(lost) == "included (1 value; id named)"
     assert {row["id"]: row["action_type"] for row in rows["flow_action"]} == {
         "sms": "SEND_SMS",
         "test": "AB_TEST",
         "split": "CONDITIONAL_SPLIT",
         "new": "SOMETHING_NEW",
         "unknown": None,
-        "named": None,
     }
     assert {row["flow_id"] for row in rows["flow_action"]} == {"f"}
     first, test = rows["flow_action"][:2]

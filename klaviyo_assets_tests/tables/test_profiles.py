@@ -143,10 +143,10 @@ def test_consent_and_predictions():
 
 
 def test_what_no_profile_carries_is_left_out_and_what_is_null_becomes_null():
-    assert set(profiles.columns(page({"email": None}, {})).declared) == {"id", "email"}
+    assert set(profiles.columns(page({"email": None}, {"email": "b"})).declared) == {"id", "email"}
     analytics = {name for name in PERSON.types if name.startswith(ANALYTICS)}
     assert set(profiles.columns(page({"predictive_analytics": None})).declared) == {"id"} | analytics
-    mixed = profiles.columns(page({}, FULL)).declared
+    mixed = profiles.columns(page({"email": None}, FULL)).declared
     assert mixed[f"{ANALYTICS}total_clv"] == [None, 532.75]
     location = profiles.columns(page({"location": {"address1": "1 Main St"}})).declared
     assert (location["address_1"], location["ip"]) == (["1 Main St"], [None])

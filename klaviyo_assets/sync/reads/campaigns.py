@@ -87,6 +87,7 @@ class MessageTemplates:
                     "get_messages_for_campaign",
                     f"/campaigns/{campaign}/campaign-messages",
                     {"include": "template", "fields[template]": "id"},
+                    many=True,
                 )
             except NotFound:
                 return {}  # deleted since the page was read

@@ -346,6 +346,22 @@ class DuckDBWarehouse(DuckDBDatabase):
                 )
             return transaction.sql(f"SELECT {chosen} FROM {rows} AS own{order}")
 
+    def values(self, table: str, column: str) -> list[Any]:
+        """Return each value but NULL that a column of a destination table has, also in rows that are deleted.
+
+        No values if the table or the column does not exist.
+        """
+        with self._reading() as transaction:
+            if not transaction or column not in transaction.column_types(table):
+                return []
+            name = quote(column)
+            return [
+                value
+                for (value,) in transaction.sql(
+                    f"SELECT DISTINCT {name} FROM {transaction.table(table)} WHERE {name} IS NOT NULL"
+                )
+            ]
+
     def earliest(self, table: str, column: str) -> dt.datetime | None:
         """Return the earliest time in a TIMESTAMP column among the rows that are not deleted, in UTC."""
         with self._reading() as transaction:
