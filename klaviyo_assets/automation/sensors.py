@@ -100,7 +100,7 @@ def build_sensor(
 class _Asked:
     """What the sensor has asked for; its cursor. A range that was read is asked for no more by the assets.
 
-    after: the last sync. comparison: the last comparison. ranges: days -> how often they have been asked for since
+    after: the last sync. comparison: the last comparison. ranges: key -> how often they have been asked for since
     that comparison, and after which sync the last time: after each sync at most once.
     """
 
@@ -126,21 +126,29 @@ class _Asked:
 
     def keep(self, requests: Iterable[dg.RunRequest]) -> None:
         """Forget the others."""
-        wanted = set(map(_days, requests))
+        wanted = set(map(_key, requests))
         self.ranges = {days: asked for days, asked in self.ranges.items() if days in wanted}
 
     def times(self, request: dg.RunRequest) -> int:
-        return self.ranges.get(_days(request), (0, 0))[0]
+        return self.ranges.get(_key(request), (0, 0))[0]
 
     def is_recent(self, request: dg.RunRequest) -> bool:
-        return _days(request) in self.ranges and self.ranges[_days(request)][1] == self.after
+        return _key(request) in self.ranges and self.ranges[_key(request)][1] == self.after
 
     def note(self, request: dg.RunRequest) -> dg.RunRequest:
         """Take note that a run is asked for; return it with its key."""
-        days = _days(request)
-        self.ranges[days] = (self.times(request) + 1, self.after)
-        run_key = f"{days}-{self.comparison}-{self.after}"
+        key = _key(request)
+        self.ranges[key] = (self.times(request) + 1, self.after)
+        run_key = f"{key}-{self.comparison}-{self.after}"
         return dg.RunRequest(run_key=run_key, asset_selection=request.asset_selection, tags=request.tags)
+
+
+def _key(request: dg.RunRequest) -> str:
+    """Return what stays the same of a range when it is asked for again.
+
+    Of the history that is its end: what is left of a range that was read in part may begin earlier.
+    """
+    return f"history/{request.tags[RANGE_END]}" if UNREAD_ONLY in request.tags else _days(request)
 
 
 def _days(request: dg.RunRequest) -> str:

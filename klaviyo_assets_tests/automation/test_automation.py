@@ -396,9 +396,15 @@ def test_history_ends_where_the_settings_say(daemon: Callable[..., Daemon]) -> N
     assert min(row["datetime"] for row in stored(automatic.klaviyo.warehouse, "event")).date() >= start
 
 
-def test_a_chunk_that_fails_is_tried_again_after_the_next_sync(daemon: Callable[..., Daemon]) -> None:
-    automatic = daemon(history_chunk_days=10)
+@pytest.mark.parametrize("chunk_days", [10, 400])
+def test_a_chunk_that_fails_is_tried_again_after_the_next_sync(daemon: Callable[..., Daemon], chunk_days: int) -> None:
+    """Also one up to the first event, which is not the first update of a profile: what is left of it begins earlier."""
+    automatic = daemon(history_chunk_days=chunk_days)
     klaviyo = automatic.klaviyo
+    oldest = min(event.occurred_at for event in klaviyo.account.events)
+    klaviyo.account.add_event(
+        klaviyo.account.all("metric")[0].id, dt.datetime.fromtimestamp(oldest, dt.UTC) - 3 * DAY, id="First"
+    )
     automatic.sync()
 
     def refuse(call: Call) -> Status | None:
@@ -413,7 +419,8 @@ def test_a_chunk_that_fails_is_tried_again_after_the_next_sync(daemon: Callable[
     automatic.sync()
     klaviyo.sandbox.requests.clear()
     again = automatic.sense()
-    assert not isinstance(again, str) and days(again[0]) == days(ran[0])
+    assert not isinstance(again, str) and days(again[0])[1] == days(ran[0])[1]
+    assert (days(again[0])[0] < days(ran[0])[0]) == (chunk_days == 400)
     assert read_windows(klaviyo) and not read_windows(klaviyo, "get_profiles"), "person was read the first time"
     automatic.backfill()
     assert klaviyo.differences("event", "person") == []
