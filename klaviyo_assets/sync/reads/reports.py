@@ -22,7 +22,7 @@ from klaviyo_assets.api import InvalidRequest, KlaviyoClient, KlaviyoError, Pagi
 from klaviyo_assets.sync.reads.reading import Account
 from klaviyo_assets.tables import metrics as metric_tables
 from klaviyo_assets.tables import reports as report_tables
-from klaviyo_assets.tables.jsonapi import Row, Rows
+from klaviyo_assets.tables.jsonapi import Row, Rows, related_id, resources
 from klaviyo_assets.tables.table import Table
 
 YEAR = dt.timedelta(days=365)
@@ -121,12 +121,11 @@ def conversion_metric(client: KlaviyoClient) -> str:
     """
     try:
         page = client.get("get_mapped_metric", "/mapped-metrics/revenue", {"include": ["metric", "custom-metric"]})
-        mapped = metric_tables.mapped(page.json())["mapped_metric"]
+        mapped = resources(page.json())
     except InvalidRequest:
         mapped = []
-    for row in mapped:
-        if row["metric_id"]:
-            return str(row["metric_id"])
+    for metric in filter(None, (related_id(each, "metric") for each in mapped)):
+        return metric
     orders = [
         row
         for page in client.pages("get_metrics", "/metrics")
