@@ -60,7 +60,7 @@ def build_account_history(settings: Settings) -> list[dg.AssetsDefinition]:
 
 
 def _latest(account: KlaviyoAccount, table: Table) -> list[Row]:
-    """Return the row of each account that was read last; not the greatest `observed_at`, which a clock may have left."""
+    """Return the row of each account that was read last, which a clock may have kept from being the latest one."""
     names = list(table.types)
     rows = [dict(zip(names, row, strict=True)) for row in account.warehouse.rows(table.name, names, as_read=True)]
     return list({row["id"]: row for row in rows}.values())

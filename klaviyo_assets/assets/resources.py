@@ -30,7 +30,8 @@ APART = dt.timedelta(hours=1)
 class Start:
     """What a step knows when it begins to read.
 
-    now: Klaviyo's time, or this machine's if that is earlier, aware. began: number of the read. states: (table, scope) -> how far it is synced.
+    now: Klaviyo's time, or this machine's if that is earlier, aware. began: number of the read.
+    states: (table, scope) -> how far it is synced.
     """
 
     now: dt.datetime

@@ -184,7 +184,10 @@ def _leave_newer(transaction: Transaction, spec: TableSpec, began: int) -> int:
     if spec.version:
         old, new = (f"{row}.{quote(spec.version)}" for row in ("old", _STAGE))
         written, now = f"old.{quote(SYNCED.name)}", f"TIMESTAMP {literal(str(transaction.synced_at))}"
-        ahead = f"try_cast({old} AS TIMESTAMP) > try_cast({written} AS TIMESTAMP) OR try_cast({new} AS TIMESTAMP) > {now}"
+        ahead = " OR ".join(
+            f"try_cast({changed} AS TIMESTAMP) > try_cast({then} AS TIMESTAMP)"
+            for changed, then in ((old, written), (new, now))
+        )
         newer = f"CASE WHEN {deleted} OR {ahead} THEN {later} ELSE {old} > {new} END"
     older: int = transaction.value(
         f"DELETE FROM {_STAGE} USING {transaction.table(spec.name)} AS old "
