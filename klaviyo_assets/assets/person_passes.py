@@ -69,7 +69,7 @@ def _sweep(settings: Settings) -> dg.AssetsDefinition:
     def person_deletes(context: dg.AssetExecutionContext, config: SweepConfig) -> Iterator[dg.Output[Sweep]]:
         account: KlaviyoAccount = getattr(context.resources, settings.name)
         use = account.usage()
-        start = account.start(context.log.warning, [PERSON])
+        start = account.start(context.log.warning, [settings.table(PERSON)])
         now = start.now
         if not _due(settings, context, start.states, config, SWEEP, now):
             return
@@ -118,7 +118,7 @@ def _predictions(settings: Settings) -> dg.AssetsDefinition:
     )
     def person_predictions(context: dg.AssetExecutionContext, config: SnapshotConfig) -> Iterator[dg.Output[Extract]]:
         account: KlaviyoAccount = getattr(context.resources, settings.name)
-        start = account.start(context.log.warning, [PERSON])
+        start = account.start(context.log.warning, [settings.table(PERSON)])
         use = account.usage()
         if not _due(settings, context, start.states, config, PREDICTIVE_ANALYTICS, start.now):
             return

@@ -52,7 +52,7 @@ def build_reconciliation(settings: Settings) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, config: SnapshotConfig
     ) -> Iterator[dg.MaterializeResult[Any]]:
         account: KlaviyoAccount = getattr(context.resources, settings.name)
-        begin = account.start(context.log.warning, [EVENT])
+        begin = account.start(context.log.warning, [settings.table(EVENT)])
         now, states = begin.now, begin.states
         if is_incremental(context, config.only_due) and not is_due(
             settings, states, EVENT.name, RECONCILIATION, WEEKLY, now

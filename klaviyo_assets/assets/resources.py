@@ -134,7 +134,7 @@ class KlaviyoAccount(dg.ConfigurableResource):
         """Return what a step has to know before it reads; make sure that its rows may go where they are to go.
 
         log: takes a warning about what had to be mended, and about a key that can't say whose it is.
-        tables: that the step reads.
+        tables: that the step reads, as the settings have them written.
         Raises dagster.Failure if the clocks of Klaviyo and of this machine are apart, or if the warehouse holds the
         rows of another account. Raises WarehouseError if a view is in the place of one of the tables.
         """
