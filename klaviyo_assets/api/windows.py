@@ -19,6 +19,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from klaviyo_assets.api.page import Page
+from klaviyo_assets.schema.values import FIRST_SECOND, LAST_SECOND
 
 Fetch = Callable[[datetime, datetime | None], Iterator[Page]]
 Times = Callable[[Page], Sequence[datetime | None]]
@@ -197,7 +198,8 @@ class _Reader:
                 return None
             times = [-math.inf if t is None else t.timestamp() for t in self._times(page)]
             ascending = ascending and all(a <= b for a, b in pairwise([latest, *times])) and -math.inf not in times
-            if not times or not ascending or not _FIRST <= times[0] <= times[-1] <= _LAST:
+            # In an answer there may be times that datetime does not have: the last hour of 9999, west of Greenwich.
+            if not times or not ascending or not FIRST_SECOND <= times[0] <= times[-1] <= LAST_SECOND:
                 if not self._deliver(page, len(times), 0):
                     return None
                 continue
@@ -217,10 +219,6 @@ class _Reader:
                 return rest
             done = reached
         return None
-
-
-# The times that datetime has. In an answer there may be others: the last hour of 9999, an hour west of Greenwich.
-_FIRST, _LAST = -62_135_596_800, 253_402_300_799
 
 
 def _divide(lo: int, hi: int | None, horizon: int, pieces: int) -> list[_Window]:

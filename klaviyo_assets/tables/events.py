@@ -19,6 +19,7 @@ from klaviyo_assets.schema.columns import Cells, Columns
 from klaviyo_assets.schema.decoding import Lenient
 from klaviyo_assets.schema.lost import UNDESCRIBED, note
 from klaviyo_assets.schema.spec import Lookup
+from klaviyo_assets.schema.values import FIRST_SECOND, LAST_SECOND
 from klaviyo_assets.tables.jsonapi import identifier, instant_or_none
 from klaviyo_assets.tables.naming import column_names, with_hash
 from klaviyo_assets.tables.raw import NOTHING, number_of, text_of
@@ -142,7 +143,6 @@ class Page(Struct, gc=False):
 _page = Lenient(Page)
 
 _FIRST_DAY, _LAST_DAY = "0001-01-02", "9999-12-31"  # beyond these a time zone may lead out of the calendar
-_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 
 
 def read(content: bytes) -> Page:
@@ -171,7 +171,7 @@ def _are_dated(events: Sequence[_Event]) -> bool:
             return False
         kinds = set(map(type, seconds))
         return kinds == {type(None)} or (
-            kinds <= {int, float} and min(seconds) >= _FIRST_SECOND and max(seconds) <= _LAST_SECOND
+            kinds <= {int, float} and min(seconds) >= FIRST_SECOND and max(seconds) <= LAST_SECOND
         )
     except (TypeError, ValueError):
         return False

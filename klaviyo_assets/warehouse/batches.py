@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.spec import TableSpec, Type
-from klaviyo_assets.schema.values import EXACT_IN_DOUBLE, json_text
+from klaviyo_assets.schema.values import EXACT_IN_DOUBLE, FIRST_SECOND, LAST_SECOND, json_text
 
 OnLost = Callable[[str, Sequence[str | None]], object]
 
@@ -43,7 +43,6 @@ ARROW_TYPES: dict[Type, pa.DataType] = {
 
 _UTC = pa.timestamp("us", "UTC")
 _ZONED_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)")
-_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799  # the years 1 to 9999, as Python's datetime
 _TYPE_KEY = b"type"
 
 
@@ -181,13 +180,13 @@ def _fast_timestamps(values: list[Any]) -> pa.Array | None:
     try:
         if set(map(type, values)) <= {int, type(None)}:
             seconds = list(filter(None, values))
-            if min(seconds, default=0) < _FIRST_SECOND or max(seconds, default=0) > _LAST_SECOND:
+            if min(seconds, default=0) < FIRST_SECOND or max(seconds, default=0) > LAST_SECOND:
                 return None
             return pa.array(values, pa.int64()).cast(pa.timestamp("s")).cast(ARROW_TYPES[Type.TIMESTAMP])
         times = pa.array(values, pa.string()).cast(_UTC).cast(ARROW_TYPES[Type.TIMESTAMP])
         ends = pc.min_max(times.cast(pa.int64()))
         first, last = ends["min"].as_py(), ends["max"].as_py()
-        in_range = first is None or (first >= _FIRST_SECOND * 10**6 and last < (_LAST_SECOND + 1) * 10**6)
+        in_range = first is None or (first >= FIRST_SECOND * 10**6 and last < (LAST_SECOND + 1) * 10**6)
         return times if in_range else None
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         return None
