@@ -9,7 +9,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 
-from klaviyo_assets.schema.spec import SYSTEM_COLUMNS, TableSpec, Type
+from klaviyo_assets.schema.spec import TableSpec, Type
+from klaviyo_assets.warehouse.duckdb.declared import with_system_columns
 from klaviyo_assets.warehouse.duckdb.loads import take_number
 from klaviyo_assets.warehouse.duckdb.sql import columns
 from klaviyo_assets.warehouse.duckdb.transaction import STATE_TABLE, Transaction, naive
@@ -63,7 +64,7 @@ def begin(
         for (table, scope), state in transaction.read_states().items()
         if not (staging if scope == SNAPSHOT else transaction).is_view(table)
     }
-    declared = {spec.name: {*spec.types, *(column.name for column in SYSTEM_COLUMNS)} for spec in tables}
+    declared = {spec.name: with_system_columns(spec, *spec.types).keys() for spec in tables}
     counts = {place.schema: place.row_counts(table for table, _ in states) for place in (transaction, staging)}
     for table, scope in sorted({(table, scope if scope == SNAPSHOT else "") for table, scope in states}):
         place, state = staging if scope == SNAPSHOT else transaction, states.get((table, scope))

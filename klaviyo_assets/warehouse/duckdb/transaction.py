@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 
 from klaviyo_assets.schema.spec import SYSTEM_COLUMNS, Column, TableSpec, Type
-from klaviyo_assets.warehouse.duckdb.declared import holds_all
+from klaviyo_assets.warehouse.duckdb.declared import holds_all, with_system_columns
 from klaviyo_assets.warehouse.duckdb.exactness import ALWAYS, NEVER, says, survives
 from klaviyo_assets.warehouse.duckdb.rows import Source
 from klaviyo_assets.warehouse.duckdb.sql import (
@@ -176,7 +176,7 @@ class Transaction:
         ViewInPlace among them.
         """
         self.create_schema()
-        declared = spec.types | {column.name: column.type for column in SYSTEM_COLUMNS}
+        declared = with_system_columns(spec, *spec.types)
         known = self.read_state(spec.name)
         reason = self.why_void(known, self.row_counts([spec.name]), declared) if known else None
         if reason:
