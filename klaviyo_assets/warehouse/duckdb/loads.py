@@ -134,12 +134,17 @@ def read_numbers(transaction: Transaction, table: str) -> str:
 
 def is_remembered(transaction: Transaction, number: int) -> bool:
     """Return whether all is known that was written since a number was taken."""
-    return oldest_remembered(transaction) <= number <= newest_number(transaction)
+    newest = newest_number(transaction)
+    return _oldest(newest) <= number <= newest
 
 
 def oldest_remembered(transaction: Transaction) -> int:
     """Return the lowest number since which all is known that was written."""
-    return max(newest_number(transaction) - KEPT, NO_READ)
+    return _oldest(newest_number(transaction))
+
+
+def _oldest(newest: int) -> int:
+    return max(newest - KEPT, NO_READ)
 
 
 def _stamps(transaction: Transaction, table: str, condition: str, began: int) -> list[dt.datetime]:
