@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+from klaviyo_assets_tests.commands import environment
 from klaviyo_assets_tests.documents import DOCUMENTS, README, modules
 
 CODE = {
@@ -35,11 +35,10 @@ def test_the_code_of_the_documents_loads_in_dagster(tmp_path: Path) -> None:
     assert len(CODE) >= 3
     for name, code in CODE.items():
         (tmp_path / name).write_text(code)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("KLAVIYO_", "DAGSTER_"))}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", VALIDATE, *CODE],
         cwd=tmp_path,
-        env={**environment, "DAGSTER_HOME": str(tmp_path)},
+        env=environment(DAGSTER_HOME=str(tmp_path)),
         capture_output=True,
         text=True,
         timeout=300,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import datetime as dt
 import importlib.metadata
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ import klaviyo_assets
 from klaviyo_assets.definitions import build_definitions
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.registry import TABLES, table
+from klaviyo_assets_tests.commands import environment
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "klaviyo_assets"
@@ -30,11 +30,10 @@ WEEKLY = dt.timedelta(days=8)
 
 
 def python(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("KLAVIYO_", "DAGSTER_"))}
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=ROOT,
-        env=environment,
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=300,
