@@ -49,7 +49,7 @@ class Transient(Exception):
 
 def delay(failures: int) -> float:
     """Seconds to wait after that many failures in a row: exponential, capped, and spread by half either way."""
-    return min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** (failures - 1)) * random.uniform(0.5, 1.5)
+    return min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** (failures - 1)) * random.uniform(0.5, 1.5)
 
 
 def retry_after(response: requests.Response) -> float | None:

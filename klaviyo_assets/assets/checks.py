@@ -47,12 +47,13 @@ def build_checks(settings: Settings, tables: Sequence[Table]) -> dg.AssetChecksD
                 awaited = {key.column for key in keys[table.name] if key.table in unread}
                 yield _result(settings, table, seen[table.name], awaited)
 
-    return dg.AssetChecksDefinition.create(
+    definition: dg.AssetChecksDefinition = dg.AssetChecksDefinition.create(
         keys_by_input_name={},
         node_def=checks,
         check_specs_by_output_name={spec.get_python_identifier(): spec for spec in specs.values()},
         can_subset=True,
     )
+    return definition
 
 
 def _spec(settings: Settings, table: Table, keys: Sequence[ForeignKey]) -> dg.AssetCheckSpec:

@@ -21,7 +21,7 @@ MANY = 366
 
 def has_days(context: dg.AssetExecutionContext) -> bool:
     """Return whether the run has a partition, or a range of them."""
-    return context.has_partition_key or context.has_partition_key_range
+    return bool(context.has_partition_key or context.has_partition_key_range)
 
 
 def days_of_run(

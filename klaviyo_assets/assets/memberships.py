@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from klaviyo_assets.api import NotFound, NotPermitted, greater_or_equal
+from klaviyo_assets.api import MARGIN, NotFound, NotPermitted, greater_or_equal
 from klaviyo_assets.assets.losses import warn_of_lost
 from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.run_tags import is_incremental
@@ -18,7 +18,6 @@ from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.lost import noting
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.due import is_due
-from klaviyo_assets.sync.ranges import MARGIN
 from klaviyo_assets.sync.reads.reading import concurrently
 from klaviyo_assets.sync.scopes import COMPLETE
 from klaviyo_assets.tables import lists, segments

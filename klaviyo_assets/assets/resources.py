@@ -44,7 +44,7 @@ _begun: set[tuple[str, str]] = set()
 """Runs and key variables: `dagster job execute` makes the resources once more when the run is over."""
 
 
-class KlaviyoAccount(dg.ConfigurableResource):
+class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
     """One Klaviyo account and the warehouse it goes to; all assets of a run share its connections and rate limits.
 
     The key and the salt are read from the environment when a run needs them, so that they are in no run's config.

@@ -11,12 +11,11 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
-from dagster._utils.error import SerializableErrorInfo
 
 from klaviyo_assets.assets.io_manager import STAGING
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
@@ -28,6 +27,9 @@ from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.warehouse.duckdb.interrupts import insisting
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+
+if TYPE_CHECKING:
+    from dagster_shared.error import SerializableErrorInfo
 
 ROWS = "dagster/row_count"
 

@@ -260,7 +260,8 @@ async def _send(send: Send, answer: Answer, request: Headers, account: Account, 
 def _transport(send: Send) -> asyncio.Transport:
     """The connection behind uvicorn's `send`, which belongs to the object that has it: ASGI itself cannot break one."""
     cycle: Any = getattr(send, "__self__")  # noqa: B009
-    return cycle.transport
+    transport: asyncio.Transport = cycle.transport
+    return transport
 
 
 def _reset(send: Send) -> None:

@@ -113,7 +113,8 @@ def inside(resource: Mapping[str, Any], path: str, below: str = "attributes.") -
             if value is not None:
                 note(resource.get("id"), walked)
             return {}
-    return value
+    found: Row = value
+    return found
 
 
 def objects(resource: Mapping[str, Any], path: str) -> list[Row]:

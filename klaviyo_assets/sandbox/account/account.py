@@ -207,7 +207,8 @@ class Account(Store):
 
     def _email_marketing(self, profile_id: str) -> dict[str, Any]:
         attributes = self.resources["profile"][profile_id].attributes
-        return attributes.setdefault("subscriptions", never_subscribed())["email"]["marketing"]
+        marketing: dict[str, Any] = attributes.setdefault("subscriptions", never_subscribed())["email"]["marketing"]
+        return marketing
 
 
 def _one(value: str | list[str] | None) -> str | None:

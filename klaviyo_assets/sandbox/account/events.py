@@ -72,7 +72,8 @@ class Event:
     @property
     def properties(self) -> dict[str, Any]:
         """`event_properties`, decoded anew at every access."""
-        return msgspec.json.decode(self.properties_json)
+        properties: dict[str, Any] = msgspec.json.decode(self.properties_json)
+        return properties
 
     def __repr__(self) -> str:
         return f"Event({self.id!r}, occurred_at={self.occurred_at}, metric_id={self.metric_id!r})"
