@@ -56,7 +56,7 @@ def build_definitions(
 def _definitions(settings: Settings, executor: dg.ExecutorDefinition, clock: Clock) -> dg.Definitions:
     warehouse = DuckDBWarehouse(
         database=settings.duckdb_path,
-        schema_name=settings.destination_schema,
+        schema_name=settings.schema_name,
         max_dynamic_columns=settings.max_dynamic_columns,
     )
     incremental = build_incremental(settings)

@@ -48,7 +48,7 @@ class Project:
 
     @property
     def warehouse(self) -> DuckDBWarehouse:
-        return DuckDBWarehouse(database=self.settings.duckdb_path, schema_name=self.settings.destination_schema)
+        return DuckDBWarehouse(database=self.settings.duckdb_path, schema_name=self.settings.schema_name)
 
     def day(self, offset: int = 0) -> str:
         """A partition key, counted from the sandbox's today."""

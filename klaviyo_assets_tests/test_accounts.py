@@ -32,7 +32,7 @@ class Shop:
     sandbox: Sandbox
 
     def differences(self) -> list[str]:
-        warehouse = DuckDBWarehouse(database=self.settings.duckdb_path, schema_name=self.settings.destination_schema)
+        warehouse = DuckDBWarehouse(database=self.settings.duckdb_path, schema_name=self.settings.schema_name)
         return [
             problem
             for name in TABLES

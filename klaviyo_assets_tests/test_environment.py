@@ -19,7 +19,7 @@ from klaviyo_assets_tests.conftest import only
 
 SHOW = (
     "from klaviyo_assets import environment; from klaviyo_assets.settings import Settings; "
-    "print(Settings().destination_schema, environment.get('KLAVIYO_API_KEY'))"
+    "print(Settings().schema_name, environment.get('KLAVIYO_API_KEY'))"
 )
 
 

@@ -118,7 +118,7 @@ def test_what_dagster_would_write_over_the_environment(real_folder: Path, monkey
     monkeypatch.setattr(environment, "_at_start", lambda: real_account(real_folder))
     with account.environment("http://127.0.0.1:9/api"):
         settings = Settings()
-    assert (settings.duckdb_path, settings.destination_schema) == (str(account.database.absolute()), "klaviyo")
+    assert (settings.duckdb_path, settings.schema_name) == (str(account.database.absolute()), "klaviyo")
 
 
 def test_the_account_is_the_same_over_days_and_what_happened_to_it_stays(tmp_path: Path) -> None:

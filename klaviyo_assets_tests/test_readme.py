@@ -39,7 +39,7 @@ def assets() -> str:
 def settings() -> str:
     lines = ["| setting | default | what |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        shown = "schema" if name == "destination_schema" else name
+        shown = "schema" if name == "schema_name" else name
         default = field.get_default(call_default_factory=True)
         if hasattr(default, "total_seconds"):
             minutes = int(default.total_seconds() // 60)

@@ -45,7 +45,7 @@ def table_spec(settings: Settings, table: Table, *, group: str) -> dg.AssetSpec:
         settings,
         table,
         key=table_key(settings, table.name),
-        schema=settings.destination_schema,
+        schema=settings.schema_name,
         group=group,
         description=table.description,
     )
@@ -57,7 +57,7 @@ def snapshot_spec(settings: Settings, table: Table) -> dg.AssetSpec:
         settings,
         table,
         key=snapshot_key(settings, table.name),
-        schema=settings.destination_schema + STAGING,
+        schema=settings.schema_name + STAGING,
         group="snapshots",
         description=f"Import of {table.name}, before publishing.\n\n{table.description}",
     )
@@ -71,7 +71,7 @@ def pass_spec(settings: Settings, name: str, description: str) -> dg.AssetSpec:
         description=description,
         kinds={"klaviyo", "duckdb"},
         owners=list(settings.owners),
-        metadata={"dagster/table_name": table_name(settings, settings.destination_schema, "person")},
+        metadata={"dagster/table_name": table_name(settings, settings.schema_name, "person")},
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=dt.timedelta(days=8)),
     )
 

@@ -171,7 +171,7 @@ def check(settings: Settings) -> Report:
     report.settings = {name: {"value": value, "from": place} for name, (value, place) in chosen(settings).items()}
     report.warnings += _of_environment(settings)
     tables = enabled_tables(settings)
-    warehouse = DuckDBWarehouse(database=settings.duckdb_path, schema_name=settings.destination_schema, lock_timeout=5)
+    warehouse = DuckDBWarehouse(database=settings.duckdb_path, schema_name=settings.schema_name, lock_timeout=5)
     writable = _check_warehouse(settings, warehouse, tables, report)
     key = environment.get(settings.api_key_variable)
     if settings.masking.hashes:
@@ -243,7 +243,7 @@ def _check_api(
 
 def _check_warehouse(settings: Settings, warehouse: DuckDBWarehouse, tables: list[Table], report: Report) -> bool:
     """Look up how far the tables are; return whether the warehouse can be written."""
-    report.warehouse = f"{shown(settings.duckdb_path)}, schema {settings.destination_schema}"
+    report.warehouse = f"{shown(settings.duckdb_path)}, schema {settings.schema_name}"
     try:
         with advised():
             warehouse.try_to_write()

@@ -174,7 +174,7 @@ def default_home(settings: Settings) -> Path:
     """Return the DAGSTER_HOME of an account, which no other account shares: accounts share no schema of a file."""
     path = settings.duckdb_path
     file = file_of(path) or Path("data", path.partition(":")[2].partition("?")[0])
-    schema = "" if settings.destination_schema == "klaviyo" else f"_{settings.destination_schema}"
+    schema = "" if settings.schema_name == "klaviyo" else f"_{settings.schema_name}"
     return _beside(file, f"{schema}_dagster")
 
 

@@ -69,7 +69,7 @@ def models_prefix(settings: Settings) -> str:
 
 def models_schema(settings: Settings) -> str:
     """Return the schema that the models go to."""
-    return f"{settings.destination_schema}_models"
+    return f"{settings.schema_name}_models"
 
 
 def model_key(settings: Settings, model: str) -> dg.AssetKey:
@@ -86,7 +86,7 @@ def variables(settings: Settings) -> dict[str, Any]:
     """Return the dbt variables; those of the setting `model_variables` win."""
     is_told = settings.masking.policy(table("event")).action("property_attribution") is Action.KEEP
     return {
-        "klaviyo_schema": settings.destination_schema,
+        "klaviyo_schema": settings.schema_name,
         **({} if is_told else {"using_native_attribution": False}),
         **({"shopify_schema": settings.shopify_schema} if settings.shopify_schema else {}),
         **settings.model_variables,
@@ -179,7 +179,7 @@ def _sources(settings: Settings, model: Model, *, own: bool = False) -> dict[tup
     """Return the assets of the tables that a model reads, by schema and name. own: only those of this account."""
     synced = {table.name for table in TABLES if settings.enabled(table)}
     found = {
-        (settings.destination_schema, table): table_key(settings, table)
+        (settings.schema_name, table): table_key(settings, table)
         for source, table in model.sources
         if source != SHOPIFY and table in synced
     }

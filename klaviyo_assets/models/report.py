@@ -77,7 +77,7 @@ def account_schemas(settings: Settings) -> list[str]:
     """Return the schemas of the accounts that the models are made of."""
     variables = settings.model_variables
     given = [source.get("schema", "klaviyo") for source in variables.get("klaviyo_sources", ())]
-    return given or list(variables.get("klaviyo_union_schemas", ())) or [settings.destination_schema]
+    return given or list(variables.get("klaviyo_union_schemas", ())) or [settings.schema_name]
 
 
 def default_path(settings: Settings) -> Path:

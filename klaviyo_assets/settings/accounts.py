@@ -18,7 +18,7 @@ def require_distinct(accounts: Sequence[Settings]) -> None:
             raise ValueError(f"Two accounts have the name {settings.name}: give each a `name` of its own.")
         names.add(settings.name)
         database = located(settings.duckdb_path)
-        for schema in (settings.destination_schema, f"{settings.destination_schema}_staging"):
+        for schema in (settings.schema_name, f"{settings.schema_name}_staging"):
             other = schemas.setdefault((database, fold(schema)), settings.name)
             if other != settings.name:
                 raise ValueError(

@@ -46,7 +46,7 @@ def example() -> str:
     """Return a settings file with every setting, its meaning and its default; all of it may stay as it is."""
     parts = [_HEAD]
     for field, value in _values(Settings.model_construct()).items():
-        info = Settings.model_fields["destination_schema" if field == "schema" else field]
+        info = Settings.model_fields["schema_name" if field == "schema" else field]
         lines = [f"# {line}" for line in _wrapped(info.description or "")]
         if field in _EXAMPLES and _EXAMPLES[field] != value:
             lines += [f"#: {line}" for line in _yaml({field: _EXAMPLES[field]}).splitlines()]

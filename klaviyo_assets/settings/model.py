@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     )
 
     name: str = Field("klaviyo", pattern=r"^[a-z][a-z0-9_]*$", description="Prefix of asset keys and jobs.")
-    destination_schema: str = Field(
+    schema_name: str = Field(
         "klaviyo",
         validation_alias=sources.SCHEMA_ALIAS,
         min_length=1,

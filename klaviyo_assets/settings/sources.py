@@ -38,7 +38,7 @@ def internal_names(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def public_name(name: str) -> str:
     """Return the name of a setting that users know."""
-    return "schema" if name in (SCHEMA_ALIAS, "destination_schema") else name
+    return "schema" if name in (SCHEMA_ALIAS, "schema_name") else name
 
 
 def variable(name: str) -> str:

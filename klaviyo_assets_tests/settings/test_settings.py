@@ -144,11 +144,11 @@ def test_python_wins_over_the_environment_and_that_over_the_file(
     monkeypatch.setenv("KLAVIYO_TABLES", '{"image": true}')
     monkeypatch.setenv("KLAVIYO_ONLY_ACTIVE_PROFILES", "true")
     found = Settings(reread_days=5)
-    assert (found.destination_schema, found.reread_days, found.overlap.total_seconds()) == ("from_environment", 5, 7200)
+    assert (found.schema_name, found.reread_days, found.overlap.total_seconds()) == ("from_environment", 5, 7200)
     assert found.blocked_columns == {"person": ["email"]} and found.tables == {"image": True}
     assert found.hashed_columns == {"event": ["property_*phone*"], "person": ["last_name"]}
     assert found.only_active_profiles is True
-    assert Settings(schema="mine").destination_schema == "mine"
+    assert Settings(schema="mine").schema_name == "mine"
     with pytest.raises(SettingsError, match=r"^One setting is wrong:\n- reread_days: it has to be"):
         Settings(reread_days=-1)
 
