@@ -13,18 +13,18 @@ _HOURS = round(SETTLED_AFTER / dt.timedelta(hours=1))
 
 
 @contextmanager
-def advised(staging: str = "the staging asset") -> Iterator[None]:
-    """Give errors of the warehouse the advice that they need. staging: key of the asset that makes a snapshot."""
+def advised(snapshot: str = "its snapshot") -> Iterator[None]:
+    """Give errors of the warehouse the advice that they need. snapshot: key of the asset that makes the snapshot."""
     try:
         yield
     except WarehouseError as error:
-        error.advice = error.advice or _advice(error, staging)
+        error.advice = error.advice or _advice(error, snapshot)
         raise
 
 
-def _advice(error: WarehouseError, staging: str) -> str:
+def _advice(error: WarehouseError, snapshot: str) -> str:
     if isinstance(error, SnapshotMissing):
-        return f"Materialize {staging}."
+        return f"Materialize {snapshot}."
     if not isinstance(error, WarehouseUnusable):
         return ""
     if "newer version" in error.reason:

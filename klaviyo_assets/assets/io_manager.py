@@ -10,6 +10,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from klaviyo_assets.assets.advice import advised, of_waiting
+from klaviyo_assets.schema.spec import STAGING
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.extract import Extract, Publication, Sweep
 from klaviyo_assets.warehouse.results import LoadResult
@@ -17,9 +18,6 @@ from klaviyo_assets.warehouse.spool import Spool, temporary_spool
 
 PARTITION_EXPR = "partition_expr"
 """Metadata key of the column whose UTC day is a row's partition; the name is that of Dagster's own IO managers."""
-
-STAGING = "_staging"
-"""Ending of the key prefix of snapshots, and of their schema."""
 
 
 class WarehouseIOManager(dg.ConfigurableIOManager):
@@ -40,7 +38,7 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
             return
         clock = time.monotonic()
         extra: Mapping[str, Any] = {}
-        with advised(_staging(context.asset_key)):
+        with advised(_snapshot_key(context.asset_key)):
             match obj:
                 case Publication():
                     result = self.warehouse.publish(obj, guard=self.delete_guard, run_id=context.run_id)
@@ -103,8 +101,8 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         )
 
 
-def _staging(key: dg.AssetKey) -> str:
-    """Return the key of the staging asset of a table's asset."""
+def _snapshot_key(key: dg.AssetKey) -> str:
+    """Return the key of the asset that makes the snapshot of a table."""
     *prefix, schema, table = key.path
     return "/".join((*prefix, schema + STAGING, table))
 

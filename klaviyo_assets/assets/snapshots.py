@@ -8,13 +8,13 @@ from pydantic import Field
 
 from klaviyo_assets.api import NotPermitted
 from klaviyo_assets.assets.advice import suspicion
-from klaviyo_assets.assets.io_manager import STAGING
 from klaviyo_assets.assets.losses import warn_of_lost
 from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.run_tags import is_incremental
 from klaviyo_assets.assets.specs import asset_out, snapshot_key, snapshot_spec, table_spec
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.lost import noting
+from klaviyo_assets.schema.spec import STAGING
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.due import is_due, is_unpublished
 from klaviyo_assets.sync.reads import READS, Read

@@ -9,8 +9,8 @@ from typing import Any
 
 import dagster as dg
 
-from klaviyo_assets.assets.io_manager import PARTITION_EXPR, STAGING
-from klaviyo_assets.schema.spec import SYSTEM_COLUMNS
+from klaviyo_assets.assets.io_manager import PARTITION_EXPR
+from klaviyo_assets.schema.spec import STAGING, SYSTEM_COLUMNS
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.table import Table
 
@@ -23,7 +23,7 @@ def table_key(settings: Settings, table: str) -> dg.AssetKey:
 
 
 def snapshot_key(settings: Settings, table: str) -> dg.AssetKey:
-    """Return the key of the asset that is a table's staging copy."""
+    """Return the key of the asset that is a table's snapshot."""
     return dg.AssetKey([settings.name + STAGING, table])
 
 
@@ -52,7 +52,7 @@ def table_spec(settings: Settings, table: Table, *, group: str) -> dg.AssetSpec:
 
 
 def snapshot_spec(settings: Settings, table: Table) -> dg.AssetSpec:
-    """Describe a table's staging copy."""
+    """Describe a table's snapshot."""
     return _spec(
         settings,
         table,

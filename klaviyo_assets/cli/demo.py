@@ -17,12 +17,12 @@ import click
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
-from klaviyo_assets.assets.io_manager import STAGING
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.cli import terminal
 from klaviyo_assets.cli.places import DEMO, SHOPIFY_SCHEMA, NotSimulated, SimulatedAccount, in_use
 from klaviyo_assets.models.sample_shop import write_shopify
 from klaviyo_assets.sandbox.control import SandboxControl
+from klaviyo_assets.schema.spec import STAGING
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.warehouse.duckdb.interrupts import insisting

@@ -109,6 +109,9 @@ class TableSpec:
         return {column.name: column.type for column in self.columns}
 
 
+STAGING = "_staging"
+"""Ending of the schema in which snapshots lie until they are published, and of the prefix of their asset keys."""
+
 SYNCED = Column("_fivetran_synced", Type.TIMESTAMP, "When the row was last written (UTC).")
 DELETED = Column("_fivetran_deleted", Type.BOOLEAN, "True once the row no longer exists in the source.")
 SYSTEM_COLUMNS = (SYNCED, DELETED)

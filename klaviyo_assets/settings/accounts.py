@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from klaviyo_assets.schema.spec import STAGING
 from klaviyo_assets.settings.model import Settings
 from klaviyo_assets.warehouse.duckdb.location import located, shown
 from klaviyo_assets.warehouse.duckdb.sql import fold
@@ -18,7 +19,7 @@ def require_distinct(accounts: Sequence[Settings]) -> None:
             raise ValueError(f"Two accounts have the name {settings.name}: give each a `name` of its own.")
         names.add(settings.name)
         database = located(settings.duckdb_path)
-        for schema in (settings.schema_name, f"{settings.schema_name}_staging"):
+        for schema in (settings.schema_name, settings.schema_name + STAGING):
             other = schemas.setdefault((database, fold(schema)), settings.name)
             if other != settings.name:
                 raise ValueError(

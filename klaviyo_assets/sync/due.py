@@ -53,7 +53,7 @@ def due_at(
 
 
 def is_unpublished(states: Mapping[tuple[str, str], SyncState], table: str) -> bool:
-    """Return whether a table has a staging copy that was never published: the run ended in between, or was stopped."""
+    """Return whether a table has a snapshot that was never published: the run ended in between, or was stopped."""
     snapshot, published = states.get((table, SNAPSHOT)), states.get((table, ""))
     if snapshot is None or snapshot.synced_through is None:
         return False

@@ -46,7 +46,7 @@ class Extract:
     """Rows on their way into one table: an iterator of typed Arrow batches, or a spool that holds them already.
 
     began: number of the read, which `begin` of the warehouse gave; None: it begins with the load.
-    snapshot: the rows are the whole table and replace its staging copy; otherwise they are upserted by key.
+    snapshot: the rows are the whole table and replace its snapshot; otherwise they are upserted by key.
     patch: the rows only fill columns of rows that the table has already; they add and bring back none.
     scope: what was read completely, if anything: rows in it that did not come are flagged as deleted.
     guarded: whether `delete_guard` limits how many. Off where it is normal that all of them go.
@@ -94,9 +94,9 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Publication:
-    """Asks for the staging copy of a table to be published into the destination, deletes included.
+    """Asks for the snapshot of a table to be published into the destination, deletes included.
 
-    infers_deletes: whether rows that are not in the staging copy are flagged as deleted.
+    infers_deletes: whether rows that are not in the snapshot are flagged as deleted.
     accept_shrink: flag them even if they are more than the guard allows.
     dependents: tables whose lookups go through this one.
     """

@@ -41,9 +41,9 @@ class LoadResult:
 
 
 class Shrinkage(NamedTuple):
-    """What publishing a staging copy would do.
+    """What publishing a snapshot would do.
 
-    live: rows of the table that are not deleted. lacking: those of them that the copy lacks. staged: rows of the copy.
+    live: rows of the table that are not deleted. lacking: those of them that it lacks. staged: its rows.
     """
 
     live: int

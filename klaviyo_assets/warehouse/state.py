@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass, replace
 
 SNAPSHOT = "snapshot"
-"""Scope of the state of a table's staging copy."""
+"""Scope of the state of a table's snapshot."""
 
 WAITING = "waiting"
 """Scope of the state that says how many rows of a table wait (`rows`), and since when (`synced_through`)."""

@@ -94,7 +94,7 @@ def _suppressed(account: Account, profile: str) -> bool:
 
 
 def assets(tables: Iterable[str]) -> list[dg.AssetKey]:
-    """The assets of tables and of their staging copies."""
+    """The assets of tables and of their snapshots."""
     names = list(tables)
     staging = [dg.AssetKey(["klaviyo_staging", name]) for name in names if name in SNAPSHOTS]
     return [dg.AssetKey(["klaviyo", name]) for name in names] + staging

@@ -52,8 +52,8 @@ def begin(
     """Mend the states and take a number.
 
     now: the source's time, aware; None: its clock is not asked. tables: that are to be read; if their rows lack
-    columns of these, they are to be read anew. Raises ViewInPlace if a view has the name of one, or of its staging
-    copy. The states of other such tables stay: the view may only be there for a while.
+    columns of these, they are to be read anew. Raises ViewInPlace if a view has the name of one, or of its snapshot.
+    The states of other such tables stay: the view may only be there for a while.
     """
     mended, tables = [], tuple(tables)
     for spec in tables:

@@ -17,6 +17,7 @@ from dagster_duckdb import DuckDBResource
 from pydantic import Field, PrivateAttr
 
 from klaviyo_assets import clock as clocks
+from klaviyo_assets.schema.spec import STAGING
 from klaviyo_assets.warehouse.duckdb.attached import attached
 from klaviyo_assets.warehouse.duckdb.interrupts import interruptible, is_interrupt
 from klaviyo_assets.warehouse.duckdb.loads import ensure_loads, unused_stamp
@@ -54,7 +55,7 @@ class DuckDBDatabase(DuckDBResource):
     @property
     def staging_schema(self) -> str:
         """Schema of the snapshots."""
-        return f"{self.schema_name}_staging"
+        return self.schema_name + STAGING
 
     @property
     def place(self) -> str:

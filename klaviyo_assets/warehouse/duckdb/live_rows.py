@@ -19,7 +19,7 @@ NOT_DELETED = f"NOT coalesce({quote(DELETED.name)}, false)"
 
 
 def measure_shrinkage(transaction: Transaction, spec: TableSpec, staging: str) -> Shrinkage:
-    """Compare a table with its staging copy, which is in the schema `staging`."""
+    """Compare a table with its snapshot, which is in the schema `staging`."""
     types = with_system_columns(spec, *spec.primary_key)
     copy = as_declared(replace(transaction, schema=staging).source(spec.name), types)
     staged = transaction.value(f"SELECT count(*) FROM {copy}")

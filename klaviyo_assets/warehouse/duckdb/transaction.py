@@ -312,7 +312,7 @@ class Transaction:
         return None
 
     def void(self, table: str) -> None:
-        """Forget how far a table is synced, and its parts; not its staging copy, nor what an inspection saw."""
+        """Forget how far a table is synced, and its parts; not its snapshot, nor what an inspection saw."""
         kept = {SNAPSHOT, *((INSPECTED, INSPECTED_WHOLLY) if self.column_types(table) else ())}
         for known, scope in self.read_states():
             if known == table and scope not in kept:

@@ -201,7 +201,7 @@ class DuckDBWarehouse(DuckDBDatabase):
         return LoadResult(sweep.keys.rows, 0, 0, deleted=deleted, row_count=row_count, waiting=waiting)
 
     def store_snapshot(self, extract: Extract, spool: Spool) -> LoadResult:
-        """Replace the staging copy of a table by a spool's rows, and store the extract's state, in one transaction.
+        """Replace the snapshot of a table by a spool's rows, and store the extract's state, in one transaction.
 
         A read that began before the one that is there already changes nothing: what came into being between the two
         would look deleted.
@@ -223,7 +223,7 @@ class DuckDBWarehouse(DuckDBDatabase):
         return replace(result, columns_added=tuple(added))
 
     def publish(self, publication: Publication, *, guard: float, run_id: str | None = None) -> LoadResult:
-        """Publish a table's staging copy into the destination and flag what vanished, in one transaction.
+        """Publish a table's snapshot into the destination and flag what vanished, in one transaction.
 
         If that is more than the share `guard` of the live rows, and the publication does not accept it, the flags wait.
         Raises SnapshotMissing.
@@ -268,7 +268,7 @@ class DuckDBWarehouse(DuckDBDatabase):
         return replace(result, corrected=corrected, columns_with_old_values=old)
 
     def rewrite(self, specs: Sequence[TableSpec]) -> dict[str, list[str]]:
-        """Remove and hash the values of blocked and hashed columns, here and in the staging copies, in one transaction.
+        """Remove and hash the values of blocked and hashed columns, here and in the snapshots, in one transaction.
 
         Returns table -> what was done, in words; tables with nothing to do are not in it.
         """
@@ -385,7 +385,7 @@ class DuckDBWarehouse(DuckDBDatabase):
             return count_live(transaction, spec.name) if transaction else 0
 
     def shrinkage(self, spec: TableSpec) -> Shrinkage:
-        """Return what publishing the staging copy of a table would do; zeros if there is none."""
+        """Return what publishing the snapshot of a table would do; zeros if there is none."""
         with self._reading() as transaction:
             if not transaction or not replace(transaction, schema=self.staging_schema).column_types(spec.name):
                 return Shrinkage(0, 0, 0)
@@ -416,7 +416,7 @@ class DuckDBWarehouse(DuckDBDatabase):
     ) -> pa.Table:
         """Read a table (deleted rows included) as Arrow.
 
-        snapshot: read the staging copy. windows: only rows whose `column` lies in one of [start, end).
+        snapshot: read the snapshot. windows: only rows whose `column` lies in one of [start, end).
         """
         where, parameters = "", []
         if column and windows is not None:
