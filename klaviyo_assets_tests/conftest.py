@@ -84,7 +84,7 @@ class Project:
         return result
 
     def differences(self, *tables: str) -> list[str]:
-        """What is wrong with the destination, in words."""
+        """What is wrong with the warehouse, in words."""
         return [
             problem
             for name in tables or TABLES

@@ -18,7 +18,7 @@ SNAPSHOT_FRESH_FOR = dt.timedelta(hours=24)
 
 
 def table_key(settings: Settings, table: str) -> dg.AssetKey:
-    """Return the key of a destination table's asset."""
+    """Return the key of a table's asset."""
     return dg.AssetKey([settings.name, table])
 
 
@@ -40,7 +40,7 @@ def table_name(settings: Settings, schema: str, table: str) -> str:
 
 
 def table_spec(settings: Settings, table: Table, *, group: str) -> dg.AssetSpec:
-    """Describe a destination table."""
+    """Describe a table."""
     return _spec(
         settings,
         table,

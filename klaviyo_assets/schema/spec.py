@@ -1,4 +1,4 @@
-"""What a destination table looks like: its columns, their types and its key.
+"""What a table of the warehouse looks like: its columns, their types and its key.
 
 Nothing here knows where the rows come from or which database they go to.
 """
@@ -29,7 +29,7 @@ class Type(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a destination table."""
+    """A column of a table."""
 
     name: str
     type: Type
@@ -65,7 +65,7 @@ class Lookup:
 
 @dataclass(frozen=True, kw_only=True)
 class TableSpec:
-    """A destination table.
+    """A table of the warehouse.
 
     name: the table's name, without a schema.
     columns: the declared columns, without the system columns.

@@ -1,4 +1,4 @@
-"""Every table that a destination may have."""
+"""Every table that a warehouse may have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An entry of the catalogue: a destination table, and how it is fed."""
+"""An entry of the registry: a table of the warehouse, and how it is fed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WEEKLY = timedelta(days=7)
 
 @dataclass(frozen=True, kw_only=True)
 class Table(TableSpec):
-    """A table of the destination.
+    """A table of the warehouse.
 
     family: name of the API read that feeds the table; tables of one family come from the same pages.
     captures_deletes: whether rows that a complete read of their scope did not return are soft deleted.

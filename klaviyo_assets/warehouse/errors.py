@@ -14,7 +14,7 @@ _FULL_NUMBERS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 class WarehouseError(Exception):
-    """Base of the errors below. The destination is as it was before.
+    """Base of the errors below. The warehouse is as it was before.
 
     advice: what to do about it.
     """

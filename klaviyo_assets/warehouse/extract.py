@@ -94,7 +94,7 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Publication:
-    """Asks for the snapshot of a table to be published into the destination, deletes included.
+    """Asks for the snapshot of a table to be published, deletes included.
 
     infers_deletes: whether rows that are not in the snapshot are flagged as deleted.
     accept_shrink: flag them even if they are more than the guard allows.

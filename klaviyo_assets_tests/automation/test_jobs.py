@@ -72,7 +72,7 @@ class Deployment:
         return output
 
     def differences(self) -> list[str]:
-        """What is wrong with the destination, in words. (Of the events, only their ids are compared.)"""
+        """What is wrong with the warehouse, in words. (Of the events, only their ids are compared.)"""
         ids = [row["id"] for row in stored(self.warehouse, "event")]
         wrong = [] if sorted(ids) == sorted(event.id for event in self.sandbox.account.events) else ["event"]
         for table in ("person", *TABLES):

@@ -1,4 +1,4 @@
-"""What the destination must hold, read straight from the sandbox's objects and not through the project's mapping.
+"""What the warehouse must hold, read straight from the sandbox's objects and not through the project's mapping.
 
 Every table's function gives key -> {column: the value as the API has it}. `differences` compares these with a table,
 forgiving only what a column's type changes about a value: ISO text becomes a timestamp, objects become JSON text.

@@ -1,4 +1,4 @@
-"""Comparing a table of the destination with what it must hold."""
+"""Comparing a table of the warehouse with what it must hold."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HISTORY = {"account_history": "observed_at"}
 
 
 def stored(warehouse: DuckDBWarehouse, table: str) -> list[dict[str, Any]]:
-    """Every row of a destination table, deleted ones included."""
+    """Every row of a table, deleted ones included."""
     return warehouse.read(table).to_pylist()
 
 
@@ -39,7 +39,7 @@ def differences(
     key: Iterable[str],
     expected: Table | None = None,
 ) -> list[str]:
-    """What is wrong with a destination table, in words; empty if it holds what the sandbox holds.
+    """What is wrong with a table, in words; empty if it holds what the sandbox holds.
 
     Of a table that keeps its history, the latest rows are compared. `expected` says otherwise what the table must
     hold (`person_with_predictions`).

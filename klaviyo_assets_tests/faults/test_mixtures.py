@@ -1,4 +1,4 @@
-"""Mixtures of faults end in one of two ways, and the next healthy run makes the destination equal the sandbox."""
+"""Mixtures of faults end in one of two ways, and the next healthy run makes the warehouse equal the sandbox."""
 
 from __future__ import annotations
 

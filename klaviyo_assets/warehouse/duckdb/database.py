@@ -40,7 +40,7 @@ class DuckDBDatabase(DuckDBResource):
     The file is open only as long as a transaction or a read takes.
     """
 
-    schema_name: str = Field(default="klaviyo", description="Schema of the destination tables.")
+    schema_name: str = Field(default="klaviyo", description="Schema of the tables.")
     lock_timeout: float = Field(
         default=120.0, description="Seconds to wait for another process that holds the database file."
     )

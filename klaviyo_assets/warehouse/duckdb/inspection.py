@@ -1,4 +1,4 @@
-"""Looking at a destination table: are its keys unique, are its rows still there, do its foreign keys lead anywhere."""
+"""Looking at a table: are its keys unique, are its rows still there, do its foreign keys lead anywhere."""
 
 from __future__ import annotations
 

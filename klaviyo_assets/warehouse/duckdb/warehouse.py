@@ -207,23 +207,23 @@ class DuckDBWarehouse(DuckDBDatabase):
         would look deleted.
         """
         spec, (state,) = extract.spec, extract.states
-        with self._transaction() as destination:
-            transaction = replace(destination, schema=self.staging_schema)
-            transaction.create_schema()
-            number = newest_number(destination) if extract.began is None else extract.began
-            before = destination.read_state(spec.name, SNAPSHOT)
-            if before and (before.read_number or 0) > number and transaction.column_types(spec.name):
-                count = transaction.value(f"SELECT count(*) FROM {transaction.table(spec.name)}")
+        with self._transaction() as transaction:
+            staging = replace(transaction, schema=self.staging_schema)
+            staging.create_schema()
+            number = newest_number(transaction) if extract.began is None else extract.began
+            before = transaction.read_state(spec.name, SNAPSHOT)
+            if before and (before.read_number or 0) > number and staging.column_types(spec.name):
+                count = staging.value(f"SELECT count(*) FROM {staging.table(spec.name)}")
                 return LoadResult(spool.rows, 0, 0, older=spool.rows, row_count=count)
-            transaction.drop(spec.name)
-            transaction.ensure(spec)
-            added = fit(transaction, spec, spool).added
-            result = upsert(transaction, spec, spool)
-            destination.write_state(replace(state, rows=result.rows, read_number=number))
+            staging.drop(spec.name)
+            staging.ensure(spec)
+            added = fit(staging, spec, spool).added
+            result = upsert(staging, spec, spool)
+            transaction.write_state(replace(state, rows=result.rows, read_number=number))
         return replace(result, columns_added=tuple(added))
 
     def publish(self, publication: Publication, *, guard: float, run_id: str | None = None) -> LoadResult:
-        """Publish a table's snapshot into the destination and flag what vanished, in one transaction.
+        """Publish a table's snapshot and flag what vanished, in one transaction.
 
         If that is more than the share `guard` of the live rows, and the publication does not accept it, the flags wait.
         Raises SnapshotMissing.
@@ -323,7 +323,7 @@ class DuckDBWarehouse(DuckDBDatabase):
         return self.states().get((table, scope))
 
     def rows(self, table: str, columns: Sequence[str], *, as_read: bool = False) -> list[tuple[Any, ...]]:
-        """Return some columns of a destination table, in types of ours, times in UTC without a zone.
+        """Return some columns of a table, in types of ours, times in UTC without a zone.
 
         No rows if the table or one of the columns does not exist.
         as_read: in the order of the reads that they come from, whatever the clocks said then.
@@ -347,7 +347,7 @@ class DuckDBWarehouse(DuckDBDatabase):
             return transaction.sql(f"SELECT {chosen} FROM {rows} AS own{order}")
 
     def values(self, table: str, column: str) -> list[Any]:
-        """Return each value but NULL that a column of a destination table has, also in rows that are deleted.
+        """Return each value but NULL that a column of a table has, also in rows that are deleted.
 
         No values if the table or the column does not exist.
         """
