@@ -198,7 +198,7 @@ class Settings(BaseSettings):
         )
 
     def table(self, table: Table) -> Table:
-        """Return a table of the catalogue as these settings have it written."""
+        """Return a table of the registry as these settings have it written."""
         return self.masking.table(table)
 
     @field_validator("sync_interval")

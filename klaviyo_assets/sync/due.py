@@ -1,4 +1,4 @@
-"""Which table is due: decided here, from the catalogue's cadences and the warehouse's state."""
+"""Which table is due: decided here, from the tables' cadences and the warehouse's state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The catalogue against the schema that Fivetran publishes."""
+"""The registry against the schema that Fivetran publishes."""
 
 from __future__ import annotations
 
