@@ -279,12 +279,12 @@ def ask_about_events(settings: Settings, account: KlaviyoAccount, table: Table, 
 
 
 def _event_includes(settings: Settings) -> str | None:
-    return None if settings.masking.policy(events.EVENT).blocks(events.ATTRIBUTION) else "attributions"
+    return None if settings.privacy.policy(events.EVENT).blocks(events.ATTRIBUTION) else "attributions"
 
 
 def _event_columns(settings: Settings, account: KlaviyoAccount, log: logging.Logger) -> Callable[[Page], Columns]:
     """Return what makes columns of a page of events, with what they take from other tables."""
-    policy = settings.masking.policy(events.EVENT)
+    policy = settings.privacy.policy(events.EVENT)
     names: dict[str, str] = {}
     try:
         for page in account.client.pages("get_metrics", "/metrics") if not policy.blocks("type") else ():
@@ -307,7 +307,7 @@ def read_profiles(
 
     The API has only strict bounds, so windows are a second wider on both sides; what comes twice is matched by key.
     """
-    policy = settings.masking.policy(profiles.PERSON)
+    policy = settings.privacy.policy(profiles.PERSON)
     subscriptions = "subscriptions" if asks_for_subscriptions(settings) else None
 
     def fetch(start: dt.datetime, end: dt.datetime | None) -> Iterator[Page]:

@@ -33,7 +33,7 @@ MOST_TIMES = 3
 
 def build_reconciliation(settings: Settings) -> dg.AssetsDefinition:
     """Return the asset."""
-    shows_names = settings.masking.policy(metrics.METRIC).action("name") is Action.KEEP
+    shows_names = settings.privacy.policy(metrics.METRIC).action("name") is Action.KEEP
     spec = progress_spec(
         settings,
         RECONCILIATION,

@@ -37,7 +37,7 @@ def build_rewrite(settings: Settings, executor: dg.ExecutorDefinition, *, others
     def rewrite_values(context: dg.OpExecutionContext, config: RewriteConfig) -> None:
         tables = chosen(config.confirm, CONFIRMATION, config.tables)
         require_idle(context.instance, others, [table_key(settings, table.name) for table in TABLES])
-        if settings.masking.hashes:
+        if settings.privacy.hashes:
             try:
                 salt(settings.hash_salt_variable)
             except MissingSalt as error:

@@ -174,7 +174,7 @@ def check(settings: Settings) -> Report:
     warehouse = DuckDBWarehouse(database=settings.duckdb_path, schema_name=settings.schema_name, lock_timeout=5)
     writable = _check_warehouse(settings, warehouse, tables, report)
     key = environment.get(settings.api_key_variable)
-    if settings.masking.hashes:
+    if settings.privacy.hashes:
         try:
             salt(settings.hash_salt_variable)
         except MissingSalt as error:

@@ -84,7 +84,7 @@ def chosen_models(settings: Settings) -> list[Model]:
 
 def variables(settings: Settings) -> dict[str, Any]:
     """Return the dbt variables; those of the setting `model_variables` win."""
-    is_told = settings.masking.policy(table("event")).action("property_attribution") is Action.KEEP
+    is_told = settings.privacy.policy(table("event")).action("property_attribution") is Action.KEEP
     return {
         "klaviyo_schema": settings.schema_name,
         **({} if is_told else {"using_native_attribution": False}),
@@ -95,7 +95,7 @@ def variables(settings: Settings) -> dict[str, Any]:
 
 def hidden(settings: Settings) -> list[str]:
     """Return what of EVENT the models can't do without, but the settings hide; each with the setting that does."""
-    policy = settings.masking.policy(table("event"))
+    policy = settings.privacy.policy(table("event"))
     names = {Action.BLOCK: "blocked_columns", Action.HASH: "hashed_columns"}
     return [f"event.{column} ({names[found]})" for column in ESSENTIAL if (found := policy.action(column)) in names]
 

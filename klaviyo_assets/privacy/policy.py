@@ -148,21 +148,21 @@ class ColumnPolicy:
         """Return the columns without the blocked ones, with digests in the hashed ones."""
         return Columns(
             columns.rows,
-            self._masked(columns.declared, lambda text: text),
-            self._masked(columns.dynamic, lambda text: b'"%s"' % text.encode()),
+            self._applied(columns.declared, lambda text: text),
+            self._applied(columns.dynamic, lambda text: b'"%s"' % text.encode()),
         )
 
-    def _masked(self, columns: Mapping[str, list[Any]], encode: Callable[[str], Any]) -> dict[str, list[Any]]:
-        masked: dict[str, list[Any]] = {}
+    def _applied(self, columns: Mapping[str, list[Any]], encode: Callable[[str], Any]) -> dict[str, list[Any]]:
+        applied: dict[str, list[Any]] = {}
         for name, values in columns.items():
             action = self.action(name)
             if action is Action.KEEP:
-                masked[name] = values
+                applied[name] = values
             elif action is Action.HASH:
                 key = salt(self.salt_variable)
                 texts = map(text_of, values)
-                masked[name] = [None if text is None else encode(digest(text, key)) for text in texts]
-        return masked
+                applied[name] = [None if text is None else encode(digest(text, key)) for text in texts]
+        return applied
 
     def packed(self, properties: Mapping[str, msgspec.Raw]) -> bytes | None:
         """Return properties as one JSON object, without the blocked ones, with digests of the hashed ones."""
@@ -195,7 +195,7 @@ class ColumnPolicy:
         """Return the digest of a text; raises MissingSalt."""
         return digest(text, salt(self.salt_variable))
 
-    def masked_json(self, text: str) -> str | None:
+    def apply_to_json(self, text: str) -> str | None:
         """Return packed properties as they would be written now; what is no JSON object stays as it is."""
         properties = _object(text)
         if properties is None:
@@ -203,7 +203,7 @@ class ColumnPolicy:
         packed = self.packed(properties)
         return packed.decode() if packed else None
 
-    def is_unmasked(self, text: str) -> bool:
+    def is_old_json(self, text: str) -> bool:
         """Return whether packed properties hold what would not be written now."""
         if not self.packing or not (properties := _object(text)):
             return False
@@ -239,7 +239,7 @@ def text_of(value: Any) -> str | None:
 
 
 @dataclass(frozen=True)
-class Masking:
+class Privacy:
     """What the user wants hidden: table -> names or patterns of its columns; and whether properties are packed."""
 
     blocked: Mapping[str, tuple[str, ...]]

@@ -34,8 +34,8 @@ class Policy(Protocol):
     def digest(self, text: str) -> str:
         """Return the digest of a text."""
 
-    def masked_json(self, text: str) -> str | None:
+    def apply_to_json(self, text: str) -> str | None:
         """Return a value of `json_column` as it is to be written."""
 
-    def is_unmasked(self, text: str) -> bool:
+    def is_old_json(self, text: str) -> bool:
         """Return whether a value of `json_column` holds what is not to be written."""

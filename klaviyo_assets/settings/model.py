@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, fi
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from klaviyo_assets import environment
-from klaviyo_assets.privacy.policy import SALT_VARIABLE, Masking
+from klaviyo_assets.privacy.policy import SALT_VARIABLE, Privacy
 from klaviyo_assets.settings import sources
 from klaviyo_assets.settings.columns import are_columns, are_switches
 from klaviyo_assets.settings.misspelt import misspelt
@@ -187,9 +187,9 @@ class Settings(BaseSettings):
         return self.tables.get(table.name, default)
 
     @cached_property
-    def masking(self) -> Masking:
+    def privacy(self) -> Privacy:
         """Which columns are blocked or hashed, and how properties are laid out."""
-        return Masking(
+        return Privacy(
             {table: tuple(patterns) for table, patterns in self.blocked_columns.items()},
             {table: tuple(patterns) for table, patterns in self.hashed_columns.items()},
             self.hash_salt_variable,
@@ -199,7 +199,7 @@ class Settings(BaseSettings):
 
     def table(self, table: Table) -> Table:
         """Return a table of the registry as these settings have it written."""
-        return self.masking.table(table)
+        return self.privacy.table(table)
 
     @field_validator("sync_interval")
     @classmethod

@@ -25,7 +25,7 @@ def asks_for_subscriptions(settings: Settings) -> bool:
 
 
 def _wanted(settings: Settings, fieldset: Fieldset, *, blocked_too: bool = False) -> list[str]:
-    policies = {name: settings.masking.policy(table_named(name)) for name in fieldset.columns}
+    policies = {name: settings.privacy.policy(table_named(name)) for name in fieldset.columns}
 
     def wants(table: str, column: str) -> bool:
         if not settings.enabled(table_named(table)):

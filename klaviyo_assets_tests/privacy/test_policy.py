@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from klaviyo_assets.privacy.packing import PACKED
-from klaviyo_assets.privacy.policy import DIGEST, ColumnPolicy, Masking, text_of
+from klaviyo_assets.privacy.policy import DIGEST, ColumnPolicy, Privacy, text_of
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.spec import Type
 from klaviyo_assets.settings import Settings
@@ -55,7 +55,7 @@ def raw(value: Any) -> msgspec.Raw:
 
 @settings(deadline=None, max_examples=60)
 @given(st.dictionaries(NAMES, st.lists(VALUES, min_size=3, max_size=3)), PATTERNS, PATTERNS)
-def test_masking_alters_no_other_column_and_loses_no_row(
+def test_a_policy_alters_no_other_column_and_loses_no_row(
     table: dict[str, list[Any]], blocked: list[str], hashed: list[str]
 ) -> None:
     policy = ColumnPolicy(tuple(blocked), tuple(hashed))
@@ -93,8 +93,8 @@ def test_packing_keeps_what_is_not_named(properties: dict[str, Any], patterns: l
         is_hashed = policy.hashes(names[key]) and value is not None
         assert found[key] == (digest(str(text_of(raw(value)))) if is_hashed else json.loads(json.dumps(value)))
     text = packed.decode() if packed else "{}"
-    assert policy.is_unmasked(text) is False
-    assert (policy.masked_json(text) or "{}") == text
+    assert policy.is_old_json(text) is False
+    assert (policy.apply_to_json(text) or "{}") == text
 
 
 def test_the_same_value_has_the_same_digest_in_every_kind_of_column() -> None:
@@ -118,13 +118,13 @@ def test_a_column_that_shares_its_name_is_treated_as_the_one_without_the_hash() 
 
 def test_a_column_that_repeats_another_is_treated_at_least_as_that() -> None:
     for blocked, hashed, kept in (({"metric": ("name",)}, {}, False), ({}, {"metric": ("na*",)}, True)):
-        table = Masking(blocked, hashed).table(EVENT)
+        table = Privacy(blocked, hashed).table(EVENT)
         assert ("type" in table.types) is kept
         assert ("type" in {lookup.column for lookup in table.lookups}) is kept
         assert {key.column for key in table.foreign_keys} == {key.column for key in EVENT.foreign_keys}
-    table = Masking({"event": ("type", "person_id")}, {}).table(EVENT)
+    table = Privacy({"event": ("type", "person_id")}, {}).table(EVENT)
     assert "type" not in table.types and "person_id" not in {key.column for key in table.foreign_keys}
-    assert Masking({"event": ("type",)}, {}).table(METRIC) is METRIC
+    assert Privacy({"event": ("type",)}, {}).table(METRIC) is METRIC
 
 
 def test_nothing_to_hide_costs_nothing() -> None:

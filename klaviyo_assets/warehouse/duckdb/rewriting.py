@@ -63,8 +63,8 @@ def rewrite(transaction: Transaction, spec: TableSpec) -> list[str]:
                 )
             done.append(f"{name} hashed")
         else:
-            with sql_function(transaction, policy.masked_json, Type.TEXT) as masked:
-                transaction.sql(f"UPDATE {table} SET {column} = {masked}(CAST({column} AS VARCHAR))")
+            with sql_function(transaction, policy.apply_to_json, Type.TEXT) as applied:
+                transaction.sql(f"UPDATE {table} SET {column} = {applied}(CAST({column} AS VARCHAR))")
             done.append(f"{name} rewritten")
     return done
 
@@ -84,8 +84,8 @@ def _is_old(transaction: Transaction, spec: TableSpec, name: str) -> bool:
             transaction.sql(f"{rows} AND NOT regexp_full_match({text}, {literal(policy.digest_pattern)}) LIMIT 1")
         )
     if name == policy.json_column:
-        with sql_function(transaction, policy.is_unmasked, Type.BOOLEAN) as unmasked:
-            return bool(transaction.sql(f"{rows} AND {unmasked}(CAST({column} AS VARCHAR)) LIMIT 1"))
+        with sql_function(transaction, policy.is_old_json, Type.BOOLEAN) as is_old:
+            return bool(transaction.sql(f"{rows} AND {is_old}(CAST({column} AS VARCHAR)) LIMIT 1"))
     return False
 
 
