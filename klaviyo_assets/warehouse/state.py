@@ -15,7 +15,7 @@ INSPECTED, INSPECTED_WHOLLY = "inspected", "inspected_wholly"
 """Scopes of the states of a table's last inspection, with its live rows, and of the last one that saw every row."""
 
 PRIVACY = "privacy"
-"""Scope of the state that says that a table holds nothing that it should not; its `run_id` names the policy."""
+"""Scope of the state that says that a table holds nothing that the policy with its `fingerprint` would hide."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class SyncState:
     complete: whether the scope was read completely, from its beginning to its end.
     synced_at: when this was stored, by the clock of the machine that did.
     read_number: of the read that it speaks of.
+    fingerprint: of the policy that a `PRIVACY` state speaks of. Its row has it in the column `run_id`.
     extends: this is only worth storing if it touches what is stored already.
     """
 
@@ -42,6 +43,7 @@ class SyncState:
     synced_at: dt.datetime | None = None
     read_number: int | None = None
     extends: bool = False
+    fingerprint: str | None = None
 
     def covers(self, start: dt.datetime, end: dt.datetime) -> bool:
         """Return whether all of [start, end) has been read."""

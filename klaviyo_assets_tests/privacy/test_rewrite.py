@@ -176,7 +176,9 @@ def test_a_table_is_looked_through_until_it_is_clean(tmp_path: Path) -> None:
     assert load(warehouse, [{"id": "2"}], spec=spec).columns_with_old_values == ("property_s",)
     warehouse.rewrite([spec])
     state = warehouse.state("event", "privacy")
-    assert state and spec.policy and state.run_id == spec.policy.fingerprint
+    assert state and spec.policy and state.fingerprint == spec.policy.fingerprint
+    stored = warehouse.query("SELECT run_id FROM klaviyo._sync_state WHERE scope = 'privacy'")
+    assert (stored, state.run_id) == ([(state.fingerprint,)], None), "as earlier versions stored it"
     assert load(warehouse, [{"id": "3"}], spec=spec).columns_with_old_values == ()
     load(warehouse, [{"id": "4", "s": "plain"}])
     assert warehouse.state("event", "privacy") is None, "without the policy, plain values may have come"

@@ -22,7 +22,7 @@ def find_old_values(transaction: Transaction, spec: TableSpec) -> tuple[str, ...
     """
     policy = spec.policy
     known = transaction.read_state(spec.name, PRIVACY)
-    if known and policy and known.run_id == policy.fingerprint:
+    if known and policy and known.fingerprint == policy.fingerprint:
         return ()
     if known:
         transaction.forget([spec.name], PRIVACY)
@@ -30,7 +30,7 @@ def find_old_values(transaction: Transaction, spec: TableSpec) -> tuple[str, ...
         return ()
     found = tuple(sorted(name for name in transaction.column_types(spec.name) if _is_old(transaction, spec, name)))
     if not found:
-        transaction.write_state(SyncState(spec.name, PRIVACY, complete=True, run_id=policy.fingerprint))
+        transaction.write_state(SyncState(spec.name, PRIVACY, complete=True, fingerprint=policy.fingerprint))
     return found
 
 

@@ -31,7 +31,7 @@ from klaviyo_assets.warehouse.duckdb.sql import (
     quote,
 )
 from klaviyo_assets.warehouse.errors import ColumnFixed, ViewInPlace, WarehouseError
-from klaviyo_assets.warehouse.state import INSPECTED, INSPECTED_WHOLLY, SNAPSHOT, SyncState
+from klaviyo_assets.warehouse.state import INSPECTED, INSPECTED_WHOLLY, PRIVACY, SNAPSHOT, SyncState
 
 _log = logging.getLogger(__name__)
 
@@ -261,7 +261,7 @@ class Transaction:
         self.sql(
             f"INSERT INTO {table} ({columns(_STATE_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [known.table, known.scope, naive(known.synced_from), naive(known.synced_through), known.complete,
-             known.rows, known.run_id, self.synced_at, known.read_number],
+             known.rows, known.fingerprint or known.run_id, self.synced_at, known.read_number],
         )  # fmt: skip
 
     def read_state(self, table: str, scope: str = "") -> SyncState | None:
@@ -276,14 +276,23 @@ class Transaction:
         if not self.has_table(STATE_TABLE):
             return {}
         there = self.column_types(STATE_TABLE)
-        number = "read_number" if "read_number" in there else "NULL"  # written by an older version
+        read_number = "read_number" if "read_number" in there else "NULL"  # written by an older version
         names = [name for name in _STATE_COLUMNS if name != "read_number"]
         return {
             (table, scope): SyncState(
-                table, scope, aware(since), aware(through), complete, rows, run_id, aware(synced_at), read_number
+                table,
+                scope,
+                synced_from=aware(since),
+                synced_through=aware(through),
+                complete=complete,
+                rows=rows,
+                run_id=None if scope == PRIVACY else run_id,
+                synced_at=aware(synced_at),
+                read_number=number,
+                fingerprint=run_id if scope == PRIVACY else None,
             )
-            for table, scope, since, through, complete, rows, run_id, synced_at, read_number in self.sql(
-                f"SELECT {columns(names)}, {number} FROM {self.table(STATE_TABLE)}{where}", parameters
+            for table, scope, since, through, complete, rows, run_id, synced_at, number in self.sql(
+                f"SELECT {columns(names)}, {read_number} FROM {self.table(STATE_TABLE)}{where}", parameters
             )
         }
 
