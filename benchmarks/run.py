@@ -49,7 +49,7 @@ def _time_stages() -> None:
     from klaviyo_assets.assets import incremental
     from klaviyo_assets.tables import events, profiles
     from klaviyo_assets.warehouse import batches, spool
-    from klaviyo_assets.warehouse.duckdb import transaction, warehouse
+    from klaviyo_assets.warehouse.duckdb import session, warehouse
 
     send = client.KlaviyoClient._send_now
 
@@ -73,7 +73,7 @@ def _time_stages() -> None:
     timed(spool.Spool, "write", "spool")
     for step in ("load", "publish", "store_snapshot"):
         timed(warehouse.DuckDBWarehouse, step, "load", clock=time.monotonic)
-    timed(transaction.Transaction, "commit", "commit", clock=time.monotonic)
+    timed(session.DuckDBSession, "commit", "commit", clock=time.monotonic)
 
 
 def _ask(answer: str) -> None:

@@ -14,9 +14,9 @@ from klaviyo_assets.schema.spec import ForeignKey
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.profiles import PERSON
 from klaviyo_assets.tables.table import Table
-from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.guard import FEW_WAIT, is_suspicious
 from klaviyo_assets.warehouse.results import Inspection
+from klaviyo_assets.warehouse.warehouse import Warehouse
 
 INTEGRITY = "integrity"
 
@@ -38,7 +38,7 @@ def build_checks(settings: Settings, tables: Sequence[Table]) -> dg.AssetChecksD
         required_resource_keys={f"{settings.name}_warehouse"},
     )
     def checks(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        warehouse: DuckDBWarehouse = getattr(context.resources, f"{settings.name}_warehouse")
+        warehouse: Warehouse = getattr(context.resources, f"{settings.name}_warehouse")
         chosen = [table for table in tables if specs[table.name].key in context.selected_asset_check_keys]
         seen = warehouse.inspect([(t, keys[t.name]) for t in chosen], now=clock.machine_time())
         unread = _unread(settings, context.instance)

@@ -19,8 +19,8 @@ from klaviyo_assets.tables.events import EVENT
 from klaviyo_assets.tables.jsonapi import attributes, instant_or_none, resources
 from klaviyo_assets.tables.profiles import PERSON
 from klaviyo_assets.tables.table import Table
-from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.state import SyncState
+from klaviyo_assets.warehouse.warehouse import Warehouse
 
 HISTORY = "history"
 WITH_HISTORY = (EVENT.name, PERSON.name, *(table.name for table in exclusions.TABLES))
@@ -127,7 +127,7 @@ def ranges(days: Iterable[dt.date], longest: int) -> list[DayRange]:
     return found
 
 
-def to_reread(settings: Settings, warehouse: DuckDBWarehouse) -> dg.JsonMetadataValue:
+def to_reread(settings: Settings, warehouse: Warehouse) -> dg.JsonMetadataValue:
     """Return the metadata `RANGES`: what the last comparison wants read, less what has been read since."""
     days = (max(day, settings.first_partition) for day in warehouse.wanted_days(EVENT.name))
     found = ranges(days, settings.history_chunk_days)
@@ -176,7 +176,7 @@ def build_history(settings: Settings, next_due: NextDue) -> dg.AssetsDefinition:
     return history
 
 
-def known_histories(settings: Settings, warehouse: DuckDBWarehouse, client: KlaviyoClient) -> list[TableHistory]:
+def known_histories(settings: Settings, warehouse: Warehouse, client: KlaviyoClient) -> list[TableHistory]:
     """Return what is known of the past of EVENT and PERSON, and of what comes with them, as far as they are synced.
 
     Klaviyo is asked for the first event and profile unless everything since `history_start` has been read.
@@ -193,7 +193,7 @@ def known_histories(settings: Settings, warehouse: DuckDBWarehouse, client: Klav
     return [history for history in found if history]
 
 
-def first_times(table: Table, warehouse: DuckDBWarehouse, client: KlaviyoClient) -> list[dt.datetime]:
+def first_times(table: Table, warehouse: Warehouse, client: KlaviyoClient) -> list[dt.datetime]:
     """Ask for the time of the first row of EVENT or PERSON, at Klaviyo and, of EVENT, in the warehouse."""
     if table.name != EVENT.name:
         times = [_if_permitted(first_update, client)]

@@ -7,9 +7,9 @@ from klaviyo_assets.api import KlaviyoClient, NotPermitted
 from klaviyo_assets.privacy.policy import DIGEST
 from klaviyo_assets.tables.accounts import ACCOUNT_HISTORY
 from klaviyo_assets.tables.jsonapi import resources
-from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.errors import AnotherAccount
 from klaviyo_assets.warehouse.results import AccountIdentity
+from klaviyo_assets.warehouse.warehouse import Warehouse
 
 SCOPE = "accounts:read"
 
@@ -33,9 +33,7 @@ _KINDS = (
 )
 
 
-def confirm(
-    client: KlaviyoClient, warehouse: DuckDBWarehouse, ours: AccountIdentity | None, key_variable: str
-) -> str | None:
+def confirm(client: KlaviyoClient, warehouse: Warehouse, ours: AccountIdentity | None, key_variable: str) -> str | None:
     """Make sure that a key may write to a warehouse, as far as anybody can tell; return a warning if that is not far.
 
     ours: the account of the key, None if Klaviyo does not tell it. key_variable: where the key comes from.
@@ -62,7 +60,7 @@ def confirm(
     )
 
 
-def _compare(client: KlaviyoClient, warehouse: DuckDBWarehouse, theirs: str, ours: str) -> None:
+def _compare(client: KlaviyoClient, warehouse: Warehouse, theirs: str, ours: str) -> None:
     """Raise AnotherAccount if the account of the key has objects, and the warehouse has none of them but others."""
     for kind in _KINDS:
         there = next(filter(None, (_values(warehouse, *column) for column in kind.columns)), None)
@@ -84,7 +82,7 @@ def _compare(client: KlaviyoClient, warehouse: DuckDBWarehouse, theirs: str, our
             )
 
 
-def _values(warehouse: DuckDBWarehouse, table: str, column: str) -> set[str]:
+def _values(warehouse: Warehouse, table: str, column: str) -> set[str]:
     found = {str(value) for value in warehouse.values(table, column)}
     return set() if any(value.startswith(DIGEST) for value in found) else found
 

@@ -11,10 +11,10 @@ from pydantic import Field
 
 from klaviyo_assets.assets.advice import advised, of_waiting
 from klaviyo_assets.schema.spec import STAGING
-from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.extract import Extract, Publication, Sweep
 from klaviyo_assets.warehouse.results import LoadResult
 from klaviyo_assets.warehouse.spool import Spool, temporary_spool
+from klaviyo_assets.warehouse.warehouse import Warehouse
 
 PARTITION_EXPR = "partition_expr"
 """Metadata key of the column whose UTC day is a row's partition; the name is that of Dagster's own IO managers."""
@@ -27,7 +27,7 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
     `pyarrow.Table`. Of a partitioned table it gets the rows of its own partitions.
     """
 
-    warehouse: dg.ResourceDependency[DuckDBWarehouse]
+    warehouse: dg.ResourceDependency[Warehouse]
     delete_guard: float = Field(
         default=0.5, description="Share of a table's live rows that one snapshot may flag as deleted."
     )

@@ -9,7 +9,7 @@ from klaviyo_assets.assets.specs import table_key
 from klaviyo_assets.automation.run_status import require_idle
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.registry import TABLES
-from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from klaviyo_assets.warehouse.warehouse import Warehouse
 
 CONFIRMATION = "resync"
 
@@ -29,7 +29,7 @@ def build_resync(settings: Settings, executor: dg.ExecutorDefinition, *, others:
     def forget(context: dg.OpExecutionContext, config: ResyncConfig) -> None:
         tables = chosen(config.confirm, CONFIRMATION, config.tables)
         require_idle(context.instance, others, [table_key(settings, table.name) for table in TABLES])
-        warehouse: DuckDBWarehouse = getattr(context.resources, warehouse_key)
+        warehouse: Warehouse = getattr(context.resources, warehouse_key)
         known = warehouse.forget(tables)
         context.log.info(f"The next sync imports anew: {', '.join(known) or 'nothing, no such table was synced yet'}.")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 
-from klaviyo_assets.warehouse.duckdb.sql import quote
+from klaviyo_assets.warehouse.sql import quote
 
 Row = Mapping[str, Any]
 

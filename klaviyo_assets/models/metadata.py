@@ -12,7 +12,8 @@ import duckdb
 from klaviyo_assets.models.lineage import Origins, Relation, trace
 from klaviyo_assets.models.project import Model
 from klaviyo_assets.models.run import Result
-from klaviyo_assets.warehouse.duckdb.sql import fold, quote
+from klaviyo_assets.warehouse.local.sql import fold
+from klaviyo_assets.warehouse.sql import quote
 
 Columns = Mapping[str, str]
 """Column -> type."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import duckdb
 
-from klaviyo_assets.warehouse.duckdb.sql import quote
+from klaviyo_assets.warehouse.sql import quote
 
 _TABLES = {
     "customer": """

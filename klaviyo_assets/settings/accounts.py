@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from klaviyo_assets.schema.spec import STAGING
 from klaviyo_assets.settings.model import Settings
 from klaviyo_assets.warehouse.duckdb.location import located, shown
-from klaviyo_assets.warehouse.duckdb.sql import fold
+from klaviyo_assets.warehouse.local.sql import fold
 
 
 def require_distinct(accounts: Sequence[Settings]) -> None:

@@ -23,7 +23,7 @@ from alembic.script import ScriptDirectory
 from klaviyo_assets import clock
 from klaviyo_assets.cli.places import prepare_home
 from klaviyo_assets.definitions import build_definitions
-from klaviyo_assets.warehouse.duckdb import database
+from klaviyo_assets.warehouse.duckdb import warehouse as database
 from klaviyo_assets_tests.conftest import QUIET, failures
 from klaviyo_assets_tests.faults.points import HOLDS_THE_FILE, Points
 from klaviyo_assets_tests.faults.story import in_any_folder

@@ -12,13 +12,13 @@ import pytest
 
 from klaviyo_assets.assets.advice import of_waiting
 from klaviyo_assets.warehouse.batches import typed_batches
-from klaviyo_assets.warehouse.duckdb.deletes import MOST_ASKED
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Scope, Sweep
 from klaviyo_assets.warehouse.guard import FEW_WAIT, SETTLED_AFTER
 from klaviyo_assets.warehouse.results import LoadResult
 from klaviyo_assets.warehouse.spool import Spool, temporary_spool
 from klaviyo_assets.warehouse.state import WAITING, SyncState
+from klaviyo_assets.warehouse.steps.deletes import MOST_ASKED
 from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, begin, event_columns, load, rows, warehouse_at
 
 MINUTE = dt.timedelta(minutes=1)

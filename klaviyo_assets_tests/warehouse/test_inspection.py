@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from klaviyo_assets.schema.spec import ForeignKey
-from klaviyo_assets.warehouse.duckdb import inspection
-from klaviyo_assets.warehouse.duckdb.transaction import Transaction
+from klaviyo_assets.warehouse.duckdb.session import DuckDBSession
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.extract import Publication
 from klaviyo_assets.warehouse.results import Inspection
+from klaviyo_assets.warehouse.steps import inspection
 from klaviyo_assets_tests.warehouse.helpers import warehouse_at
 from klaviyo_assets_tests.warehouse.test_loading import DAY, EVENT, METRIC, NOON, load, snapshot
 
@@ -84,11 +84,11 @@ def test_looking_is_bounded_in_memory_unless_that_is_too_little(
         warehouse, "INSERT INTO event (id, _fivetran_synced) SELECT repeat('x', 1000) || i, now() FROM range(9000) r(i)"
     )
     limits = []
-    limit_memory = Transaction.limit_memory
+    limit_memory = DuckDBSession.limit_memory
     monkeypatch.setattr(
-        Transaction, "limit_memory", lambda self, limit: limit_memory(self, limits.append(limit) or limit)
+        DuckDBSession, "limit_memory", lambda self, limit: limit_memory(self, limits.append(limit) or limit)
     )
-    monkeypatch.setattr("klaviyo_assets.warehouse.duckdb.warehouse.INSPECTION_MEMORY", "1MB")
+    monkeypatch.setattr("klaviyo_assets.warehouse.warehouse.INSPECTION_MEMORY", "1MB")
     with caplog.at_level("INFO", "klaviyo_assets"):
         assert look(warehouse).rows == 9010
     assert limits == ["1MB", None] and "needs more memory than 1MB" in caplog.text

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from klaviyo_assets.warehouse.duckdb.interrupts import insisting
-from klaviyo_assets.warehouse.duckdb.transaction import Transaction
+from klaviyo_assets.warehouse.transaction import Transaction
 from klaviyo_assets_tests.warehouse.helpers import warehouse_at
 from klaviyo_assets_tests.warehouse.test_loading import load, rows
 
@@ -23,7 +23,7 @@ def interrupt_when_it_runs(transaction: Transaction) -> None:
         transaction.sql(f"SET {setting}")
 
     def interrupt() -> None:
-        while transaction.connection.query_progress() < 0:
+        while transaction.session.connection.query_progress() < 0:
             os.sched_yield()
         os.kill(os.getpid(), signal.SIGINT)
 

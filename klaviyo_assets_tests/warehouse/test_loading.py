@@ -402,7 +402,7 @@ def test_a_spool_that_never_got_its_name_is_removed_after_an_hour(
 def test_a_load_that_lacks_memory_is_made_without_the_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("klaviyo_assets.warehouse.duckdb.warehouse._memory", lambda spool: "1MB")
+    monkeypatch.setattr("klaviyo_assets.warehouse.warehouse._memory", lambda spool: "1MB")
     warehouse = warehouse_at(tmp_path)
     with caplog.at_level("INFO", "klaviyo_assets"):
         result = load(warehouse, [{"id": str(n), "note": "x" * 1000, "size": n} for n in range(5000)])

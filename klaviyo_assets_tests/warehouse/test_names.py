@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings, require_distinct
-from klaviyo_assets.warehouse.duckdb.sql import fold, is_named, quote
+from klaviyo_assets.warehouse.local.sql import fold, is_named
+from klaviyo_assets.warehouse.sql import quote
 from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets_tests.conftest import Project, only
 from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, load, rows, warehouse_at

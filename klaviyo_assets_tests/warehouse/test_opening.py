@@ -18,7 +18,7 @@ from klaviyo_assets.models.report import default_path
 from klaviyo_assets.models.run import Target
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings, require_distinct
-from klaviyo_assets.warehouse.duckdb import database
+from klaviyo_assets.warehouse.duckdb import warehouse as database
 from klaviyo_assets.warehouse.duckdb.location import file_of, located
 from klaviyo_assets.warehouse.duckdb.opening import opened
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse

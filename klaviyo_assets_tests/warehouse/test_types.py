@@ -18,10 +18,11 @@ import pytest
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.spec import Column, Type
 from klaviyo_assets.warehouse.batches import typed_batch
-from klaviyo_assets.warehouse.duckdb.sql import ZONED, is_ours, quote
 from klaviyo_assets.warehouse.errors import ConstraintViolated, WarehouseError
 from klaviyo_assets.warehouse.extract import Extract, Publication, Scope
+from klaviyo_assets.warehouse.local.sql import ZONED, is_ours
 from klaviyo_assets.warehouse.spool import temporary_spool
+from klaviyo_assets.warehouse.sql import quote
 from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets_tests.warehouse.helpers import NOON, load, rows, warehouse_at
 from klaviyo_assets_tests.warehouse.test_loading import METRIC, came_back, column_types

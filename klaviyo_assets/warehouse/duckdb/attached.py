@@ -14,7 +14,8 @@ from pathlib import Path
 
 import duckdb
 
-from klaviyo_assets.warehouse.duckdb.sql import IN_UTC, literal, quote
+from klaviyo_assets.warehouse.local.sql import IN_UTC
+from klaviyo_assets.warehouse.sql import literal, quote
 
 MOST_IDLE = 4
 """Files whose DuckDB stays although nobody uses it: those of several accounts."""

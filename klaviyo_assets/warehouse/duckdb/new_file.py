@@ -13,8 +13,8 @@ from pathlib import Path
 
 import duckdb
 
-from klaviyo_assets.warehouse.duckdb.sql import literal, quote
 from klaviyo_assets.warehouse.errors import WarehouseError
+from klaviyo_assets.warehouse.sql import literal, quote
 
 _FRESH = "klaviyo_assets_fresh"
 

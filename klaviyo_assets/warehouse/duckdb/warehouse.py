@@ -1,47 +1,31 @@
-"""The DuckDB warehouse."""
+"""A warehouse in a DuckDB file of this machine, or in a database at MotherDuck."""
 
 from __future__ import annotations
 
 import datetime as dt
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from functools import partial
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
-import pyarrow as pa
-from pydantic import Field
+import dagster as dg
+import duckdb
+from dagster_duckdb import DuckDBResource
+from pydantic import Field, PrivateAttr
 
-from klaviyo_assets.schema.columns import Columns
-from klaviyo_assets.schema.spec import DELETED, SYNCED, ForeignKey, TableSpec
-from klaviyo_assets.warehouse.batches import typed_batch
-from klaviyo_assets.warehouse.duckdb import differences
-from klaviyo_assets.warehouse.duckdb.beginning import begin, claim, known_account
-from klaviyo_assets.warehouse.duckdb.database import DuckDBDatabase
-from klaviyo_assets.warehouse.duckdb.declared import as_declared
-from klaviyo_assets.warehouse.duckdb.deletes import flag_gone, keys_to_ask_for, missing_keys
-from klaviyo_assets.warehouse.duckdb.fitting import columns_left_out, fit, fit_relation
-from klaviyo_assets.warehouse.duckdb.inspection import inspect
-from klaviyo_assets.warehouse.duckdb.live_rows import count_live, daily_counts, earliest, measure_shrinkage
-from klaviyo_assets.warehouse.duckdb.loading import patch, upsert
-from klaviyo_assets.warehouse.duckdb.loads import NO_READ, newest_number, oldest_remembered, read_numbers
-from klaviyo_assets.warehouse.duckdb.lookups import correct
-from klaviyo_assets.warehouse.duckdb.rewriting import find_old_values, rewrite
-from klaviyo_assets.warehouse.duckdb.rows import Source
-from klaviyo_assets.warehouse.duckdb.sql import TYPE_NAMES, convert, quote, type_of
-from klaviyo_assets.warehouse.duckdb.transaction import Transaction
-from klaviyo_assets.warehouse.errors import (
-    ColumnFixed,
-    SnapshotMissing,
-)
-from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Extract, Publication, Scope, Sweep
-from klaviyo_assets.warehouse.results import AccountIdentity, Beginning, Difference, Inspection, LoadResult, Shrinkage
-from klaviyo_assets.warehouse.spool import Spool, temporary_spool
-from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
-
-INSPECTION_MEMORY = "500MB"
-"""What DuckDB may use to look at tables: grouping the keys of millions of rows, it would hold them all."""
+from klaviyo_assets import clock as clocks
+from klaviyo_assets.warehouse.duckdb.attached import attached
+from klaviyo_assets.warehouse.duckdb.interrupts import interruptible, is_interrupt
+from klaviyo_assets.warehouse.duckdb.location import file_of, shown
+from klaviyo_assets.warehouse.duckdb.new_file import copy_to_new_file
+from klaviyo_assets.warehouse.duckdb.opening import opened
+from klaviyo_assets.warehouse.duckdb.session import DuckDBSession
+from klaviyo_assets.warehouse.errors import ConstraintViolated, DiskFull, WarehouseUnusable, is_full, violation
+from klaviyo_assets.warehouse.local.sql import IN_UTC
+from klaviyo_assets.warehouse.warehouse import Warehouse
 
 _Done = TypeVar("_Done")
 
@@ -49,387 +33,144 @@ _log = logging.getLogger(__name__)
 _LACKS_MEMORY = re.compile("memory|pin block", re.IGNORECASE)
 
 
-class DuckDBWarehouse(DuckDBDatabase):
+class DuckDBWarehouse(Warehouse, DuckDBResource):
     """The tables of one Klaviyo account in a DuckDB database.
 
-    Usable wherever a `DuckDBResource` is. The file is open only while rows are loaded or read: between the loads of
-    a long run anybody else may read it.
-
-    Whatever writes is told the number that its read was given when it `began`: what others have read or written since
-    then is not older. Without one the read begins with the write.
+    Usable wherever a `DuckDBResource` is. The file is open only as long as a transaction or a read takes.
     """
 
-    max_dynamic_columns: int = Field(
-        default=2000, description="Columns that may appear in a table; the values of more go to one JSON column."
+    lock_timeout: float = Field(
+        default=120.0, description="Seconds to wait for another process that holds the database file."
     )
 
-    # Writing
+    _clock: clocks.Clock | None = PrivateAttr(default=None)
+    _run_id: str | None = PrivateAttr(default=None)
 
-    def begin(
-        self,
-        *,
-        now: dt.datetime | None = None,
-        account: AccountIdentity | None = None,
-        tables: Iterable[TableSpec] = (),
-    ) -> Beginning:
-        """Give a read that begins its number, and the states; mend what can't be true of these.
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Note the run, which waits only once for somebody who holds the file."""
+        self._run_id = context.run.run_id if context.run else None
 
-        now: the source's time, aware. account: the one that is read; the first one that comes is stored.
-        tables: that are read; what is known of those whose rows lack declared columns is void.
-        Raises AnotherAccount if the warehouse holds the rows of another, ViewInPlace if a view is in a table's place.
-        """
-        with self._transaction() as transaction:
-            if account:
-                claim(transaction, account, self.place)
-            return begin(transaction, replace(transaction, schema=self.staging_schema), now, tables)
+    @property
+    def place(self) -> str:
+        """Where the tables are, in words."""
+        return f"The schema {self.schema_name} of {shown(self.database)}"
 
-    def account(self) -> AccountIdentity | None:
-        """Return the account whose rows the warehouse holds, None if it does not know."""
-        with self._reading() as transaction:
-            return known_account(transaction) if transaction else None
-
-    def load(self, extract: Extract, spool: Spool, *, guard: float | None = None) -> LoadResult:
-        """Upsert a spool's rows by primary key and store the extract's states, in one transaction.
-
-        What the extract wants to ask is asked before that, while the file is closed.
-        guard: share of the live rows of its scope that may be flagged; None: any.
-        A column of a property that can't be widened stops nothing: what it does not hold goes to the overflow column.
-        """
-        spec, fixed = extract.spec, dict[str, str]()
-        with temporary_spool() as gone:
-            asks = bool(extract.scope and extract.ask)
-            if asks:
-                self._ask(extract, spool, gone, guard)
-            confirmed = gone if asks else None
-            while True:
-                load = partial(self._load, extract, spool, guard=guard, confirmed=confirmed, fixed=list(fixed))
-                try:
-                    result = self._within(_memory(spool), f"Loading {spec.name}", load)
-                except ColumnFixed as error:
-                    if not spec.dynamic or error.column in spec.types or error.column in fixed:
-                        raise
-                    fixed[error.column] = str(error)
-                else:
-                    beyond = tuple(name for name in result.overflow if name not in fixed)
-                    return replace(result, overflow=beyond, columns_fixed=tuple(fixed.values()))
-
-    def _ask(self, extract: Extract, spool: Spool, gone: Spool, guard: float | None) -> None:
-        """Ask about the rows that are missing; write the keys of those that are gone to a spool."""
-        assert extract.scope and extract.ask  # noqa: S101
-        missing = []
-        with self._reading() as reading:
-            if reading:
-                number = newest_number(reading) if extract.began is None else extract.began
-                missing = keys_to_ask_for(reading, extract.spec, extract.scope, guard, spool, number)
-        if keys := sorted(extract.ask(missing, spool)) if missing else []:
-            key = extract.spec.primary_key[0]
-            gone.write(typed_batch(Columns(len(keys), {key: keys}), extract.spec))
-
-    def _load(
-        self,
-        extract: Extract,
-        spool: Spool,
-        memory: str | None,
-        *,
-        guard: float | None,
-        confirmed: Spool | None,
-        fixed: Sequence[str],
-    ) -> LoadResult:
-        spec = extract.spec
-        with self._transaction() as transaction:
-            number = newest_number(transaction) if extract.began is None else extract.began
-            transaction.limit_memory(memory)
-            void = transaction.ensure(spec)
-            left_out = columns_left_out(transaction, spec, spool)
-            fitted = fit(transaction, spec, spool, left_out, self.max_dynamic_columns, fixed)
-            result = upsert(
-                transaction,
-                spec,
-                spool,
-                began=number,
-                scope=extract.scope,
-                guard=guard,
-                overflow=fitted.overflow,
-                confirmed=confirmed,
-            )
-            differences.count_read(transaction, spec.name, extract.scope)
-            for state in extract.states:
-                if not (void and state.scope == ""):  # it began where others seemed to have ended
-                    transaction.write_state(replace(state, rows=result.row_count, read_number=number))
-            old = find_old_values(transaction, spec)
-        return replace(
-            result,
-            columns_added=tuple(fitted.added),
-            columns_widened=tuple(fitted.widened),
-            overflow=tuple(fitted.overflow),
-            columns_left_out=left_out,
-            columns_with_old_values=old,
-        )
-
-    def patch(self, extract: Extract, spool: Spool) -> LoadResult:
-        """Fill columns of rows that the table has already, and store the extract's states, in one transaction.
-
-        A read that began before the one that the stored states speak of changes nothing.
-        """
-        with self._transaction() as transaction:
-            number = newest_number(transaction) if extract.began is None else extract.began
-            transaction.ensure(extract.spec)
-            before = [transaction.read_state(state.table, state.scope) for state in extract.states]
-            if any(state and (state.read_number or 0) > number for state in before):
-                count = transaction.value(f"SELECT count(*) FROM {transaction.table(extract.spec.name)}")
-                return LoadResult(spool.rows, 0, 0, older=spool.rows, row_count=count)
-            fit(transaction, extract.spec, spool)
-            result = patch(transaction, extract.spec, spool)
-            for state in extract.states:
-                transaction.write_state(replace(state, read_number=number))
-        return result
-
-    def sweep(self, sweep: Sweep, *, guard: float) -> LoadResult:
-        """Flag the rows that a sweep shows to be gone, after asking once more about each of them."""
-        with self._reading() as reading:
-            missing = missing_keys(reading, sweep) if reading else []
-        alive = sweep.still_there(missing) if missing else set()
-        gone = [key for key in missing if key not in alive]
-        with temporary_spool() as spool, self._transaction() as transaction:
-            if gone:
-                spool.write(typed_batch(Columns(len(gone), {sweep.spec.primary_key[0]: gone}), sweep.spec))
-            transaction.ensure(sweep.spec)
-            deleted, waiting = flag_gone(transaction, sweep, spool, None if sweep.accept_shrink else guard)
-            for state in sweep.states:
-                transaction.write_state(replace(state, read_number=sweep.began))
-            row_count = transaction.value(f"SELECT count(*) FROM {transaction.table(sweep.spec.name)}")
-        return LoadResult(sweep.keys.rows, 0, 0, deleted=deleted, row_count=row_count, waiting=waiting)
-
-    def store_snapshot(self, extract: Extract, spool: Spool) -> LoadResult:
-        """Replace the snapshot of a table by a spool's rows, and store the extract's state, in one transaction.
-
-        A read that began before the one that is there already changes nothing: what came into being between the two
-        would look deleted.
-        """
-        spec, (state,) = extract.spec, extract.states
-        with self._transaction() as transaction:
-            staging = replace(transaction, schema=self.staging_schema)
-            staging.create_schema()
-            number = newest_number(transaction) if extract.began is None else extract.began
-            before = transaction.read_state(spec.name, SNAPSHOT)
-            if before and (before.read_number or 0) > number and staging.column_types(spec.name):
-                count = staging.value(f"SELECT count(*) FROM {staging.table(spec.name)}")
-                return LoadResult(spool.rows, 0, 0, older=spool.rows, row_count=count)
-            staging.drop(spec.name)
-            staging.ensure(spec)
-            added = fit(staging, spec, spool).added
-            result = upsert(staging, spec, spool)
-            transaction.write_state(replace(state, rows=result.rows, read_number=number))
-        return replace(result, columns_added=tuple(added))
-
-    def publish(self, publication: Publication, *, guard: float, run_id: str | None = None) -> LoadResult:
-        """Publish a table's snapshot and flag what vanished, in one transaction.
-
-        If that is more than the share `guard` of the live rows, and the publication does not accept it, the flags wait.
-        Raises SnapshotMissing.
-        """
-        spec = publication.spec
-        with self._transaction() as transaction:
-            snapshot = transaction.read_state(spec.name, SNAPSHOT)
-            if not snapshot:
-                raise SnapshotMissing(spec.name)
-            transaction.ensure(spec)
-            staging = replace(transaction, schema=self.staging_schema)
-            source = Source(staging.table(spec.name), staging.column_types(spec.name))
-            fit_relation(transaction, spec, source)
-            result = upsert(
-                transaction,
-                spec,
-                source,
-                # Nothing but publications writes here, so an older snapshot is not outdated.
-                began=max(snapshot.read_number or NO_READ, oldest_remembered(transaction)),
-                scope=replace(WHOLE_TABLE, read_at=snapshot.synced_through)
-                if publication.infers_deletes and snapshot.complete
-                else None,
-                guard=None if publication.accept_shrink else guard,
-            )
-            corrected = sum(
-                correct(transaction, dependent, lookup)
-                for dependent in publication.dependents
-                for lookup in dependent.lookups
-                if lookup.table == spec.name
-            )
-            transaction.write_state(
-                SyncState(
-                    spec.name,
-                    synced_through=snapshot.synced_through,
-                    complete=True,
-                    rows=result.rows,
-                    run_id=run_id,
-                    read_number=snapshot.read_number,
-                )
-            )
-            old = find_old_values(transaction, spec)
-        return replace(result, corrected=corrected, columns_with_old_values=old)
-
-    def rewrite(self, specs: Sequence[TableSpec]) -> dict[str, list[str]]:
-        """Remove and hash the values of blocked and hashed columns, here and in the snapshots, in one transaction.
-
-        Returns table -> what was done, in words; tables with nothing to do are not in it.
-        """
-        if not self._exists():
-            return {}
-        done: dict[str, list[str]] = {}
-        with self._transaction() as transaction:
-            staging = replace(transaction, schema=self.staging_schema)
-            for spec in specs:
-                for place, suffix in ((transaction, ""), (staging, " (staging)")):
-                    if found := rewrite(place, spec):
-                        done[spec.name + suffix] = found
-                find_old_values(transaction, spec)
-        return done
-
-    # State
-
-    def remember(self, *states: SyncState) -> None:
-        """Store states that come with no rows."""
-        with self._transaction() as transaction:
-            for state in states:
-                transaction.write_state(state)
-
-    def remember_differences(
-        self, found: Iterable[Difference], is_wanted: Callable[[Difference], bool], state: SyncState
-    ) -> list[Difference]:
-        """Store what a comparison of the numbers of the state's table found, and the state; see `differences.store`."""
-        with self._transaction() as transaction:
-            stored = differences.store(transaction, state.table, found, is_wanted)
-            transaction.write_state(state)
-        return stored
-
-    def forget(self, tables: Sequence[str]) -> list[str]:
-        """Forget how far tables are synced, all scopes; return those of which something was known. Rows stay."""
-        if not self._exists():
-            return []
-        with self._transaction() as transaction:
-            known = sorted({table for table, _ in transaction.read_states()} & set(tables))
-            transaction.forget(known)
-            differences.forget(transaction, known)
-        return known
-
-    # Reading
-
-    def states(self) -> dict[tuple[str, str], SyncState]:
-        """Return (table, scope) -> how far it is synced."""
-        with self._reading() as transaction:
-            return transaction.read_states() if transaction else {}
-
-    def state(self, table: str, scope: str = "") -> SyncState | None:
-        """Return how far a scope of a table is synced, or None if it never was."""
-        return self.states().get((table, scope))
-
-    def rows(self, table: str, columns: Sequence[str], *, as_read: bool = False) -> list[tuple[Any, ...]]:
-        """Return some columns of a table, in types of ours, times in UTC without a zone.
-
-        No rows if the table or one of the columns does not exist.
-        as_read: in the order of the reads that they come from, whatever the clocks said then.
-        """
-        with self._reading() as transaction:
-            types = transaction.column_types(table) if transaction else {}
-            if not transaction or not {*columns, *([SYNCED.name] if as_read else [])} <= types.keys():
-                return []
-            rows = as_declared(transaction.source(table), {DELETED.name: DELETED.type})
-            types[DELETED.name] = TYPE_NAMES[DELETED.type]
-            chosen = ", ".join(
-                convert(quote("own", name), types[name], TYPE_NAMES[type_of(types[name])]) for name in columns
-            )
-            order = ""
-            if as_read:
-                synced = quote("own", SYNCED.name)
-                order = (
-                    f" LEFT JOIN {read_numbers(transaction, table)} AS loads ON {synced} = loads.synced_at "
-                    f"ORDER BY loads.read_number NULLS FIRST, {synced}"
-                )
-            return transaction.sql(f"SELECT {chosen} FROM {rows} AS own{order}")
-
-    def values(self, table: str, column: str) -> list[Any]:
-        """Return each value but NULL that a column of a table has, also in rows that are deleted.
-
-        No values if the table or the column does not exist.
-        """
-        with self._reading() as transaction:
-            if not transaction or column not in transaction.column_types(table):
-                return []
-            name = quote(column)
-            return [
-                value
-                for (value,) in transaction.sql(
-                    f"SELECT DISTINCT {name} FROM {transaction.table(table)} WHERE {name} IS NOT NULL"
-                )
-            ]
-
-    def earliest(self, table: str, column: str) -> dt.datetime | None:
-        """Return the earliest time in a TIMESTAMP column among the rows that are not deleted, in UTC."""
-        with self._reading() as transaction:
-            return earliest(transaction, table, column) if transaction else None
-
-    def daily_counts(
-        self, table: str, by: str, at: str, start: dt.datetime, end: dt.datetime
-    ) -> dict[tuple[Any, dt.date], int]:
-        """Return (value of `by`, UTC day of `at`) -> number of rows in [start, end) that are not deleted."""
-        with self._reading() as transaction:
-            return daily_counts(transaction, table, by, Scope(at, start, end)) if transaction else {}
-
-    def wanted_days(self, table: str) -> list[dt.date]:
-        """Return the UTC days of a table that are to be read again because their numbers differ, oldest first."""
-        with self._reading() as transaction:
-            return differences.wanted_days(transaction, table) if transaction else []
-
-    def live_rows(self, spec: TableSpec) -> int:
-        """Return the number of rows of a table that are not deleted."""
-        with self._reading() as transaction:
-            return count_live(transaction, spec.name) if transaction else 0
-
-    def shrinkage(self, spec: TableSpec) -> Shrinkage:
-        """Return what publishing the snapshot of a table would do; zeros if there is none."""
-        with self._reading() as transaction:
-            if not transaction or not replace(transaction, schema=self.staging_schema).column_types(spec.name):
-                return Shrinkage(0, 0, 0)
-            return measure_shrinkage(transaction, spec, self.staging_schema)
-
-    def inspect(
-        self, tables: Iterable[tuple[TableSpec, Sequence[ForeignKey]]], *, now: dt.datetime
-    ) -> dict[str, Inspection]:
-        """Look at tables for what should not be; see `inspection.inspect`."""
-        if not self._exists():
-            return {}
-        chosen = list(tables)
-
-        def look(memory: str | None) -> dict[str, Inspection]:
-            with self._transaction() as transaction:
-                transaction.limit_memory(memory)
-                return inspect(transaction, chosen, now)
-
-        return self._within(INSPECTION_MEMORY, "Looking at the tables", look)
-
-    def read(
-        self,
-        table: str,
-        *,
-        snapshot: bool = False,
-        column: str | None = None,
-        windows: Sequence[tuple[dt.datetime, dt.datetime]] | None = None,
-    ) -> pa.Table:
-        """Read a table (deleted rows included) as Arrow.
-
-        snapshot: read the snapshot. windows: only rows whose `column` lies in one of [start, end).
-        """
-        where, parameters = "", []
-        if column and windows is not None:
-            within = [f"({quote(column)} >= ? AND {quote(column)} < ?)" for _ in windows] or ["false"]
-            where = f" WHERE {' OR '.join(within)}"
-            parameters = [moment.astimezone(dt.UTC).replace(tzinfo=None) for window in windows for moment in window]
+    def query(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run a query and fetch its rows."""
         with self.connect() as connection:
-            transaction = Transaction(connection, self.schema_name)
-            relation = transaction.table(table, self.staging_schema if snapshot else None)
-            return connection.sql(f"SELECT * FROM {relation}{where}", params=parameters).to_arrow_table()
+            return connection.execute(statement, parameters).fetchall()
 
+    def copy_to_new_file(self) -> str:
+        """Replace the database file by a copy of it, without what it once held; return what was done, in words."""
+        file = file_of(self.database)
+        if file is None:
+            return f"{shown(self.database)} is no file of this machine: it was not copied to a new one."
+        if not file.exists():
+            return "There is no database yet."
+        before = file.stat().st_size
+        with self.connect() as connection:
+            copy_to_new_file(connection, file)
+        return f"{self.database} was copied to a new file: {before:,} bytes before, {file.stat().st_size:,} now."
 
-def _memory(spool: Spool) -> str:
-    """Return what DuckDB may use for a load: it would hold many rows in memory that it can as well write to disk."""
-    columns = {name for file in spool.files for name in file.types}
-    return f"{100 + 2 * len(columns)}MB"
+    # Connections
+
+    def within(self, memory: str, what: str, work: Callable[[str | None], _Done]) -> _Done:
+        """Do work within a limit of memory, and without it if that is too little; a limit of the user's own wins."""
+        if "memory_limit" in (self.connection_config or {}):
+            return work(None)
+        try:
+            return work(memory)
+        except (duckdb.OutOfMemoryException, duckdb.TransactionException) as error:
+            if not _LACKS_MEMORY.search(str(error)):
+                raise
+            _log.info("%s needs more memory than %s: trying again without that limit.", what, memory)
+        return work(None)
+
+    def exists(self) -> bool:
+        """Return whether there is a database: a file is made by the first load."""
+        file = file_of(self.database)
+        return file is None or file.exists()
+
+    def _now(self) -> dt.datetime:
+        moment = (self._clock or clocks.machine_time)()
+        return moment.astimezone(dt.UTC).replace(tzinfo=None)
+
+    @contextmanager
+    def session(self, *, writes: bool) -> Iterator[DuckDBSession]:
+        """Give a session on the open database; see `Warehouse.session`."""
+        with self._connect() as connection:
+            session = DuckDBSession(connection, self._now)
+            if not writes:
+                yield session
+                return
+            session.sql("BEGIN TRANSACTION")
+            try:
+                yield session
+            except duckdb.Error as error:
+                if is_full(error):
+                    raise DiskFull(shown(self.database), "Free some there, and run it again.") from error
+                if reason := violation(error):
+                    raise ConstraintViolated(self.schema_name, reason) from None
+                raise
+            finally:
+                with suppress(duckdb.Error):  # a COMMIT that failed has rolled back already
+                    session.rollback()
+
+    @contextmanager
+    def _connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the database as `connect` does, for a fraction of the time if it is a file that nobody holds."""
+        with ExitStack() as stack:
+            connection = self._attach(stack) or stack.enter_context(self.connect())
+            with interruptible(connection):
+                yield connection
+
+    def _attach(self, stack: ExitStack) -> duckdb.DuckDBPyConnection | None:
+        file = file_of(self.database)
+        if file is None or self.connection_config:
+            return None
+        self._make_folder(file)
+        try:
+            return stack.enter_context(attached(file))
+        except (duckdb.Error, RuntimeError) as error:
+            if is_interrupt(error):
+                raise KeyboardInterrupt from None
+            if not isinstance(error, duckdb.Error):
+                raise
+            return None  # `connect` waits, and knows what to say
+
+    def _make_folder(self, file: Path) -> None:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WarehouseUnusable(self.database, f"its folder can't be made: {error.strerror}") from None
+
+    @contextmanager
+    def connect(
+        self, *, sleep: Callable[[float], None] = time.sleep, clock: Callable[[], float] = time.monotonic
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the database, waiting for a process that holds the file; close it at the end. Its time zone is UTC.
+
+        Raises WarehouseLocked, which names that process, after `lock_timeout` seconds, for which a run waits once; and
+        WarehouseUnusable if the database can't be opened at all.
+        """
+        if file := file_of(self.database):
+            self._make_folder(file)
+        connection = opened(
+            self.database,
+            self.connection_config or {},
+            timeout=self.lock_timeout,
+            run_id=self._run_id,
+            sleep=sleep,
+            clock=clock,
+        )
+        try:
+            connection.execute(IN_UTC).fetchall()
+            yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the database as `DuckDBResource` does, but wait for its lock and always close it."""
+        with self.connect() as connection:
+            yield connection

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from klaviyo_assets.schema.spec import TableSpec, Type
-from klaviyo_assets.warehouse.duckdb.sql import TYPE_NAMES, convert, json_object, literal, quote
+from klaviyo_assets.warehouse.dialect import ALWAYS, NEVER
+from klaviyo_assets.warehouse.local.exactness import survives
+from klaviyo_assets.warehouse.local.sql import TYPE_NAMES, convert, json_object
+from klaviyo_assets.warehouse.session import Source
 from klaviyo_assets.warehouse.spool import Spool, SpoolFile
+from klaviyo_assets.warehouse.sql import columns, literal, quote
 
 ORDER = "_order"
 """Column with the place of a row among all that came: of two rows with one key, the later one counts."""
@@ -28,14 +32,6 @@ class Rows:
         """Return the query of some columns and of `ORDER`."""
         chosen = "".join(f"{self.values[name]} AS {quote(name)}, " for name in names)
         return f"SELECT {chosen}{self.order} AS {ORDER} FROM {self.relation}"
-
-
-@dataclass(frozen=True)
-class Source:
-    """A relation with rows on their way into a table, and DuckDB's names of the types of its columns."""
-
-    relation: str
-    types: Mapping[str, str]
 
 
 def relation_rows(source: Source, spec: TableSpec, types: Mapping[str, str]) -> Rows:
@@ -93,18 +89,25 @@ def _files_rows(files: Sequence[tuple[int, SpoolFile]], values: Mapping[str, str
     )
 
 
-def sources(spool: Spool, name: str) -> list[Source]:
-    """Return a spool's values of one column, one source for each type that they have."""
-    paths: dict[Type, list[str]] = {}
-    for file in spool.files:
-        if name in file.types:
-            paths.setdefault(file.types[name], []).append(literal(str(file.path)))
-    return [
-        Source(f"read_parquet([{', '.join(found)}], union_by_name = true)", {name: TYPE_NAMES[kind]})
-        for kind, found in paths.items()
-    ]
+def takes(query: Callable[[str], Sequence[object]], spool: Spool, name: str, kind: Type, target: str) -> bool:
+    """Return whether one of DuckDB's types holds exactly all values of a spool's column that have a type of ours.
+
+    query: runs a statement in a DuckDB and returns its rows.
+    """
+    condition = survives(quote(name), TYPE_NAMES[kind], target)
+    if condition in (ALWAYS, NEVER):
+        return condition == ALWAYS
+    files = [file for file in spool.files if file.types.get(name) is kind]
+    return not query(f"SELECT 1 FROM {_parquets(files)} WHERE NOT {condition} LIMIT 1")
 
 
-def parquets(spool: Spool) -> str:
-    """Return the relation of all of a spool's rows."""
-    return f"read_parquet([{', '.join(literal(str(file.path)) for file in spool.files)}])"
+def spooled(spool: Spool, types: Mapping[str, Type]) -> str:
+    """Return the relation of columns of all of a spool's rows."""
+    if spool.files:
+        return f"(SELECT {columns(types)} FROM {_parquets(spool.files)})"
+    empty = ", ".join(f"CAST(NULL AS {TYPE_NAMES[kind]}) AS {quote(name)}" for name, kind in types.items())
+    return f"(SELECT {empty} WHERE false)"
+
+
+def _parquets(files: Sequence[SpoolFile]) -> str:
+    return f"read_parquet([{', '.join(literal(str(file.path)) for file in files)}], union_by_name = true)"

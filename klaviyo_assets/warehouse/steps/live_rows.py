@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from klaviyo_assets.schema.spec import DELETED, TableSpec, Type
-from klaviyo_assets.warehouse.duckdb.declared import as_declared, with_system_columns
-from klaviyo_assets.warehouse.duckdb.rows import parquets
-from klaviyo_assets.warehouse.duckdb.sql import quote, same_key
-from klaviyo_assets.warehouse.duckdb.transaction import Transaction, aware, naive
 from klaviyo_assets.warehouse.extract import Scope
 from klaviyo_assets.warehouse.results import Shrinkage
+from klaviyo_assets.warehouse.spool import Spool
+from klaviyo_assets.warehouse.sql import quote, same_key
+from klaviyo_assets.warehouse.steps.declared import as_declared, with_system_columns
+from klaviyo_assets.warehouse.transaction import Transaction, aware, naive
 
 NOT_DELETED = f"NOT coalesce({quote(DELETED.name)}, false)"
 
@@ -21,14 +20,14 @@ NOT_DELETED = f"NOT coalesce({quote(DELETED.name)}, false)"
 def measure_shrinkage(transaction: Transaction, spec: TableSpec, staging: str) -> Shrinkage:
     """Compare a table with its snapshot, which is in the schema `staging`."""
     types = with_system_columns(spec, *spec.primary_key)
-    copy = as_declared(replace(transaction, schema=staging).source(spec.name), types)
-    staged = transaction.value(f"SELECT count(*) FROM {copy}")
+    copy = as_declared(transaction.dialect, transaction.in_schema(staging).source(spec.name), types)
+    staged = transaction.value(f"SELECT count(*) FROM {copy} AS staged")
     if not transaction.column_types(spec.name):
         return Shrinkage(0, 0, staged)
-    live = f"{as_declared(transaction.source(spec.name), types)} WHERE {NOT_DELETED}"
+    live = f"{as_declared(transaction.dialect, transaction.source(spec.name), types)} AS own WHERE {NOT_DELETED}"
     lacking = (
-        f"SELECT count(*) FROM (SELECT * FROM {live}) AS live ANTI JOIN {copy} AS staged "
-        f"ON {same_key('live', 'staged', spec.primary_key)}"
+        f"SELECT count(*) FROM (SELECT * FROM {live}) AS live WHERE NOT EXISTS "
+        f"(SELECT 1 FROM {copy} AS staged WHERE {same_key('live', 'staged', spec.primary_key)})"
     )
     return Shrinkage(transaction.value(f"SELECT count(*) FROM {live}"), transaction.value(lacking), staged)
 
@@ -37,19 +36,19 @@ def earliest(transaction: Transaction, table: str, column: str) -> dt.datetime |
     """Return the earliest time in a column, in UTC; None if there is no live row."""
     if column not in transaction.column_types(table):
         return None
-    live = f"{_flagged(transaction, table, {column: Type.TIMESTAMP})} WHERE {NOT_DELETED}"
-    return aware(transaction.value(f"SELECT CAST(min({quote(column)}) AS TIMESTAMP) FROM {live}"))
+    live = f"{_flagged(transaction, table, {column: Type.TIMESTAMP})} AS own WHERE {NOT_DELETED}"
+    return aware(transaction.value(f"SELECT min({quote(column)}) FROM {live}"))
 
 
 def daily_counts(transaction: Transaction, table: str, by: str, scope: Scope) -> dict[tuple[Any, dt.date], int]:
     """Return (value of `by`, day) -> number of live rows in a range of time."""
     if not scope.column or not {by, scope.column} <= transaction.column_types(table).keys():
         return {}
-    condition, parameters = inside(scope)
+    condition, parameters = inside(transaction, scope)
     rows = _flagged(transaction, table, {by: Type.TEXT, scope.column: Type.TIMESTAMP})
     counted = transaction.sql(
-        f"SELECT {quote(by)}, CAST({quote(scope.column)} AS DATE) AS day, count(*) FROM {rows} "
-        f"WHERE {NOT_DELETED} AND {condition} GROUP BY ALL",
+        f"SELECT {quote(by)}, CAST({quote(scope.column)} AS DATE) AS day, count(*) FROM {rows} AS own "
+        f"WHERE {NOT_DELETED} AND {condition} GROUP BY 1, 2",
         parameters,
     )
     return {(value, day): count for value, day, count in counted}
@@ -59,24 +58,29 @@ def count_live(transaction: Transaction, table: str) -> int:
     """Return the number of live rows of a table, 0 if there is no such table."""
     if not transaction.column_types(table):
         return 0
-    count: int = transaction.value(f"SELECT count(*) FROM {_flagged(transaction, table, {})} WHERE {NOT_DELETED}")
+    rows = _flagged(transaction, table, {})
+    count: int = transaction.value(f"SELECT count(*) FROM {rows} AS own WHERE {NOT_DELETED}")
     return count
 
 
 def _flagged(transaction: Transaction, table: str, types: Mapping[str, Type]) -> str:
     """Return the relation of a table with columns as they are declared, the one that flags deleted rows included."""
-    return as_declared(transaction.source(table), {**types, DELETED.name: DELETED.type})
+    return as_declared(transaction.dialect, transaction.source(table), {**types, DELETED.name: DELETED.type})
 
 
-def inside(scope: Scope) -> tuple[str, list[Any]]:
+def spooled(transaction: Transaction, keys: Spool) -> str:
+    """Return the relation of a spool with one column, in which each value is a key's."""
+    (types,) = {tuple(file.types.items()) for file in keys.files} or {(("key", Type.TEXT),)}
+    return transaction.session.spooled(keys, dict(types))
+
+
+def inside(transaction: Transaction, scope: Scope) -> tuple[str, list[Any]]:
     """Return the condition that a row is in a scope, and its parameters."""
     if scope.column is None:
         return "true", []
     column = quote(scope.column)
     if scope.values is not None:
-        if not scope.values.files:
-            return "false", []
-        return f"{column} IN (SELECT * FROM {parquets(scope.values)})", []
+        return f"{column} IN (SELECT * FROM {spooled(transaction, scope.values)} AS chosen)", []
     conditions, parameters = ["true"], []
     for operator, bound in ((">=", scope.start), ("<", scope.end)):
         if bound is not None:

@@ -10,13 +10,15 @@ import datetime as dt
 from collections.abc import Iterable
 
 from klaviyo_assets.schema.spec import TableSpec, Type
-from klaviyo_assets.warehouse.duckdb.declared import with_system_columns
-from klaviyo_assets.warehouse.duckdb.loads import take_number
-from klaviyo_assets.warehouse.duckdb.sql import columns
-from klaviyo_assets.warehouse.duckdb.transaction import STATE_TABLE, Transaction, naive
 from klaviyo_assets.warehouse.errors import AnotherAccount
 from klaviyo_assets.warehouse.results import AccountIdentity, Beginning
+from klaviyo_assets.warehouse.sql import columns
 from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
+from klaviyo_assets.warehouse.steps.declared import with_system_columns
+from klaviyo_assets.warehouse.steps.ensuring import ensure
+from klaviyo_assets.warehouse.steps.loads import take_number
+from klaviyo_assets.warehouse.steps.states import STATE_TABLE, forget, read_states, void, why_void
+from klaviyo_assets.warehouse.transaction import Transaction, naive
 
 ACCOUNT_TABLE = "_account"
 _COLUMNS = {"id": Type.TEXT, "name": Type.TEXT}
@@ -42,8 +44,8 @@ def claim(transaction: Transaction, account: AccountIdentity, place: str) -> Non
         return
     transaction.create(ACCOUNT_TABLE, _COLUMNS)
     table = transaction.table(ACCOUNT_TABLE)
-    transaction.sql(f"DELETE FROM {table}")
-    transaction.sql(f"INSERT INTO {table} VALUES (?, ?)", [account.id, account.name])
+    transaction.change(f"DELETE FROM {table}")
+    transaction.change(f"INSERT INTO {table} VALUES (?, ?)", [account.id, account.name])
 
 
 def begin(
@@ -61,7 +63,7 @@ def begin(
         staging.has_table(spec.name)
     states = {
         (table, scope): state
-        for (table, scope), state in transaction.read_states().items()
+        for (table, scope), state in read_states(transaction).items()
         if not (staging if scope == SNAPSHOT else transaction).is_view(table)
     }
     declared = {spec.name: with_system_columns(spec, *spec.types).keys() for spec in tables}
@@ -70,22 +72,22 @@ def begin(
         place, state = staging if scope == SNAPSHOT else transaction, states.get((table, scope))
         if state is None and table in counts[place.schema]:
             continue
-        reason = place.why_void(state or SyncState(table), counts[place.schema], declared.get(table, ()))
+        reason = why_void(place, state or SyncState(table), counts[place.schema], declared.get(table, ()))
         if reason:
-            transaction.void(table) if place is transaction else transaction.forget([table], scope)
+            void(transaction, table) if place is transaction else forget(transaction, [table], scope)
             mended.append(f"{_name(table, scope)} is void: {reason}.")
     for spec in tables:  # what looks at rows before they are loaded may ask for any column
         if spec.name in counts[transaction.schema] and declared[spec.name] - transaction.column_types(spec.name).keys():
-            transaction.ensure(spec)
-    for (table, scope), state in transaction.read_states().items():
+            ensure(transaction, spec)
+    for (table, scope), state in read_states(transaction).items():
         if now and _is_from_future(state, now):
             reason = f"it speaks of {state.synced_through}, and it is {now}"
             if _cut(transaction, state, now):
                 mended.append(f"{_name(table, scope)} was cut: {reason}.")
             else:
-                transaction.forget([table], scope)
+                forget(transaction, [table], scope)
                 mended.append(f"{_name(table, scope)} is void: {reason}.")
-    return Beginning(take_number(transaction), transaction.read_states(), tuple(mended))
+    return Beginning(take_number(transaction), read_states(transaction), tuple(mended))
 
 
 def _name(table: str, scope: str) -> str:
@@ -105,7 +107,7 @@ def _cut(transaction: Transaction, state: SyncState, now: dt.datetime) -> bool:
     through = min(state.synced_at, now) - TOLERANCE
     if through <= state.synced_from:
         return False
-    transaction.sql(
+    transaction.change(
         f'UPDATE {transaction.table(STATE_TABLE)} SET synced_through = ? WHERE "table" = ? AND scope = ?',
         [naive(through), state.table, state.scope],
     )

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
-from klaviyo_assets.warehouse.duckdb.declared import as_declared, is_declared, with_system_columns
-from klaviyo_assets.warehouse.duckdb.flags import Missing, flag, forget_returned
-from klaviyo_assets.warehouse.duckdb.live_rows import NOT_DELETED, inside
-from klaviyo_assets.warehouse.duckdb.loads import LOADS_TABLE, record, written_since
-from klaviyo_assets.warehouse.duckdb.rows import parquets
-from klaviyo_assets.warehouse.duckdb.sql import quote, same_key
-from klaviyo_assets.warehouse.duckdb.transaction import Transaction, naive
 from klaviyo_assets.warehouse.extract import Scope, Sweep
 from klaviyo_assets.warehouse.guard import Waiting, is_suspicious
 from klaviyo_assets.warehouse.spool import Spool
+from klaviyo_assets.warehouse.sql import quote, same_key
+from klaviyo_assets.warehouse.steps.declared import as_declared, is_declared, with_system_columns
+from klaviyo_assets.warehouse.steps.flags import Missing, flag, forget_returned
+from klaviyo_assets.warehouse.steps.live_rows import NOT_DELETED, inside, spooled
+from klaviyo_assets.warehouse.steps.loads import LOADS_TABLE, record, written_since
+from klaviyo_assets.warehouse.transaction import Transaction, naive
 
 MOST_ASKED = 300
 """Keys that the source is asked for one by one before their rows are flagged: two minutes of what Klaviyo allows."""
@@ -47,9 +46,9 @@ def keys_to_ask_for(
     if not {spec.name, LOADS_TABLE} <= transaction.tables():
         return []
     (key,) = spec.primary_key
-    came = f"(SELECT {quote(key)} FROM {parquets(spool)})" if spool.files else f"(SELECT NULL AS {quote(key)} LIMIT 0)"
+    came = transaction.session.spooled(spool, {key: spec.types[key]})
     types = with_system_columns(spec, key, *([scope.column] if scope.column else []))
-    rows = f"{as_declared(transaction.source(spec.name), types)} AS {quote(spec.name)}"
+    rows = f"{as_declared(transaction.dialect, transaction.source(spec.name), types)} AS {quote(spec.name)}"
     vanished = _vanished(transaction, spec, scope, came, began, rows=rows)
     where = f"FROM {rows} WHERE {vanished.condition}"
     going = transaction.value(f"SELECT count(*) {where}", vanished.parameters)
@@ -71,7 +70,7 @@ def _vanished(
     confirmed: Spool | None = None,
     rows: str | None = None,
 ) -> Missing:
-    condition, parameters = inside(scope)
+    condition, parameters = inside(transaction, scope)
     live = f"{condition} AND {NOT_DELETED} AND NOT {written_since(transaction, spec.name, began)}"
     count = transaction.value(f"SELECT count(*) FROM {rows or transaction.table(spec.name)} WHERE {live}", parameters)
     vanished = (
@@ -85,14 +84,14 @@ def missing_keys(transaction: Transaction, sweep: Sweep) -> list[str]:
     if not transaction.column_types(sweep.spec.name):
         return []
     (key,) = sweep.spec.primary_key
-    keys = parquets(sweep.keys) if sweep.keys.files else "(SELECT NULL WHERE false)"
+    keys = spooled(transaction, sweep.keys)
     recent = written_since(transaction, sweep.spec.name, sweep.began)
     types = with_system_columns(sweep.spec, key) | {sweep.created: Type.TIMESTAMP}
-    rows = as_declared(transaction.source(sweep.spec.name), types)
+    rows = as_declared(transaction.dialect, transaction.source(sweep.spec.name), types)
     found = transaction.sql(
-        f"SELECT {quote(key)} FROM {rows} WHERE {NOT_DELETED} "
+        f"SELECT {quote(key)} FROM {rows} AS own WHERE {NOT_DELETED} "
         f"AND NOT {recent} AND coalesce({quote(sweep.created)} < ?, true) "
-        f"AND {quote(key)} NOT IN (SELECT * FROM {keys})",
+        f"AND {quote(key)} NOT IN (SELECT * FROM {keys} AS there)",
         [naive(sweep.created_before)],
     )
     return [row[0] for row in found]
@@ -107,7 +106,7 @@ def flag_gone(transaction: Transaction, sweep: Sweep, gone: Spool, guard: float 
     (key,) = spec.primary_key
     table = transaction.table(spec.name)
     live = transaction.value(f"SELECT count(*) FROM {table} WHERE {NOT_DELETED}")
-    keys = f"(SELECT * FROM {parquets(gone)})" if gone.files else "(SELECT NULL WHERE false)"
+    keys = f"(SELECT * FROM {spooled(transaction, gone)} AS gone)"
     recent = written_since(transaction, spec.name, sweep.began)
     condition = f"{NOT_DELETED} AND NOT {recent} AND {quote(key)} IN {keys}"
     deleted, waiting = flag(transaction, spec, Missing(condition, (), live, sweep.created_before), guard)
@@ -119,7 +118,8 @@ def flag_gone(transaction: Transaction, sweep: Sweep, gone: Spool, guard: float 
     flagged = f"(SELECT {quote(key)} FROM {table} WHERE {quote(DELETED.name)})"
     for child, column in sweep.children:
         # One that is not as declared is left to the next sweep: its own load mends it.
-        if is_declared(transaction.column_types(child.name), with_system_columns(child, column)) and transaction.value(
+        there, own = transaction.column_types(child.name), with_system_columns(child, column)
+        if is_declared(transaction.dialect, there, own) and transaction.change(
             f"UPDATE {transaction.table(child.name)} SET {quote(DELETED.name)} = true, {quote(SYNCED.name)} = ? "
             f"WHERE {NOT_DELETED} AND {quote(column)} IN {flagged}",
             [transaction.synced_at],

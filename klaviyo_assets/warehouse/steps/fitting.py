@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
 
 from klaviyo_assets.schema.spec import TableSpec, Type
 from klaviyo_assets.warehouse.batches import widen
-from klaviyo_assets.warehouse.duckdb.rows import Source, sources
-from klaviyo_assets.warehouse.duckdb.sql import TEXT, TYPE_NAMES, is_ours, quote, type_of
-from klaviyo_assets.warehouse.duckdb.transaction import Transaction
+from klaviyo_assets.warehouse.dialect import Dialect
 from klaviyo_assets.warehouse.errors import WarehouseError
+from klaviyo_assets.warehouse.session import Source
 from klaviyo_assets.warehouse.spool import Spool
+from klaviyo_assets.warehouse.sql import quote
+from klaviyo_assets.warehouse.transaction import Transaction
 
 _NEVER_TEXT = {Type.BOOLEAN, Type.DATE, Type.TIMESTAMP}
 """Declared types with whose values rows are chosen."""
@@ -40,8 +41,8 @@ def columns_left_out(transaction: Transaction, spec: TableSpec, spool: Spool) ->
     existing = transaction.column_types(spec.name)
     new = {name for file in spool.files for name in file.types} - existing.keys()
     if new and spec.overflow in existing:
-        keys = f"SELECT DISTINCT unnest(json_keys({quote(spec.overflow)})) FROM {transaction.table(spec.name)}"
-        new -= {key for (key,) in transaction.sql(keys)}
+        keys = transaction.dialect.json_keys(quote(spec.overflow))
+        new -= {key for (key,) in transaction.sql(f"SELECT DISTINCT {keys} FROM {transaction.table(spec.name)}")}
     return tuple(sorted(new))
 
 
@@ -69,15 +70,14 @@ def fit(
     fitted = Fit(overflow={name: incoming.pop(name) for name in _beyond(spec, existing, incoming, most)})
     targets = {}
     for name in incoming:
-        came = sources(spool, name)
+        came = {kind: partial(transaction.session.takes, spool, name, kind) for kind in incoming[name]}
         if name in fixed:
-            kinds = {kind for kind in incoming[name] for source in came if source.types[name] == TYPE_NAMES[kind]
-                     and not transaction.holds(source, name, existing[name])}  # fmt: skip
+            kinds = {kind for kind, fits in came.items() if not fits(existing[name])}
             fitted.overflow |= {name: kinds} if kinds else {}
         else:
             targets[name] = _target(transaction, spec, name, existing.get(name), came)
     if fitted.overflow and spec.overflow and spec.overflow not in existing:
-        transaction.add_column(spec.name, spec.overflow, TYPE_NAMES[Type.JSON])
+        transaction.add_columns(spec.name, {spec.overflow: transaction.dialect.type_names[Type.JSON]})
     _apply(transaction, spec, existing, targets, fitted)
     return fitted
 
@@ -85,8 +85,10 @@ def fit(
 def fit_relation(transaction: Transaction, spec: TableSpec, source: Source) -> None:
     """Widen the declared columns of a table that are too narrow for what another one holds."""
     existing = transaction.column_types(spec.name)
-    names = [name for name in spec.types if name in source.types]
-    targets = {name: _target(transaction, spec, name, existing.get(name), [source]) for name in names}
+    targets = {}
+    for name in (name for name in spec.types if name in source.types):
+        came = {transaction.dialect.type_of(source.types[name]): partial(transaction.holds, source, name)}
+        targets[name] = _target(transaction, spec, name, existing.get(name), came)
     _apply(transaction, spec, existing, targets, Fit())
 
 
@@ -94,12 +96,10 @@ def _apply(
     transaction: Transaction, spec: TableSpec, existing: Mapping[str, str], targets: Mapping[str, str], fitted: Fit
 ) -> None:
     transaction.widen(spec.name, {name: target for name, target in targets.items() if name in existing})
-    for name, target in targets.items():
-        if name not in existing:
-            transaction.add_column(spec.name, name, target)
-            fitted.added.append(name)
-        elif target != existing[name]:
-            fitted.widened.append(name)
+    new = {name: target for name, target in targets.items() if name not in existing}
+    transaction.add_columns(spec.name, new)
+    fitted.added += new
+    fitted.widened += [name for name, target in targets.items() if name in existing and target != existing[name]]
 
 
 def _beyond(spec: TableSpec, existing: Iterable[str], incoming: Iterable[str], most: int | None) -> list[str]:
@@ -110,12 +110,24 @@ def _beyond(spec: TableSpec, existing: Iterable[str], incoming: Iterable[str], m
     return new[max(0, most - len(there)) :]
 
 
-def _target(transaction: Transaction, spec: TableSpec, name: str, existing: str | None, came: list[Source]) -> str:
-    """Return the first type that holds exactly what came and what the column holds."""
-    held = [Source(transaction.table(spec.name), {name: existing})] if existing else []
-    values = [*came, *held]
-    for candidate in _candidates(spec.types.get(name), existing, [source.types[name] for source in values]):
-        if all(transaction.holds(source, name, candidate) for source in values):
+def _target(
+    transaction: Transaction,
+    spec: TableSpec,
+    name: str,
+    existing: str | None,
+    came: Mapping[Type, Callable[[str], bool]],
+) -> str:
+    """Return the first native type that holds exactly what came and what the column holds.
+
+    came: type of values that came -> whether a native type holds them exactly.
+    """
+    kinds, holds = set(came), [*came.values()]
+    if existing:
+        held = Source(transaction.table(spec.name), {name: existing})
+        kinds.add(transaction.dialect.type_of(existing))
+        holds.append(partial(transaction.holds, held, name))
+    for candidate in _candidates(transaction.dialect, spec.types.get(name), existing, kinds):
+        if all(fits(candidate) for fits in holds):
             return candidate
     raise WarehouseError(
         f"{spec.name}.{name} is {existing}, which does not hold exactly what came, and what it holds is no "
@@ -123,16 +135,16 @@ def _target(transaction: Transaction, spec: TableSpec, name: str, existing: str 
     )
 
 
-def _candidates(declared: Type | None, existing: str | None, types: list[str]) -> Iterator[str]:
+def _candidates(dialect: Dialect, declared: Type | None, existing: str | None, kinds: Set[Type]) -> Iterator[str]:
     """A type that this project does not make stays if it can; ours only ever widen."""
-    foreign = existing is not None and not is_ours(existing)
+    foreign = existing is not None and not dialect.is_ours(existing)
     if existing and foreign:
         yield existing
         if declared:
-            yield TYPE_NAMES[declared]
-    common = reduce(widen, map(type_of, types))
+            yield dialect.type_names[declared]
+    common = reduce(widen, sorted(kinds))
     never_text = foreign and declared in _NEVER_TEXT
     if common is not Type.TEXT or not never_text:
-        yield TYPE_NAMES[common]
+        yield dialect.type_names[common]
     if not never_text:
-        yield TEXT
+        yield dialect.text

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from klaviyo_assets.schema.spec import SYNCED, Type
-from klaviyo_assets.warehouse.duckdb.sql import columns, literal, quote
-from klaviyo_assets.warehouse.duckdb.transaction import STATE_TABLE, Transaction
 from klaviyo_assets.warehouse.errors import OutdatedRead
+from klaviyo_assets.warehouse.sql import columns, literal, quote
+from klaviyo_assets.warehouse.steps.states import STATE_TABLE
+from klaviyo_assets.warehouse.transaction import Transaction
 
 LOADS_TABLE = "_loads"
 _COLUMNS = {
@@ -62,14 +63,14 @@ def take_number(transaction: Transaction) -> int:
     """Return a number for a read that begins now; forget those that are too old to matter."""
     number = newest_number(transaction) + 1
     table = transaction.table(LOADS_TABLE)
-    transaction.sql(f"INSERT INTO {table} (number) VALUES (?)", [number])
-    transaction.sql(f"DELETE FROM {table} WHERE number <= ?", [number - KEPT])
+    transaction.change(f"INSERT INTO {table} (number) VALUES (?)", [number])
+    transaction.change(f"DELETE FROM {table} WHERE number <= ?", [number - KEPT])
     return number
 
 
 def record(transaction: Transaction, table: str, read_number: int) -> None:
     """Remember that this transaction has written rows of a table, from the read of a number."""
-    transaction.sql(
+    transaction.change(
         f"INSERT INTO {transaction.table(LOADS_TABLE)} ({columns(_COLUMNS)}) VALUES (?, ?, ?, ?)",
         [newest_number(transaction) + 1, table, read_number, transaction.synced_at],
     )
@@ -83,20 +84,22 @@ def restamping(transaction: Transaction, table: str) -> Iterator[str]:
     comes from, and an older one that loads later could undo it.
     """
     first = unused_stamp(transaction, transaction.synced_at)
-    loads, stamps = transaction.table(LOADS_TABLE), "was TIMESTAMP, read_number BIGINT, stamp TIMESTAMP"
-    transaction.sql(f"CREATE TEMP TABLE {_RESTAMPED} ({stamps})")
-    transaction.sql(
-        f"INSERT INTO {_RESTAMPED} SELECT *, ? + to_microseconds(dense_rank() OVER (ORDER BY read_number)) "
-        f"FROM {read_numbers(transaction, table)}",
+    transaction.sql(f"CREATE TEMP TABLE {_RESTAMPED} (was TIMESTAMP, read_number BIGINT, stamp TIMESTAMP)")
+    rank = "dense_rank() OVER (ORDER BY read_number)"
+    transaction.change(
+        f"INSERT INTO {_RESTAMPED} "
+        f"SELECT synced_at, read_number, CAST(? AS TIMESTAMP) + {rank} * INTERVAL '1 microsecond' "
+        f"FROM {read_numbers(transaction, table)} AS loads",
         [first],
     )
-    transaction.sql(f"INSERT INTO {_RESTAMPED} VALUES (NULL, ?, ?)", [NO_READ, first])
+    transaction.change(f"INSERT INTO {_RESTAMPED} VALUES (NULL, ?, ?)", [NO_READ, first])
     known = f"SELECT stamp FROM {_RESTAMPED} WHERE was = {quote('own', SYNCED.name)}"
     yield f"coalesce(({known}), TIMESTAMP {literal(str(first))})"
     synced, last = quote(SYNCED.name), f"(SELECT max(stamp) FROM {_RESTAMPED})"
     used = f"SELECT {synced} FROM {transaction.table(table)} WHERE {synced} BETWEEN ? AND {last}"
-    transaction.sql(
-        f"INSERT INTO {loads} ({columns(_COLUMNS)}) SELECT DISTINCT ?, ?, read_number, stamp FROM {_RESTAMPED} "
+    transaction.change(
+        f"INSERT INTO {transaction.table(LOADS_TABLE)} ({columns(_COLUMNS)}) "
+        f"SELECT DISTINCT CAST(? AS BIGINT), CAST(? AS VARCHAR), read_number, stamp FROM {_RESTAMPED} "
         f"WHERE stamp IN ({used})",
         [newest_number(transaction) + 1, table, first],
     )
@@ -125,7 +128,7 @@ def written_by_later_read(transaction: Transaction, table: str, began: int) -> s
 def read_numbers(transaction: Transaction, table: str) -> str:
     """Return the relation of the stamps of a table's loads, `synced_at`, with the numbers of their reads."""
     if not transaction.column_types(LOADS_TABLE):
-        return "(SELECT NULL::TIMESTAMP AS synced_at, NULL::BIGINT AS read_number)"
+        return "(SELECT CAST(NULL AS TIMESTAMP) AS synced_at, CAST(NULL AS BIGINT) AS read_number)"
     return (
         f"(SELECT synced_at, max(read_number) AS read_number FROM {transaction.table(LOADS_TABLE)} "
         f'WHERE "table" = {literal(table)} GROUP BY synced_at)'

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
-from klaviyo_assets.warehouse.duckdb.live_rows import NOT_DELETED
-from klaviyo_assets.warehouse.duckdb.rows import parquets
-from klaviyo_assets.warehouse.duckdb.sql import quote
-from klaviyo_assets.warehouse.duckdb.transaction import Transaction, naive
 from klaviyo_assets.warehouse.guard import FEW_WAIT, SETTLED_AFTER, Waiting, is_suspicious
 from klaviyo_assets.warehouse.spool import Spool
+from klaviyo_assets.warehouse.sql import quote
 from klaviyo_assets.warehouse.state import WAITING, SyncState
+from klaviyo_assets.warehouse.steps.live_rows import NOT_DELETED, spooled
+from klaviyo_assets.warehouse.steps.states import forget, write_state
+from klaviyo_assets.warehouse.transaction import Transaction, naive
 
 NOTES = "_waiting_deletes"
 _NOTE_COLUMNS = {"table": Type.TEXT, "key": Type.TEXT, "missed_since": Type.TIMESTAMP}
@@ -55,11 +55,11 @@ def flag(
     more: list[Any] = []
     if guard is not None and missing.confirmed is not None:
         (key,) = spec.primary_key
-        may_be_flagged += f" AND {quote(key)} IN {_keys(missing.confirmed)}"
+        may_be_flagged += f" AND {quote(key)} IN (SELECT * FROM {spooled(transaction, missing.confirmed)} AS gone)"
     if suspicious:
         old, more = _noted(transaction, spec, missing.read_at) if settles else ("false", [])
         may_be_flagged += f" AND {old}"
-    deleted: int = transaction.value(
+    deleted = transaction.change(
         f"UPDATE {table} SET {quote(DELETED.name)} = true, {quote(SYNCED.name)} = ? WHERE {may_be_flagged}",
         [transaction.synced_at, *parameters, *more],
     )
@@ -74,25 +74,28 @@ def forget_returned(transaction: Transaction, spec: TableSpec, came: str) -> Non
     of_table = f'FROM {transaction.table(NOTES)} WHERE "table" = ?'
     if not transaction.column_types(NOTES) or not transaction.value(f"SELECT count(*) {of_table}", [spec.name]):
         return
-    live = f"SELECT {_key(spec)} FROM {transaction.table(spec.name)} WHERE {NOT_DELETED}"
-    transaction.sql(
-        f"DELETE {of_table} AND (key IN (SELECT {_key(spec)} FROM {came}) OR key NOT IN ({live}))", [spec.name]
+    key = _key(transaction, spec)
+    live = f"SELECT {key} FROM {transaction.table(spec.name)} WHERE {NOT_DELETED}"
+    transaction.change(
+        f"DELETE {of_table} AND (key IN (SELECT {key} FROM {came} AS came) OR key NOT IN ({live}))",
+        [spec.name],
     )
     _write_state(transaction, spec)
 
 
 def _note(transaction: Transaction, spec: TableSpec, missing: Missing) -> None:
     transaction.create(NOTES, _NOTE_COLUMNS)
+    key = _key(transaction, spec)
     at = naive(missing.read_at)
     if at:  # a time in the future is that of a clock that was wrong
-        transaction.sql(
+        transaction.change(
             f"UPDATE {transaction.table(NOTES)} SET missed_since = ? "
             'WHERE "table" = ? AND coalesce(missed_since > ?, true)',
             [at, spec.name, at],
         )
-    transaction.sql(
-        f"INSERT INTO {transaction.table(NOTES)} SELECT ?, {_key(spec)}, ? FROM {transaction.table(spec.name)} "
-        f"WHERE {missing.condition} AND {_key(spec)} NOT IN "
+    transaction.change(
+        f"INSERT INTO {transaction.table(NOTES)} SELECT ?, {key}, ? FROM {transaction.table(spec.name)} "
+        f"WHERE {missing.condition} AND {key} NOT IN "
         f'(SELECT key FROM {transaction.table(NOTES)} WHERE "table" = ?)',
         [spec.name, at, *missing.parameters, spec.name],
     )
@@ -100,12 +103,13 @@ def _note(transaction: Transaction, spec: TableSpec, missing: Missing) -> None:
 
 def _number_waiting(transaction: Transaction, spec: TableSpec, missing: Missing) -> int:
     """Return how many rows of the table wait once the missing ones do."""
-    waiting = f"SELECT {_key(spec)} AS key FROM {transaction.table(spec.name)} WHERE {missing.condition}"
+    key = _key(transaction, spec)
+    waiting = f"SELECT {key} AS key FROM {transaction.table(spec.name)} WHERE {missing.condition}"
     parameters = list(missing.parameters)
     if transaction.column_types(NOTES):
         waiting += f' UNION SELECT key FROM {transaction.table(NOTES)} WHERE "table" = ?'
         parameters.append(spec.name)
-    count: int = transaction.value(f"SELECT count(*) FROM ({waiting})", parameters)
+    count: int = transaction.value(f"SELECT count(*) FROM ({waiting}) AS waiting", parameters)
     return count
 
 
@@ -113,8 +117,9 @@ def _noted(transaction: Transaction, spec: TableSpec, read_at: dt.datetime | Non
     """Return the condition that a row was missed long enough before a read, and its parameters."""
     if read_at is None or not transaction.column_types(NOTES):
         return "false", []
+    key = _key(transaction, spec)
     return (
-        f'{_key(spec)} IN (SELECT key FROM {transaction.table(NOTES)} WHERE "table" = ? AND missed_since <= ?)',
+        f'{key} IN (SELECT key FROM {transaction.table(NOTES)} WHERE "table" = ? AND missed_since <= ?)',
         [spec.name, naive(read_at - SETTLED_AFTER)],
     )
 
@@ -123,16 +128,10 @@ def _write_state(transaction: Transaction, spec: TableSpec) -> None:
     rows, since = transaction.sql(
         f'SELECT count(*), min(missed_since) FROM {transaction.table(NOTES)} WHERE "table" = ?', [spec.name]
     )[0]
-    transaction.forget([spec.name], WAITING)
+    forget(transaction, [spec.name], WAITING)
     if rows:
-        transaction.write_state(SyncState(spec.name, WAITING, synced_through=since, rows=rows))
+        write_state(transaction, SyncState(spec.name, WAITING, synced_through=since, rows=rows))
 
 
-def _key(spec: TableSpec) -> str:
-    """Return the SQL of a row's key as one text."""
-    texts = [f"CAST({quote(name)} AS VARCHAR)" for name in spec.primary_key]
-    return texts[0] if len(texts) == 1 else f"CAST(to_json([{', '.join(texts)}]) AS VARCHAR)"
-
-
-def _keys(spool: Spool) -> str:
-    return f"(SELECT * FROM {parquets(spool)})" if spool.files else "(SELECT NULL WHERE false)"
+def _key(transaction: Transaction, spec: TableSpec) -> str:
+    return transaction.dialect.text_of_key(spec.primary_key)

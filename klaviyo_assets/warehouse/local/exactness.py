@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from klaviyo_assets.schema.spec import Type
 from klaviyo_assets.schema.values import EXACT_IN_DOUBLE
-from klaviyo_assets.warehouse.duckdb.sql import NANOSECONDS, TEXT, TYPE_NAMES, ZONED, has_array, type_of
-
-ALWAYS, NEVER = "true", "false"
+from klaviyo_assets.warehouse.dialect import ALWAYS, NEVER
+from klaviyo_assets.warehouse.local.sql import NANOSECONDS, TEXT, TYPE_NAMES, ZONED, has_array, type_of
 
 _NUMBERS = {Type.BIGINT, Type.DOUBLE}
 _RELATED = {(Type.DATE, Type.TIMESTAMP), (Type.BIGINT, Type.BOOLEAN)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from klaviyo_assets.schema.spec import TableSpec, Type
-from klaviyo_assets.warehouse.duckdb.transaction import Transaction
+from klaviyo_assets.warehouse.transaction import Transaction
 
 COLUMNS_TABLE = "_columns"
 _COLUMNS = {"table": Type.TEXT, "column": Type.TEXT}
@@ -26,5 +26,5 @@ def source_columns(transaction: Transaction, spec: TableSpec, came: Iterable[str
     known = {name for (name,) in transaction.sql(f'SELECT "column" FROM {table} WHERE "table" = ?', [spec.name])}
     appearing = {name for name in came if name not in spec.types}
     if new := sorted(appearing - known):
-        transaction.sql(f'INSERT INTO {table} ("table", "column") SELECT ?, unnest(?)', [spec.name, new])
+        transaction.insert(COLUMNS_TABLE, list(_COLUMNS), [(spec.name, name) for name in new])
     return known | appearing | ({spec.overflow} if spec.overflow else set())

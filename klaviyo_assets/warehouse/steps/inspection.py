@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from klaviyo_assets.schema.spec import DELETED, SYNCED, ForeignKey, TableSpec
-from klaviyo_assets.warehouse.duckdb.declared import as_declared, with_system_columns
-from klaviyo_assets.warehouse.duckdb.loads import is_remembered, newest_number, written_since
-from klaviyo_assets.warehouse.duckdb.rows import Source
-from klaviyo_assets.warehouse.duckdb.sql import columns, fold, literal, quote, same_key
-from klaviyo_assets.warehouse.duckdb.transaction import Transaction, naive
 from klaviyo_assets.warehouse.results import Inspection
+from klaviyo_assets.warehouse.session import Source
+from klaviyo_assets.warehouse.sql import columns, literal, quote, same_key
 from klaviyo_assets.warehouse.state import INSPECTED, INSPECTED_WHOLLY, WAITING, SyncState
+from klaviyo_assets.warehouse.steps.declared import as_declared, with_system_columns
+from klaviyo_assets.warehouse.steps.loads import is_remembered, newest_number, written_since
+from klaviyo_assets.warehouse.steps.states import read_states, write_state
+from klaviyo_assets.warehouse.transaction import Transaction, naive
 
 SMALL = 100_000
 """Rows up to which a table is always looked at as a whole."""
@@ -30,8 +31,8 @@ def inspect(
     tables: each with the foreign keys to follow. What does not exist is left out. now: this machine's time.
     A table with flaws is looked at from the same load on again, so that they are found until they are mended.
     """
-    there = _tables(transaction)
-    states = transaction.read_states()
+    there = transaction.sources()
+    states = read_states(transaction)
     number = newest_number(transaction)
     found = {}
     for spec, keys in tables:
@@ -51,9 +52,9 @@ def inspect(
         looked = SyncState(spec.name, INSPECTED, synced_through=now, rows=seen.live, read_number=number)
         if not seen.flawless and last:
             looked = replace(looked, synced_through=last.synced_through, read_number=last.read_number)
-        transaction.write_state(looked)
+        write_state(transaction, looked)
         if wholly and seen.flawless:
-            transaction.write_state(replace(looked, scope=INSPECTED_WHOLLY))
+            write_state(transaction, replace(looked, scope=INSPECTED_WHOLLY))
     return found
 
 
@@ -73,7 +74,8 @@ def _inspect(
     wholly: bool,
 ) -> Inspection:
     key = spec.primary_key
-    table = as_declared(there[spec.name], with_system_columns(spec, *key, *(each.column for each in keys)))
+    dialect = transaction.dialect
+    table = as_declared(dialect, there[spec.name], with_system_columns(spec, *key, *(each.column for each in keys)))
     deleted = quote("own", DELETED.name)
     written = "true"
     if since is not None and last and last.synced_through:
@@ -82,26 +84,26 @@ def _inspect(
         written = f"({written_since(transaction, spec.name, since)} OR {by_others})"
     recent = "true" if wholly else written
     has_key = " AND ".join(f"{quote('own', name)} IS NOT NULL" for name in key)
-    same_keys = (
-        f"{table} AS own"
+    has_news = (
+        "true"
         if wholly
-        else f"{table} AS own SEMI JOIN (SELECT {columns(key)} FROM {table} AS own WHERE {recent}) AS written "
-        f"ON {same_key('own', 'written', key)}"
+        else f"EXISTS (SELECT 1 FROM (SELECT {columns(key)} FROM {table} AS own WHERE {recent}) AS written "
+        f"WHERE {same_key('own', 'written', key)})"
     )
     orphans = [
-        f"(SELECT count(*) FROM (FROM {table} AS own WHERE {recent} AND NOT coalesce({deleted}, false)) AS own "
-        f"ANTI JOIN {as_declared(there[each.table], {each.references: spec.types[each.column]})} AS other "
-        f"ON {quote('own', each.column)} = {quote('other', each.references)} "
-        f"WHERE {quote('own', each.column)} IS NOT NULL)"
+        f"(SELECT count(*) FROM {table} AS own WHERE {recent} AND NOT coalesce({deleted}, false) "
+        f"AND {quote('own', each.column)} IS NOT NULL AND NOT EXISTS (SELECT 1 "
+        f"FROM {as_declared(dialect, there[each.table], {each.references: spec.types[each.column]})} AS other "
+        f"WHERE {quote('own', each.column)} = {quote('other', each.references)}))"
         for each in keys
     ]
     selected = [
         "count(*)",
-        f"count(*) FILTER (NOT coalesce({deleted}, false))",
-        f"count(*) FILTER ({deleted} AND {written})",
-        f"count(*) FILTER (NOT ({has_key}))",
-        f"(SELECT count(*) FROM (SELECT 1 FROM {same_keys} WHERE {has_key} "
-        f"GROUP BY {columns(key, 'own')} HAVING count(*) > 1))",
+        f"count(*) FILTER (WHERE NOT coalesce({deleted}, false))",
+        f"count(*) FILTER (WHERE {deleted} AND {written})",
+        f"count(*) FILTER (WHERE NOT ({has_key}))",
+        f"(SELECT count(*) FROM (SELECT 1 FROM {table} AS own WHERE {has_key} AND {has_news} "
+        f"GROUP BY {columns(key, 'own')} HAVING count(*) > 1) AS twice)",
         *orphans,
     ]
     ((rows, live, flagged, without_key, duplicates, *unknown),) = transaction.sql(
@@ -117,12 +119,3 @@ def _inspect(
         without_key=without_key,
         orphans={each.column: count for each, count in zip(keys, unknown, strict=True)},
     )
-
-
-def _tables(transaction: Transaction) -> dict[str, Source]:
-    """Return the schema's tables by their names, folded."""
-    tables: dict[str, dict[str, str]] = {name: {} for name in transaction.tables()}
-    for table, column, native in transaction.catalog_rows("duckdb_columns", "table_name, column_name, data_type"):
-        if fold(table) in tables:  # else it is a view
-            tables[fold(table)][fold(column)] = native
-    return {name: Source(transaction.table(name), types) for name, types in tables.items()}

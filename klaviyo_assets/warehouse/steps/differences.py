@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from klaviyo_assets.schema.spec import Type
-from klaviyo_assets.warehouse.duckdb.sql import columns
-from klaviyo_assets.warehouse.duckdb.transaction import Transaction, naive
 from klaviyo_assets.warehouse.extract import Scope
 from klaviyo_assets.warehouse.results import Difference
+from klaviyo_assets.warehouse.sql import columns
+from klaviyo_assets.warehouse.transaction import Transaction, naive
 
 DIFFERENCES_TABLE = "_differences"
+_DAY = dt.timedelta(days=1)
 _COLUMNS = {
     "table": Type.TEXT,
     "day": Type.DATE,
@@ -47,12 +48,8 @@ def store(
     counted = [replace(each, reads=before.get((each.day, each.group, each.theirs, each.ours), 0)) for each in found]
     stored = [replace(each, wanted=is_wanted(each)) for each in counted]
     forget(transaction, [table])
-    if stored:
-        rows = [(each.day, each.group, each.theirs, each.ours, each.reads, each.wanted) for each in stored]
-        transaction.sql(
-            f"INSERT INTO {name} ({columns(_COLUMNS)}) SELECT ?, {', '.join('unnest(?)' for _ in rows[0])}",
-            [table, *map(list, zip(*rows, strict=True))],
-        )
+    rows = [(table, each.day, each.group, each.theirs, each.ours, each.reads, each.wanted) for each in stored]
+    transaction.insert(DIFFERENCES_TABLE, list(_COLUMNS), rows)
     return stored
 
 
@@ -60,10 +57,10 @@ def count_read(transaction: Transaction, table: str, scope: Scope | None) -> Non
     """Take note that the days of a scope have been read completely."""
     if scope is None or scope.start is None or scope.end is None or not transaction.column_types(DIFFERENCES_TABLE):
         return
-    transaction.sql(
+    transaction.change(
         f"UPDATE {transaction.table(DIFFERENCES_TABLE)} SET reads = reads + 1, wanted = false "
-        f'WHERE "table" = ? AND "day" >= CAST(? AS TIMESTAMP) AND "day" + INTERVAL 1 DAY <= CAST(? AS TIMESTAMP)',
-        [table, naive(scope.start), naive(scope.end)],
+        f'WHERE "table" = ? AND CAST("day" AS TIMESTAMP) >= ? AND CAST("day" AS TIMESTAMP) <= ?',
+        [table, naive(scope.start), naive(scope.end - _DAY)],
     )
 
 

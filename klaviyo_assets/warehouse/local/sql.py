@@ -1,14 +1,15 @@
-"""SQL text for DuckDB: identifiers, types, conversions. No text from outside gets here unquoted."""
+"""DuckDB's SQL: names, types, conversions."""
 
 from __future__ import annotations
 
 import json
 import re
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from klaviyo_assets.schema.spec import Type
 from klaviyo_assets.schema.values import EXACT_IN_DOUBLE
+from klaviyo_assets.warehouse.sql import literal, quote
 
 TYPE_NAMES: dict[Type, str] = {
     Type.BOOLEAN: "BOOLEAN",
@@ -52,26 +53,6 @@ def is_named(column: str) -> str:
 
 IN_UTC = "SET TimeZone = 'UTC'"
 """First statement of every session: else the machine's time zone decides what a zoned column compares to."""
-
-
-def quote(*names: str) -> str:
-    """Quote the parts of a name and join them with dots."""
-    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
-
-
-def literal(text: str) -> str:
-    """Quote a string, for the places that take no parameter (file names)."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def columns(names: Iterable[str], relation: str | None = None) -> str:
-    """Quote column names and join them with commas, each of `relation` if one is given."""
-    return ", ".join(quote(relation, name) if relation else quote(name) for name in names)
-
-
-def same_key(left: str, right: str, key: Iterable[str]) -> str:
-    """Return the condition that two relations have the same key."""
-    return " AND ".join(f"{quote(left, name)} = {quote(right, name)}" for name in key)
 
 
 def type_of(native: str) -> Type:

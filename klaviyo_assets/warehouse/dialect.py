@@ -1,0 +1,90 @@
+"""What databases differ in, as text and as data."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from klaviyo_assets.schema.spec import Type
+
+ALWAYS, NEVER = "true", "false"
+"""Conditions that need no look at the values."""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a database can do.
+
+    longest_name: bytes that a name may have. most_columns: that a table may have, dropped ones included; None: any.
+    """
+
+    longest_name: int
+    most_columns: int | None = None
+
+
+class Dialect(ABC):
+    """The SQL text that is a database's own. A native type is the database's name of a type.
+
+    type_names: the native type of each of ours.
+    """
+
+    capabilities: ClassVar[Capabilities]
+    type_names: ClassVar[Mapping[Type, str]]
+
+    @property
+    def text(self) -> str:
+        """The native type that holds the text of every value."""
+        return self.type_names[Type.TEXT]
+
+    def is_ours(self, native: str) -> bool:
+        """Return whether this project makes columns of a native type."""
+        return native in self.type_names.values()
+
+    @abstractmethod
+    def fold(self, name: str) -> str:
+        """Return a name as the database compares it with others."""
+
+    @abstractmethod
+    def type_of(self, native: str) -> Type:
+        """Return the type of ours that comes nearest to a native type: text, if none is near."""
+
+    @abstractmethod
+    def local_type(self, native: str) -> str | None:
+        """Return DuckDB's name of a type whose values are those of a native type; None if it has no such type."""
+
+    @abstractmethod
+    def convert(self, expression: str, source: str, target: str) -> str:
+        """Return an expression converted from a native type to another one that holds its values: see `survives`."""
+
+    @abstractmethod
+    def survives(self, expression: str, source: str, target: str) -> str:
+        """Return the condition that a value keeps everything in another native type, NULL included.
+
+        `ALWAYS` and `NEVER` need no look at the values.
+        """
+
+    @abstractmethod
+    def says(self, text: str, target: str) -> str:
+        """Return the condition that a text says exactly what it becomes in a native type, or is NULL."""
+
+    @abstractmethod
+    def holds_all(self, native: str, declared: Type) -> bool:
+        """Return whether a native type holds, and compares with, all values of a declared type."""
+
+    @abstractmethod
+    def read_as(self, expression: str, native: str, declared: Type) -> str:
+        """Return an expression in a declared type, whatever its own: NULL where a value is none of it."""
+
+    @abstractmethod
+    def text_of_key(self, names: Iterable[str]) -> str:
+        """Return the expression of the values of a row's key as one text."""
+
+    @abstractmethod
+    def matches(self, text: str, pattern: str) -> str:
+        """Return the condition that the whole of a text matches a regular expression."""
+
+    @abstractmethod
+    def json_keys(self, column: str) -> str:
+        """Return the expression of the names in the JSON objects of a column, one a row."""

@@ -1,0 +1,167 @@
+"""Rows on their way into a table of DuckDB's: straight from the files in which they lie.
+
+They are matched by delete and insert, not by MERGE, which took minutes for scattered rows in DuckDB 2.0.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
+from klaviyo_assets.warehouse.errors import WarehouseError
+from klaviyo_assets.warehouse.local.rows import ORDER, Rows, relation_rows, spool_rows
+from klaviyo_assets.warehouse.local.sql import fold, has_array
+from klaviyo_assets.warehouse.session import STAGE, Source, Staged
+from klaviyo_assets.warehouse.spool import Spool
+from klaviyo_assets.warehouse.sql import columns, quote, same_key
+
+if TYPE_CHECKING:
+    from klaviyo_assets.warehouse.duckdb.session import DuckDBSession
+
+_KEPT = "_kept"
+
+
+@dataclass(frozen=True)
+class StagedRows(Staged):
+    """Rows whose keys lie in `STAGE`. parts: where their other values lie."""
+
+    parts: Sequence[Rows]
+
+
+def stage(
+    session: DuckDBSession,
+    spec: TableSpec,
+    source: Spool | Source,
+    types: Mapping[str, str],
+    beyond: Mapping[str, Set[Type]] | None,
+    *,
+    whole: bool,
+) -> StagedRows:
+    """Make `STAGE`: the key and the version of every row that came, without `whole` all columns.
+
+    The other columns stay where they are until they are inserted: they may be hundreds.
+    """
+    parts = (
+        spool_rows(source, types, spec.overflow, beyond)
+        if isinstance(source, Spool)
+        else [relation_rows(source, spec, types)]
+    )
+    came = {name for part in parts for name in part.values}
+    key = [*spec.primary_key, *([spec.version] if spec.version and whole else [])]
+    names = list(dict.fromkeys(key if whole else [*key, *(name for name in types if name in came)]))
+    ddl = ", ".join(f"{quote(name)} {types[name]}" for name in names)
+    session.sql(f"CREATE TEMP TABLE {STAGE} ({ddl}, {ORDER} BIGINT)")
+    for part in parts:
+        there = [name for name in names if name in part.values]
+        session.sql(f"INSERT INTO {STAGE} ({columns([*there, ORDER])}) {part.select(there)}")
+    ((total, distinct, without_key),) = session.sql(
+        f"SELECT count(*), (SELECT count(*) FROM (SELECT DISTINCT {columns(spec.primary_key)} FROM {STAGE})), "
+        f"count(*) FILTER (WHERE {' OR '.join(f'{quote(name)} IS NULL' for name in spec.primary_key)}) FROM {STAGE}"
+    )
+    if without_key:
+        raise WarehouseError(f"{without_key} rows for {spec.name} have no {' and '.join(spec.primary_key)}.")
+    if total > distinct:
+        newest = f"{quote(spec.version)} DESC NULLS LAST, " if spec.version in names else ""
+        session.sql(
+            f"DELETE FROM {STAGE} WHERE {ORDER} IN (SELECT {ORDER} FROM (SELECT {ORDER}, row_number() OVER "
+            f"(PARTITION BY {columns(spec.primary_key)} ORDER BY {newest}{ORDER} DESC) AS n FROM {STAGE}) WHERE n > 1)"
+        )
+    return StagedRows(total, came, parts)
+
+
+def write(
+    session: DuckDBSession,
+    schema: str,
+    spec: TableSpec,
+    staged: Staged,
+    types: Mapping[str, str],
+    cleared: Collection[str],
+    synced_at: dt.datetime,
+) -> tuple[int, int]:
+    """Replace the rows whose keys lie in `STAGE`; return how many were written, and how many were there before."""
+    assert isinstance(staged, StagedRows)  # noqa: S101
+    table = session.name(schema, spec.name)
+    others = _keep_other_columns(session, schema, spec, types, {*staged.names, *cleared})
+    match = same_key(spec.name, STAGE, spec.primary_key)
+    updated = session.change(f"DELETE FROM {table} USING {STAGE} WHERE {match}")
+    ((left,),) = session.sql(f"SELECT count(*) FROM {STAGE}")
+    if others and not _needing_own_insert(session, schema, spec, types).isdisjoint(others):
+        joins = [([], f"ANTI JOIN {_KEPT} AS kept"), (others, f"JOIN {_KEPT} AS kept")]
+    else:
+        joins = [(others, f"LEFT JOIN {_KEPT} AS kept" if others else "")]
+    written = sum(
+        _insert(session, table, spec, part, chosen, join, synced_at, all_of_them=left == staged.came)
+        for part in staged.parts
+        for chosen, join in joins
+    )
+    if others:
+        session.sql(f"DROP TABLE {_KEPT}")
+    return written, updated
+
+
+def _insert(
+    session: DuckDBSession,
+    table: str,
+    spec: TableSpec,
+    rows: Rows,
+    others: Sequence[str],
+    join: str,
+    synced_at: dt.datetime,
+    *,
+    all_of_them: bool,
+) -> int:
+    """Write the staged rows of a part of what came.
+
+    others: columns whose values were kept. join: SQL that joins those, or chooses the rows that have none.
+    """
+    kept = f" {join} ON {same_key('new', 'kept', spec.primary_key)}" if join else ""
+    where = "" if all_of_them else f" WHERE new.{ORDER} IN (SELECT {ORDER} FROM {STAGE})"
+    names = [name for name in rows.values if name not in (SYNCED.name, DELETED.name)]
+    values = ", ".join([*(quote("new", name) for name in names), *(quote("kept", name) for name in others)])
+    return session.change(
+        f"INSERT INTO {table} ({columns([*names, *others, SYNCED.name, DELETED.name])}) "
+        f"SELECT {values}, ?, false FROM ({rows.select(names)}) AS new{kept}{where}",
+        [synced_at],
+    )
+
+
+def _keep_other_columns(
+    session: DuckDBSession, schema: str, spec: TableSpec, types: Mapping[str, str], filled: set[str]
+) -> list[str]:
+    """Remember the columns that this load does not speak of: they are another load's, or the user's."""
+    others = [name for name in types if name not in filled | {SYNCED.name, DELETED.name}]
+    if others:
+        generated = _generated(session, schema, spec)
+        others = [name for name in others if name not in generated]
+    if others:
+        ddl = ", ".join(f"{quote(name)} {types[name]}" for name in (*spec.primary_key, *others))
+        session.sql(f"CREATE TEMP TABLE {_KEPT} ({ddl})")
+        key = columns(spec.primary_key, "old")
+        session.sql(
+            f"INSERT INTO {_KEPT} SELECT DISTINCT ON ({key}) {key}, {columns(others, 'old')} "
+            f"FROM {session.name(schema, spec.name)} AS old SEMI JOIN {STAGE} "
+            f"ON {same_key('old', STAGE, spec.primary_key)}"
+        )
+    return others
+
+
+def _needing_own_insert(session: DuckDBSession, schema: str, spec: TableSpec, types: Mapping[str, str]) -> set[str]:
+    """Return the columns that an insert of new rows must not name.
+
+    Those with a default, which new rows get, and arrays: DuckDB 2.0 fails to insert an outer join's NULL into one.
+    """
+    return _with_default(session, schema, spec) | {name for name, native in types.items() if has_array(native)}
+
+
+def _with_default(session: DuckDBSession, schema: str, spec: TableSpec) -> set[str]:
+    described = session.sql(f"DESCRIBE {session.name(schema, spec.name)}")
+    return {fold(name) for name, _, _, _, default, *_ in described if default is not None}
+
+
+def _generated(session: DuckDBSession, schema: str, spec: TableSpec) -> set[str]:
+    """Return the columns that DuckDB computes: the catalog has a default for them, DESCRIBE has none."""
+    catalog = session.catalog_rows("duckdb_columns", "column_name, column_default", schema, spec.name)
+    return {fold(name) for name, default in catalog if default is not None} - _with_default(session, schema, spec)

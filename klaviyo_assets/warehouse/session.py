@@ -1,0 +1,171 @@
+"""What each database does in its own way: statements, its catalog, changing tables, and rows in bulk."""
+
+from __future__ import annotations
+
+import datetime as dt
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from klaviyo_assets.schema.spec import TableSpec, Type
+from klaviyo_assets.warehouse.dialect import Dialect
+from klaviyo_assets.warehouse.spool import Spool
+
+STAGE = "_stage"
+"""Temporary relation with the rows of a load, at least their key and their version, each key once."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A relation and the native types of its columns."""
+
+    relation: str
+    types: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Rows that lie in `STAGE`. came: their number before duplicates were removed. names: the columns that came."""
+
+    came: int
+    names: Set[str]
+
+
+class Session(ABC):
+    """An open connection to a database, in UTC, within a transaction.
+
+    Statements come with names in double quotes and `?` for each parameter. Times are in UTC, without a zone.
+    """
+
+    dialect: Dialect
+
+    # Statements
+
+    @abstractmethod
+    def sql(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run one statement and fetch everything."""
+
+    @abstractmethod
+    def parts(self, query: str) -> Iterator[list[tuple[Any, ...]]]:
+        """Run a query and give its rows, thousands at a time; nothing else may run until the last has come."""
+
+    @abstractmethod
+    def arrow(self, query: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """Run a query and return its rows as Arrow."""
+
+    @abstractmethod
+    def change(self, statement: str, parameters: Sequence[Any] = ()) -> int:
+        """Run an INSERT, UPDATE or DELETE; return the number of its rows."""
+
+    @abstractmethod
+    def commit(self) -> None:
+        """Make everything durable and visible to others."""
+
+    @abstractmethod
+    def rollback(self) -> None:
+        """Undo everything that was not committed."""
+
+    @abstractmethod
+    def now(self) -> dt.datetime:
+        """Return the time at which rows are written: by one clock for all who write to the database."""
+
+    def limit_memory(self, limit: str | None) -> None:  # noqa: B027
+        """Let the database write to disk what it would hold in memory beyond a limit, if it runs in this process."""
+
+    # The catalog
+
+    @abstractmethod
+    def name(self, schema: str, table: str) -> str:
+        """Return the quoted name of a table."""
+
+    @abstractmethod
+    def create_schema(self, schema: str) -> None:
+        """Create a schema if it is not there."""
+
+    @abstractmethod
+    def tables(self, schema: str) -> set[str]:
+        """Return the names of a schema's tables, folded."""
+
+    @abstractmethod
+    def views(self, schema: str) -> set[str]:
+        """Return the names of a schema's views, folded."""
+
+    @abstractmethod
+    def columns(self, schema: str, table: str) -> dict[str, str]:
+        """Return column, folded -> native type of a table, in order."""
+
+    @abstractmethod
+    def all_columns(self, schema: str) -> dict[str, dict[str, str]]:
+        """Return what `columns` does, for each table of a schema."""
+
+    # Changing tables
+
+    @abstractmethod
+    def create(self, schema: str, table: str, types: Mapping[str, str], spec: TableSpec | None = None) -> None:
+        """Create a table that is not there. types: column -> native type. spec: None for a table of states."""
+
+    @abstractmethod
+    def add_columns(self, schema: str, table: str, types: Mapping[str, str]) -> None:
+        """Add empty columns. types: column -> native type."""
+
+    @abstractmethod
+    def widen(self, schema: str, table: str, changes: Mapping[str, tuple[str, str]]) -> None:
+        """Change the types of columns: name -> (existing, target). The targets hold the values.
+
+        Raises ColumnFixed, after which the transaction is lost, if something else depends on a column.
+        """
+
+    @abstractmethod
+    def drop_column(self, schema: str, table: str, name: str) -> bool:
+        """Drop a column; return False if the database can't because of what depends on the table."""
+
+    # Rows in bulk
+
+    @abstractmethod
+    def spooled(self, spool: Spool, types: Mapping[str, Type]) -> str:
+        """Return a relation of columns of all of a spool's rows."""
+
+    @abstractmethod
+    def takes(self, spool: Spool, name: str, kind: Type, target: str) -> bool:
+        """Return whether a native type holds exactly all values of a spool's column that have a type of ours."""
+
+    @abstractmethod
+    def stage(
+        self,
+        spec: TableSpec,
+        source: Spool | Source,
+        types: Mapping[str, str],
+        *,
+        beyond: Mapping[str, Set[Type]] | None = None,
+        whole: bool = True,
+    ) -> Staged:
+        """Make `STAGE` of rows on their way into a table, one per key: the newest version, the last among equals.
+
+        types: column -> native type of the table; what comes and is not in it is left out. beyond: columns of which
+        the values of some types go to the overflow column. whole: False: only these columns are written, by `patch`,
+        else the rows are, by `write`. Raises WarehouseError if a row has no key.
+        """
+
+    @abstractmethod
+    def write(
+        self,
+        schema: str,
+        spec: TableSpec,
+        staged: Staged,
+        types: Mapping[str, str],
+        *,
+        cleared: Collection[str],
+        synced_at: dt.datetime,
+    ) -> tuple[int, int]:
+        """Write the rows of `STAGE` into a table; return how many, and how many of them were there before.
+
+        types: column -> native type of the table. cleared: columns that did not come and become NULL; others that did
+        not come stay as they are, or get their default. The rows are live, and stamped with `synced_at`.
+        """
+
+    def unstage(self) -> None:
+        """Drop `STAGE`."""
+        self.sql(f"DROP TABLE {STAGE}")

@@ -1,0 +1,57 @@
+"""A table that is there, with the columns that are declared."""
+
+from __future__ import annotations
+
+import logging
+
+from klaviyo_assets.schema.spec import SYSTEM_COLUMNS, Column, TableSpec, Type
+from klaviyo_assets.warehouse.errors import WarehouseError
+from klaviyo_assets.warehouse.sql import quote
+from klaviyo_assets.warehouse.steps.declared import with_system_columns
+from klaviyo_assets.warehouse.steps.states import read_state, void, why_void
+from klaviyo_assets.warehouse.transaction import Transaction
+
+_log = logging.getLogger(__name__)
+
+
+def ensure(transaction: Transaction, spec: TableSpec) -> bool:
+    """Create the schema and the table; of an existing one, add the declared columns that it lacks.
+
+    Returns whether what was known of how far the table is synced can't be true of it, and is forgotten.
+    Columns by which rows are found have their declared type, if it is TEXT, and the system columns one that holds
+    every value of theirs: what is compared with them has it too. Raises WarehouseError where that is impossible,
+    ViewInPlace among them.
+    """
+    dialect = transaction.dialect
+    transaction.create_schema()
+    declared = with_system_columns(spec, *spec.types)
+    known = read_state(transaction, spec.name)
+    reason = why_void(transaction, known, transaction.row_counts([spec.name]), declared) if known else None
+    if reason:
+        _log.warning("What was known of how far %s is synced is void: %s.", spec.name, reason)
+    if reason or not transaction.column_types(spec.name):
+        void(transaction, spec.name)
+    transaction.create(spec.name, declared, spec)
+    existing = transaction.column_types(spec.name)
+    found_by = {*spec.primary_key, *(key.column for key in spec.foreign_keys)}
+    found_by |= {name for lookup in spec.lookups for name in (lookup.on, lookup.column)}
+    lacking = {name: dialect.type_names[kind] for name, kind in declared.items() if name not in existing}
+    transaction.add_columns(spec.name, lacking)
+    as_text = [name for name, kind in declared.items() if kind is Type.TEXT and name in found_by and name in existing]
+    transaction.widen(spec.name, dict.fromkeys(as_text, dialect.text))
+    for column in SYSTEM_COLUMNS:
+        if column.name in existing:
+            _hold_all(transaction, spec.name, column, existing[column.name])
+    return reason is not None
+
+
+def _hold_all(transaction: Transaction, table: str, column: Column, existing: str) -> None:
+    dialect = transaction.dialect
+    if dialect.holds_all(existing, column.type):
+        return
+    name, declared = column.name, dialect.type_names[column.type]
+    is_text = existing == dialect.text
+    condition = dialect.says(quote(name), declared) if is_text else dialect.survives(quote(name), existing, declared)
+    if transaction.sql(f"SELECT 1 FROM {transaction.table(table)} WHERE NOT {condition} LIMIT 1"):
+        raise WarehouseError(f"{table}.{name} is {existing}: its values are no {declared}. Correct its type.")
+    transaction.widen(table, {name: declared})

@@ -1,0 +1,96 @@
+"""Values that were written before their columns were blocked or hashed: finding, removing and hashing them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from klaviyo_assets.schema.spec import TableSpec
+from klaviyo_assets.warehouse.sql import quote
+from klaviyo_assets.warehouse.state import PRIVACY, SyncState
+from klaviyo_assets.warehouse.steps.pairs import computed
+from klaviyo_assets.warehouse.steps.states import forget, read_state, write_state
+from klaviyo_assets.warehouse.transaction import Transaction
+
+
+def find_old_values(transaction: Transaction, spec: TableSpec) -> tuple[str, ...]:
+    """Return the columns that hold values from before they were blocked or hashed.
+
+    Looks through the table until there are none; then that is remembered for as long as the policy stays the same.
+    """
+    policy = spec.policy
+    known = read_state(transaction, spec.name, PRIVACY)
+    if known and policy and known.fingerprint == policy.fingerprint:
+        return ()
+    if known:
+        forget(transaction, [spec.name], PRIVACY)
+    if policy is None:
+        return ()
+    found = tuple(sorted(name for name in transaction.column_types(spec.name) if _is_old(transaction, spec, name)))
+    if not found:
+        write_state(transaction, SyncState(spec.name, PRIVACY, complete=True, fingerprint=policy.fingerprint))
+    return found
+
+
+def rewrite(transaction: Transaction, spec: TableSpec) -> list[str]:
+    """Drop the blocked columns of a table and hash what is not hashed yet; return what was done, in words.
+
+    Raises ViewInPlace: what the view shows is not rewritten.
+    """
+    policy = spec.policy
+    if policy is None:
+        return []
+    transaction.has_table(spec.name)
+    table, types, done = transaction.table(spec.name), transaction.column_types(spec.name), []
+    old = [name for name in types if not policy.blocks(name) and _is_old(transaction, spec, name)]
+    for name in filter(policy.blocks, types):
+        if transaction.drop_column(spec.name, name):
+            done.append(f"{name} dropped")
+        else:
+            transaction.change(f"UPDATE {table} SET {quote(name)} = NULL WHERE {quote(name)} IS NOT NULL")
+            done.append(f"{name} emptied")
+    for name in old:
+        if policy.hashes(name):
+            transaction.widen(spec.name, {name: transaction.dialect.text})
+            _replace(transaction, spec, name, policy.digest)
+            done.append(f"{name} hashed")
+        else:
+            _replace(transaction, spec, name, policy.apply_to_json)
+            done.append(f"{name} rewritten")
+    return done
+
+
+def _replace(transaction: Transaction, spec: TableSpec, name: str, compute: Callable[[str], str | None]) -> None:
+    """Write what a function makes of the texts of a column in their place."""
+    native = transaction.column_types(spec.name)[name]
+    with computed(transaction, _texts(transaction, spec, name), compute) as relation:
+        transaction.change(
+            f"UPDATE {transaction.table(spec.name)} AS own SET {quote(name)} = CAST(new.becomes AS {native}) "
+            f"FROM {relation} AS new WHERE md5({_text(quote('own', name))}) = new.was"
+        )
+
+
+def _is_old(transaction: Transaction, spec: TableSpec, name: str) -> bool:
+    """Return whether a column holds values that the policy would not have written."""
+    policy = spec.policy
+    if policy is None:
+        return False
+    rows = f"SELECT 1 FROM {transaction.table(spec.name)} WHERE {quote(name)} IS NOT NULL"
+    if policy.blocks(name):
+        return bool(transaction.sql(f"{rows} LIMIT 1"))
+    if policy.hashes(name):
+        is_digest = transaction.dialect.matches(_text(quote(name)), policy.digest_pattern)
+        return bool(transaction.sql(f"{rows} AND NOT {is_digest} LIMIT 1"))
+    if name == policy.json_column:
+        parts = transaction.session.parts(_texts(transaction, spec, name))
+        return sum(policy.is_old_json(text) for rows in parts for (text,) in rows) > 0  # to the end: see `parts`
+    return False
+
+
+def _text(column: str) -> str:
+    return f"CAST({column} AS VARCHAR)"
+
+
+def _texts(transaction: Transaction, spec: TableSpec, name: str) -> str:
+    """Return the query of the distinct texts of a column."""
+    text = _text(quote(name))
+    return f"SELECT DISTINCT {text} AS text FROM {transaction.table(spec.name)} WHERE {quote(name)} IS NOT NULL"

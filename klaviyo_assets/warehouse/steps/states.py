@@ -1,0 +1,113 @@
+"""How far the tables are synced: the rows of `_sync_state`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from klaviyo_assets.schema.spec import Type
+from klaviyo_assets.warehouse.sql import columns
+from klaviyo_assets.warehouse.state import INSPECTED, INSPECTED_WHOLLY, PRIVACY, SNAPSHOT, SyncState
+from klaviyo_assets.warehouse.transaction import Transaction, aware, naive
+
+STATE_TABLE = "_sync_state"
+_COLUMNS = {
+    "table": Type.TEXT,
+    "scope": Type.TEXT,
+    "synced_from": Type.TIMESTAMP,
+    "synced_through": Type.TIMESTAMP,
+    "complete": Type.BOOLEAN,
+    "rows": Type.BIGINT,
+    "run_id": Type.TEXT,
+    "synced_at": Type.TIMESTAMP,
+    "read_number": Type.BIGINT,
+}
+
+
+def ensure_states(transaction: Transaction) -> None:
+    """Create `_sync_state` if it is not there."""
+    transaction.create_schema()
+    there = transaction.column_types(STATE_TABLE)
+    if not there:
+        transaction.create(STATE_TABLE, _COLUMNS)
+    elif "read_number" not in there:
+        number = transaction.dialect.type_names[_COLUMNS["read_number"]]
+        transaction.add_columns(STATE_TABLE, {"read_number": number})
+
+
+def write_state(transaction: Transaction, state: SyncState) -> None:
+    """Store a state, added to what was known before; the state of an earlier read replaces none of a later one."""
+    known = state.after(read_state(transaction, state.table, state.scope))
+    if known is None:
+        return
+    table = transaction.table(STATE_TABLE)
+    transaction.change(f'DELETE FROM {table} WHERE "table" = ? AND scope = ?', [state.table, state.scope])
+    row = (
+        known.table, known.scope, naive(known.synced_from), naive(known.synced_through), known.complete, known.rows,
+        known.fingerprint or known.run_id, transaction.synced_at, known.read_number,
+    )  # fmt: skip
+    transaction.insert(STATE_TABLE, list(_COLUMNS), [row])
+
+
+def read_state(transaction: Transaction, table: str, scope: str = "") -> SyncState | None:
+    """Return what is known of a scope, with aware UTC times."""
+    return _read(transaction, ' WHERE "table" = ? AND scope = ?', [table, scope]).get((table, scope))
+
+
+def read_states(transaction: Transaction) -> dict[tuple[str, str], SyncState]:
+    """Return (table, scope) -> what is known of it, with aware UTC times."""
+    return _read(transaction)
+
+
+def _read(
+    transaction: Transaction, where: str = "", parameters: Sequence[str] = ()
+) -> dict[tuple[str, str], SyncState]:
+    if not transaction.has_table(STATE_TABLE):
+        return {}
+    names = list(_COLUMNS)
+    if "read_number" not in transaction.column_types(STATE_TABLE):  # written by an older version
+        names.remove("read_number")
+    found = {}
+    for row in transaction.sql(f"SELECT {columns(names)} FROM {transaction.table(STATE_TABLE)}{where}", parameters):
+        state = dict(zip(names, row, strict=True))
+        for name in ("synced_from", "synced_through", "synced_at"):
+            state[name] = aware(state[name])
+        if state["scope"] == PRIVACY:
+            state["fingerprint"] = state.pop("run_id")
+        found[state["table"], state["scope"]] = SyncState(**state)
+    return found
+
+
+def forget(transaction: Transaction, tables: Sequence[str], scope: str | None = None) -> None:
+    """Remove the states of tables, of one scope or of all."""
+    if not transaction.column_types(STATE_TABLE):
+        return
+    for table in tables:
+        transaction.change(
+            f'DELETE FROM {transaction.table(STATE_TABLE)} WHERE "table" = ? AND scope = coalesce(?, scope)',
+            [table, scope],
+        )
+
+
+def why_void(
+    transaction: Transaction, state: SyncState, counts: Mapping[str, int], declared: Iterable[str] = ()
+) -> str | None:
+    """Say why a state can't be true of its table: somebody made that anew, or removed rows; None: it can.
+
+    counts: table -> rows, see `row_counts`; no load makes them fewer. declared: columns that rows should have.
+    """
+    rows, expected = counts.get(state.table), state.rows or 0
+    if rows is None:
+        return "the table is gone"
+    if rows < expected:
+        return f"{expected - rows:,} of its {expected:,} rows were removed" if rows else "the table was emptied"
+    if lacking := sorted(set(declared) - transaction.column_types(state.table).keys()):
+        return f"its rows have no {' and no '.join(lacking)}" if rows else None
+    return None
+
+
+def void(transaction: Transaction, table: str) -> None:
+    """Forget how far a table is synced, and its parts; not its snapshot, nor what an inspection saw."""
+    kept = {SNAPSHOT, *((INSPECTED, INSPECTED_WHOLLY) if transaction.column_types(table) else ())}
+    for known, scope in read_states(transaction):
+        if known == table and scope not in kept:
+            forget(transaction, [table], scope)
