@@ -128,7 +128,7 @@ class DuckDBDatabase(DuckDBResource):
             try:
                 transaction.ensure_state()
                 ensure_loads(transaction)
-                transaction.synced_at = unused_stamp(transaction, self._now())
+                transaction.stamp = unused_stamp(transaction, self._now())
                 yield transaction
                 transaction.commit()
             except BaseException as error:

@@ -122,7 +122,7 @@ def flag_gone(transaction: Transaction, sweep: Sweep, gone: Spool, guard: float 
         if is_declared(transaction.column_types(child.name), with_system_columns(child, column)) and transaction.value(
             f"UPDATE {transaction.table(child.name)} SET {quote(DELETED.name)} = true, {quote(SYNCED.name)} = ? "
             f"WHERE {NOT_DELETED} AND {quote(column)} IN {flagged}",
-            [transaction.synced_at],
+            [transaction.stamp],
         ):
             record(transaction, child.name, sweep.began)
     return deleted, waiting

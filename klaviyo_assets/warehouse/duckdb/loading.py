@@ -103,7 +103,7 @@ def _insert(
     written: int = transaction.value(
         f"INSERT INTO {transaction.table(spec.name)} ({columns([*names, *others, SYNCED.name, DELETED.name])}) "
         f"SELECT {values}, ?, false FROM ({rows.select(names)}) AS new{kept}{where}",
-        [transaction.synced_at],
+        [transaction.stamp],
     )
     return written
 
@@ -183,7 +183,7 @@ def _leave_newer(transaction: Transaction, spec: TableSpec, began: int) -> int:
     newer = later
     if spec.version:
         old, new = (f"{row}.{quote(spec.version)}" for row in ("old", _STAGE))
-        written, now = f"old.{quote(SYNCED.name)}", f"TIMESTAMP {literal(str(transaction.synced_at))}"
+        written, now = f"old.{quote(SYNCED.name)}", f"TIMESTAMP {literal(str(transaction.stamp))}"
         ahead = (
             f"try_cast({old} AS TIMESTAMP) > try_cast({written} AS TIMESTAMP) OR try_cast({new} AS TIMESTAMP) > {now}"
         )

@@ -71,7 +71,7 @@ def record(transaction: Transaction, table: str, read_number: int) -> None:
     """Remember that this transaction has written rows of a table, from the read of a number."""
     transaction.sql(
         f"INSERT INTO {transaction.table(LOADS_TABLE)} ({columns(_COLUMNS)}) VALUES (?, ?, ?, ?)",
-        [newest_number(transaction) + 1, table, read_number, transaction.synced_at],
+        [newest_number(transaction) + 1, table, read_number, transaction.stamp],
     )
 
 
@@ -82,7 +82,7 @@ def restamping(transaction: Transaction, table: str) -> Iterator[str]:
     Such a change is no read of the row: with one stamp for all of them nobody would know any more which read a row
     comes from, and an older one that loads later could undo it.
     """
-    first = unused_stamp(transaction, transaction.synced_at)
+    first = unused_stamp(transaction, transaction.stamp)
     loads, stamps = transaction.table(LOADS_TABLE), "was TIMESTAMP, read_number BIGINT, stamp TIMESTAMP"
     transaction.sql(f"CREATE TEMP TABLE {_RESTAMPED} ({stamps})")
     transaction.sql(

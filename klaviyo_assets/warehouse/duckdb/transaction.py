@@ -57,12 +57,12 @@ _ON = re.compile(rf"^CREATE (?:UNIQUE )?INDEX {_NAME} ON {_NAME}(?:\.{_NAME})*\s
 class Transaction:
     """An open transaction on one schema; the caller commits or rolls back.
 
-    synced_at: written to `_fivetran_synced` of every row that is touched: now, in UTC, without a zone.
+    stamp: written to `_fivetran_synced` of every row that is touched: now, in UTC, without a zone.
     """
 
     connection: duckdb.DuckDBPyConnection
     schema: str
-    synced_at: dt.datetime = dt.datetime.min
+    stamp: dt.datetime = dt.datetime.min
     _types: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
     _tables: set[str] | None = field(default=None, init=False)
     _views: set[str] | None = field(default=None, init=False)
@@ -261,7 +261,7 @@ class Transaction:
         self.sql(
             f"INSERT INTO {table} ({columns(_STATE_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [known.table, known.scope, naive(known.synced_from), naive(known.synced_through), known.complete,
-             known.rows, known.fingerprint or known.run_id, self.synced_at, known.read_number],
+             known.rows, known.fingerprint or known.run_id, self.stamp, known.read_number],
         )  # fmt: skip
 
     def read_state(self, table: str, scope: str = "") -> SyncState | None:
