@@ -262,7 +262,7 @@ def _check_warehouse(settings: Settings, warehouse: DuckDBWarehouse, tables: lis
             TableReport(
                 table.name,
                 synced_through=through.isoformat() if through else None,
-                synced_at=state.synced_at.isoformat() if state and state.synced_at else None,
+                synced_at=state.stored_at.isoformat() if state and state.stored_at else None,
                 rows=live.rows if live else None,
                 next_due=following.isoformat() if following else ("every sync" if through else "now"),
                 due=is_due(settings, states, table.name, scope, table.cadence, now),

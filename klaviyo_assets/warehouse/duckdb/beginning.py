@@ -95,14 +95,14 @@ def _name(table: str, scope: str) -> str:
 def _is_from_future(state: SyncState, now: dt.datetime) -> bool:
     if state.synced_through is None:
         return False
-    return state.synced_through > min(now, state.synced_at or now) + TOLERANCE
+    return state.synced_through > min(now, state.stored_at or now) + TOLERANCE
 
 
 def _cut(transaction: Transaction, state: SyncState, now: dt.datetime) -> bool:
     """Let a range end when it was stored, the latest that can have been read; return whether that is known."""
-    if state.synced_from is None or state.synced_at is None or state.synced_at > now + TOLERANCE:
+    if state.synced_from is None or state.stored_at is None or state.stored_at > now + TOLERANCE:
         return False
-    through = min(state.synced_at, now) - TOLERANCE
+    through = min(state.stored_at, now) - TOLERANCE
     if through <= state.synced_from:
         return False
     transaction.sql(

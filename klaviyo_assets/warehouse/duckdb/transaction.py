@@ -287,11 +287,11 @@ class Transaction:
                 complete=complete,
                 rows=rows,
                 run_id=None if scope == PRIVACY else run_id,
-                synced_at=aware(synced_at),
+                stored_at=aware(stored_at),
                 read_number=number,
                 fingerprint=run_id if scope == PRIVACY else None,
             )
-            for table, scope, since, through, complete, rows, run_id, synced_at, number in self.sql(
+            for table, scope, since, through, complete, rows, run_id, stored_at, number in self.sql(
                 f"SELECT {columns(names)}, {read_number} FROM {self.table(STATE_TABLE)}{where}", parameters
             )
         }
