@@ -13,7 +13,7 @@ from klaviyo_assets.warehouse.duckdb.flags import forget_returned
 from klaviyo_assets.warehouse.duckdb.loads import record, restamping, written_by_later_read
 from klaviyo_assets.warehouse.duckdb.origins import source_columns
 from klaviyo_assets.warehouse.duckdb.rows import ORDER as _ORDER
-from klaviyo_assets.warehouse.duckdb.rows import Rows, Source, relation_rows, spool_rows
+from klaviyo_assets.warehouse.duckdb.rows import IncomingRows, Source, relation_rows, spool_rows
 from klaviyo_assets.warehouse.duckdb.sql import columns, fold, has_array, literal, quote, same_key
 from klaviyo_assets.warehouse.duckdb.transaction import Transaction
 from klaviyo_assets.warehouse.errors import WarehouseError
@@ -88,7 +88,13 @@ def upsert(
 
 
 def _insert(
-    transaction: Transaction, spec: TableSpec, rows: Rows, others: Sequence[str], join: str, *, all_of_them: bool
+    transaction: Transaction,
+    spec: TableSpec,
+    rows: IncomingRows,
+    others: Sequence[str],
+    join: str,
+    *,
+    all_of_them: bool,
 ) -> int:
     """Write the staged rows of a part of what came, straight from where they lie.
 
@@ -133,7 +139,7 @@ def patch(transaction: Transaction, spec: TableSpec, spool: Spool) -> LoadResult
 
 
 def _stage(
-    transaction: Transaction, spec: TableSpec, rows_of: Sequence[Rows], names: Sequence[str] | None = None
+    transaction: Transaction, spec: TableSpec, rows_of: Sequence[IncomingRows], names: Sequence[str] | None = None
 ) -> None:
     """Fill the stage with the key and the version of every row that came, or with the columns `names`.
 

@@ -14,7 +14,7 @@ ORDER = "_order"
 
 
 @dataclass(frozen=True)
-class Rows:
+class IncomingRows:
     """A relation with rows on their way into a table.
 
     relation, order: SQL. values: column of the table -> SQL of its values, in the table's type.
@@ -38,14 +38,14 @@ class Source:
     types: Mapping[str, str]
 
 
-def relation_rows(source: Source, spec: TableSpec, types: Mapping[str, str]) -> Rows:
+def relation_rows(source: Source, spec: TableSpec, types: Mapping[str, str]) -> IncomingRows:
     """Return the declared columns of another table. types: column -> type, of the table that they go to."""
     values = {
         name: convert(quote(name), source.types[name], kind)
         for name, kind in types.items()
         if name in spec.types and name in source.types
     }
-    return Rows(source.relation, "rowid", values)
+    return IncomingRows(source.relation, "rowid", values)
 
 
 def spool_rows(
@@ -53,7 +53,7 @@ def spool_rows(
     types: Mapping[str, str],
     overflow_column: str | None = None,
     overflow: Mapping[str, Set[Type]] | None = None,
-) -> list[Rows]:
+) -> list[IncomingRows]:
     """Return a spool's rows, as few parts as its types allow; columns that the table does not have are left out.
 
     types: column -> type, of the table that they go to.
@@ -84,11 +84,11 @@ def spool_rows(
     return rows
 
 
-def _files_rows(files: Sequence[tuple[int, SpoolFile]], values: Mapping[str, str]) -> Rows:
+def _files_rows(files: Sequence[tuple[int, SpoolFile]], values: Mapping[str, str]) -> IncomingRows:
     paths = ", ".join(literal(str(file.path)) for _, file in files)
     # Files are named after their number, so that parts of a spool can be put in one order.
     order = "(CAST(parse_filename(filename, true) AS BIGINT) << 32) + file_row_number"
-    return Rows(
+    return IncomingRows(
         f"read_parquet([{paths}], union_by_name = true, filename = true, file_row_number = true)", order, values
     )
 
