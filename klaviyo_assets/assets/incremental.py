@@ -37,7 +37,7 @@ from klaviyo_assets.schema.lost import UNDESCRIBED, UNIDENTIFIED, noting
 from klaviyo_assets.schema.spec import Column, TableSpec, Type
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.fields import asks_for_subscriptions
-from klaviyo_assets.sync.progress import Progress
+from klaviyo_assets.sync.progress import ProgressReporter
 from klaviyo_assets.sync.ranges import ReadRange, plan, sync_back_to
 from klaviyo_assets.sync.scopes import REREAD
 from klaviyo_assets.sync.vanished import ask_for_events
@@ -64,7 +64,7 @@ class ReadConfig(dg.Config):
 
 Batch = Mapping[str, Columns]
 """Output name -> the columns that a page gives: tables, and `ids` for the keys that the page spoke of."""
-ReadRows = Callable[[Settings, KlaviyoAccount, ReadRange, Progress, logging.Logger], Iterator[Batch]]
+ReadRows = Callable[[Settings, KlaviyoAccount, ReadRange, ProgressReporter, logging.Logger], Iterator[Batch]]
 
 _PAGES_PER_COLLECTION = 50
 
@@ -151,7 +151,7 @@ def _incremental(
         with ExitStack() as stack:
             writers = {spec.name: SpoolWriter(spec, stack.enter_context(temporary_spool())) for spec in (*chosen, IDS)}
             try:
-                batches = read(settings, account, read_range, Progress(main.name, context.log), context.log)
+                batches = read(settings, account, read_range, ProgressReporter(main.name, context.log), context.log)
                 with noting() as misshapen:
                     for batch in without_pauses(batches):
                         for name, columns in batch.items():
@@ -237,7 +237,7 @@ def _extract(
 
 
 def read_events(
-    settings: Settings, account: KlaviyoAccount, chosen: ReadRange, report: Progress, log: logging.Logger
+    settings: Settings, account: KlaviyoAccount, chosen: ReadRange, report: ProgressReporter, log: logging.Logger
 ) -> Iterator[Batch]:
     """Read the events of a range. Their times have whole seconds, so half-open windows fit exactly."""
     columns_of = _event_columns(settings, account, log)
@@ -301,7 +301,7 @@ def _event_columns(settings: Settings, account: KlaviyoAccount, log: logging.Log
 
 
 def read_profiles(
-    settings: Settings, account: KlaviyoAccount, chosen: ReadRange, report: Progress, log: logging.Logger
+    settings: Settings, account: KlaviyoAccount, chosen: ReadRange, report: ProgressReporter, log: logging.Logger
 ) -> Iterator[Batch]:
     """Read the profiles that were updated in a range.
 
@@ -345,7 +345,7 @@ def _windows(
     chosen: ReadRange,
     fetch: Callable[[dt.datetime, dt.datetime | None], Iterator[Page]],
     times: Callable[[Page], Sequence[dt.datetime | None]],
-    report: Progress,
+    report: ProgressReporter,
 ) -> Iterator[Page]:
     return read_windows(
         fetch,

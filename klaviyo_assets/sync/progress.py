@@ -52,7 +52,7 @@ def listening(listener: Callable[[ProgressReport], None]) -> Iterator[None]:
         _listeners.remove(listener)
 
 
-class Progress:
+class ProgressReporter:
     """Reports how far the read of a time range is; pass it as `on_progress`."""
 
     def __init__(self, label: str, log: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:

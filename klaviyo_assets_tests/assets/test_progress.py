@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from klaviyo_assets.sync.progress import Progress, ProgressReport, listening
+from klaviyo_assets.sync.progress import ProgressReport, ProgressReporter, listening
 
 DAY = 86_400
 
@@ -16,7 +16,7 @@ def test_progress_is_logged_every_five_seconds_and_told_to_listeners(caplog: pyt
     heard: list[ProgressReport] = []
     caplog.set_level(logging.INFO)
     with listening(heard.append):
-        report = Progress("event", logging.getLogger("test"), clock=lambda: time[0])
+        report = ProgressReporter("event", logging.getLogger("test"), clock=lambda: time[0])
         for second in range(1, 12):
             time[0] = 100.0 + second
             report(second * DAY, 20 * DAY, second, second * 1_000)
