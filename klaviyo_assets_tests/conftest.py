@@ -124,7 +124,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def projects(file: Path, patch: pytest.MonkeyPatch) -> Iterator[Callable[..., Project]]:
     """Give what makes projects on a warehouse file."""
     patch.setenv("KLAVIYO_API_KEY", "pk_sandbox")
-    patch.setattr("klaviyo_assets.api.limiter._MARGIN", 0)  # these sandboxes have no limits
+    patch.setattr("klaviyo_assets.api.limiter._SLACK", 0)  # these sandboxes have no limits
     with dg.DagsterInstance.ephemeral() as instance, ExitStack() as sandboxes:
 
         def make(account: Account, **settings: Any) -> Project:

@@ -10,7 +10,7 @@ from klaviyo_assets.api.errors import RateLimited
 from klaviyo_assets.api.rates import Rate
 
 LONGEST_WAIT = 600.0
-_MARGIN = 1.05  # requests do not all take equally long to arrive, and small quotas have no part to spare
+_SLACK = 1.05  # requests do not all take equally long to arrive, and small quotas have no part to spare
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 
 
@@ -18,7 +18,7 @@ class _Window:
     """At most `quota` requests in any `seconds`: then no fixed window of Klaviyo's holds more, wherever it begins."""
 
     def __init__(self, quota: int, seconds: float) -> None:
-        self.seconds = seconds * _MARGIN
+        self.seconds = seconds * _SLACK
         self.taken: deque[float] = deque(maxlen=quota)
 
     def free_at(self) -> float:
