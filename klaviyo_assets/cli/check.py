@@ -118,7 +118,7 @@ class TableReport:
 
 
 @dataclass
-class Report:
+class CheckReport:
     """What the check found. problems: what makes the check fail; empty if everything works.
 
     key_variable: the environment variable that holds the key; the key itself is in no report. key_origin: where that
@@ -157,13 +157,13 @@ def enabled_tables(settings: Settings) -> list[Table]:
     ]
 
 
-def check(settings: Settings) -> Report:
+def check(settings: Settings) -> CheckReport:
     """Try the API key, each scope that an enabled table needs, and the warehouse; look up the state of the tables.
 
     Makes one request for each scope, and two for the history. Raises nothing that is the user's to mend: that is in
     the report's problems.
     """
-    report = Report(key_variable=settings.api_key_variable, revision_days_left=revision_support(dt.date.today()))
+    report = CheckReport(key_variable=settings.api_key_variable, revision_days_left=revision_support(dt.date.today()))
     if report.revision_days_left < WARN_DAYS:
         report.warnings.append(
             f"Klaviyo supports the API revision for {report.revision_days_left} more days: update klaviyo-assets."
@@ -214,7 +214,11 @@ def _of_environment(settings: Settings) -> Iterator[str]:
 
 
 def _check_api(
-    settings: Settings, client: KlaviyoClient, tables: list[Table], warehouse: DuckDBWarehouse | None, report: Report
+    settings: Settings,
+    client: KlaviyoClient,
+    tables: list[Table],
+    warehouse: DuckDBWarehouse | None,
+    report: CheckReport,
 ) -> None:
     ours: AccountIdentity | None = None
     for scope, probe in PROBES.items():
@@ -241,7 +245,7 @@ def _check_api(
             report.problems.append(str(error))
 
 
-def _check_warehouse(settings: Settings, warehouse: DuckDBWarehouse, tables: list[Table], report: Report) -> bool:
+def _check_warehouse(settings: Settings, warehouse: DuckDBWarehouse, tables: list[Table], report: CheckReport) -> bool:
     """Look up how far the tables are; return whether the warehouse can be written."""
     report.warehouse = f"{shown(settings.duckdb_path)}, schema {settings.schema_name}"
     try:
