@@ -189,10 +189,10 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
 
     def usage(self) -> Callable[[], dict[str, Any]]:
         """Return a function that says what has been used of the API since now, as asset metadata."""
-        began, before = time.monotonic(), self.client.stats.snapshot()
+        began, before = time.monotonic(), self.client.stats.counts()
 
         def used() -> dict[str, Any]:
-            use = self.client.stats.snapshot() - before
+            use = self.client.stats.counts() - before
             return {
                 "requests": use.requests,
                 "retries": use.retries,
