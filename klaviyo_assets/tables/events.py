@@ -22,7 +22,7 @@ from klaviyo_assets.schema.spec import Lookup
 from klaviyo_assets.schema.values import FIRST_SECOND, LAST_SECOND
 from klaviyo_assets.tables.jsonapi import identifier, instant_or_none
 from klaviyo_assets.tables.naming import column_names, with_hash
-from klaviyo_assets.tables.raw import NOTHING, number_of, text_of
+from klaviyo_assets.tables.raw import NOTHING, number_of, raw_text
 from klaviyo_assets.tables.table import Table, double, json, references, text, timestamp
 
 PREFIX = "property_"
@@ -228,9 +228,9 @@ def columns(page: bytes | Page, context: EventContext) -> Columns:
             attribution_values[row] = attribution
             continue
 
-        flow = text_of(properties.pop("$flow", None))
-        message = text_of(properties.pop("$message", None))
-        declared["_variation"][row] = text_of(properties.pop("$variation", None))
+        flow = raw_text(properties.pop("$flow", None))
+        message = raw_text(properties.pop("$message", None))
+        declared["_variation"][row] = raw_text(properties.pop("$variation", None))
         if flow is not None:
             declared["flow_id"][row] = flow
             declared["flow_message_id"][row] = message
