@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-EVERY = 5.0
+LOG_INTERVAL = 5.0
 """Seconds between two lines of the log."""
 
 
@@ -67,7 +67,7 @@ class ProgressReporter:
         report = ProgressReport(self._label, done, total, pages, rows, now - self._began)
         for listener in _listeners:
             listener(report)
-        if now - self._logged >= EVERY:
+        if now - self._logged >= LOG_INTERVAL:
             self._logged = now
             self._log.info(str(report))
 
