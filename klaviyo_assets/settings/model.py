@@ -263,7 +263,7 @@ def _given_by(values: Mapping[str, Any]) -> Callable[[str], str | None]:
         public = sources.public_name(name)
         if {name, public} & values.keys():
             return None
-        place = sources.origin(public) or sources.settings_file()
+        place = sources.setting_origin(public) or sources.settings_file()
         return place.removesuffix(" in the shell") if place else None
 
     return source

@@ -53,7 +53,7 @@ def settings_file() -> str | None:
     return environment.get(FILE_VARIABLE)
 
 
-def origin(name: str) -> str | None:
+def setting_origin(name: str) -> str | None:
     """Return where a setting comes from that Python does not give, in words; None: it has its default."""
     name = public_name(name)
     given = variable(name)
