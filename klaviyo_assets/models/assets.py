@@ -82,7 +82,7 @@ def chosen_models(settings: Settings) -> list[Model]:
     return [model for model in read_project() if settings.shopify_schema or model.group != SHOPIFY]
 
 
-def variables(settings: Settings) -> dict[str, Any]:
+def dbt_variables(settings: Settings) -> dict[str, Any]:
     """Return the dbt variables; those of the setting `model_variables` win."""
     is_told = settings.privacy.policy(table("event")).action("property_attribution") is Action.KEEP
     return {
@@ -137,7 +137,7 @@ def _models(settings: Settings, models: Sequence[Model]) -> dg.AssetsDefinition:
             results = build(
                 target,
                 select=selected,
-                variables=variables(settings),
+                variables=dbt_variables(settings),
                 full_refresh=config.full_refresh,
                 cache=Path(context.instance.storage_directory()) / models_prefix(settings),
                 log=context.log,

@@ -19,7 +19,7 @@ import pytest
 
 from klaviyo_assets.cli import demo
 from klaviyo_assets.definitions import build_definitions
-from klaviyo_assets.models.assets import chosen_models, model_key, variables
+from klaviyo_assets.models.assets import chosen_models, dbt_variables, model_key
 from klaviyo_assets.models.figures import Figures, read_figures
 from klaviyo_assets.models.metadata import describe
 from klaviyo_assets.models.project import read_project
@@ -82,7 +82,7 @@ class Built:
             results = build(
                 Target(self.settings.duckdb_path, schema, {}),
                 select=select,
-                variables=variables(self.settings) | (more or {}),
+                variables=dbt_variables(self.settings) | (more or {}),
                 cache=self.cache,
                 log=LOG,
                 **options,
@@ -636,7 +636,7 @@ def test_columns_that_the_models_need_are_not_hidden_unnoticed(tmp_path: Path) -
     )
     named = "event.flow_id (hashed_columns), event.person_id (blocked_columns), event.type (blocked_columns)"
     assert not result.success and named in str(failures(result))
-    assert variables(settings)["using_native_attribution"] is False
+    assert dbt_variables(settings)["using_native_attribution"] is False
 
 
 def test_what_dbt_objects_to_is_in_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
