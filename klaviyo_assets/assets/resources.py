@@ -15,7 +15,7 @@ from klaviyo_assets.assets.advice import advised
 from klaviyo_assets.assets.identity import SCOPE, confirm
 from klaviyo_assets.privacy.policy import MissingSalt, salt
 from klaviyo_assets.schema.spec import TableSpec
-from klaviyo_assets.tables.accounts import NAME, named
+from klaviyo_assets.tables.accounts import NAME, account_named
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.errors import AnotherAccount
 from klaviyo_assets.warehouse.results import AccountIdentity
@@ -180,7 +180,7 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
         if not self._asked:
             fields = {"fields[account]": NAME if self.shows_name else "id"}
             try:
-                found = named(self.client.get("get_accounts", "/accounts", fields, many=True).json())
+                found = account_named(self.client.get("get_accounts", "/accounts", fields, many=True).json())
                 self._identity = AccountIdentity(*found) if found else None
             except NotPermitted:
                 self._identity = None

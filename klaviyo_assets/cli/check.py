@@ -28,7 +28,7 @@ from klaviyo_assets.settings.sources import DEFAULT_FILE, FORMER_FILE
 from klaviyo_assets.sync.due import is_due
 from klaviyo_assets.sync.fields import sparse_fields
 from klaviyo_assets.sync.scopes import COMPLETE
-from klaviyo_assets.tables.accounts import named
+from klaviyo_assets.tables.accounts import account_named
 from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.duckdb.location import located, shown
@@ -228,7 +228,7 @@ def _check_api(
         problem = None
         try:
             page = client.get(probe.operation, probe.path, probe.params, many=True)
-            if probe.operation == "get_accounts" and (found := named(page.json())):
+            if probe.operation == "get_accounts" and (found := account_named(page.json())):
                 ours = AccountIdentity(*found)
                 report.account = ours.name or ours.id
         except NotPermitted as error:
