@@ -19,7 +19,7 @@ from klaviyo_assets.privacy.policy import SALT_VARIABLE, Privacy
 from klaviyo_assets.settings import sources
 from klaviyo_assets.settings.columns import are_columns, are_switches
 from klaviyo_assets.settings.misspelt import misspelt
-from klaviyo_assets.settings.problems import check, explained
+from klaviyo_assets.settings.problems import explained, refuse
 from klaviyo_assets.settings.variables import are_variables
 from klaviyo_assets.tables.registry import FIRST_TABLES
 from klaviyo_assets.tables.table import Table
@@ -221,21 +221,21 @@ class Settings(BaseSettings):
     @classmethod
     def _tables_exist(cls, given: Any) -> Any:
         if isinstance(given, Mapping):
-            check(are_switches(given))
+            refuse(are_switches(given))
         return given
 
     @field_validator("blocked_columns", "hashed_columns", mode="before")
     @classmethod
     def _columns_exist(cls, given: Any) -> Any:
         if isinstance(given, Mapping):
-            check(are_columns(given))
+            refuse(are_columns(given))
         return given
 
     @field_validator("model_variables", mode="before")
     @classmethod
     def _variables_exist(cls, given: Any) -> Any:
         if isinstance(given, Mapping):
-            check(are_variables(given))
+            refuse(are_variables(given))
         return given
 
     @classmethod

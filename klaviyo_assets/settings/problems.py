@@ -42,7 +42,7 @@ class Problems(ValueError):
         super().__init__("; ".join(text for _, text in self.problems))
 
 
-def check(problems: Iterable[Problem]) -> None:
+def refuse(problems: Iterable[Problem]) -> None:
     """Raise Problems if there are any."""
     found = list(problems)
     if found:
