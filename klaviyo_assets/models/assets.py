@@ -12,7 +12,7 @@ from klaviyo_assets.models.automation import build_models_job, build_models_sens
 from klaviyo_assets.models.metadata import describe
 from klaviyo_assets.models.project import SHOPIFY, Model, is_installed, read_project
 from klaviyo_assets.models.report import build_report
-from klaviyo_assets.models.run import DbtFailed, Result, Target, build
+from klaviyo_assets.models.run import DbtFailed, Result, Target, dbt_build
 from klaviyo_assets.privacy.policy import Action
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.registry import TABLES, table
@@ -134,7 +134,7 @@ def _models(settings: Settings, models: Sequence[Model]) -> dg.AssetsDefinition:
         with warehouse.connect():
             pass  # waits for whoever holds the file, and names them
         try:
-            results = build(
+            results = dbt_build(
                 target,
                 select=selected,
                 variables=dbt_variables(settings),

@@ -24,7 +24,7 @@ from klaviyo_assets.models.figures import Figures, read_figures
 from klaviyo_assets.models.metadata import describe
 from klaviyo_assets.models.project import read_project
 from klaviyo_assets.models.report import Money, account_schemas, render, summary
-from klaviyo_assets.models.run import DbtFailed, Result, Target, build
+from klaviyo_assets.models.run import DbtFailed, Result, Target, dbt_build
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.conftest import QUIET, failures
@@ -79,7 +79,7 @@ class Built:
     ) -> dict[str, Result]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("klaviyo_assets.models.run._dbt", forked)
-            results = build(
+            results = dbt_build(
                 Target(self.settings.duckdb_path, schema, {}),
                 select=select,
                 variables=dbt_variables(self.settings) | (more or {}),
