@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from klaviyo_assets.schema.spec import TableSpec, Type
 from klaviyo_assets.warehouse.duckdb.declared import with_system_columns
 from klaviyo_assets.warehouse.duckdb.loads import take_number
-from klaviyo_assets.warehouse.duckdb.sql import columns
+from klaviyo_assets.warehouse.duckdb.sql import column_list
 from klaviyo_assets.warehouse.duckdb.transaction import STATE_TABLE, Transaction, naive
 from klaviyo_assets.warehouse.errors import AnotherAccount
 from klaviyo_assets.warehouse.results import AccountIdentity, Beginning
@@ -29,7 +29,7 @@ def known_account(transaction: Transaction) -> AccountIdentity | None:
     """Return the account whose rows the warehouse holds, None if it does not know."""
     if not transaction.column_types(ACCOUNT_TABLE):
         return None
-    found = transaction.sql(f"SELECT {columns(_COLUMNS)} FROM {transaction.table(ACCOUNT_TABLE)}")
+    found = transaction.sql(f"SELECT {column_list(_COLUMNS)} FROM {transaction.table(ACCOUNT_TABLE)}")
     return AccountIdentity(*found[0]) if found else None
 
 

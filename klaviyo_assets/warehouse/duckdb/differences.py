@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from klaviyo_assets.schema.spec import Type
-from klaviyo_assets.warehouse.duckdb.sql import columns
+from klaviyo_assets.warehouse.duckdb.sql import column_list
 from klaviyo_assets.warehouse.duckdb.transaction import Transaction, naive
 from klaviyo_assets.warehouse.extract import Scope
 from klaviyo_assets.warehouse.results import Difference
@@ -41,7 +41,7 @@ def store(
     before = {
         (day, group, theirs, ours): reads
         for day, group, theirs, ours, reads in transaction.sql(
-            f'SELECT {columns(("day", "group", "theirs", "ours", "reads"))} FROM {name} WHERE "table" = ?', [table]
+            f'SELECT {column_list(("day", "group", "theirs", "ours", "reads"))} FROM {name} WHERE "table" = ?', [table]
         )
     }
     counted = [replace(each, reads=before.get((each.day, each.group, each.theirs, each.ours), 0)) for each in found]
@@ -50,7 +50,7 @@ def store(
     if stored:
         rows = [(each.day, each.group, each.theirs, each.ours, each.reads, each.wanted) for each in stored]
         transaction.sql(
-            f"INSERT INTO {name} ({columns(_COLUMNS)}) SELECT ?, {', '.join('unnest(?)' for _ in rows[0])}",
+            f"INSERT INTO {name} ({column_list(_COLUMNS)}) SELECT ?, {', '.join('unnest(?)' for _ in rows[0])}",
             [table, *map(list, zip(*rows, strict=True))],
         )
     return stored

@@ -10,7 +10,7 @@ from klaviyo_assets.schema.spec import DELETED, SYNCED, ForeignKey, TableSpec
 from klaviyo_assets.warehouse.duckdb.declared import as_declared, with_system_columns
 from klaviyo_assets.warehouse.duckdb.loads import is_remembered, newest_number, written_since
 from klaviyo_assets.warehouse.duckdb.rows import Source
-from klaviyo_assets.warehouse.duckdb.sql import columns, fold, literal, quote, same_key
+from klaviyo_assets.warehouse.duckdb.sql import column_list, fold, literal, quote, same_key
 from klaviyo_assets.warehouse.duckdb.transaction import Transaction, naive
 from klaviyo_assets.warehouse.results import Inspection
 from klaviyo_assets.warehouse.state import INSPECTED, INSPECTED_WHOLLY, WAITING, SyncState
@@ -85,7 +85,7 @@ def _inspect(
     same_keys = (
         f"{table} AS own"
         if wholly
-        else f"{table} AS own SEMI JOIN (SELECT {columns(key)} FROM {table} AS own WHERE {recent}) AS written "
+        else f"{table} AS own SEMI JOIN (SELECT {column_list(key)} FROM {table} AS own WHERE {recent}) AS written "
         f"ON {same_key('own', 'written', key)}"
     )
     orphans = [
@@ -101,7 +101,7 @@ def _inspect(
         f"count(*) FILTER ({deleted} AND {written})",
         f"count(*) FILTER (NOT ({has_key}))",
         f"(SELECT count(*) FROM (SELECT 1 FROM {same_keys} WHERE {has_key} "
-        f"GROUP BY {columns(key, 'own')} HAVING count(*) > 1))",
+        f"GROUP BY {column_list(key, 'own')} HAVING count(*) > 1))",
         *orphans,
     ]
     ((rows, live, flagged, without_key, duplicates, *unknown),) = transaction.sql(

@@ -14,7 +14,7 @@ from klaviyo_assets.warehouse.duckdb.loads import record, restamping, written_by
 from klaviyo_assets.warehouse.duckdb.origins import source_columns
 from klaviyo_assets.warehouse.duckdb.rows import ORDER as _ORDER
 from klaviyo_assets.warehouse.duckdb.rows import IncomingRows, Source, relation_rows, spool_rows
-from klaviyo_assets.warehouse.duckdb.sql import columns, fold, has_array, literal, quote, same_key
+from klaviyo_assets.warehouse.duckdb.sql import column_list, fold, has_array, literal, quote, same_key
 from klaviyo_assets.warehouse.duckdb.transaction import Transaction
 from klaviyo_assets.warehouse.errors import WarehouseError
 from klaviyo_assets.warehouse.extract import Scope
@@ -107,7 +107,7 @@ def _insert(
     names = [name for name in rows.values if name not in (SYNCED.name, DELETED.name)]
     values = ", ".join([*(quote("new", name) for name in names), *(quote("kept", name) for name in others)])
     written: int = transaction.value(
-        f"INSERT INTO {transaction.table(spec.name)} ({columns([*names, *others, SYNCED.name, DELETED.name])}) "
+        f"INSERT INTO {transaction.table(spec.name)} ({column_list([*names, *others, SYNCED.name, DELETED.name])}) "
         f"SELECT {values}, ?, false FROM ({rows.select(names)}) AS new{kept}{where}",
         [transaction.stamp],
     )
@@ -152,12 +152,12 @@ def _stage(
     transaction.sql(f"CREATE TEMP TABLE {_STAGE} ({ddl}, {_ORDER} BIGINT)")
     for part in rows_of:
         came = [name for name in names if name in part.values]
-        transaction.sql(f"INSERT INTO {_STAGE} ({columns([*came, _ORDER])}) {part.select(came)}")
+        transaction.sql(f"INSERT INTO {_STAGE} ({column_list([*came, _ORDER])}) {part.select(came)}")
 
 
 def _deduplicate(transaction: Transaction, spec: TableSpec) -> None:
     """Keep one row per key: the newest version, the last to come among equals."""
-    key = columns(spec.primary_key)
+    key = column_list(spec.primary_key)
     total, distinct = transaction.sql(
         f"SELECT count(*), (SELECT count(*) FROM (SELECT DISTINCT {key} FROM {_STAGE})) FROM {_STAGE}"
     )[0]
@@ -212,9 +212,9 @@ def _keep_other_columns(
     if others:
         ddl = ", ".join(f"{quote(name)} {types[name]}" for name in (*spec.primary_key, *others))
         transaction.sql(f"CREATE TEMP TABLE {_KEPT} ({ddl})")
-        key = columns(spec.primary_key, "old")
+        key = column_list(spec.primary_key, "old")
         transaction.sql(
-            f"INSERT INTO {_KEPT} SELECT DISTINCT ON ({key}) {key}, {columns(others, 'old')} "
+            f"INSERT INTO {_KEPT} SELECT DISTINCT ON ({key}) {key}, {column_list(others, 'old')} "
             f"FROM {transaction.table(spec.name)} AS old SEMI JOIN {_STAGE} "
             f"ON {same_key('old', _STAGE, spec.primary_key)}"
         )

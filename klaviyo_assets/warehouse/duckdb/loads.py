@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from klaviyo_assets.schema.spec import SYNCED, Type
-from klaviyo_assets.warehouse.duckdb.sql import columns, literal, quote
+from klaviyo_assets.warehouse.duckdb.sql import column_list, literal, quote
 from klaviyo_assets.warehouse.duckdb.transaction import STATE_TABLE, Transaction
 from klaviyo_assets.warehouse.errors import OutdatedRead
 
@@ -70,7 +70,7 @@ def take_number(transaction: Transaction) -> int:
 def record(transaction: Transaction, table: str, read_number: int) -> None:
     """Remember that this transaction has written rows of a table, from the read of a number."""
     transaction.sql(
-        f"INSERT INTO {transaction.table(LOADS_TABLE)} ({columns(_COLUMNS)}) VALUES (?, ?, ?, ?)",
+        f"INSERT INTO {transaction.table(LOADS_TABLE)} ({column_list(_COLUMNS)}) VALUES (?, ?, ?, ?)",
         [newest_number(transaction) + 1, table, read_number, transaction.stamp],
     )
 
@@ -96,7 +96,7 @@ def restamping(transaction: Transaction, table: str) -> Iterator[str]:
     synced, last = quote(SYNCED.name), f"(SELECT max(stamp) FROM {_RESTAMPED})"
     used = f"SELECT {synced} FROM {transaction.table(table)} WHERE {synced} BETWEEN ? AND {last}"
     transaction.sql(
-        f"INSERT INTO {loads} ({columns(_COLUMNS)}) SELECT DISTINCT ?, ?, read_number, stamp FROM {_RESTAMPED} "
+        f"INSERT INTO {loads} ({column_list(_COLUMNS)}) SELECT DISTINCT ?, ?, read_number, stamp FROM {_RESTAMPED} "
         f"WHERE stamp IN ({used})",
         [newest_number(transaction) + 1, table, first],
     )

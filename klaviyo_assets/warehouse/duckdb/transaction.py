@@ -23,7 +23,7 @@ from klaviyo_assets.warehouse.duckdb.rows import Source
 from klaviyo_assets.warehouse.duckdb.sql import (
     TEXT,
     TYPE_NAMES,
-    columns,
+    column_list,
     convert,
     fold,
     is_named,
@@ -259,7 +259,7 @@ class Transaction:
         table = self.table(STATE_TABLE)
         self.sql(f'DELETE FROM {table} WHERE "table" = ? AND scope = ?', [state.table, state.scope])
         self.sql(
-            f"INSERT INTO {table} ({columns(_STATE_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO {table} ({column_list(_STATE_COLUMNS)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [known.table, known.scope, naive(known.synced_from), naive(known.synced_through), known.complete,
              known.rows, known.fingerprint or known.run_id, self.stamp, known.read_number],
         )  # fmt: skip
@@ -292,7 +292,7 @@ class Transaction:
                 fingerprint=run_id if scope == PRIVACY else None,
             )
             for table, scope, since, through, complete, rows, run_id, stored_at, number in self.sql(
-                f"SELECT {columns(names)}, {read_number} FROM {self.table(STATE_TABLE)}{where}", parameters
+                f"SELECT {column_list(names)}, {read_number} FROM {self.table(STATE_TABLE)}{where}", parameters
             )
         }
 
