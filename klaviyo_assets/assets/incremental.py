@@ -43,7 +43,7 @@ from klaviyo_assets.sync.scopes import REREAD
 from klaviyo_assets.sync.vanished import ask_for_events
 from klaviyo_assets.tables import events, exclusions, metrics, profiles
 from klaviyo_assets.tables.table import Table
-from klaviyo_assets.warehouse.extract import Ask, Extract, Scope
+from klaviyo_assets.warehouse.extract import Ask, Coverage, Extract
 from klaviyo_assets.warehouse.spool import Spool, SpoolWriter, temporary_spool
 from klaviyo_assets.warehouse.state import SyncState
 
@@ -169,7 +169,7 @@ def _incremental(
                 extract = _extract(context, main, table, writers, read_range, went_back, used, lost, now)
                 extract.began = start.began
                 extract.guarded = extract.guarded and not config.accept_shrink
-                if extract.scope and extract.scope.column not in table.primary_key:
+                if extract.coverage and extract.coverage.column not in table.primary_key:
                     extract.ask = ask_about_events(settings, account, table, context.log)
                 yield dg.Output(extract, output_name=table.name)
 
@@ -213,14 +213,14 @@ def _extract(
     states = (state, went_back_at) if went_back else (state,)
     if table is not main:
         # The page of a profile shows all of its exclusions: those that are not on it are gone.
-        ids = Scope(table.primary_key[0], values=writers[IDS.name].spool)
-        return Extract(table, spool=writer.spool, scope=ids, guarded=False, states=states, metadata=lambda: used)
+        ids = Coverage(table.primary_key[0], values=writers[IDS.name].spool)
+        return Extract(table, spool=writer.spool, coverage=ids, guarded=False, states=states, metadata=lambda: used)
     complete = read_range.complete
     if not {UNIDENTIFIED, UNDESCRIBED}.isdisjoint(lost.get("values_lost", ())):
         complete = None  # some rows that are there did not come: none is gone for their sake
-    scope = None
+    coverage = None
     if complete and table.version is None:
-        scope = Scope(table.partitioned_by, *complete, read_at=now)
+        coverage = Coverage(table.partitioned_by, *complete, read_at=now)
     described = {
         **used,
         "spool_bytes": writer.spool.bytes,
@@ -233,7 +233,7 @@ def _extract(
     keys = context.partition_keys if has_days(context) else []
     if len(keys) > 1:
         described["figures_are_of"] = f"all {len(keys)} days from {keys[0]} to {keys[-1]}"
-    return Extract(table, spool=writer.spool, scope=scope, states=states, metadata=lambda: described)
+    return Extract(table, spool=writer.spool, coverage=coverage, states=states, metadata=lambda: described)
 
 
 def read_events(

@@ -10,7 +10,7 @@ from klaviyo_assets.warehouse.duckdb.loads import LOADS_TABLE, record, written_s
 from klaviyo_assets.warehouse.duckdb.rows import parquets
 from klaviyo_assets.warehouse.duckdb.sql import quote, same_key
 from klaviyo_assets.warehouse.duckdb.transaction import Transaction, naive
-from klaviyo_assets.warehouse.extract import Scope, Sweep
+from klaviyo_assets.warehouse.extract import Coverage, Sweep
 from klaviyo_assets.warehouse.guard import Waiting, is_suspicious
 from klaviyo_assets.warehouse.spool import Spool
 
@@ -21,23 +21,23 @@ MOST_ASKED = 300
 def flag_vanished(
     transaction: Transaction,
     spec: TableSpec,
-    scope: Scope,
+    coverage: Coverage,
     guard: float | None,
     came: str,
     began: int,
     confirmed: Spool | None = None,
 ) -> tuple[int, Waiting | None]:
-    """Flag the live rows of a scope whose keys are not in the relation `came`; return how many, and what waits.
+    """Flag the live rows of a coverage whose keys are not in the relation `came`; return how many, and what waits.
 
     began: number of the read. What was written since may have come into being after it was read here.
     guard: share of them that may be flagged at once; the flags of more wait. None: any.
     confirmed: keys that the source was asked for and says are gone; others are not flagged. None: no need to ask.
     """
-    return flag(transaction, spec, _vanished(transaction, spec, scope, came, began, confirmed), guard)
+    return flag(transaction, spec, _vanished(transaction, spec, coverage, came, began, confirmed), guard)
 
 
 def keys_to_ask_for(
-    transaction: Transaction, spec: TableSpec, scope: Scope, guard: float | None, spool: Spool, began: int
+    transaction: Transaction, spec: TableSpec, coverage: Coverage, guard: float | None, spool: Spool, began: int
 ) -> list[str]:
     """Return the keys of rows that a load of the spool would flag, for the source to be asked about each of them.
 
@@ -48,9 +48,9 @@ def keys_to_ask_for(
         return []
     (key,) = spec.primary_key
     came = f"(SELECT {quote(key)} FROM {parquets(spool)})" if spool.files else f"(SELECT NULL AS {quote(key)} LIMIT 0)"
-    types = with_system_columns(spec, key, *([scope.column] if scope.column else []))
+    types = with_system_columns(spec, key, *([coverage.column] if coverage.column else []))
     rows = f"{as_declared(transaction.source(spec.name), types)} AS {quote(spec.name)}"
-    vanished = _vanished(transaction, spec, scope, came, began, rows=rows)
+    vanished = _vanished(transaction, spec, coverage, came, began, rows=rows)
     where = f"FROM {rows} WHERE {vanished.condition}"
     going = transaction.value(f"SELECT count(*) {where}", vanished.parameters)
     if going > MOST_ASKED and (guard is None or is_suspicious(spec, live=vanished.live, going=going, guard=guard)):
@@ -65,19 +65,19 @@ def keys_to_ask_for(
 def _vanished(
     transaction: Transaction,
     spec: TableSpec,
-    scope: Scope,
+    coverage: Coverage,
     came: str,
     began: int,
     confirmed: Spool | None = None,
     rows: str | None = None,
 ) -> Missing:
-    condition, parameters = inside(scope)
+    condition, parameters = inside(coverage)
     live = f"{condition} AND {NOT_DELETED} AND NOT {written_since(transaction, spec.name, began)}"
     count = transaction.value(f"SELECT count(*) FROM {rows or transaction.table(spec.name)} WHERE {live}", parameters)
     vanished = (
         f"{live} AND NOT EXISTS (SELECT 1 FROM {came} AS came WHERE {same_key(spec.name, 'came', spec.primary_key)})"
     )
-    return Missing(vanished, parameters, count, scope.read_at, confirmed)
+    return Missing(vanished, parameters, count, coverage.read_at, confirmed)
 
 
 def missing_keys(transaction: Transaction, sweep: Sweep) -> list[str]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from klaviyo_assets.schema.spec import Type
 from klaviyo_assets.warehouse.duckdb.sql import column_list
 from klaviyo_assets.warehouse.duckdb.transaction import Transaction, naive
-from klaviyo_assets.warehouse.extract import Scope
+from klaviyo_assets.warehouse.extract import Coverage
 from klaviyo_assets.warehouse.results import Difference
 
 DIFFERENCES_TABLE = "_differences"
@@ -56,14 +56,19 @@ def store(
     return stored
 
 
-def count_read(transaction: Transaction, table: str, scope: Scope | None) -> None:
-    """Take note that the days of a scope have been read completely."""
-    if scope is None or scope.start is None or scope.end is None or not transaction.column_types(DIFFERENCES_TABLE):
+def count_read(transaction: Transaction, table: str, coverage: Coverage | None) -> None:
+    """Take note that the days of a coverage have been read completely."""
+    if (
+        coverage is None
+        or coverage.start is None
+        or coverage.end is None
+        or not transaction.column_types(DIFFERENCES_TABLE)
+    ):
         return
     transaction.sql(
         f"UPDATE {transaction.table(DIFFERENCES_TABLE)} SET reads = reads + 1, wanted = false "
         f'WHERE "table" = ? AND "day" >= CAST(? AS TIMESTAMP) AND "day" + INTERVAL 1 DAY <= CAST(? AS TIMESTAMP)',
-        [table, naive(scope.start), naive(scope.end)],
+        [table, naive(coverage.start), naive(coverage.end)],
     )
 
 

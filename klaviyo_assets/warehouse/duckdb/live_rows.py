@@ -12,7 +12,7 @@ from klaviyo_assets.warehouse.duckdb.declared import as_declared, with_system_co
 from klaviyo_assets.warehouse.duckdb.rows import parquets
 from klaviyo_assets.warehouse.duckdb.sql import quote, same_key
 from klaviyo_assets.warehouse.duckdb.transaction import Transaction, aware, naive
-from klaviyo_assets.warehouse.extract import Scope
+from klaviyo_assets.warehouse.extract import Coverage
 from klaviyo_assets.warehouse.results import Shrinkage
 
 NOT_DELETED = f"NOT coalesce({quote(DELETED.name)}, false)"
@@ -41,14 +41,14 @@ def earliest(transaction: Transaction, table: str, column: str) -> dt.datetime |
     return aware(transaction.value(f"SELECT CAST(min({quote(column)}) AS TIMESTAMP) FROM {live}"))
 
 
-def daily_counts(transaction: Transaction, table: str, by: str, scope: Scope) -> dict[tuple[Any, dt.date], int]:
+def daily_counts(transaction: Transaction, table: str, by: str, coverage: Coverage) -> dict[tuple[Any, dt.date], int]:
     """Return (value of `by`, day) -> number of live rows in a range of time."""
-    if not scope.column or not {by, scope.column} <= transaction.column_types(table).keys():
+    if not coverage.column or not {by, coverage.column} <= transaction.column_types(table).keys():
         return {}
-    condition, parameters = inside(scope)
-    rows = _flagged(transaction, table, {by: Type.TEXT, scope.column: Type.TIMESTAMP})
+    condition, parameters = inside(coverage)
+    rows = _flagged(transaction, table, {by: Type.TEXT, coverage.column: Type.TIMESTAMP})
     counted = transaction.sql(
-        f"SELECT {quote(by)}, CAST({quote(scope.column)} AS DATE) AS day, count(*) FROM {rows} "
+        f"SELECT {quote(by)}, CAST({quote(coverage.column)} AS DATE) AS day, count(*) FROM {rows} "
         f"WHERE {NOT_DELETED} AND {condition} GROUP BY ALL",
         parameters,
     )
@@ -68,17 +68,17 @@ def _flagged(transaction: Transaction, table: str, types: Mapping[str, Type]) ->
     return as_declared(transaction.source(table), {**types, DELETED.name: DELETED.type})
 
 
-def inside(scope: Scope) -> tuple[str, list[Any]]:
-    """Return the condition that a row is in a scope, and its parameters."""
-    if scope.column is None:
+def inside(coverage: Coverage) -> tuple[str, list[Any]]:
+    """Return the condition that a row is in a coverage, and its parameters."""
+    if coverage.column is None:
         return "true", []
-    column = quote(scope.column)
-    if scope.values is not None:
-        if not scope.values.files:
+    column = quote(coverage.column)
+    if coverage.values is not None:
+        if not coverage.values.files:
             return "false", []
-        return f"{column} IN (SELECT * FROM {parquets(scope.values)})", []
+        return f"{column} IN (SELECT * FROM {parquets(coverage.values)})", []
     conditions, parameters = ["true"], []
-    for operator, bound in ((">=", scope.start), ("<", scope.end)):
+    for operator, bound in ((">=", coverage.start), ("<", coverage.end)):
         if bound is not None:
             conditions.append(f"{column} {operator} ?")
             parameters.append(naive(bound))

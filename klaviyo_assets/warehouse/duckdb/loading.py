@@ -17,7 +17,7 @@ from klaviyo_assets.warehouse.duckdb.rows import IncomingRows, Source, relation_
 from klaviyo_assets.warehouse.duckdb.sql import column_list, fold, has_array, literal, quote, same_key
 from klaviyo_assets.warehouse.duckdb.transaction import Transaction
 from klaviyo_assets.warehouse.errors import WarehouseError
-from klaviyo_assets.warehouse.extract import Scope
+from klaviyo_assets.warehouse.extract import Coverage
 from klaviyo_assets.warehouse.results import LoadResult
 from klaviyo_assets.warehouse.spool import Spool
 
@@ -30,16 +30,16 @@ def upsert(
     source: Spool | Source,
     *,
     began: int | None = None,
-    scope: Scope | None = None,
+    coverage: Coverage | None = None,
     guard: float | None = None,
     overflow: Mapping[str, Set[Type]] | None = None,
     confirmed: Spool | None = None,
 ) -> LoadResult:
-    """Write rows by primary key, flag what vanished from `scope`; the table exists and fits.
+    """Write rows by primary key, flag what vanished from `coverage`; the table exists and fits.
 
     source: a spool, or a relation with columns of the table.
     began: number of the read that they come from; None: the table is new, and nobody else has written to it.
-    guard: share of the scope's live rows that may be flagged at once; the flags of more wait. None: any.
+    guard: share of the coverage's live rows that may be flagged at once; the flags of more wait. None: any.
     overflow: columns of the spool of which the values of some types go to the overflow column.
     confirmed: keys of which the source says that they are gone, if others must not be flagged.
     """
@@ -56,8 +56,8 @@ def upsert(
     rows = transaction.value(f"SELECT count(*) FROM {_STAGE}")
     deleted, older, waiting = 0, 0, None
     if began is not None:
-        if scope:
-            deleted, waiting = flag_vanished(transaction, spec, scope, guard, _STAGE, began, confirmed)
+        if coverage:
+            deleted, waiting = flag_vanished(transaction, spec, coverage, guard, _STAGE, began, confirmed)
         forget_returned(transaction, spec, _STAGE)
         older = _leave_newer(transaction, spec, began) if rows else 0
     staged = {name for part in rows_of for name in part.values}

@@ -35,7 +35,7 @@ from klaviyo_assets.warehouse.errors import (
     ColumnFixed,
     SnapshotMissing,
 )
-from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Extract, Publication, Scope, Sweep
+from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Coverage, Extract, Publication, Sweep
 from klaviyo_assets.warehouse.results import AccountIdentity, Beginning, Difference, Inspection, LoadResult, Shrinkage
 from klaviyo_assets.warehouse.spool import Spool, temporary_spool
 from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
@@ -92,12 +92,12 @@ class DuckDBWarehouse(DuckDBDatabase):
         """Upsert a spool's rows by primary key and store the extract's states, in one transaction.
 
         What the extract wants to ask is asked before that, while the file is closed.
-        guard: share of the live rows of its scope that may be flagged; None: any.
+        guard: share of the live rows of its coverage that may be flagged; None: any.
         A column of a property that can't be widened stops nothing: what it does not hold goes to the overflow column.
         """
         spec, fixed = extract.spec, dict[str, str]()
         with temporary_spool() as gone:
-            asks = bool(extract.scope and extract.ask)
+            asks = bool(extract.coverage and extract.ask)
             if asks:
                 self._ask(extract, spool, gone, guard)
             confirmed = gone if asks else None
@@ -115,12 +115,12 @@ class DuckDBWarehouse(DuckDBDatabase):
 
     def _ask(self, extract: Extract, spool: Spool, gone: Spool, guard: float | None) -> None:
         """Ask about the rows that are missing; write the keys of those that are gone to a spool."""
-        assert extract.scope and extract.ask  # noqa: S101
+        assert extract.coverage and extract.ask  # noqa: S101
         missing = []
         with self._reading() as reading:
             if reading:
                 number = newest_number(reading) if extract.began is None else extract.began
-                missing = keys_to_ask_for(reading, extract.spec, extract.scope, guard, spool, number)
+                missing = keys_to_ask_for(reading, extract.spec, extract.coverage, guard, spool, number)
         if keys := sorted(extract.ask(missing, spool)) if missing else []:
             key = extract.spec.primary_key[0]
             gone.write(typed_batch(Columns(len(keys), {key: keys}), extract.spec))
@@ -147,12 +147,12 @@ class DuckDBWarehouse(DuckDBDatabase):
                 spec,
                 spool,
                 began=number,
-                scope=extract.scope,
+                coverage=extract.coverage,
                 guard=guard,
                 overflow=fitted.overflow,
                 confirmed=confirmed,
             )
-            differences.count_read(transaction, spec.name, extract.scope)
+            differences.count_read(transaction, spec.name, extract.coverage)
             for state in extract.states:
                 if not (void and state.scope == ""):  # it began where others seemed to have ended
                     transaction.write_state(replace(state, rows=result.row_count, read_number=number))
@@ -243,7 +243,7 @@ class DuckDBWarehouse(DuckDBDatabase):
                 source,
                 # Nothing but publications writes here, so an older snapshot is not outdated.
                 began=max(snapshot.read_number or NO_READ, oldest_remembered(transaction)),
-                scope=replace(WHOLE_TABLE, read_at=snapshot.synced_through)
+                coverage=replace(WHOLE_TABLE, read_at=snapshot.synced_through)
                 if publication.infers_deletes and snapshot.complete
                 else None,
                 guard=None if publication.accept_shrink else guard,
@@ -372,7 +372,7 @@ class DuckDBWarehouse(DuckDBDatabase):
     ) -> dict[tuple[Any, dt.date], int]:
         """Return (value of `by`, UTC day of `at`) -> number of rows in [start, end) that are not deleted."""
         with self._reading() as transaction:
-            return daily_counts(transaction, table, by, Scope(at, start, end)) if transaction else {}
+            return daily_counts(transaction, table, by, Coverage(at, start, end)) if transaction else {}
 
     def wanted_days(self, table: str) -> list[dt.date]:
         """Return the UTC days of a table that are to be read again because their numbers differ, oldest first."""
