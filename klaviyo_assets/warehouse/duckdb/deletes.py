@@ -5,7 +5,7 @@ from __future__ import annotations
 from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
 from klaviyo_assets.warehouse.duckdb.declared import as_declared, is_declared, with_system_columns
 from klaviyo_assets.warehouse.duckdb.flags import Missing, flag, forget_returned
-from klaviyo_assets.warehouse.duckdb.live_rows import NOT_DELETED, inside
+from klaviyo_assets.warehouse.duckdb.live_rows import NOT_DELETED, is_covered
 from klaviyo_assets.warehouse.duckdb.loads import LOADS_TABLE, record, written_since
 from klaviyo_assets.warehouse.duckdb.rows import parquets
 from klaviyo_assets.warehouse.duckdb.sql import quote, same_key
@@ -71,7 +71,7 @@ def _vanished(
     confirmed: Spool | None = None,
     rows: str | None = None,
 ) -> Missing:
-    condition, parameters = inside(coverage)
+    condition, parameters = is_covered(coverage)
     live = f"{condition} AND {NOT_DELETED} AND NOT {written_since(transaction, spec.name, began)}"
     count = transaction.value(f"SELECT count(*) FROM {rows or transaction.table(spec.name)} WHERE {live}", parameters)
     vanished = (

@@ -45,7 +45,7 @@ def daily_counts(transaction: Transaction, table: str, by: str, coverage: Covera
     """Return (value of `by`, day) -> number of live rows in a range of time."""
     if not coverage.column or not {by, coverage.column} <= transaction.column_types(table).keys():
         return {}
-    condition, parameters = inside(coverage)
+    condition, parameters = is_covered(coverage)
     rows = _flagged(transaction, table, {by: Type.TEXT, coverage.column: Type.TIMESTAMP})
     counted = transaction.sql(
         f"SELECT {quote(by)}, CAST({quote(coverage.column)} AS DATE) AS day, count(*) FROM {rows} "
@@ -68,8 +68,8 @@ def _flagged(transaction: Transaction, table: str, types: Mapping[str, Type]) ->
     return as_declared(transaction.source(table), {**types, DELETED.name: DELETED.type})
 
 
-def inside(coverage: Coverage) -> tuple[str, list[Any]]:
-    """Return the condition that a row is in a coverage, and its parameters."""
+def is_covered(coverage: Coverage) -> tuple[str, list[Any]]:
+    """Return the SQL condition that a row is covered, and its parameters."""
     if coverage.column is None:
         return "true", []
     column = quote(coverage.column)
