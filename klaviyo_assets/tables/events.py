@@ -128,7 +128,7 @@ class _Included(Struct, gc=False):
     relationships: dict[str, _Relationship | None] | None = None
 
 
-class Page(Struct, gc=False):
+class EventPage(Struct, gc=False):
     """A decoded page of events; property values keep its content alive."""
 
     data: list[_Event] | None
@@ -140,12 +140,12 @@ class Page(Struct, gc=False):
         return [event.attributes.event_properties for event in self.data or ()]
 
 
-_page = Lenient(Page)
+_page = Lenient(EventPage)
 
 _FIRST_DAY, _LAST_DAY = "0001-01-02", "9999-12-31"  # beyond these a time zone may lead out of the calendar
 
 
-def read(content: bytes) -> Page:
+def read(content: bytes) -> EventPage:
     """Decode a page of events. A value that has no place where it is counts as missing, and is noted.
 
     So is an event without any attributes, which is left out. Of `timestamp` and `datetime`, the same instant, one that
@@ -191,7 +191,7 @@ def _agree(a: _Attributes) -> None:
         a.timestamp = a.datetime
 
 
-def columns(page: bytes | Page, context: EventContext) -> Columns:
+def columns(page: bytes | EventPage, context: EventContext) -> Columns:
     """Turn a page of events, or its content, into columns. The properties of a decoded page are used up.
 
     `timestamp` holds epoch seconds and `datetime` ISO text, as the API gives them. A property that is JSON null stays
@@ -199,7 +199,7 @@ def columns(page: bytes | Page, context: EventContext) -> Columns:
 
     Raises msgspec.DecodeError if the page is no JSON.
     """
-    page = page if isinstance(page, Page) else read(page)
+    page = page if isinstance(page, EventPage) else read(page)
     events = page.data or []
     attributions = {item.id: item for item in page.included or () if item.type == "attribution"}
     rows = len(events)
