@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import logging
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 from pydantic import Field
@@ -42,11 +40,6 @@ from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
 
 INSPECTION_MEMORY = "500MB"
 """What DuckDB may use to look at tables: grouping the keys of millions of rows, it would hold them all."""
-
-_Done = TypeVar("_Done")
-
-_log = logging.getLogger(__name__)
-_LACKS_MEMORY = re.compile("memory|pin block", re.IGNORECASE)
 
 
 class DuckDBWarehouse(DuckDBDatabase):
