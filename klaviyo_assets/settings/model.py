@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=sources.PREFIX, extra="forbid", frozen=True, populate_by_name=True, env_ignore_empty=True
+        env_prefix=sources.ENV_PREFIX, extra="forbid", frozen=True, populate_by_name=True, env_ignore_empty=True
     )
 
     name: str = Field("klaviyo", pattern=r"^[a-z][a-z0-9_]*$", description="Prefix of asset keys and jobs.")
@@ -171,7 +171,7 @@ class Settings(BaseSettings):
     def __init__(self, **values: Any) -> None:
         try:
             names = [*map(sources.public_name, type(self).model_fields)]
-            unknown = misspelt(environment.variables(), [*names, "warehouse"], sources.PREFIX)
+            unknown = misspelt(environment.variables(), [*names, "warehouse"], sources.ENV_PREFIX)
             super().__init__(**unknown | sources.internal_names(values))
         except ValidationError as error:
             raise explained(error, names, _given_by(values), sources.public_name) from None
