@@ -47,7 +47,19 @@ Duration = Annotated[
 class Settings(BaseSettings):
     """The settings of one Klaviyo account. Durations are seconds, or ISO 8601 text such as `PT1H`.
 
-    Raises SettingsError, which lists everything that is wrong with its place.
+    Args:
+        values: Settings by name. What is not given comes from the environment, `.env` or the settings file, else it
+            has its default. README.md lists all of them.
+
+    Raises:
+        SettingsError: Settings are wrong; it lists all that are, each with its place.
+
+    Example:
+        >>> Settings(schema="klaviyo_dk", sync_interval="PT30M", tables={"image": True}).sync_interval
+        datetime.timedelta(seconds=1800)
+        >>> Settings(sync_interval="PT7M")
+        Traceback (most recent call last):
+        klaviyo_assets.settings.problems.SettingsError: ...
     """
 
     model_config = SettingsConfigDict(

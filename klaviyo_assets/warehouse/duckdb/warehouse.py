@@ -50,6 +50,25 @@ class DuckDBWarehouse(DuckDBDatabase):
 
     Whatever writes is told the number that its read was given when it `began`: what others have read or written since
     then is not older. Without one the read begins with the write.
+
+    Example:
+        >>> from klaviyo_assets.schema.spec import Column, Type
+        >>> from klaviyo_assets.warehouse.spool import SpoolWriter
+        >>> columns = (Column("id", Type.TEXT), Column("name", Type.TEXT))
+        >>> spec = TableSpec(name="list", columns=columns, primary_key=("id",))
+        >>> warehouse = DuckDBWarehouse(database="warehouse.duckdb")
+        >>> began = warehouse.begin().number
+        >>> with temporary_spool() as spool:
+        ...     writer = SpoolWriter(spec, spool)
+        ...     writer.add(Columns.of_rows([{"id": "V1", "name": "Newsletter"}, {"id": "V2"}], spec.types))
+        ...     writer.close()
+        ...     result = warehouse.load(Extract(spec, began=began, coverage=WHOLE_TABLE), spool)
+        >>> result.inserted
+        2
+        >>> warehouse.rows("list", ["id", "name"])
+        [('V1', 'Newsletter'), ('V2', None)]
+        >>> warehouse.read("list").column_names
+        ['id', 'name', '_fivetran_synced', '_fivetran_deleted']
     """
 
     max_dynamic_columns: int = Field(
@@ -67,9 +86,14 @@ class DuckDBWarehouse(DuckDBDatabase):
     ) -> Beginning:
         """Give a read that begins its number, and the states; mend what can't be true of these.
 
-        now: the source's time, aware. account: the one that is read; the first one that comes is stored.
-        tables: that are read; what is known of those whose rows lack declared columns is void.
-        Raises AnotherAccount if the warehouse holds the rows of another, ViewInPlace if a view is in a table's place.
+        Args:
+            now: The source's time, aware.
+            account: The one that is read; the first one that comes is stored.
+            tables: Those that are read; what is known of those whose rows lack declared columns is void.
+
+        Raises:
+            AnotherAccount: The warehouse holds the rows of another.
+            ViewInPlace: A view is in a table's place.
         """
         with self._transaction() as transaction:
             if account:
@@ -84,9 +108,20 @@ class DuckDBWarehouse(DuckDBDatabase):
     def load(self, extract: Extract, spool: Spool, *, guard: float | None = None) -> LoadResult:
         """Upsert a spool's rows by primary key and store the extract's states, in one transaction.
 
-        What the extract wants to ask is asked before that, while the file is closed.
-        guard: share of the live rows of its coverage that may be flagged; None: any.
-        A column of a property that can't be widened stops nothing: what it does not hold goes to the overflow column.
+        What the extract wants to ask is asked before that, while the file is closed. A column of a property that can't
+        be widened stops nothing: what it does not hold goes to the overflow column.
+
+        Args:
+            extract: What the rows are.
+            spool: The rows.
+            guard: Share of the live rows of its coverage that may be flagged; None: any.
+
+        Returns:
+            What became of the rows, and of the table's columns.
+
+        Raises:
+            OutdatedRead: So much was written since the read began that nobody knows what is newer.
+            WarehouseError: Any other of `warehouse.errors`. Nothing was written.
         """
         spec, fixed = extract.spec, dict[str, str]()
         with temporary_spool() as gone:
@@ -178,7 +213,15 @@ class DuckDBWarehouse(DuckDBDatabase):
         return result
 
     def sweep(self, sweep: Sweep, *, guard: float) -> LoadResult:
-        """Flag the rows that a sweep shows to be gone, after asking once more about each of them."""
+        """Flag the rows that a sweep shows to be gone, after asking once more about each of them.
+
+        Args:
+            sweep: Every key that the source has.
+            guard: If more than this share of the live rows are gone, and the sweep does not accept it, the flags wait.
+
+        Raises:
+            WarehouseError: One of `warehouse.errors`. Nothing was written.
+        """
         with self._reading() as reading:
             missing = missing_keys(reading, sweep) if reading else []
         alive = sweep.still_there(missing) if missing else set()
@@ -198,6 +241,13 @@ class DuckDBWarehouse(DuckDBDatabase):
 
         A read that began before the one that is there already changes nothing: what came into being between the two
         would look deleted.
+
+        Args:
+            extract: What the rows are, with one state.
+            spool: The rows.
+
+        Raises:
+            WarehouseError: One of `warehouse.errors`. Nothing was written.
         """
         spec, (state,) = extract.spec, extract.states
         with self._transaction() as transaction:
@@ -218,8 +268,15 @@ class DuckDBWarehouse(DuckDBDatabase):
     def publish(self, publication: Publication, *, guard: float, run_id: str | None = None) -> LoadResult:
         """Publish a table's snapshot and flag what vanished, in one transaction.
 
-        If that is more than the share `guard` of the live rows, and the publication does not accept it, the flags wait.
-        Raises SnapshotMissing.
+        Args:
+            publication: Which table, and what may be inferred from its snapshot.
+            guard: If more than this share of the live rows vanished, and the publication does not accept it, the
+                flags wait.
+            run_id: Of the run, for the table's state.
+
+        Raises:
+            SnapshotMissing: There is none.
+            WarehouseError: Any other of `warehouse.errors`. Nothing was written.
         """
         spec = publication.spec
         with self._transaction() as transaction:
@@ -318,8 +375,13 @@ class DuckDBWarehouse(DuckDBDatabase):
     def rows(self, table: str, columns: Sequence[str], *, as_read: bool = False) -> list[tuple[Any, ...]]:
         """Return some columns of a table, in types of ours, times in UTC without a zone.
 
-        No rows if the table or one of the columns does not exist.
-        as_read: in the order of the reads that they come from, whatever the clocks said then.
+        Args:
+            table: Without a schema.
+            columns: In the order of the result.
+            as_read: In the order of the reads that the rows come from, whatever the clocks said then.
+
+        Returns:
+            A tuple for each row, deleted ones included; none if the table or one of the columns does not exist.
         """
         with self._reading() as transaction:
             types = transaction.column_types(table) if transaction else {}
@@ -409,7 +471,11 @@ class DuckDBWarehouse(DuckDBDatabase):
     ) -> pa.Table:
         """Read a table (deleted rows included) as Arrow.
 
-        snapshot: read the snapshot. windows: only rows whose `column` lies in one of [start, end).
+        Args:
+            table: Without a schema.
+            snapshot: Read its snapshot instead.
+            column: A TIMESTAMP column, for `windows`.
+            windows: Only rows whose `column` lies in one of [start, end), aware.
         """
         where, parameters = "", []
         if column and windows is not None:
