@@ -41,12 +41,23 @@ def build_definitions(
 ) -> dg.Definitions:
     """Return the assets, checks, jobs, schedules, sensors and resources of one or several Klaviyo accounts.
 
-    accounts: the settings of each. Default: one account, from the environment and the settings file.
-    executor: of the accounts' own jobs. In one process, because steps are short, a process costs seconds to start, and
-        an account's rate limits are shared. The definitions themselves have none, so that they can be merged with
-        others: those decide how assets are materialized that are chosen in the UI.
-    clock: tells the schedules and the sensors how long a run has been silent.
-    Raises ValueError if two accounts would share names or tables.
+    Args:
+        accounts: The settings of each. Default: one account, from the environment and the settings file.
+        executor: Of the accounts' own jobs. In one process, because steps are short, a process costs seconds to
+            start, and an account's rate limits are shared. The definitions themselves have none, so that they can be
+            merged with others: those decide how assets are materialized that are chosen in the UI.
+        clock: Tells the schedules and the sensors how long a run has been silent.
+
+    Raises:
+        ValueError: Two accounts would share names or tables.
+
+    Example:
+        >>> defs = build_definitions(
+        ...     Settings(name="shop_dk", schema="klaviyo_dk", api_key_variable="KLAVIYO_KEY_DK"),
+        ...     Settings(name="shop_se", schema="klaviyo_se", api_key_variable="KLAVIYO_KEY_SE"),
+        ... )
+        >>> sorted(job.name for job in defs.resolve_all_job_defs() if job.name.endswith("_sync"))
+        ['shop_dk_sync', 'shop_se_sync']
     """
     accounts = accounts or (Settings(),)
     require_distinct(accounts)

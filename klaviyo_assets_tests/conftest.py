@@ -19,7 +19,7 @@ from klaviyo_assets.build import build_definitions
 from klaviyo_assets.sandbox.account import Account
 from klaviyo_assets.sandbox.server import Sandbox
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.tables.registry import TABLES as CATALOGUE
+from klaviyo_assets.tables.registry import TABLES as ALL_TABLES
 from klaviyo_assets.tables.registry import table
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.commands import real_account
@@ -94,7 +94,7 @@ class Project:
 
 def only(*tables: str) -> dict[str, bool]:
     """The `tables` setting that leaves nothing but event, person and these."""
-    return {table.name: table.name in ("event", "person", *tables) for table in CATALOGUE}
+    return {table.name: table.name in ("event", "person", *tables) for table in ALL_TABLES}
 
 
 def without_campaigns(account: Account) -> Account:
@@ -124,7 +124,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def projects(file: Path, patch: pytest.MonkeyPatch) -> Iterator[Callable[..., Project]]:
     """Give what makes projects on a warehouse file."""
     patch.setenv("KLAVIYO_API_KEY", "pk_sandbox")
-    patch.setattr("klaviyo_assets.api.limiter._MARGIN", 0)  # these sandboxes have no limits
+    patch.setattr("klaviyo_assets.api.limiter._SLACK", 0)  # these sandboxes have no limits
     with dg.DagsterInstance.ephemeral() as instance, ExitStack() as sandboxes:
 
         def make(account: Account, **settings: Any) -> Project:

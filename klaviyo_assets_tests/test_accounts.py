@@ -43,7 +43,7 @@ class Shop:
 @pytest.fixture
 def shops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Shop]]:
     """Two accounts with different contents and keys, in one DuckDB file."""
-    monkeypatch.setattr("klaviyo_assets.api.limiter._MARGIN", 0)
+    monkeypatch.setattr("klaviyo_assets.api.limiter._SLACK", 0)
     made = []
     with ExitStack() as stack:
         for seed, name in enumerate(("shop_dk", "shop_se"), 1):

@@ -1,12 +1,24 @@
-"""All Python code that README and docs show loads in Dagster, as a user would try it."""
+"""All Python code that README, docs and docstrings show does what they say, as a user would try it."""
 
 from __future__ import annotations
 
+import doctest
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from klaviyo_assets.api import KlaviyoClient, read_windows
+from klaviyo_assets.assets.io_manager import WarehouseIOManager
+from klaviyo_assets.assets.resources import KlaviyoAccount
+from klaviyo_assets.build import build_definitions
+from klaviyo_assets.sandbox import Sandbox
+from klaviyo_assets.schema.spec import Column, TableSpec
+from klaviyo_assets.settings import Settings
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.commands import environment
 from klaviyo_assets_tests.documents import DOCUMENTS, README, modules
 
@@ -47,3 +59,32 @@ def test_the_code_of_the_documents_loads_in_dagster(tmp_path: Path) -> None:
     said = done.stdout + done.stderr
     loaded = re.findall(r"Validation successful for code location (\S+\.py)", said)
     assert (loaded, done.returncode) == ([*CODE], 0), said
+
+
+EXAMPLES = (
+    Settings,
+    build_definitions,
+    KlaviyoAccount,
+    WarehouseIOManager,
+    DuckDBWarehouse,
+    KlaviyoClient,
+    read_windows,
+    TableSpec,
+    Column,
+    Sandbox,
+)
+"""What users and contributors import: each shows an example."""
+
+
+@pytest.mark.parametrize("documented", EXAMPLES, ids=lambda documented: documented.__name__)
+def test_the_examples_of_docstrings_are_true(
+    documented: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KLAVIYO_API_KEY", "pk_sandbox")
+    finder = doctest.DocTestFinder(recurse=False)
+    (example,) = finder.find(documented, documented.__name__, module=sys.modules[documented.__module__])
+    assert example.examples, "it shows none"
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL)
+    runner.run(example)
+    assert not runner.failures, capsys.readouterr().out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import datetime as dt
 import importlib.metadata
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._core.workspace.load import location_origins_from_yaml_paths
+from packaging.version import Version
 
 import klaviyo_assets
 from klaviyo_assets.definitions import build_definitions
@@ -260,6 +262,20 @@ def test_what_the_package_exports() -> None:
         klaviyo_assets.nothing  # noqa: B018
     done = python("-X", "importtime", "-c", "import klaviyo_assets")
     assert done.returncode == 0 and "dagster" not in done.stderr, "it costs nothing"
+
+
+def test_the_changelog_ends_with_this_version() -> None:
+    """In the form of Keep a Changelog: newest first, below what is unreleased."""
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    unreleased, *released = re.findall(r"^## (.*)$", text, re.MULTILINE)
+    assert unreleased == "[Unreleased]"
+    dated = [re.fullmatch(r"\[(\d+\.\d+\.\d+)\] - (\d{4}-\d\d-\d\d)", title) for title in released]
+    assert all(dated), released
+    versions = [(Version(found[1]), dt.date.fromisoformat(found[2])) for found in dated if found]
+    assert versions == sorted(versions, reverse=True)
+    assert str(versions[0][0]) == klaviyo_assets.__version__
+    sections = set(re.findall(r"^### (.*)$", text, re.MULTILINE))
+    assert sections <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 
 
 def test_a_backfill_of_many_days_is_one_run() -> None:

@@ -28,7 +28,7 @@ from klaviyo_assets.api.filters import (
 )
 from klaviyo_assets.api.page import Page, attribute_times
 from klaviyo_assets.api.revision import REVISION, revision_support
-from klaviyo_assets.api.stats import Snapshot, Stats
+from klaviyo_assets.api.stats import Counts, Stats
 from klaviyo_assets.api.windows import MARGIN, Progress, read_windows
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "MARGIN",
     "REVISION",
     "ApiUnavailable",
+    "Counts",
     "Filter",
     "ForeignAnswer",
     "InvalidApiKey",
@@ -49,7 +50,6 @@ __all__ = [
     "PaginationError",
     "Progress",
     "RateLimited",
-    "Snapshot",
     "Stats",
     "all_of",
     "any_of",

@@ -51,17 +51,36 @@ class KlaviyoClient:
     `operation` arguments are operation ids of Klaviyo's OpenAPI document ("get_events"): they decide the rate limit.
     Paths are relative to `base_url`, unquoted. In `params`, sequences are joined by commas and None is left out.
 
-    Every request waits for its rate limit, is repeated after failures that pass (429, 408, 5xx, broken connections
-    and answers, challenges of the network in front of Klaviyo), at most `tries` times of which 429s do not count,
-    and raises a `KlaviyoError`: `InvalidApiKey`, `MissingScope`, `NotPermitted`, `RateLimited`, `NotFound`,
-    `InvalidRequest` or `ApiUnavailable`.
+    Every request waits for its rate limit and is repeated after failures that pass: 429, 408, 5xx, broken connections
+    and answers, challenges of the network in front of Klaviyo. While the server can't be reached at all, only the
+    first request is repeated; the others are tried once.
 
-    `defaults`: operation -> parameters of all its GET requests that do not say otherwise.
+    Args:
+        api_key: A private API key.
+        base_url: Of the API.
+        max_concurrency: How many requests are under way at a time at most, from however many threads: fewer at first,
+            and when the API refuses or is slow.
+        tries: Of a request; 429s do not count.
+        defaults: Operation -> parameters of all its GET requests that do not say otherwise.
+        timeout: (connect, read) in seconds, the latter for each piece of an answer; all of it has ten minutes.
+        clock: Returns monotonic seconds.
+        sleep: Waits so many seconds; by default in a way that `close` interrupts.
 
-    `timeout` is (connect, read) in seconds, the latter for each piece of an answer; all of it has ten minutes. `clock`
-    returns monotonic seconds; `sleep` waits (by default in a way that `close` interrupts). At most `max_concurrency`
-    requests are under way at a time, from however many threads: fewer at first, and when the API refuses or is slow.
-    While the server can't be reached at all, only the first request is repeated; the others are tried once.
+    Raises:
+        InvalidApiKey: The key is empty or has characters that no key has.
+        ValueError: The address or a number makes no sense.
+        KlaviyoError: By each request that fails for good: `InvalidApiKey`, `MissingScope`, `NotPermitted`,
+            `RateLimited`, `NotFound`, `InvalidRequest` or `ApiUnavailable`.
+
+    Example:
+        >>> from klaviyo_assets.sandbox import Sandbox
+        >>> from klaviyo_assets.sandbox.shop.generate import generate_account
+        >>> with Sandbox(generate_account(events=0, profiles=10)) as sandbox:  # for Klaviyo, leave out `base_url`
+        ...     with KlaviyoClient("pk_sandbox", base_url=sandbox.url) as client:
+        ...         profiles = client.get("get_profiles", "/profiles", {"page[size]": 100}).json()["data"]
+        ...         lists = [each for page in client.pages("get_lists", "/lists") for each in page.json()["data"]]
+        >>> len(profiles), "Newsletter" in [each["attributes"]["name"] for each in lists]
+        (10, True)
     """
 
     def __init__(
@@ -108,19 +127,47 @@ class KlaviyoClient:
             )
 
     def get(self, operation: str, path: str, params: Params | None = None, *, many: bool = False) -> Page:
-        """One page. many: of a collection, so that an answer whose `data` is no list is asked for again."""
+        """Ask for one page.
+
+        Args:
+            operation: Operation id of Klaviyo's OpenAPI document.
+            path: Below `base_url`.
+            params: Of the query; sequences are joined by commas, None is left out.
+            many: The page is of a collection, so that an answer whose `data` is no list is asked for again.
+
+        Raises:
+            KlaviyoError: See the class.
+        """
         return self._request("GET", operation, self._address(operation, path, params), many=many)
 
     def post(self, operation: str, path: str, body: Mapping[str, Any], params: Params | None = None) -> Page:
-        """One page of a reporting endpoint. `body` is the JSON document to send; reports change nothing."""
+        """Ask a reporting endpoint for one page; reports change nothing.
+
+        Args:
+            operation: Operation id of Klaviyo's OpenAPI document.
+            path: Below `base_url`.
+            body: The JSON document to send.
+            params: Of the query.
+
+        Raises:
+            KlaviyoError: See the class.
+        """
         return self._request("POST", operation, urls.build(self.base_url, path, params), msgspec.json.encode(body))
 
     def pages(self, operation: str, path: str, params: Params | None = None) -> Iterator[Page]:
         """Every page of a collection, in order, following `links.next` as it is.
 
         A page size that Klaviyo refuses is replaced by the largest that it allows; a page that is too heavy for it
-        (504, 524) is asked for in halves; one whose `data` is no list is a broken answer, not an empty page. Raises
-        PaginationError if a link leaves the API, if a page comes twice, and if the link of a full page can't be read.
+        (504, 524) is asked for in halves; one whose `data` is no list is a broken answer, not an empty page.
+
+        Args:
+            operation: Operation id of Klaviyo's OpenAPI document.
+            path: Below `base_url`.
+            params: Of the first page's query.
+
+        Raises:
+            PaginationError: A link leaves the API, a page comes twice, or the link of a full page can't be read.
+            KlaviyoError: See the class.
         """
         url: str | None = self._fitting(operation, self._address(operation, path, params))
         seen: set[int] = set()

@@ -10,15 +10,15 @@ from klaviyo_assets.api.errors import RateLimited
 from klaviyo_assets.api.rates import Rate
 
 LONGEST_WAIT = 600.0
-_MARGIN = 1.05  # requests do not all take equally long to arrive, and small quotas have no part to spare
+_SLACK = 1.05  # requests do not all take equally long to arrive, and small quotas have no part to spare
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 
 
-class _Window:
+class _SlidingWindow:
     """At most `quota` requests in any `seconds`: then no fixed window of Klaviyo's holds more, wherever it begins."""
 
     def __init__(self, quota: int, seconds: float) -> None:
-        self.seconds = seconds * _MARGIN
+        self.seconds = seconds * _SLACK
         self.taken: deque[float] = deque(maxlen=quota)
 
     def free_at(self) -> float:
@@ -28,9 +28,9 @@ class _Window:
 
 class _Bucket:
     def __init__(self, rate: Rate) -> None:
-        self.windows = [_Window(rate.burst, 1), _Window(rate.steady, 60)]
+        self.windows = [_SlidingWindow(rate.burst, 1), _SlidingWindow(rate.steady, 60)]
         if rate.daily:
-            self.windows.append(_Window(rate.daily, 86_400))
+            self.windows.append(_SlidingWindow(rate.daily, 86_400))
         self.paused_until = float("-inf")
         self.refused = 0  # 429s since the last success
         self.refused_seconds = 0.0

@@ -6,7 +6,7 @@ import threading
 from typing import NamedTuple
 
 
-class Snapshot(NamedTuple):
+class Counts(NamedTuple):
     """The counters at one moment; the difference of two is what happened between them.
 
     `requests` counts every exchange, so `retries` (after a failure) and `throttled` (429s) are among them.
@@ -19,8 +19,8 @@ class Snapshot(NamedTuple):
     seconds_waited: float = 0.0
     bytes: int = 0
 
-    def __sub__(self, earlier: Snapshot) -> Snapshot:
-        return Snapshot(
+    def __sub__(self, earlier: Counts) -> Counts:
+        return Counts(
             self.requests - earlier.requests,
             self.retries - earlier.retries,
             self.throttled - earlier.throttled,
@@ -34,9 +34,9 @@ class Stats:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._now = Snapshot()
+        self._now = Counts()
 
-    def snapshot(self) -> Snapshot:
+    def counts(self) -> Counts:
         """The counters as they are now."""
         return self._now
 
@@ -52,7 +52,7 @@ class Stats:
         """Adds to the counters."""
         with self._lock:
             n = self._now
-            self._now = Snapshot(
+            self._now = Counts(
                 n.requests + requests,
                 n.retries + retries,
                 n.throttled + throttled,

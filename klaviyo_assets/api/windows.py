@@ -55,20 +55,43 @@ def read_windows(
 ) -> Iterator[Page]:
     """The pages of every row whose time is in [start, end), read by up to `workers` threads, in no order.
 
-    `fetch(lo, hi)` returns the pages of one window, ascending in time: at least the rows of [lo, hi), or of everything
-    from `lo` on if `hi` is None. `times(page)` returns the times of a page's rows in their order (`attribute_times`);
-    a page that is not ascending, or has a row without a time, makes its window stay whole.
+    No row is lost; a row of a second where a window was divided may come twice, so match rows by their key. Closing
+    the generator early ends the workers after the page that they are reading, for which it waits up to five seconds.
 
-    `start` and `end` are aware; both are widened to whole seconds, the API's own grain. An `end` of None leaves the
-    newest window open, for everything from `start` on; only what is older than `now` (the server's time; default: the
-    local clock) less `MARGIN` is divided then, because newer bounds are refused. No row is lost; a row of a second
-    where a window was divided may come twice, so match rows by their key. `first_windows` starts with more than one
-    window, for a range known to be dense.
+    Args:
+        fetch: Called with (lo, hi), returns the pages of one window, ascending in time: at least the rows of [lo, hi),
+            or of everything from `lo` on if `hi` is None.
+        start: Aware, widened to whole seconds, the API's own grain.
+        end: As `start`. None leaves the newest window open, for everything from `start` on; only what is older than
+            `now` less `MARGIN` is divided then, because newer bounds are refused.
+        times: Returns the times of a page's rows in their order (`attribute_times`). A page that is not ascending, or
+            has a row without a time, makes its window stay whole.
+        workers: How many threads read.
+        now: The server's time. Default: the local clock.
+        first_windows: To begin with more than one window, for a range known to be dense.
+        buffer: How many pages wait for the consumer, besides one in the hands of each worker. Default: `workers`.
+        on_progress: Called in the consumer's thread, before each page.
 
-    At most `buffer` pages (default: `workers`) wait for the consumer, and one more in the hands of each worker. The
-    first error of any worker ends all of them and is raised here. Closing the generator early ends the workers after
-    the page that they are reading, for which it waits up to five seconds. `on_progress` is called in the consumer's
-    thread, before each page.
+    Raises:
+        ValueError: `workers` or `first_windows` is less than 1.
+        KlaviyoError: The first error of any worker, which ends all of them.
+
+    Example:
+        >>> from functools import partial
+        >>> from klaviyo_assets.api import KlaviyoClient, attribute_times, between
+        >>> from klaviyo_assets.sandbox import Sandbox
+        >>> from klaviyo_assets.sandbox.shop.generate import generate_account
+        >>> now = datetime(2026, 9, 4, 12, tzinfo=UTC)
+        >>> account = generate_account(events=3_000, profiles=100, days=2, now=now)
+        >>> with Sandbox(account) as sandbox, KlaviyoClient("pk_sandbox", base_url=sandbox.url) as client:
+        ...     def fetch(lo, hi):
+        ...         params = {"filter": between("datetime", lo, hi), "sort": "datetime", "page[size]": 200}
+        ...         return client.pages("get_events", "/events", params)
+        ...     start, end = now - timedelta(days=2), now - timedelta(hours=1)
+        ...     pages = read_windows(fetch, start, end, times=attribute_times("datetime"), workers=4)
+        ...     ids = {event["id"] for page in pages for event in page.json()["data"]}
+        >>> len(ids) > 2_000
+        True
     """
     if workers < 1 or first_windows < 1:
         raise ValueError("workers and first_windows must be at least 1")

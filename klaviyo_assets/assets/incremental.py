@@ -37,13 +37,13 @@ from klaviyo_assets.schema.lost import UNDESCRIBED, UNIDENTIFIED, noting
 from klaviyo_assets.schema.spec import Column, TableSpec, Type
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.fields import asks_for_subscriptions
-from klaviyo_assets.sync.progress import Progress
+from klaviyo_assets.sync.progress import ProgressReporter
 from klaviyo_assets.sync.ranges import ReadRange, plan, sync_back_to
 from klaviyo_assets.sync.scopes import REREAD
 from klaviyo_assets.sync.vanished import ask_for_events
 from klaviyo_assets.tables import events, exclusions, metrics, profiles
 from klaviyo_assets.tables.table import Table
-from klaviyo_assets.warehouse.extract import Ask, Extract, Scope
+from klaviyo_assets.warehouse.extract import Ask, Coverage, Extract
 from klaviyo_assets.warehouse.spool import Spool, SpoolWriter, temporary_spool
 from klaviyo_assets.warehouse.state import SyncState
 
@@ -64,7 +64,7 @@ class ReadConfig(dg.Config):
 
 Batch = Mapping[str, Columns]
 """Output name -> the columns that a page gives: tables, and `ids` for the keys that the page spoke of."""
-ReadRows = Callable[[Settings, KlaviyoAccount, ReadRange, Progress, logging.Logger], Iterator[Batch]]
+ReadRows = Callable[[Settings, KlaviyoAccount, ReadRange, ProgressReporter, logging.Logger], Iterator[Batch]]
 
 _PAGES_PER_COLLECTION = 50
 
@@ -151,7 +151,7 @@ def _incremental(
         with ExitStack() as stack:
             writers = {spec.name: SpoolWriter(spec, stack.enter_context(temporary_spool())) for spec in (*chosen, IDS)}
             try:
-                batches = read(settings, account, read_range, Progress(main.name, context.log), context.log)
+                batches = read(settings, account, read_range, ProgressReporter(main.name, context.log), context.log)
                 with noting() as misshapen:
                     for batch in without_pauses(batches):
                         for name, columns in batch.items():
@@ -169,7 +169,7 @@ def _incremental(
                 extract = _extract(context, main, table, writers, read_range, went_back, used, lost, now)
                 extract.began = start.began
                 extract.guarded = extract.guarded and not config.accept_shrink
-                if extract.scope and extract.scope.column not in table.primary_key:
+                if extract.coverage and extract.coverage.column not in table.primary_key:
                     extract.ask = ask_about_events(settings, account, table, context.log)
                 yield dg.Output(extract, output_name=table.name)
 
@@ -213,14 +213,14 @@ def _extract(
     states = (state, went_back_at) if went_back else (state,)
     if table is not main:
         # The page of a profile shows all of its exclusions: those that are not on it are gone.
-        ids = Scope(table.primary_key[0], values=writers[IDS.name].spool)
-        return Extract(table, spool=writer.spool, scope=ids, guarded=False, states=states, metadata=lambda: used)
+        ids = Coverage(table.primary_key[0], values=writers[IDS.name].spool)
+        return Extract(table, spool=writer.spool, coverage=ids, guarded=False, states=states, metadata=lambda: used)
     complete = read_range.complete
     if not {UNIDENTIFIED, UNDESCRIBED}.isdisjoint(lost.get("values_lost", ())):
         complete = None  # some rows that are there did not come: none is gone for their sake
-    scope = None
+    coverage = None
     if complete and table.version is None:
-        scope = Scope(table.partitioned_by, *complete, read_at=now)
+        coverage = Coverage(table.partitioned_by, *complete, read_at=now)
     described = {
         **used,
         "spool_bytes": writer.spool.bytes,
@@ -233,11 +233,11 @@ def _extract(
     keys = context.partition_keys if has_days(context) else []
     if len(keys) > 1:
         described["figures_are_of"] = f"all {len(keys)} days from {keys[0]} to {keys[-1]}"
-    return Extract(table, spool=writer.spool, scope=scope, states=states, metadata=lambda: described)
+    return Extract(table, spool=writer.spool, coverage=coverage, states=states, metadata=lambda: described)
 
 
 def read_events(
-    settings: Settings, account: KlaviyoAccount, chosen: ReadRange, report: Progress, log: logging.Logger
+    settings: Settings, account: KlaviyoAccount, chosen: ReadRange, report: ProgressReporter, log: logging.Logger
 ) -> Iterator[Batch]:
     """Read the events of a range. Their times have whole seconds, so half-open windows fit exactly."""
     columns_of = _event_columns(settings, account, log)
@@ -301,7 +301,7 @@ def _event_columns(settings: Settings, account: KlaviyoAccount, log: logging.Log
 
 
 def read_profiles(
-    settings: Settings, account: KlaviyoAccount, chosen: ReadRange, report: Progress, log: logging.Logger
+    settings: Settings, account: KlaviyoAccount, chosen: ReadRange, report: ProgressReporter, log: logging.Logger
 ) -> Iterator[Batch]:
     """Read the profiles that were updated in a range.
 
@@ -345,7 +345,7 @@ def _windows(
     chosen: ReadRange,
     fetch: Callable[[dt.datetime, dt.datetime | None], Iterator[Page]],
     times: Callable[[Page], Sequence[dt.datetime | None]],
-    report: Progress,
+    report: ProgressReporter,
 ) -> Iterator[Page]:
     return read_windows(
         fetch,

@@ -24,7 +24,22 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
     """Loads an `Extract`, publishes a `Publication`, and gives downstream assets the rows.
 
     A downstream asset gets what its parameter's annotation asks for: `pandas.DataFrame` (also without annotation) or
-    `pyarrow.Table`. Of a partitioned table it gets the rows of its own partitions.
+    `pyarrow.Table`. Of a partitioned table it gets the rows of its own partitions. `build_definitions` makes one for
+    each account, called `klaviyo_io_manager` if the account is `klaviyo`.
+
+    Example:
+        >>> import pandas as pd
+        >>> warehouse = DuckDBWarehouse(database="warehouse.duckdb")
+        >>> with warehouse.connect() as connection:
+        ...     _ = connection.execute("CREATE SCHEMA klaviyo")
+        ...     _ = connection.execute("CREATE TABLE klaviyo.list AS SELECT 'Newsletter' AS name")
+        >>> @dg.asset(ins={"list": dg.AssetIn(["klaviyo", "list"], input_manager_key="klaviyo_io_manager")})
+        ... def names_of_lists(list: pd.DataFrame) -> str:
+        ...     return ", ".join(list["name"])
+        >>> assets = [dg.AssetSpec(["klaviyo", "list"]), names_of_lists]
+        >>> result = dg.materialize(assets, resources={"klaviyo_io_manager": WarehouseIOManager(warehouse=warehouse)})
+        >>> result.output_for_node("names_of_lists")
+        'Newsletter'
     """
 
     warehouse: dg.ResourceDependency[Warehouse]

@@ -106,7 +106,7 @@ def _memberships(settings: Settings, group: Group) -> dg.AssetsDefinition:
                 spool=spool,
                 began=start.began,
                 # What an answer of another shape lacks is not gone.
-                scope=replace(WHOLE_TABLE, read_at=now) if complete and not misshapen else None,
+                coverage=replace(WHOLE_TABLE, read_at=now) if complete and not misshapen else None,
                 guarded=not config.accept_shrink,
                 states=tuple(done),
                 metadata=lambda: used,

@@ -17,7 +17,7 @@ from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.lost import noting
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.due import is_due
-from klaviyo_assets.sync.progress import Progress
+from klaviyo_assets.sync.progress import ProgressReporter
 from klaviyo_assets.sync.scopes import PREDICTIVE_ANALYTICS, SWEEP
 from klaviyo_assets.tables import profiles
 from klaviyo_assets.tables.exclusions import GLOBAL_EXCLUSION, LIST_EXCLUSION
@@ -75,7 +75,7 @@ def _sweep(settings: Settings) -> dg.AssetsDefinition:
             return
         with temporary_spool() as spool:
             writer = SpoolWriter(IDS, spool)
-            report = Progress(PERSON_DELETES, context.log)
+            report = ProgressReporter(PERSON_DELETES, context.log)
             try:
                 for page in _all_profiles(account, {"fields[profile]": "created"}, report):
                     ids = [profile["id"] for profile in resources(page.json())]
@@ -128,7 +128,7 @@ def _predictions(settings: Settings) -> dg.AssetsDefinition:
         }
         with temporary_spool() as spool:
             writer = SpoolWriter(person, spool)
-            report = Progress("person_predictions", context.log)
+            report = ProgressReporter("person_predictions", context.log)
             try:
                 pages = _all_profiles(account, wanted, report)
                 with noting() as misshapen:

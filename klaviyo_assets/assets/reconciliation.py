@@ -24,7 +24,7 @@ from klaviyo_assets.tables.table import WEEKLY
 from klaviyo_assets.warehouse.results import Difference
 from klaviyo_assets.warehouse.state import SyncState
 
-LONGEST = dt.timedelta(days=365)
+LONGEST_RANGE = dt.timedelta(days=365)
 """Klaviyo aggregates at most a year at a time."""
 
 MOST_TIMES = 3
@@ -138,7 +138,7 @@ def counts_of(client: KlaviyoClient, metric: str, start: dt.datetime, end: dt.da
     """Return the number of a metric's events on each day in [start, end): midnights, UTC."""
     counts: dict[dt.date, int] = {}
     while start < end:
-        until = min(start + LONGEST, end)
+        until = min(start + LONGEST_RANGE, end)
         attributes = {
             "metric_id": metric,
             "measurements": ["count"],

@@ -15,7 +15,7 @@ from klaviyo_assets.assets.advice import advised
 from klaviyo_assets.assets.identity import SCOPE, confirm
 from klaviyo_assets.privacy.policy import MissingSalt, salt
 from klaviyo_assets.schema.spec import TableSpec
-from klaviyo_assets.tables.accounts import NAME, named
+from klaviyo_assets.tables.accounts import NAME, account_named
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.errors import AnotherAccount
 from klaviyo_assets.warehouse.results import AccountIdentity
@@ -48,6 +48,21 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
     """One Klaviyo account and the warehouse it goes to; all assets of a run share its connections and rate limits.
 
     The key and the salt are read from the environment when a run needs them, so that they are in no run's config.
+    `build_definitions` makes one for each account, as the resource that is called as the account is.
+
+    Example:
+        >>> @dg.asset(required_resource_keys={"klaviyo"})
+        ... def names_of_lists(context: dg.AssetExecutionContext) -> list[str]:
+        ...     pages = context.resources.klaviyo.client.pages("get_lists", "/lists", {"sort": "id"})
+        ...     return [each["attributes"]["name"] for page in pages for each in page.json()["data"]]
+        >>> from klaviyo_assets.sandbox import Sandbox
+        >>> from klaviyo_assets.sandbox.shop.generate import generate_account
+        >>> with Sandbox(generate_account(events=0, profiles=10)) as sandbox:
+        ...     warehouse = DuckDBWarehouse(database="warehouse.duckdb")
+        ...     account = KlaviyoAccount(warehouse=warehouse, api_url=sandbox.url)  # the key is in KLAVIYO_API_KEY
+        ...     result = dg.materialize([names_of_lists], resources={"klaviyo": account})
+        >>> "Newsletter" in result.output_for_node("names_of_lists")
+        True
     """
 
     warehouse: dg.ResourceDependency[DuckDBWarehouse]
@@ -180,7 +195,7 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
         if not self._asked:
             fields = {"fields[account]": NAME if self.shows_name else "id"}
             try:
-                found = named(self.client.get("get_accounts", "/accounts", fields, many=True).json())
+                found = account_named(self.client.get("get_accounts", "/accounts", fields, many=True).json())
                 self._identity = AccountIdentity(*found) if found else None
             except NotPermitted:
                 self._identity = None
@@ -189,10 +204,10 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
 
     def usage(self) -> Callable[[], dict[str, Any]]:
         """Return a function that says what has been used of the API since now, as asset metadata."""
-        began, before = time.monotonic(), self.client.stats.snapshot()
+        began, before = time.monotonic(), self.client.stats.counts()
 
         def used() -> dict[str, Any]:
-            use = self.client.stats.snapshot() - before
+            use = self.client.stats.counts() - before
             return {
                 "requests": use.requests,
                 "retries": use.retries,

@@ -27,7 +27,7 @@ def build_resync(settings: Settings, executor: dg.ExecutorDefinition, *, others:
 
     @dg.op(name=f"{settings.name}__forget", required_resource_keys={warehouse_key}, out=dg.Out(dg.Nothing))
     def forget(context: dg.OpExecutionContext, config: ResyncConfig) -> None:
-        tables = chosen(config.confirm, CONFIRMATION, config.tables)
+        tables = confirmed_tables(config.confirm, CONFIRMATION, config.tables)
         require_idle(context.instance, others, [table_key(settings, table.name) for table in TABLES])
         warehouse: Warehouse = getattr(context.resources, warehouse_key)
         known = warehouse.forget(tables)
@@ -45,7 +45,7 @@ def build_resync(settings: Settings, executor: dg.ExecutorDefinition, *, others:
     return resync
 
 
-def chosen(confirmed: str, confirmation: str, tables: list[str]) -> list[str]:
+def confirmed_tables(confirmed: str, confirmation: str, tables: list[str]) -> list[str]:
     """Return the chosen tables, all if none is chosen; raises dagster.Failure unless the user means it."""
     if confirmed != confirmation:
         raise dg.Failure(

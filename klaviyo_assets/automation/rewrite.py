@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from klaviyo_assets.assets.specs import table_key
-from klaviyo_assets.automation.resync import chosen
+from klaviyo_assets.automation.resync import confirmed_tables
 from klaviyo_assets.automation.run_status import require_idle
 from klaviyo_assets.privacy.policy import MissingSalt, salt
 from klaviyo_assets.settings import Settings
@@ -35,7 +35,7 @@ def build_rewrite(settings: Settings, executor: dg.ExecutorDefinition, *, others
 
     @dg.op(name=f"{settings.name}__rewrite", required_resource_keys={warehouse_key}, out=dg.Out(dg.Nothing))
     def rewrite_values(context: dg.OpExecutionContext, config: RewriteConfig) -> None:
-        tables = chosen(config.confirm, CONFIRMATION, config.tables)
+        tables = confirmed_tables(config.confirm, CONFIRMATION, config.tables)
         require_idle(context.instance, others, [table_key(settings, table.name) for table in TABLES])
         if settings.privacy.hashes:
             try:

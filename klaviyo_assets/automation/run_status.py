@@ -10,7 +10,7 @@ from dagster._core.run_coordinator import DefaultRunCoordinator
 
 from klaviyo_assets.clock import machine_time
 
-LONGEST = dt.timedelta(hours=12)
+LONGEST_RUN = dt.timedelta(hours=12)
 """How long a run may take: Dagster's run monitoring ends it, and nothing waits for it any longer."""
 
 UNSTARTED = dt.timedelta(minutes=5)
@@ -21,7 +21,7 @@ SILENCE = dt.timedelta(hours=1)
 """A run that began and has logged nothing for so long is taken for dead: its process was killed. If it lives after all
 and another one runs beside it, that costs requests and does no harm."""
 
-MAX_RUNTIME = {"dagster/max_runtime": str(int(LONGEST.total_seconds()))}
+MAX_RUNTIME = {"dagster/max_runtime": str(int(LONGEST_RUN.total_seconds()))}
 """Tag for Dagster's run monitoring, seconds."""
 
 _WAITING = (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED)
@@ -46,7 +46,7 @@ def run_in_progress(
     now: this machine's time.
     """
     queue = not isinstance(instance.run_coordinator, DefaultRunCoordinator)
-    filters = dg.RunsFilter(statuses=[*UNFINISHED], created_after=now - LONGEST)
+    filters = dg.RunsFilter(statuses=[*UNFINISHED], created_after=now - LONGEST_RUN)
     for record in instance.get_run_records(filters):
         run = record.dagster_run
         of_assets = run.job_name == ASSET_JOB and not (run.asset_selection or set()).isdisjoint(assets)

@@ -14,7 +14,7 @@ import dagster as dg
 
 from klaviyo_assets.assets.history import HISTORY, NEXT_DUE
 from klaviyo_assets.assets.specs import table_key
-from klaviyo_assets.automation.run_status import ASSET_JOB, LONGEST, UNFINISHED
+from klaviyo_assets.automation.run_status import ASSET_JOB, LONGEST_RUN, UNFINISHED
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.due import fingerprint
 from klaviyo_assets.warehouse.duckdb.location import file_of
@@ -55,6 +55,8 @@ def _changed_since(settings: Settings, instance: dg.DagsterInstance, record: dg.
     if spoke is None or spoke.status != dg.DagsterRunStatus.SUCCESS:
         return True
     since = dg.RunsFilter(updated_after=spoken)
-    unfinished = dg.RunsFilter(statuses=[*UNFINISHED], created_after=spoken - LONGEST)  # it may have been killed since
+    unfinished = dg.RunsFilter(
+        statuses=[*UNFINISHED], created_after=spoken - LONGEST_RUN
+    )  # it may have been killed since
     runs = [*instance.get_runs(since), *instance.get_runs(unfinished)]
     return any(run.job_name in jobs for run in runs if run.run_id != record.run_id)

@@ -20,7 +20,7 @@ from klaviyo_assets.clock import Clock, machine_time
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.scopes import RECONCILIATION
 
-EVERY = dt.timedelta(minutes=1)
+SENSOR_INTERVAL = dt.timedelta(minutes=1)
 
 
 def build_sensor(
@@ -43,7 +43,7 @@ def build_sensor(
     @dg.sensor(
         name=f"{settings.name}_backfill_sensor",
         job=backfill,
-        minimum_interval_seconds=int(EVERY.total_seconds()),
+        minimum_interval_seconds=int(SENSOR_INTERVAL.total_seconds()),
         default_status=dg.DefaultSensorStatus.STOPPED,
         description="Has days read that are missing: those that klaviyo/event_reconciliation found to differ, then the "
         "history, newest first. Waits while a sync or another backfill is in progress, also one from the UI.",

@@ -28,7 +28,7 @@ from klaviyo_assets.settings.sources import DEFAULT_FILE, FORMER_FILE
 from klaviyo_assets.sync.due import is_due
 from klaviyo_assets.sync.fields import sparse_fields
 from klaviyo_assets.sync.scopes import COMPLETE
-from klaviyo_assets.tables.accounts import named
+from klaviyo_assets.tables.accounts import account_named
 from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.duckdb.location import located, shown
@@ -118,7 +118,7 @@ class TableReport:
 
 
 @dataclass
-class Report:
+class CheckReport:
     """What the check found. problems: what makes the check fail; empty if everything works.
 
     key_variable: the environment variable that holds the key; the key itself is in no report. key_origin: where that
@@ -157,13 +157,13 @@ def enabled_tables(settings: Settings) -> list[Table]:
     ]
 
 
-def check(settings: Settings) -> Report:
+def check(settings: Settings) -> CheckReport:
     """Try the API key, each scope that an enabled table needs, and the warehouse; look up the state of the tables.
 
     Makes one request for each scope, and two for the history. Raises nothing that is the user's to mend: that is in
     the report's problems.
     """
-    report = Report(key_variable=settings.api_key_variable, revision_days_left=revision_support(dt.date.today()))
+    report = CheckReport(key_variable=settings.api_key_variable, revision_days_left=revision_support(dt.date.today()))
     if report.revision_days_left < WARN_DAYS:
         report.warnings.append(
             f"Klaviyo supports the API revision for {report.revision_days_left} more days: update klaviyo-assets."
@@ -214,7 +214,11 @@ def _of_environment(settings: Settings) -> Iterator[str]:
 
 
 def _check_api(
-    settings: Settings, client: KlaviyoClient, tables: list[Table], warehouse: DuckDBWarehouse | None, report: Report
+    settings: Settings,
+    client: KlaviyoClient,
+    tables: list[Table],
+    warehouse: DuckDBWarehouse | None,
+    report: CheckReport,
 ) -> None:
     ours: AccountIdentity | None = None
     for scope, probe in PROBES.items():
@@ -224,7 +228,7 @@ def _check_api(
         problem = None
         try:
             page = client.get(probe.operation, probe.path, probe.params, many=True)
-            if probe.operation == "get_accounts" and (found := named(page.json())):
+            if probe.operation == "get_accounts" and (found := account_named(page.json())):
                 ours = AccountIdentity(*found)
                 report.account = ours.name or ours.id
         except NotPermitted as error:
@@ -241,7 +245,7 @@ def _check_api(
             report.problems.append(str(error))
 
 
-def _check_warehouse(settings: Settings, warehouse: DuckDBWarehouse, tables: list[Table], report: Report) -> bool:
+def _check_warehouse(settings: Settings, warehouse: DuckDBWarehouse, tables: list[Table], report: CheckReport) -> bool:
     """Look up how far the tables are; return whether the warehouse can be written."""
     report.warehouse = f"{shown(settings.duckdb_path)}, schema {settings.schema_name}"
     try:
@@ -262,7 +266,7 @@ def _check_warehouse(settings: Settings, warehouse: DuckDBWarehouse, tables: lis
             TableReport(
                 table.name,
                 synced_through=through.isoformat() if through else None,
-                synced_at=state.synced_at.isoformat() if state and state.synced_at else None,
+                synced_at=state.stored_at.isoformat() if state and state.stored_at else None,
                 rows=live.rows if live else None,
                 next_due=following.isoformat() if following else ("every sync" if through else "now"),
                 due=is_due(settings, states, table.name, scope, table.cadence, now),

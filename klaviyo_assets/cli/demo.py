@@ -106,7 +106,7 @@ def _demonstrate(account: SimulatedAccount) -> None:
             click.echo("\nBuilding the models, together with the orders of a simulated Shopify shop:\n")
             with warehouse.connect() as connection:
                 write_shopify(connection, warehouse.schema_name, SHOPIFY_SCHEMA)
-            build_models(instance, definitions)
+            run_models(instance, definitions)
         else:
             click.echo("\nThere are no models without the extra: pip install 'klaviyo-assets[models]'.")
     dev = "make dev" if database == DEMO else f"klaviyo-assets dev --database {database}"
@@ -167,7 +167,7 @@ def _reason(error: SerializableErrorInfo | None) -> str:
     return re.sub(r"^[\w.]+: ", "", error.message).strip() if error else ""
 
 
-def build_models(instance: dg.DagsterInstance, definitions: dg.Definitions) -> None:
+def run_models(instance: dg.DagsterInstance, definitions: dg.Definitions) -> None:
     """Build the models and the report as a real Dagster run; raises click.ClickException if it fails."""
     result = run(instance, definitions, "klaviyo_models_job")
     built = materializations(result)

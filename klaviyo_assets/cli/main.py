@@ -23,7 +23,7 @@ from klaviyo_assets.cli.extras import require
 from klaviyo_assets.text import clean
 
 if TYPE_CHECKING:
-    from klaviyo_assets.cli.check import Report
+    from klaviyo_assets.cli.check import CheckReport
 
 
 def _account_options(events: int, profiles: int, days: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -185,7 +185,7 @@ def settings(example: bool, schema: bool) -> None:
         click.echo(describe.effective(Settings()), nl=False)
 
 
-def _print_report(report: Report) -> None:
+def _print_report(report: CheckReport) -> None:
     account = clean(report.account or "unknown")
     click.echo(f"account    {account}, key in {report.key_variable}, {report.key_origin or 'not set'}")
     click.echo(f"revision   of the API, supported for {report.revision_days_left} more days")

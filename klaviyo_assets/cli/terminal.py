@@ -12,7 +12,7 @@ import dagster as dg
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from klaviyo_assets.sync.progress import Report, listening
+from klaviyo_assets.sync.progress import ProgressReport, listening
 
 _SHARES = 1000
 
@@ -45,7 +45,7 @@ def following(instance: dg.DagsterInstance, run_id: str, job: dg.JobDefinition) 
             elif event.is_step_success or event.is_step_failure or event.is_step_skipped:
                 bars.advance(steps)
 
-        def show_read(report: Report) -> None:
+        def show_read(report: ProgressReport) -> None:
             if report.label not in reads:
                 reads[report.label] = bars.add_task(report.label, total=_SHARES, detail="")
             bars.update(

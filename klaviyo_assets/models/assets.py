@@ -12,7 +12,7 @@ from klaviyo_assets.models.automation import build_models_job, build_models_sens
 from klaviyo_assets.models.metadata import describe
 from klaviyo_assets.models.project import SHOPIFY, Model, is_installed, read_project
 from klaviyo_assets.models.report import build_report
-from klaviyo_assets.models.run import DbtFailed, Result, Target, build
+from klaviyo_assets.models.run import DbtFailed, Result, Target, dbt_build
 from klaviyo_assets.privacy.policy import Action
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.registry import TABLES, table
@@ -82,7 +82,7 @@ def chosen_models(settings: Settings) -> list[Model]:
     return [model for model in read_project() if settings.shopify_schema or model.group != SHOPIFY]
 
 
-def variables(settings: Settings) -> dict[str, Any]:
+def dbt_variables(settings: Settings) -> dict[str, Any]:
     """Return the dbt variables; those of the setting `model_variables` win."""
     is_told = settings.privacy.policy(table("event")).action("property_attribution") is Action.KEEP
     return {
@@ -134,10 +134,10 @@ def _models(settings: Settings, models: Sequence[Model]) -> dg.AssetsDefinition:
         with warehouse.connect():
             pass  # waits for whoever holds the file, and names them
         try:
-            results = build(
+            results = dbt_build(
                 target,
                 select=selected,
-                variables=variables(settings),
+                variables=dbt_variables(settings),
                 full_refresh=config.full_refresh,
                 cache=Path(context.instance.storage_directory()) / models_prefix(settings),
                 log=context.log,

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 import dagster as dg
 
 from klaviyo_assets.automation.run_status import MAX_RUNTIME, run_in_progress
+from klaviyo_assets.automation.sensors import SENSOR_INTERVAL
 from klaviyo_assets.settings import Settings
-
-EVERY = dt.timedelta(minutes=1)
 
 
 def build_models_job(
@@ -39,7 +38,7 @@ def build_models_sensor(
     @dg.sensor(
         name=f"{settings.name}_models_sensor",
         job=job,
-        minimum_interval_seconds=int(EVERY.total_seconds()),
+        minimum_interval_seconds=int(SENSOR_INTERVAL.total_seconds()),
         default_status=dg.DefaultSensorStatus.STOPPED,
         description="Builds the models once after each sync.",
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from klaviyo_assets.models.figures import Figures, Row
+from klaviyo_assets.models.figures import FigureRow, Figures
 from klaviyo_assets.models.svg import draw
 from klaviyo_assets.text import clean
 
@@ -59,7 +59,7 @@ def _specs(figures: Figures) -> dict[str, Spec]:
     }
 
 
-def _long(rows: Sequence[Row], series: Mapping[str, str]) -> alt.Data:
+def _long(rows: Sequence[FigureRow], series: Mapping[str, str]) -> alt.Data:
     return alt.Data(
         values=[
             {"week": f"{row['name']:%-d %b}", "series": label, "value": row[name], "order": order}
@@ -79,19 +79,19 @@ def _colour(series: Mapping[str, str]) -> alt.Color:
     return alt.Color("series:N", title=None, scale=scale, legend=alt.Legend(orient="top"))
 
 
-def _bars(rows: Sequence[Row], series: Mapping[str, str], title: str) -> Spec:
+def _bars(rows: Sequence[FigureRow], series: Mapping[str, str], title: str) -> Spec:
     y = alt.Y("value:Q", title=title, axis=alt.Axis(format=",d", tickCount=5), stack="zero")
     chart = alt.Chart(_long(rows, series)).mark_bar()
     return _styled(chart.encode(x=_week(), y=y, color=_colour(series), order="order:Q"))
 
 
-def _lines(rows: Sequence[Row], series: Mapping[str, str], title: str, format: str) -> Spec:
+def _lines(rows: Sequence[FigureRow], series: Mapping[str, str], title: str, format: str) -> Spec:
     y = alt.Y("value:Q", title=title, axis=alt.Axis(format=format, tickCount=5))
     chart = alt.Chart(_long(rows, series)).mark_line(point=True, strokeWidth=2)
     return _styled(chart.encode(x=_week(), y=y, color=_colour(series)))
 
 
-def _ranking(rows: Sequence[Row], title: str) -> Spec:
+def _ranking(rows: Sequence[FigureRow], title: str) -> Spec:
     data = alt.Data(values=[{"name": row["name"], "value": row["revenue"]} for row in rows])
     y = alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=220, grid=False))
     x = alt.X("value:Q", title=title, axis=alt.Axis(format=",d", tickCount=5))

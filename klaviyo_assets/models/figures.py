@@ -12,7 +12,7 @@ import duckdb
 
 from klaviyo_assets.warehouse.sql import quote
 
-Row = Mapping[str, Any]
+FigureRow = Mapping[str, Any]
 
 _CODE = re.compile("[A-Z]{3}")
 
@@ -56,10 +56,10 @@ class Figures:
     since: dt.date
     until: dt.date
     currency: str
-    total: Row
-    weeks: list[Row]
-    campaigns: list[Row]
-    flows: list[Row]
+    total: FigureRow
+    weeks: list[FigureRow]
+    campaigns: list[FigureRow]
+    flows: list[FigureRow]
 
 
 def read_figures(
@@ -83,13 +83,13 @@ def read_figures(
         FROM {model}
         WHERE occurred_on >= ? AND occurred_on < ?"""
 
-    def rows(key: str, name: str, where: str, order: str) -> list[Row]:
+    def rows(key: str, name: str, where: str, order: str) -> list[FigureRow]:
         statement = f"SELECT {name} AS name, {_sums()} FROM ({events}) WHERE {where} GROUP BY {key} ORDER BY {order}"
         found = connection.execute(statement, [since, until])
         names = [column[0] for column in found.description]
         return [_with_rates(dict(zip(names, row, strict=True))) for row in found.fetchall()]
 
-    def ranking(kind: str) -> list[Row]:
+    def ranking(kind: str) -> list[FigureRow]:
         id = f"last_touch_{kind}_id"
         found = rows(
             id, f"coalesce(max({kind}_name), 'Unknown {kind} ' || {id})", f"{id} IS NOT NULL",
@@ -167,7 +167,7 @@ def _sums() -> str:
     return ", ".join(parts)
 
 
-def _with_rates(row: dict[str, Any]) -> Row:
+def _with_rates(row: dict[str, Any]) -> FigureRow:
     sent = row["email"] + row["text"] + row["push"]
     attempted = row["email"] + row["bounced"]  # what Klaviyo dropped was never sent
     return {

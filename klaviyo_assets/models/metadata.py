@@ -15,7 +15,7 @@ from klaviyo_assets.models.run import Result
 from klaviyo_assets.warehouse.local.sql import fold
 from klaviyo_assets.warehouse.sql import quote
 
-Columns = Mapping[str, str]
+ColumnTypes = Mapping[str, str]
 """Column -> type."""
 
 
@@ -60,7 +60,7 @@ def describe(
     return described
 
 
-def _tables(connection: duckdb.DuckDBPyConnection) -> dict[Relation, Columns]:
+def _tables(connection: duckdb.DuckDBPyConnection) -> dict[Relation, ColumnTypes]:
     """Return the tables and views that exist, by their folded names."""
     tables: dict[Relation, dict[str, str]] = {}
     for database, schema, table, column, kind in connection.execute(
@@ -72,7 +72,7 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> dict[Relation, Columns]:
 
 
 def _origins(
-    results: Iterable[Result], tables: Mapping[Relation, Columns], log: Logger
+    results: Iterable[Result], tables: Mapping[Relation, ColumnTypes], log: Logger
 ) -> dict[str, dict[str, Origins]]:
     """Return model -> column -> what it is made of, of the models that dbt has built; nothing if it can't be told."""
     built = [result for result in results if result.kind == "model" and result.sql and not result.is_failure]

@@ -82,7 +82,7 @@ class Target:
         return {PROJECT_NAME: {"target": "duckdb", "outputs": {"duckdb": output}}}
 
 
-def build(
+def dbt_build(
     target: Target,
     *,
     select: Sequence[str] = (),

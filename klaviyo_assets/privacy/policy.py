@@ -160,7 +160,7 @@ class ColumnPolicy:
                 applied[name] = values
             elif action is Action.HASH:
                 key = salt(self.salt_variable)
-                texts = map(text_of, values)
+                texts = map(text_to_hash, values)
                 applied[name] = [None if text is None else encode(digest(text, key)) for text in texts]
         return applied
 
@@ -180,7 +180,7 @@ class ColumnPolicy:
             if action is Action.KEEP:
                 kept[key] = properties[key]
             elif action is Action.HASH:
-                text = text_of(properties[key])
+                text = text_to_hash(properties[key])
                 kept[key] = None if text is None else digest(text, salt(self.salt_variable))
         return msgspec.json.encode(kept) if kept else None
 
@@ -208,7 +208,7 @@ class ColumnPolicy:
         if not self.packing or not (properties := _object(text)):
             return False
         for key, name in self.packing.column_names(properties).items():
-            value = text_of(properties[key])
+            value = text_to_hash(properties[key])
             if self.blocks(name) or (self.hashes(name) and value is not None and not is_digest(value)):
                 return True
         return False
@@ -221,7 +221,7 @@ def _object(text: str) -> dict[str, msgspec.Raw] | None:
         return None
 
 
-def text_of(value: Any) -> str | None:
+def text_to_hash(value: Any) -> str | None:
     """Return the text that is hashed: of JSON text its string, or the JSON itself of what is no string.
 
     None and JSON null have none. A number of a declared column that is whole has no `.0`.

@@ -37,11 +37,20 @@ class _Server(uvicorn.Server):
 class Sandbox:
     """A local Klaviyo: a context manager that serves an account on a loopback port, from a thread.
 
-        with Sandbox(account) as sandbox:
-            requests.get(f"{sandbox.url}/events", headers={"Authorization": "Klaviyo-API-Key pk_sandbox"})
+    Args:
+        account: What it serves.
+        port: Of 127.0.0.1; 0 takes a free one.
+        rate_limits: "off", "real" or `{operation id: (burst per second, steady per minute)}`.
+        latency: Seconds of real time by which every answer is delayed.
 
-    `port` 0 takes a free one. `rate_limits` is "off", "real" or `{operation id: (burst per second, steady per
-    minute)}`; `latency` delays every answer, in seconds of real time.
+    Example:
+        >>> import requests
+        >>> from klaviyo_assets.sandbox.shop.generate import generate_account
+        >>> with Sandbox(generate_account(events=100, profiles=10)) as sandbox:
+        ...     headers = {"Authorization": "Klaviyo-API-Key pk_sandbox", "revision": "2026-07-15"}
+        ...     answer = requests.get(f"{sandbox.url}/events", headers=headers, timeout=10)
+        >>> len(answer.json()["data"])
+        100
     """
 
     def __init__(
@@ -128,7 +137,15 @@ class Sandbox:
         self._app.report_page_size = size
 
     def start(self) -> Self:
-        """Begin to serve; returns once requests are answered. Raises `OSError` when the port is taken."""
+        """Begin to serve; `with` does it, and stops at the end.
+
+        Returns:
+            The sandbox itself, once requests are answered.
+
+        Raises:
+            OSError: The port is taken.
+            RuntimeError: The server did not start.
+        """
         listening = self._socket = socket.create_server((HOST, self._port))
         self._port = listening.getsockname()[1]
         server = self._server = _Server(_config(self._app))

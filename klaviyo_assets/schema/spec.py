@@ -29,7 +29,17 @@ class Type(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table."""
+    """A column of a table.
+
+    Args:
+        name: As it is in the warehouse.
+        type: One that every warehouse has.
+        description: For the UI and for who queries it.
+
+    Example:
+        >>> Column("created", Type.TIMESTAMP, "When the list was created (UTC).").type.value
+        'timestamp'
+    """
 
     name: str
     type: Type
@@ -67,15 +77,30 @@ class Lookup:
 class TableSpec:
     """A table of the warehouse.
 
-    name: the table's name, without a schema.
-    columns: the declared columns, without the system columns.
-    primary_key: names of declared columns.
-    version: a declared TIMESTAMP column, when the row last changed: an older row never replaces a newer one.
-    partitioned_by: the TIMESTAMP column whose UTC day is the row's partition, or None.
-    dynamic: prefix of the columns that appear by themselves (`property_`), or None.
-    lookups: columns that repeat another table's column.
-    policy: which columns are not written, and which as digests. It is applied where rows are spooled.
-    takes_new_columns: whether columns that appear are added once the table has rows.
+    Args:
+        name: Without a schema.
+        columns: The declared columns, without the system columns.
+        primary_key: Names of declared columns.
+        foreign_keys: Columns that hold keys of other tables.
+        description: For the UI.
+        version: A declared TIMESTAMP column, when the row last changed: an older row never replaces a newer one.
+        partitioned_by: The TIMESTAMP column whose UTC day is the row's partition, or None.
+        dynamic: Prefix of the columns that appear by themselves (`property_`), or None.
+        lookups: Columns that repeat another table's column.
+        policy: Which columns are not written, and which as digests. It is applied where rows are spooled.
+        takes_new_columns: Whether columns that appear are added once the table has rows.
+
+    Raises:
+        ValueError: A column is declared twice, or one of the primary key is not declared.
+
+    Example:
+        >>> spec = TableSpec(
+        ...     name="list",
+        ...     columns=(Column("id", Type.TEXT), Column("created", Type.TIMESTAMP, "When it was created (UTC).")),
+        ...     primary_key=("id",),
+        ... )
+        >>> list(spec.types)
+        ['id', 'created']
     """
 
     name: str

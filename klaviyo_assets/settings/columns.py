@@ -9,7 +9,7 @@ from typing import Any
 
 from klaviyo_assets.privacy.packing import PACKED
 from klaviyo_assets.schema.spec import SYSTEM_COLUMNS
-from klaviyo_assets.settings.problems import Problem, shown, similar
+from klaviyo_assets.settings.problems import Problem, as_given, similar
 from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.tables.table import Table
 
@@ -34,7 +34,7 @@ def are_switches(given: Mapping[Any, Any]) -> Iterator[Problem]:
     yield from tables_exist(given)
     for name, value in given.items():
         if not isinstance(value, bool):
-            yield (name,), f"it has to be true or false, not {shown(value)}"
+            yield (name,), f"it has to be true or false, not {as_given(value)}"
 
 
 def are_columns(given: Mapping[Any, Any]) -> Iterator[Problem]:
@@ -45,11 +45,11 @@ def are_columns(given: Mapping[Any, Any]) -> Iterator[Problem]:
         if not isinstance(patterns, list | tuple):
             yield (
                 (name,),
-                f"it has to be a list of columns, or of patterns such as custom_*phone*, not {shown(patterns)}",
+                f"it has to be a list of columns, or of patterns such as custom_*phone*, not {as_given(patterns)}",
             )
             continue
         for number, pattern in enumerate(patterns):
-            wrong: str | None = f"it has to be the name of a column, or a pattern, not {shown(pattern)}"
+            wrong: str | None = f"it has to be the name of a column, or a pattern, not {as_given(pattern)}"
             if isinstance(pattern, str) and pattern:
                 wrong = _wrong(tables[name], pattern) if name in tables else None
             if wrong:

@@ -9,7 +9,7 @@ import yaml
 
 from klaviyo_assets.settings.model import Settings
 from klaviyo_assets.settings.problems import without_secrets
-from klaviyo_assets.settings.sources import origin, public_name
+from klaviyo_assets.settings.sources import public_name, setting_origin
 
 _EXAMPLES: dict[str, Any] = {
     "tables": {"coupon_code": False, "image": True},
@@ -32,13 +32,13 @@ def effective(settings: Settings) -> str:
     lines: list[str] = []
     for name, value in _values(settings).items():
         first, *more = _yaml({name: value}).splitlines()
-        lines += [f"{first:<48}  # {origin(name) or 'default'}", *more]
+        lines += [f"{first:<48}  # {setting_origin(name) or 'default'}", *more]
     return "\n".join(lines) + "\n"
 
 
 def chosen(settings: Settings) -> dict[str, tuple[Any, str]]:
     """Return the settings that are not left at their default: value as plain data, and where it comes from."""
-    given = {name: (value, origin(name)) for name, value in _values(settings).items()}
+    given = {name: (value, setting_origin(name)) for name, value in _values(settings).items()}
     return {name: (value, place) for name, (value, place) in given.items() if place}
 
 

@@ -19,7 +19,7 @@ from klaviyo_assets.privacy.policy import SALT_VARIABLE, Privacy
 from klaviyo_assets.settings import sources
 from klaviyo_assets.settings.columns import are_columns, are_switches
 from klaviyo_assets.settings.misspelt import misspelt
-from klaviyo_assets.settings.problems import check, explained
+from klaviyo_assets.settings.problems import explained, refuse
 from klaviyo_assets.settings.variables import are_variables
 from klaviyo_assets.tables.registry import FIRST_TABLES
 from klaviyo_assets.tables.table import Table
@@ -47,11 +47,23 @@ Duration = Annotated[
 class Settings(BaseSettings):
     """The settings of one Klaviyo account. Durations are seconds, or ISO 8601 text such as `PT1H`.
 
-    Raises SettingsError, which lists everything that is wrong with its place.
+    Args:
+        values: Settings by name. What is not given comes from the environment, `.env` or the settings file, else it
+            has its default. README.md lists all of them.
+
+    Raises:
+        SettingsError: Settings are wrong; it lists all that are, each with its place.
+
+    Example:
+        >>> Settings(schema="klaviyo_dk", sync_interval="PT30M", tables={"image": True}).sync_interval
+        datetime.timedelta(seconds=1800)
+        >>> Settings(sync_interval="PT7M")
+        Traceback (most recent call last):
+        klaviyo_assets.settings.problems.SettingsError: ...
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=sources.PREFIX, extra="forbid", frozen=True, populate_by_name=True, env_ignore_empty=True
+        env_prefix=sources.ENV_PREFIX, extra="forbid", frozen=True, populate_by_name=True, env_ignore_empty=True
     )
 
     name: str = Field("klaviyo", pattern=r"^[a-z][a-z0-9_]*$", description="Prefix of asset keys and jobs.")
@@ -171,7 +183,7 @@ class Settings(BaseSettings):
     def __init__(self, **values: Any) -> None:
         try:
             names = [*map(sources.public_name, type(self).model_fields)]
-            unknown = misspelt(environment.variables(), [*names, "warehouse"], sources.PREFIX)
+            unknown = misspelt(environment.variables(), [*names, "warehouse"], sources.ENV_PREFIX)
             super().__init__(**unknown | sources.internal_names(values))
         except ValidationError as error:
             raise explained(error, names, _given_by(values), sources.public_name) from None
@@ -221,21 +233,21 @@ class Settings(BaseSettings):
     @classmethod
     def _tables_exist(cls, given: Any) -> Any:
         if isinstance(given, Mapping):
-            check(are_switches(given))
+            refuse(are_switches(given))
         return given
 
     @field_validator("blocked_columns", "hashed_columns", mode="before")
     @classmethod
     def _columns_exist(cls, given: Any) -> Any:
         if isinstance(given, Mapping):
-            check(are_columns(given))
+            refuse(are_columns(given))
         return given
 
     @field_validator("model_variables", mode="before")
     @classmethod
     def _variables_exist(cls, given: Any) -> Any:
         if isinstance(given, Mapping):
-            check(are_variables(given))
+            refuse(are_variables(given))
         return given
 
     @classmethod
@@ -263,7 +275,7 @@ def _given_by(values: Mapping[str, Any]) -> Callable[[str], str | None]:
         public = sources.public_name(name)
         if {name, public} & values.keys():
             return None
-        place = sources.origin(public) or sources.settings_file()
+        place = sources.setting_origin(public) or sources.settings_file()
         return place.removesuffix(" in the shell") if place else None
 
     return source

@@ -42,7 +42,7 @@ class Problems(ValueError):
         super().__init__("; ".join(text for _, text in self.problems))
 
 
-def check(problems: Iterable[Problem]) -> None:
+def refuse(problems: Iterable[Problem]) -> None:
     """Raise Problems if there are any."""
     found = list(problems)
     if found:
@@ -80,13 +80,13 @@ def _lines(
     elif isinstance(raised, Problems):
         found = raised.problems
     else:
-        found = [((), f"{_plain(details['msg'])}, not {shown(details['input'], setting)}")]
+        found = [((), f"{_plain(details['msg'])}, not {as_given(details['input'], setting)}")]
     origin = source(str(setting))
     where = f" ({origin})" if origin else ""
     return [f"{_path((name, *inside, *place))}{where}: {text}" for place, text in found]
 
 
-def shown(value: Any, setting: str | int = "") -> str:
+def as_given(value: Any, setting: str | int = "") -> str:
     """Return a value as an error may show it: short, and without what looks like a secret."""
     if _SECRET_NAME.search(str(setting)):
         return "what was given"

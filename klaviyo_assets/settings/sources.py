@@ -17,7 +17,7 @@ from klaviyo_assets import environment
 from klaviyo_assets.settings.problems import Unreadable
 
 FILE_VARIABLE = "KLAVIYO_SETTINGS"
-PREFIX = "KLAVIYO_"
+ENV_PREFIX = "KLAVIYO_"
 
 SCHEMA_ALIAS = "KLAVIYO_SCHEMA"
 """Users write `schema`, which can't be a field: pydantic has a method of that name."""
@@ -45,7 +45,7 @@ def variable(name: str) -> str:
     """Return the environment variable of a setting; the one that is set, if it has two."""
     if name == "duckdb_path" and environment.get(WAREHOUSE_VARIABLE):
         return WAREHOUSE_VARIABLE
-    return PREFIX + public_name(name).upper()
+    return ENV_PREFIX + public_name(name).upper()
 
 
 def settings_file() -> str | None:
@@ -53,7 +53,7 @@ def settings_file() -> str | None:
     return environment.get(FILE_VARIABLE)
 
 
-def origin(name: str) -> str | None:
+def setting_origin(name: str) -> str | None:
     """Return where a setting comes from that Python does not give, in words; None: it has its default."""
     name = public_name(name)
     given = variable(name)
@@ -86,7 +86,7 @@ class Environment(EnvSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         """Return the settings that are set."""
-        older, newer = PREFIX + "DUCKDB_PATH", WAREHOUSE_VARIABLE
+        older, newer = ENV_PREFIX + "DUCKDB_PATH", WAREHOUSE_VARIABLE
         values = {name: self.env_vars.get(name.lower()) for name in (older, newer)}
         if values[newer]:
             self.env_vars = {**self.env_vars, older.lower(): values[newer]}

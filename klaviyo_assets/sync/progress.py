@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-EVERY = 5.0
+LOG_INTERVAL = 5.0
 """Seconds between two lines of the log."""
 
 
 @dataclass(frozen=True)
-class Report:
+class ProgressReport:
     """How far a read is. done, total: seconds of the time range. elapsed: seconds since the read began."""
 
     label: str
@@ -39,11 +39,11 @@ class Report:
         return f"{self.label}: {self.share:.0%} ({days}), {self.rows:,} rows, {rate:,.0f} rows/s{remaining}"
 
 
-_listeners: list[Callable[[Report], None]] = []
+_listeners: list[Callable[[ProgressReport], None]] = []
 
 
 @contextmanager
-def listening(listener: Callable[[Report], None]) -> Iterator[None]:
+def listening(listener: Callable[[ProgressReport], None]) -> Iterator[None]:
     """Call `listener` with every report of the reads in this process."""
     _listeners.append(listener)
     try:
@@ -52,7 +52,7 @@ def listening(listener: Callable[[Report], None]) -> Iterator[None]:
         _listeners.remove(listener)
 
 
-class Progress:
+class ProgressReporter:
     """Reports how far the read of a time range is; pass it as `on_progress`."""
 
     def __init__(self, label: str, log: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
@@ -64,10 +64,10 @@ class Progress:
     def __call__(self, done: float, total: float, pages: int, rows: int) -> None:
         """Take note: seconds of the range done and in all, pages and rows so far."""
         now = self._clock()
-        report = Report(self._label, done, total, pages, rows, now - self._began)
+        report = ProgressReport(self._label, done, total, pages, rows, now - self._began)
         for listener in _listeners:
             listener(report)
-        if now - self._logged >= EVERY:
+        if now - self._logged >= LOG_INTERVAL:
             self._logged = now
             self._log.info(str(report))
 

@@ -66,7 +66,7 @@ NAME = FIELDS[ORGANIZATION]
 """The column with the account's name, for people, and its field in the API."""
 
 
-def named(document: Mapping[str, Any]) -> tuple[str, str | None] | None:
+def account_named(document: Mapping[str, Any]) -> tuple[str, str | None] | None:
     """Return the id and the name of the account, None if the document has none."""
     for account in resources(document):
         return account["id"], mapping(attributes(account).get("contact_information")).get("organization_name")

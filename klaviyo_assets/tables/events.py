@@ -22,7 +22,7 @@ from klaviyo_assets.schema.spec import Lookup
 from klaviyo_assets.schema.values import FIRST_SECOND, LAST_SECOND
 from klaviyo_assets.tables.jsonapi import identifier, instant_or_none
 from klaviyo_assets.tables.naming import column_names, with_hash
-from klaviyo_assets.tables.raw import NOTHING, number_of, text_of
+from klaviyo_assets.tables.raw import NOTHING, number_of, raw_text
 from klaviyo_assets.tables.table import Table, double, json, references, text, timestamp
 
 PREFIX = "property_"
@@ -128,7 +128,7 @@ class _Included(Struct, gc=False):
     relationships: dict[str, _Relationship | None] | None = None
 
 
-class Page(Struct, gc=False):
+class EventPage(Struct, gc=False):
     """A decoded page of events; property values keep its content alive."""
 
     data: list[_Event] | None
@@ -140,12 +140,12 @@ class Page(Struct, gc=False):
         return [event.attributes.event_properties for event in self.data or ()]
 
 
-_page = Lenient(Page)
+_page = Lenient(EventPage)
 
 _FIRST_DAY, _LAST_DAY = "0001-01-02", "9999-12-31"  # beyond these a time zone may lead out of the calendar
 
 
-def read(content: bytes) -> Page:
+def read(content: bytes) -> EventPage:
     """Decode a page of events. A value that has no place where it is counts as missing, and is noted.
 
     So is an event without any attributes, which is left out. Of `timestamp` and `datetime`, the same instant, one that
@@ -191,7 +191,7 @@ def _agree(a: _Attributes) -> None:
         a.timestamp = a.datetime
 
 
-def columns(page: bytes | Page, context: EventContext) -> Columns:
+def columns(page: bytes | EventPage, context: EventContext) -> Columns:
     """Turn a page of events, or its content, into columns. The properties of a decoded page are used up.
 
     `timestamp` holds epoch seconds and `datetime` ISO text, as the API gives them. A property that is JSON null stays
@@ -199,7 +199,7 @@ def columns(page: bytes | Page, context: EventContext) -> Columns:
 
     Raises msgspec.DecodeError if the page is no JSON.
     """
-    page = page if isinstance(page, Page) else read(page)
+    page = page if isinstance(page, EventPage) else read(page)
     events = page.data or []
     attributions = {item.id: item for item in page.included or () if item.type == "attribution"}
     rows = len(events)
@@ -228,9 +228,9 @@ def columns(page: bytes | Page, context: EventContext) -> Columns:
             attribution_values[row] = attribution
             continue
 
-        flow = text_of(properties.pop("$flow", None))
-        message = text_of(properties.pop("$message", None))
-        declared["_variation"][row] = text_of(properties.pop("$variation", None))
+        flow = raw_text(properties.pop("$flow", None))
+        message = raw_text(properties.pop("$message", None))
+        declared["_variation"][row] = raw_text(properties.pop("$variation", None))
         if flow is not None:
             declared["flow_id"][row] = flow
             declared["flow_message_id"][row] = message

@@ -42,7 +42,7 @@ TABLES = (GLOBAL_EXCLUSION, LIST_EXCLUSION)
 _LONG_AGO = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
-def rows(page: profiles.Page) -> Rows:
+def rows(page: profiles.ProfilePage) -> Rows:
     """Return the rows of both tables on a page of profiles with `subscriptions`; the latest entry of a key counts.
 
     A profile of the page without rows has no exclusions any more, unless it is `unread`.

@@ -145,7 +145,7 @@ _page = Lenient(_Page)
 
 
 @dataclass(frozen=True)
-class Page:
+class ProfilePage:
     """A decoded page of profiles; values of custom properties keep its content alive.
 
     unread: ids of profiles whose subscriptions the page does not show, or not so that anybody could read them.
@@ -165,7 +165,7 @@ class Page:
         return [(profile.id, _email(profile.attributes.subscriptions)) for profile in self.profiles]
 
 
-def read(content: bytes) -> Page:
+def read(content: bytes) -> ProfilePage:
     """Decode a page of profiles. A value that has no place where it is counts as missing, and is noted.
 
     So is a profile without any attributes, which is left out.
@@ -186,10 +186,10 @@ def read(content: bytes) -> Page:
         else:
             profiles.append(profile)
     unread.update(profile.id for profile in profiles if profile.attributes.subscriptions is UNSET)
-    return Page(profiles, unread)
+    return ProfilePage(profiles, unread)
 
 
-def columns(page: bytes | Page) -> Columns:
+def columns(page: bytes | ProfilePage) -> Columns:
     """Turn a page of profiles, or its content, into columns.
 
     A column whose attribute no profile of the page carries (not null: missing) is left out, so that a read of some
@@ -197,7 +197,7 @@ def columns(page: bytes | Page) -> Columns:
 
     Raises msgspec.DecodeError if the page is no JSON.
     """
-    profiles = (page if isinstance(page, Page) else read(page)).profiles
+    profiles = (page if isinstance(page, ProfilePage) else read(page)).profiles
     all_attributes = [profile.attributes for profile in profiles]
     declared: dict[str, list[Any]] = {"id": [profile.id for profile in profiles]}
 

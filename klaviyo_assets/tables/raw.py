@@ -39,7 +39,7 @@ def number_of(value: Raw) -> tuple[float | None, bool]:
     return number, isinstance(given, float) or abs(number) < EXACT_IN_DOUBLE
 
 
-def text_of(value: Raw | None) -> str | None:
+def raw_text(value: Raw | None) -> str | None:
     """Return a property as text: a string as it is, anything else as its JSON; None for nothing."""
     if value is None:
         return None

@@ -15,11 +15,11 @@ from klaviyo_assets.warehouse.state import SyncState
 
 
 @dataclass(frozen=True)
-class Scope:
+class Coverage:
     """The rows that a complete read covers.
 
     Either the rows whose `column` lies in [start, end), or those whose `column` is among the values of a spool's only
-    column, or, without a column, the whole table. Only what lies in the scope of a complete read can be inferred to
+    column, or, without a column, the whole table. Only what lies in the coverage of a complete read can be inferred to
     be deleted. Of a row that is missing where its `column` can change, it can't be told from one that has moved:
     see `Extract.ask`.
 
@@ -33,7 +33,7 @@ class Scope:
     read_at: dt.datetime | None = None
 
 
-WHOLE_TABLE = Scope()
+WHOLE_TABLE = Coverage()
 
 
 Ask = Callable[[list[str], Spool], set[str]]
@@ -48,9 +48,9 @@ class Extract:
     began: number of the read, which `begin` of the warehouse gave; None: it begins with the load.
     snapshot: the rows are the whole table and replace its snapshot; otherwise they are upserted by key.
     patch: the rows only fill columns of rows that the table has already; they add and bring back none.
-    scope: what was read completely, if anything: rows in it that did not come are flagged as deleted.
+    coverage: what was read completely, if anything: rows in it that did not come are flagged as deleted.
     guarded: whether `delete_guard` limits how many. Off where it is normal that all of them go.
-    ask: what is asked before a row is flagged; only for a scope whose column can change while the row lives.
+    ask: what is asked before a row is flagged; only for a coverage whose column can change while the row lives.
     states: written in the transaction of the rows.
     metadata: called after the last batch, for the asset's metadata.
     """
@@ -61,7 +61,7 @@ class Extract:
     began: int | None = None
     snapshot: bool = False
     patch: bool = False
-    scope: Scope | None = None
+    coverage: Coverage | None = None
     guarded: bool = True
     ask: Ask | None = None
     states: tuple[SyncState, ...] = ()

@@ -158,12 +158,12 @@ class Session(ABC):
         types: Mapping[str, str],
         *,
         cleared: Collection[str],
-        synced_at: dt.datetime,
+        stamp: dt.datetime,
     ) -> tuple[int, int]:
         """Write the rows of `STAGE` into a table; return how many, and how many of them were there before.
 
         types: column -> native type of the table. cleared: columns that did not come and become NULL; others that did
-        not come stay as they are, or get their default. The rows are live, and stamped with `synced_at`.
+        not come stay as they are, or get their default. The rows are live, and stamped with `stamp`.
         """
 
     def unstage(self) -> None:

@@ -18,7 +18,7 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def columns(names: Iterable[str], relation: str | None = None) -> str:
+def column_list(names: Iterable[str], relation: str | None = None) -> str:
     """Quote column names and join them with commas, each of `relation` if one is given."""
     return ", ".join(quote(relation, name) if relation else quote(name) for name in names)
 

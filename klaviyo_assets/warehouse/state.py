@@ -27,7 +27,7 @@ class SyncState:
         before the other has been read. The latter is the watermark. Of a complete read, or of a part of a table, it is
         the time of the read.
     complete: whether the scope was read completely, from its beginning to its end.
-    synced_at: when this was stored, by the clock of the machine that did.
+    stored_at: when this was stored, by the clock of the machine that did; the column `synced_at`.
     read_number: of the read that it speaks of.
     fingerprint: of the policy that a `PRIVACY` state speaks of. Its row has it in the column `run_id`.
     extends: this is only worth storing if it touches what is stored already.
@@ -40,7 +40,7 @@ class SyncState:
     complete: bool = False
     rows: int | None = None
     run_id: str | None = None
-    synced_at: dt.datetime | None = None
+    stored_at: dt.datetime | None = None
     read_number: int | None = None
     extends: bool = False
     fingerprint: str | None = None

@@ -11,7 +11,7 @@ from klaviyo_assets.schema.spec import TableSpec, Type
 from klaviyo_assets.warehouse.dialect import ALWAYS, NEVER, Dialect
 from klaviyo_assets.warehouse.errors import ViewInPlace
 from klaviyo_assets.warehouse.session import Session, Source
-from klaviyo_assets.warehouse.sql import columns, literal, quote
+from klaviyo_assets.warehouse.sql import column_list, literal, quote
 
 _ROWS_AT_ONCE = 200
 
@@ -20,12 +20,12 @@ _ROWS_AT_ONCE = 200
 class Transaction:
     """An open transaction on one schema; the caller commits or rolls back.
 
-    synced_at: written to `_fivetran_synced` of every row that is touched: now, in UTC, without a zone.
+    stamp: written to `_fivetran_synced` of every row that is touched: now, in UTC, without a zone.
     """
 
     session: Session
     schema: str
-    synced_at: dt.datetime = dt.datetime.min
+    stamp: dt.datetime = dt.datetime.min
     _types: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
     _tables: set[str] | None = field(default=None, init=False)
     _views: set[str] | None = field(default=None, init=False)
@@ -59,7 +59,7 @@ class Transaction:
             some = rows[first : first + _ROWS_AT_ONCE]
             marks = ", ".join([f"({', '.join('?' for _ in names)})"] * len(some))
             self.change(
-                f"INSERT INTO {self.table(table)} ({columns(names)}) VALUES {marks}",
+                f"INSERT INTO {self.table(table)} ({column_list(names)}) VALUES {marks}",
                 [value for row in some for value in row],
             )
 

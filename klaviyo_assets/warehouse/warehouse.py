@@ -18,7 +18,7 @@ from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.spec import DELETED, STAGING, SYNCED, ForeignKey, TableSpec
 from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.errors import ColumnFixed, SnapshotMissing
-from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Extract, Publication, Scope, Sweep
+from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Coverage, Extract, Publication, Sweep
 from klaviyo_assets.warehouse.results import AccountIdentity, Beginning, Difference, Inspection, LoadResult, Shrinkage
 from klaviyo_assets.warehouse.session import Session
 from klaviyo_assets.warehouse.spool import Spool, temporary_spool
@@ -107,7 +107,7 @@ class Warehouse(dg.ConfigurableResource[Any]):
             transaction = Transaction(session, self.schema_name)
             ensure_states(transaction)
             ensure_loads(transaction)
-            transaction.synced_at = unused_stamp(transaction, session.now())
+            transaction.stamp = unused_stamp(transaction, session.now())
             yield transaction
             session.commit()
 
@@ -127,9 +127,14 @@ class Warehouse(dg.ConfigurableResource[Any]):
     ) -> Beginning:
         """Give a read that begins its number, and the states; mend what can't be true of these.
 
-        now: the source's time, aware. account: the one that is read; the first one that comes is stored.
-        tables: that are read; what is known of those whose rows lack declared columns is void.
-        Raises AnotherAccount if the warehouse holds the rows of another, ViewInPlace if a view is in a table's place.
+        Args:
+            now: The source's time, aware.
+            account: The one that is read; the first one that comes is stored.
+            tables: Those that are read; what is known of those whose rows lack declared columns is void.
+
+        Raises:
+            AnotherAccount: The warehouse holds the rows of another.
+            ViewInPlace: A view is in a table's place.
         """
         with self._transaction() as transaction:
             if account:
@@ -144,13 +149,24 @@ class Warehouse(dg.ConfigurableResource[Any]):
     def load(self, extract: Extract, spool: Spool, *, guard: float | None = None) -> LoadResult:
         """Upsert a spool's rows by primary key and store the extract's states, in one transaction.
 
-        What the extract wants to ask is asked before that, while the file is closed.
-        guard: share of the live rows of its scope that may be flagged; None: any.
-        A column of a property that can't be widened stops nothing: what it does not hold goes to the overflow column.
+        What the extract wants to ask is asked before that, while the file is closed. A column of a property that can't
+        be widened stops nothing: what it does not hold goes to the overflow column.
+
+        Args:
+            extract: What the rows are.
+            spool: The rows.
+            guard: Share of the live rows of its coverage that may be flagged; None: any.
+
+        Returns:
+            What became of the rows, and of the table's columns.
+
+        Raises:
+            OutdatedRead: So much was written since the read began that nobody knows what is newer.
+            WarehouseError: Any other of `warehouse.errors`. Nothing was written.
         """
         spec, fixed = extract.spec, dict[str, str]()
         with temporary_spool() as gone:
-            asks = bool(extract.scope and extract.ask)
+            asks = bool(extract.coverage and extract.ask)
             if asks:
                 self._ask(extract, spool, gone, guard)
             confirmed = gone if asks else None
@@ -168,12 +184,12 @@ class Warehouse(dg.ConfigurableResource[Any]):
 
     def _ask(self, extract: Extract, spool: Spool, gone: Spool, guard: float | None) -> None:
         """Ask about the rows that are missing; write the keys of those that are gone to a spool."""
-        assert extract.scope and extract.ask  # noqa: S101
+        assert extract.coverage and extract.ask  # noqa: S101
         missing = []
         with self._reading() as reading:
             if reading:
                 number = newest_number(reading) if extract.began is None else extract.began
-                missing = keys_to_ask_for(reading, extract.spec, extract.scope, guard, spool, number)
+                missing = keys_to_ask_for(reading, extract.spec, extract.coverage, guard, spool, number)
         if keys := sorted(extract.ask(missing, spool)) if missing else []:
             key = extract.spec.primary_key[0]
             gone.write(typed_batch(Columns(len(keys), {key: keys}), extract.spec))
@@ -200,12 +216,12 @@ class Warehouse(dg.ConfigurableResource[Any]):
                 spec,
                 spool,
                 began=number,
-                scope=extract.scope,
+                coverage=extract.coverage,
                 guard=guard,
                 overflow=fitted.overflow,
                 confirmed=confirmed,
             )
-            differences.count_read(transaction, spec.name, extract.scope)
+            differences.count_read(transaction, spec.name, extract.coverage)
             for state in extract.states:
                 if not (void and state.scope == ""):  # it began where others seemed to have ended
                     write_state(transaction, replace(state, rows=result.row_count, read_number=number))
@@ -238,7 +254,15 @@ class Warehouse(dg.ConfigurableResource[Any]):
         return result
 
     def sweep(self, sweep: Sweep, *, guard: float) -> LoadResult:
-        """Flag the rows that a sweep shows to be gone, after asking once more about each of them."""
+        """Flag the rows that a sweep shows to be gone, after asking once more about each of them.
+
+        Args:
+            sweep: Every key that the source has.
+            guard: If more than this share of the live rows are gone, and the sweep does not accept it, the flags wait.
+
+        Raises:
+            WarehouseError: One of `warehouse.errors`. Nothing was written.
+        """
         with self._reading() as reading:
             missing = missing_keys(reading, sweep) if reading else []
         alive = sweep.still_there(missing) if missing else set()
@@ -258,6 +282,13 @@ class Warehouse(dg.ConfigurableResource[Any]):
 
         A read that began before the one that is there already changes nothing: what came into being between the two
         would look deleted.
+
+        Args:
+            extract: What the rows are, with one state.
+            spool: The rows.
+
+        Raises:
+            WarehouseError: One of `warehouse.errors`. Nothing was written.
         """
         spec, (state,) = extract.spec, extract.states
         with self._transaction() as transaction:
@@ -278,8 +309,15 @@ class Warehouse(dg.ConfigurableResource[Any]):
     def publish(self, publication: Publication, *, guard: float, run_id: str | None = None) -> LoadResult:
         """Publish a table's snapshot and flag what vanished, in one transaction.
 
-        If that is more than the share `guard` of the live rows, and the publication does not accept it, the flags wait.
-        Raises SnapshotMissing.
+        Args:
+            publication: Which table, and what may be inferred from its snapshot.
+            guard: If more than this share of the live rows vanished, and the publication does not accept it, the
+                flags wait.
+            run_id: Of the run, for the table's state.
+
+        Raises:
+            SnapshotMissing: There is none.
+            WarehouseError: Any other of `warehouse.errors`. Nothing was written.
         """
         spec = publication.spec
         with self._transaction() as transaction:
@@ -296,7 +334,7 @@ class Warehouse(dg.ConfigurableResource[Any]):
                 source,
                 # Nothing but publications writes here, so an older snapshot is not outdated.
                 began=max(snapshot.read_number or NO_READ, oldest_remembered(transaction)),
-                scope=replace(WHOLE_TABLE, read_at=snapshot.synced_through)
+                coverage=replace(WHOLE_TABLE, read_at=snapshot.synced_through)
                 if publication.infers_deletes and snapshot.complete
                 else None,
                 guard=None if publication.accept_shrink else guard,
@@ -379,8 +417,13 @@ class Warehouse(dg.ConfigurableResource[Any]):
     def rows(self, table: str, columns: Sequence[str], *, as_read: bool = False) -> list[tuple[Any, ...]]:
         """Return some columns of a table, in types of ours, times in UTC without a zone.
 
-        No rows if the table or one of the columns does not exist.
-        as_read: in the order of the reads that they come from, whatever the clocks said then.
+        Args:
+            table: Without a schema.
+            columns: In the order of the result.
+            as_read: In the order of the reads that the rows come from, whatever the clocks said then.
+
+        Returns:
+            A tuple for each row, deleted ones included; none if the table or one of the columns does not exist.
         """
         with self._reading() as transaction:
             types = transaction.column_types(table) if transaction else {}
@@ -428,7 +471,7 @@ class Warehouse(dg.ConfigurableResource[Any]):
     ) -> dict[tuple[Any, dt.date], int]:
         """Return (value of `by`, UTC day of `at`) -> number of rows in [start, end) that are not deleted."""
         with self._reading() as transaction:
-            return daily_counts(transaction, table, by, Scope(at, start, end)) if transaction else {}
+            return daily_counts(transaction, table, by, Coverage(at, start, end)) if transaction else {}
 
     def wanted_days(self, table: str) -> list[dt.date]:
         """Return the UTC days of a table that are to be read again because their numbers differ, oldest first."""
@@ -472,7 +515,11 @@ class Warehouse(dg.ConfigurableResource[Any]):
     ) -> pa.Table:
         """Read a table (deleted rows included) as Arrow.
 
-        snapshot: read the snapshot. windows: only rows whose `column` lies in one of [start, end).
+        Args:
+            table: Without a schema.
+            snapshot: Read its snapshot instead.
+            column: A TIMESTAMP column, for `windows`.
+            windows: Only rows whose `column` lies in one of [start, end), aware.
         """
         where, parameters = "", []
         if column and windows is not None:

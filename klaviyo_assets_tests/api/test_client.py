@@ -116,14 +116,14 @@ def test_compressed_answers(api: FakeApi, client: KlaviyoClient) -> None:
     half = Reply(content[: len(content) // 2], headers={"Content-Encoding": "gzip"})
     api.routes["lists"] = [half, Reply(content, headers={"Content-Encoding": "gzip"})]
     assert client.get("get_lists", "lists").rows == 3
-    assert client.stats.snapshot().retries == 1
+    assert client.stats.counts().retries == 1
 
 
 def test_lone_surrogates_are_replaced_and_pairs_are_kept(api: FakeApi, client: KlaviyoClient) -> None:
     api.routes["lists"] = Reply(rb'{"data": [["\ud83d", "\udc00x", "\ud83d\ude00", "\\ud83d", "\uD83D\n"]]}')
     page = client.get("get_lists", "lists")
     assert page.json()["data"] == [["\ufffd", "\ufffdx", "😀", "\\ud83d", "\ufffd\n"]]
-    assert client.stats.snapshot().retries == 0
+    assert client.stats.counts().retries == 0
 
 
 def test_an_unknown_operation_is_a_mistake_of_the_caller(client: KlaviyoClient) -> None:
@@ -200,9 +200,9 @@ TRANSIENT = {
 def test_what_passes_is_tried_again(api: FakeApi, client: KlaviyoClient, clock: FakeClock, name: str) -> None:
     reply, words = TRANSIENT[name]
     api.routes["lists"] = [reply, reply, FINE]
-    before = client.stats.snapshot()
+    before = client.stats.counts()
     assert client.get("get_lists", "lists").rows == 1
-    made = client.stats.snapshot() - before
+    made = client.stats.counts() - before
     assert (made.requests, made.retries, made.throttled, made.seconds_waited) == (3, 2, 0, 0)
     assert len(api.requests) == 3
 
@@ -235,7 +235,7 @@ def test_a_server_that_does_not_answer_in_time(api: FakeApi, connect: Connect) -
     client = connect(timeout=(1, 0.1))
     assert client.get("get_lists", "lists").rows == 1
     release.set()
-    assert client.stats.snapshot().retries == 1
+    assert client.stats.counts().retries == 1
 
 
 def test_an_answer_that_drips_for_ten_minutes_is_given_up(clock: FakeClock) -> None:
@@ -249,7 +249,7 @@ def test_an_answer_that_drips_for_ten_minutes_is_given_up(clock: FakeClock) -> N
 
         with KlaviyoClient("pk_sandbox", base_url=sandbox.url, clock=passing, sleep=clock.sleep, tries=2) as client:
             assert client.get("get_accounts", "accounts").rows == 1
-        assert client.stats.snapshot().retries == 0, "six minutes are not too long"
+        assert client.stats.counts().retries == 0, "six minutes are not too long"
         sandbox.faults[:] = [lambda call: Drip(0.01, pieces=20)]
         with (
             KlaviyoClient("pk_sandbox", base_url=sandbox.url, clock=passing, sleep=clock.sleep, tries=2) as client,
@@ -278,7 +278,7 @@ def test_429s_are_waited_for_and_are_no_failures(api: FakeApi, connect: Connect,
     api.routes["lists"] = [throttled] * 20 + [Reply(b"", 429, date), FINE]
     assert client.get("get_lists", "lists").rows == 1
     assert clock.sleeps == [7] * 20 + [10]
-    s = client.stats.snapshot()
+    s = client.stats.counts()
     assert (s.requests, s.throttled, s.retries, s.seconds_waited) == (22, 21, 0, 150)
 
 
@@ -330,7 +330,7 @@ def test_the_client_keeps_to_the_limits_by_itself(api: FakeApi, client: KlaviyoC
     for _ in range(31):
         client.get("get_accounts", "accounts")
     assert 120 <= clock.now - began < 130
-    assert client.stats.snapshot().seconds_waited == pytest.approx(clock.now - began)
+    assert client.stats.counts().seconds_waited == pytest.approx(clock.now - began)
 
 
 def test_no_more_requests_at_once_than_allowed(api: FakeApi, connect: Connect) -> None:
@@ -379,7 +379,7 @@ def test_closing_wakes_whoever_waits(api: FakeApi) -> None:
     api.routes["lists"] = Reply(b"", 429, {"Retry-After": "500"})
     with ThreadPoolExecutor() as pool:
         waiting = pool.submit(client.get, "get_lists", "lists")
-        while not client.stats.snapshot().seconds_waited:
+        while not client.stats.counts().seconds_waited:
             threading.Event().wait(0.001)
         client.close()
         with pytest.raises(KlaviyoError, match="closed"):

@@ -116,7 +116,7 @@ def test_every_event_comes_whatever_breaks(
     faults = [Status(503), Status(429, 2), Status(429), Status(500), Html403(), Truncate(), Reset(), InvalidJson()]
     sandbox.faults.append(lambda call: random.choice(faults) if random.random() < 0.3 else None)
     assert set(events(client, START, T1)) == {event.id for event in account.events}
-    made = client.stats.snapshot()
+    made = client.stats.counts()
     assert made.retries > 1 and made.throttled > 1
 
 
@@ -127,7 +127,7 @@ def test_a_busy_account_is_waited_for(
     client = connect()
     began = account.clock.now()
     assert set(events(client, START, T1)) == {event.id for event in account.events}
-    made = client.stats.snapshot()
+    made = client.stats.counts()
     assert made.throttled > 1 and made.retries == 0
     assert account.clock.now() - began > timedelta(seconds=50)
     assert client.get("get_lists", "lists").rows == 10
@@ -142,7 +142,7 @@ def test_the_limits_of_the_client_suit_the_servers(
     for _ in range(40):
         client.get("get_accounts", "accounts")
         client.get("get_profiles", "profiles", {"additional-fields[profile]": "predictive_analytics"})
-    made = client.stats.snapshot()
+    made = client.stats.counts()
     assert (made.requests, made.throttled) == (80, 0)
 
 
@@ -163,7 +163,7 @@ def test_page_sizes_are_found_out(sandbox: Sandbox, client: KlaviyoClient) -> No
     for operation, path in (("get_lists", "lists"), ("get_metrics", "metrics")):
         pages = list(client.pages(operation, path, {"page[size]": 1000}))
         assert sum(page.rows for page in pages) == (25 if path == "lists" else 0)
-    assert client.stats.snapshot().requests == 1 + 3 + 2
+    assert client.stats.counts().requests == 1 + 3 + 2
 
 
 def test_scopes_and_keys(sandbox: Sandbox, connect: Callable[..., KlaviyoClient]) -> None:

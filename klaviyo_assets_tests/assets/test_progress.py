@@ -6,17 +6,17 @@ import logging
 
 import pytest
 
-from klaviyo_assets.sync.progress import Progress, Report, listening
+from klaviyo_assets.sync.progress import ProgressReport, ProgressReporter, listening
 
 DAY = 86_400
 
 
 def test_progress_is_logged_every_five_seconds_and_told_to_listeners(caplog: pytest.LogCaptureFixture) -> None:
     time = [100.0]
-    heard: list[Report] = []
+    heard: list[ProgressReport] = []
     caplog.set_level(logging.INFO)
     with listening(heard.append):
-        report = Progress("event", logging.getLogger("test"), clock=lambda: time[0])
+        report = ProgressReporter("event", logging.getLogger("test"), clock=lambda: time[0])
         for second in range(1, 12):
             time[0] = 100.0 + second
             report(second * DAY, 20 * DAY, second, second * 1_000)
@@ -30,5 +30,5 @@ def test_progress_is_logged_every_five_seconds_and_told_to_listeners(caplog: pyt
 
 
 def test_a_range_of_no_length_is_done() -> None:
-    assert Report("person", 0, 0, 0, 0, 0.0).share == 1.0
-    assert "100%" in str(Report("person", 0, 0, 1, 10, 0.0))
+    assert ProgressReport("person", 0, 0, 0, 0, 0.0).share == 1.0
+    assert "100%" in str(ProgressReport("person", 0, 0, 1, 10, 0.0))

@@ -14,7 +14,7 @@ import pytest
 from klaviyo_assets.sandbox.account import Account, Resource
 from klaviyo_assets.sandbox.account.subscriptions import never_subscribed
 from klaviyo_assets.sandbox.shop.generate import generate_account
-from klaviyo_assets.tables.registry import TABLES as CATALOGUE
+from klaviyo_assets.tables.registry import TABLES as ALL_TABLES
 from klaviyo_assets.tables.registry import table
 from klaviyo_assets_tests.conftest import Project, failures, only, synced, without_campaigns
 from klaviyo_assets_tests.expected import (
@@ -227,7 +227,7 @@ def test_every_nasty_property_lands_and_comes_back(project: Callable[..., Projec
 
 def test_a_full_refresh_holds_everything_that_klaviyo_has(project: Callable[..., Project]) -> None:
     """Every table there is, optional ones included, against the sandbox's objects."""
-    on = {table.name: not table.name.endswith("_report") for table in CATALOGUE}
+    on = {table.name: not table.name.endswith("_report") for table in ALL_TABLES}
     klaviyo = project(a_shop(), tables=on, memberships="weekly", predictive_analytics="weekly")
     klaviyo.sandbox.unsorted_archive = klaviyo.sandbox.loose_bounds = True  # as Klaviyo has been seen to be
     klaviyo.sync(first=-DAYS)

@@ -106,7 +106,7 @@ class Webserver:
 @pytest.fixture
 def webserver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Webserver]:
     monkeypatch.setenv("KLAVIYO_API_KEY", "pk_sandbox")
-    monkeypatch.setattr("klaviyo_assets.api.limiter._MARGIN", 0)
+    monkeypatch.setattr("klaviyo_assets.api.limiter._SLACK", 0)
     account = generate_account(events=300, profiles=40, days=DAYS, seed=3)
     with ExitStack() as stack:
         sandbox = stack.enter_context(Sandbox(account))

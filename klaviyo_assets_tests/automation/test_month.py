@@ -192,7 +192,7 @@ def automation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
     """Make what automates the sync of certain tables: `automation(tables, dated_back, events_an_hour)`."""
     monkeypatch.setenv("KLAVIYO_API_KEY", "pk_sandbox")
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
-    monkeypatch.setattr("klaviyo_assets.api.limiter._MARGIN", 0)
+    monkeypatch.setattr("klaviyo_assets.api.limiter._SLACK", 0)
     monkeypatch.setattr("klaviyo_assets.api.retries.delay", lambda failures: 0.0)
     (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n" + KEPT_OPEN)
     began = midnight(dt.datetime.now(dt.UTC)) - (LENGTH + AFTERWARDS + 1) * DAY

@@ -105,7 +105,7 @@ def test_a_fault_that_passes_loses_nothing(kind: str, sandbox: Sandbox, account:
             assert kind not in NEVER_RIGHT or (read is read_events and NEVER_RIGHT[kind] is PaginationError)
         assert set(found) == expected
         if kind in TRANSPORT:
-            assert client.stats.snapshot().retries + client.stats.snapshot().throttled or kind == "slow bytes"
+            assert client.stats.counts().retries + client.stats.counts().throttled or kind == "slow bytes"
 
 
 @pytest.mark.parametrize("kind", sorted(TRANSPORT.keys() - HARMLESS))

@@ -16,7 +16,7 @@ IN_TEST, IN_SOAK = 5, 500
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder for the warehouse; spools go to another one."""
     monkeypatch.setenv("KLAVIYO_API_KEY", "pk_sandbox")
-    monkeypatch.setattr("klaviyo_assets.api.limiter._MARGIN", 0)  # these sandboxes have no limits
+    monkeypatch.setattr("klaviyo_assets.api.limiter._SLACK", 0)  # these sandboxes have no limits
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     return tmp_path

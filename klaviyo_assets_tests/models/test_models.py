@@ -19,12 +19,12 @@ import pytest
 
 from klaviyo_assets.cli import demo
 from klaviyo_assets.definitions import build_definitions
-from klaviyo_assets.models.assets import chosen_models, model_key, variables
+from klaviyo_assets.models.assets import chosen_models, dbt_variables, model_key
 from klaviyo_assets.models.figures import Figures, read_figures
 from klaviyo_assets.models.metadata import describe
 from klaviyo_assets.models.project import read_project
 from klaviyo_assets.models.report import Money, account_schemas, render, summary
-from klaviyo_assets.models.run import DbtFailed, Result, Target, build
+from klaviyo_assets.models.run import DbtFailed, Result, Target, dbt_build
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.conftest import QUIET, failures
@@ -79,10 +79,10 @@ class Built:
     ) -> dict[str, Result]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("klaviyo_assets.models.run._dbt", forked)
-            results = build(
+            results = dbt_build(
                 Target(self.settings.duckdb_path, schema, {}),
                 select=select,
-                variables=variables(self.settings) | (more or {}),
+                variables=dbt_variables(self.settings) | (more or {}),
                 cache=self.cache,
                 log=LOG,
                 **options,
@@ -636,7 +636,7 @@ def test_columns_that_the_models_need_are_not_hidden_unnoticed(tmp_path: Path) -
     )
     named = "event.flow_id (hashed_columns), event.person_id (blocked_columns), event.type (blocked_columns)"
     assert not result.success and named in str(failures(result))
-    assert variables(settings)["using_native_attribution"] is False
+    assert dbt_variables(settings)["using_native_attribution"] is False
 
 
 def test_what_dbt_objects_to_is_in_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from klaviyo_assets.privacy.packing import PACKED
-from klaviyo_assets.privacy.policy import DIGEST, ColumnPolicy, Privacy, text_of
+from klaviyo_assets.privacy.policy import DIGEST, ColumnPolicy, Privacy, text_to_hash
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.spec import Type
 from klaviyo_assets.settings import Settings
@@ -72,9 +72,9 @@ def test_a_policy_alters_no_other_column_and_loses_no_row(
             if not any(fnmatch.fnmatchcase(name, p) for p in hashed):
                 assert values is given_columns[name]
                 continue
-            texts = [text_of(value) for value in given_columns[name]]
+            texts = [text_to_hash(value) for value in given_columns[name]]
             wanted = [None if text is None else digest(text) for text in texts]
-            assert list(map(text_of, values)) == wanted
+            assert list(map(text_to_hash, values)) == wanted
     again = policy.apply(found)
     assert (again.declared, again.dynamic) == (found.declared, found.dynamic), "a digest stays what it is"
 
@@ -91,7 +91,7 @@ def test_packing_keeps_what_is_not_named(properties: dict[str, Any], patterns: l
     names = PACKED["person"].column_names(properties)
     for key, value in properties.items():
         is_hashed = policy.hashes(names[key]) and value is not None
-        assert found[key] == (digest(str(text_of(raw(value)))) if is_hashed else json.loads(json.dumps(value)))
+        assert found[key] == (digest(str(text_to_hash(raw(value)))) if is_hashed else json.loads(json.dumps(value)))
     text = packed.decode() if packed else "{}"
     assert policy.is_old_json(text) is False
     assert (policy.apply_to_json(text) or "{}") == text
@@ -103,11 +103,11 @@ def test_the_same_value_has_the_same_digest_in_every_kind_of_column() -> None:
         Columns(6, {"email": ["a@b.c", None, "", 5, 5.0, True]},
                 {"custom_email": [raw("a@b.c"), None, raw(""), raw(5), raw(None), raw(True)]})
     )  # fmt: skip
-    declared, dynamic = found.declared["email"], list(map(text_of, found.dynamic["custom_email"]))
+    declared, dynamic = found.declared["email"], list(map(text_to_hash, found.dynamic["custom_email"]))
     assert declared == [digest("a@b.c"), None, digest(""), digest("5"), digest("5"), digest("true")]
     assert dynamic == [digest("a@b.c"), None, digest(""), digest("5"), None, digest("true")]
     exact = policy.apply(Columns(1, {}, {"custom_n": [msgspec.Raw(b"12345678901234567890.10")]})).dynamic["custom_n"]
-    assert text_of(exact[0]) == digest("12345678901234567890.10")
+    assert text_to_hash(exact[0]) == digest("12345678901234567890.10")
 
 
 def test_a_column_that_shares_its_name_is_treated_as_the_one_without_the_hash() -> None:

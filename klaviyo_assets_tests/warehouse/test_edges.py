@@ -14,7 +14,7 @@ from klaviyo_assets.schema.lost import Lost
 from klaviyo_assets.schema.spec import Column, ForeignKey, Lookup, Type
 from klaviyo_assets.warehouse.batches import typed_batch, typed_batches
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Extract, Publication, Scope, Sweep
+from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Coverage, Extract, Publication, Sweep
 from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
 from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, begin, event_columns, load, rows, warehouse_at
@@ -57,7 +57,7 @@ def test_versions_that_are_equal_missing_or_of_a_deleted_row(tmp_path: Path) -> 
     assert notes(warehouse) == {"1": "b"}
     result = load(warehouse, [{**dated, "note": "c"}], spec=VERSIONED)
     assert (result.older, result.updated, notes(warehouse)) == (0, 1, {"1": "c"})
-    load(warehouse, scope=WHOLE_TABLE)
+    load(warehouse, coverage=WHOLE_TABLE)
     assert flagged(warehouse) == {"1"}
     older = {"id": "1", "datetime": "2026-05-02T00:00:00Z", "note": "back again"}
     assert load(warehouse, [older], spec=VERSIONED).older == 0
@@ -68,22 +68,22 @@ def test_a_range_contains_its_start_and_not_its_end(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     load(warehouse, days(1, 2, 3, 4, 5))
     assert warehouse.read("event", column="datetime", windows=[(at(2), at(4))])["id"].to_pylist() == ["2", "3"]
-    assert load(warehouse, scope=Scope("datetime", at(2), at(4))).deleted == 2
+    assert load(warehouse, coverage=Coverage("datetime", at(2), at(4))).deleted == 2
     assert flagged(warehouse) == {"2", "3"}
-    assert load(warehouse, scope=Scope("datetime", at(3), at(4))).deleted == 0, "it was already"
+    assert load(warehouse, coverage=Coverage("datetime", at(3), at(4))).deleted == 0, "it was already"
     assert warehouse.daily_counts("event", "note", "datetime", at(1), at(5)) == {
         (None, dt.date(2026, 5, 1)): 1,
         (None, dt.date(2026, 5, 4)): 1,
     }
     assert warehouse.live_rows(EVENT) == 3
-    load(warehouse, scope=Scope("datetime", at(1), at(2)))
+    load(warehouse, coverage=Coverage("datetime", at(1), at(2)))
     assert warehouse.earliest("event", "datetime") == at(4)
 
 
 def test_a_patch_neither_adds_nor_brings_back_nor_touches_what_is_right(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     load(warehouse, [{"id": "gone", "note": "x"}, {"id": "null"}, {"id": "old", "note": "x"}, {"id": "other"}])
-    load(warehouse, [{"id": "null"}, {"id": "old"}, {"id": "other"}], scope=WHOLE_TABLE)
+    load(warehouse, [{"id": "null"}, {"id": "old"}, {"id": "other"}], coverage=WHOLE_TABLE)
 
     def patch(values: dict[str, Any], synced_at: dt.datetime) -> int:
         with temporary_spool() as spool:
@@ -105,7 +105,7 @@ def test_a_sweep_flags_what_was_there_when_it_began_and_nothing_else(tmp_path: P
     began = NOON + DAY  # by the source's clock
     child = replace(METRIC, name="child")
     load(warehouse, [{"id": "flagged"}], at=NOON - DAY)
-    load(warehouse, scope=WHOLE_TABLE, at=NOON - DAY)
+    load(warehouse, coverage=WHOLE_TABLE, at=NOON - DAY)
     old = ["seen", "gone", "alive", "back"]
     load(warehouse, [{"id": id, "datetime": "2026-04-01T00:00:00Z"} for id in old])
     load(warehouse, [{"id": "undated"}, {"id": "young", "datetime": began.isoformat()}])
@@ -138,7 +138,7 @@ def test_of_two_runs_at_once_none_flags_what_the_other_saw_nor_writes_over_what_
     long, short = begin(warehouse), begin(warehouse)
     # The long read begins first and ends last, but loads before the other: it alone saw what came in between.
     load(warehouse, [{"id": "changed"}, {"id": "appeared"}], began=long)
-    result = load(warehouse, [{"id": "changed"}], began=short, scope=WHOLE_TABLE)
+    result = load(warehouse, [{"id": "changed"}], began=short, coverage=WHOLE_TABLE)
     assert (result.deleted, flagged(warehouse)) == (1, {"gone"})
 
     first, second, third, last = (begin(warehouse) for _ in range(4))
@@ -181,9 +181,9 @@ def test_ten_rows_may_always_go_and_eleven_may_not(few: dict[str, Any], tmp_path
     warehouse = warehouse_at(tmp_path)
     spec = replace(EVENT, **few)
     load(warehouse, [{"id": str(n)} for n in range(11)])
-    assert load(warehouse, spec=spec, scope=WHOLE_TABLE, guard=0.5).deleted == 0
-    assert load(warehouse, [{"id": "0"}], spec=spec, scope=WHOLE_TABLE, guard=0.5).deleted == 10
-    assert load(warehouse, scope=WHOLE_TABLE, guard=0.5).deleted == 0
+    assert load(warehouse, spec=spec, coverage=WHOLE_TABLE, guard=0.5).deleted == 0
+    assert load(warehouse, [{"id": "0"}], spec=spec, coverage=WHOLE_TABLE, guard=0.5).deleted == 10
+    assert load(warehouse, coverage=WHOLE_TABLE, guard=0.5).deleted == 0
     assert len(flagged(warehouse)) == 10
 
 

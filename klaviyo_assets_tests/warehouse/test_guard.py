@@ -13,7 +13,7 @@ import pytest
 from klaviyo_assets.assets.advice import of_waiting
 from klaviyo_assets.warehouse.batches import typed_batches
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Scope, Sweep
+from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Coverage, Sweep
 from klaviyo_assets.warehouse.guard import FEW_WAIT, SETTLED_AFTER
 from klaviyo_assets.warehouse.results import LoadResult
 from klaviyo_assets.warehouse.spool import Spool, temporary_spool
@@ -29,8 +29,8 @@ CODES = replace(COUPONS, name="coupon_code", primary_key=("id", "note"))
 def read(warehouse: Any, ids: Iterable[Any], at: dt.datetime, *, spec: Any = COUPONS, **options: Any) -> LoadResult:
     """Load a complete read of the table that began at a time."""
     came = [{"id": str(id), "note": f"note {id}"} for id in ids]
-    scope = replace(WHOLE_TABLE, read_at=at)
-    return load(warehouse, came, spec=spec, **{"scope": scope, "guard": 0.5, "at": at, **options})
+    coverage = replace(WHOLE_TABLE, read_at=at)
+    return load(warehouse, came, spec=spec, **{"coverage": coverage, "guard": 0.5, "at": at, **options})
 
 
 def deleted(warehouse: DuckDBWarehouse, table: str = "coupon") -> list[str]:
@@ -107,8 +107,8 @@ def test_many_rows_do_not_go_by_parts(tmp_path: Path) -> None:
         load(warehouse, [{"id": f"{n} {m}", "datetime": day.isoformat()} for m in range(30)], at=NOON - MINUTE)
     for later in (dt.timedelta(), SETTLED_AFTER, 2 * SETTLED_AFTER):
         for day in days:
-            scope = Scope("datetime", day, day + dt.timedelta(days=1), read_at=NOON + later)
-            result = load(warehouse, scope=scope, guard=0.5, at=NOON + later)
+            coverage = Coverage("datetime", day, day + dt.timedelta(days=1), read_at=NOON + later)
+            result = load(warehouse, coverage=coverage, guard=0.5, at=NOON + later)
             settled = result.deleted
     assert not settled and not deleted(warehouse, "event") and waiting(warehouse, "event") == (150, NOON)
 
@@ -163,9 +163,9 @@ def asked(
         return gone & set(keys)
 
     day = NOON.replace(hour=0)
-    scope = Scope("datetime", day, day + dt.timedelta(days=1), read_at=NOON + MINUTE)
+    coverage = Coverage("datetime", day, day + dt.timedelta(days=1), read_at=NOON + MINUTE)
     came = [{"id": id, "datetime": NOON.isoformat()} for id in ids]
-    result = load(warehouse, came, **{"scope": scope, "guard": 0.5, "ask": ask, "at": NOON + MINUTE, **options})
+    result = load(warehouse, came, **{"coverage": coverage, "guard": 0.5, "ask": ask, "at": NOON + MINUTE, **options})
     return result, questions
 
 

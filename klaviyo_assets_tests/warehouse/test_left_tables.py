@@ -13,7 +13,7 @@ from klaviyo_assets.privacy.policy import ColumnPolicy
 from klaviyo_assets.schema.spec import ForeignKey, Lookup
 from klaviyo_assets.warehouse.batches import typed_batches
 from klaviyo_assets.warehouse.errors import ViewInPlace, WarehouseError
-from klaviyo_assets.warehouse.extract import Publication, Scope, Sweep
+from klaviyo_assets.warehouse.extract import Coverage, Publication, Sweep
 from klaviyo_assets.warehouse.results import Shrinkage
 from klaviyo_assets.warehouse.spool import temporary_spool
 from klaviyo_assets.warehouse.state import SyncState
@@ -78,7 +78,7 @@ def test_events_of_a_table_that_a_user_made_again_are_read(tmp_path: Path, left:
     result = load(
         warehouse,
         [{"id": "e1", "datetime": NOON.isoformat()}],
-        scope=Scope("datetime", *day, read_at=NOON),
+        coverage=Coverage("datetime", *day, read_at=NOON),
         ask=lambda ids, spool: asked.extend(ids) or set(),  # type: ignore[func-returns-value]
         guard=0.5,
     )

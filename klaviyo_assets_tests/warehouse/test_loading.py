@@ -20,7 +20,7 @@ from klaviyo_assets.assets.advice import advised
 from klaviyo_assets.schema.spec import Column, ForeignKey, Lookup, TableSpec, Type
 from klaviyo_assets.warehouse.batches import typed_batches
 from klaviyo_assets.warehouse.errors import SnapshotMissing, WarehouseError, WarehouseLocked
-from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Extract, Publication, Scope
+from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Coverage, Extract, Publication
 from klaviyo_assets.warehouse.guard import Waiting
 from klaviyo_assets.warehouse.spool import _PREFIX, remove_abandoned_spools, temporary_spool
 from klaviyo_assets.warehouse.state import SyncState
@@ -216,8 +216,8 @@ def test_two_loads_above_a_row_group(tmp_path: Path) -> None:
 def test_what_a_complete_read_of_a_scope_does_not_return_is_flagged(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     load(warehouse, [{"id": str(n), "datetime": f"2026-05-0{n}T00:00:00Z"} for n in range(1, 6)])
-    scope = Scope("datetime", dt.datetime(2026, 5, 2, tzinfo=dt.UTC), dt.datetime(2026, 5, 4, tzinfo=dt.UTC))
-    result = load(warehouse, [{"id": "2", "datetime": "2026-05-02T00:00:00Z"}], scope=scope, at=NOON + DAY)
+    coverage = Coverage("datetime", dt.datetime(2026, 5, 2, tzinfo=dt.UTC), dt.datetime(2026, 5, 4, tzinfo=dt.UTC))
+    result = load(warehouse, [{"id": "2", "datetime": "2026-05-02T00:00:00Z"}], coverage=coverage, at=NOON + DAY)
     assert result.deleted == 1
     flagged = {row["id"]: row["_fivetran_synced"].day for row in rows(warehouse) if row["_fivetran_deleted"]}
     assert flagged == {"3": 2}
@@ -225,14 +225,14 @@ def test_what_a_complete_read_of_a_scope_does_not_return_is_flagged(tmp_path: Pa
     assert not any(row["_fivetran_deleted"] for row in rows(warehouse))
     with temporary_spool() as read:
         read.write_all(typed_batches([event_columns([{"id": "1"}, {"id": "4"}])], EVENT))
-        assert load(warehouse, [{"id": "1"}], scope=Scope("id", values=read)).deleted == 1
+        assert load(warehouse, [{"id": "1"}], coverage=Coverage("id", values=read)).deleted == 1
 
 
 def test_children_may_lose_a_few_rows_whatever_their_share(tmp_path: Path) -> None:
     tags = replace(EVENT, primary_key=("id", "note"), foreign_keys=(ForeignKey("id", "parent"),))
     warehouse = warehouse_at(tmp_path)
     load(warehouse, [{"id": "1", "note": "a"}], spec=tags)
-    assert load(warehouse, spec=tags, scope=WHOLE_TABLE, guard=0.5).deleted == 1
+    assert load(warehouse, spec=tags, coverage=WHOLE_TABLE, guard=0.5).deleted == 1
 
 
 # Snapshots
@@ -296,8 +296,8 @@ def test_an_older_read_neither_replaces_a_snapshot_nor_flags_what_a_later_run_wr
     assert not any(row["_fivetran_deleted"] for row in rows(warehouse, "klaviyo.metric"))
 
     load(warehouse, [{"id": "1"}, {"id": "2"}], began=second)
-    assert load(warehouse, [{"id": "1"}], scope=WHOLE_TABLE, began=first).deleted == 0
-    assert load(warehouse, [{"id": "1"}], scope=WHOLE_TABLE, began=begin(warehouse)).deleted == 1
+    assert load(warehouse, [{"id": "1"}], coverage=WHOLE_TABLE, began=first).deleted == 0
+    assert load(warehouse, [{"id": "1"}], coverage=WHOLE_TABLE, began=begin(warehouse)).deleted == 1
 
 
 # State

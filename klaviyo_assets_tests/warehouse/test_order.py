@@ -122,8 +122,8 @@ def test_numbers_that_were_lost_count_on_from_those_of_the_states(loss: str, sin
     warehouse.publish(Publication(METRIC), guard=0.5)
     assert [row["note"] for row in rows(warehouse, "klaviyo.metric")] == ["second"]
     with pytest.raises(OutdatedRead):
-        load(warehouse, [event("1", 1)], scope=WHOLE_TABLE, began=in_flight)  # it would flag what came meanwhile
-    assert load(warehouse, [event("1", 1)], scope=WHOLE_TABLE, began=begin(warehouse)).deleted == 1
+        load(warehouse, [event("1", 1)], coverage=WHOLE_TABLE, began=in_flight)  # it would flag what came meanwhile
+    assert load(warehouse, [event("1", 1)], coverage=WHOLE_TABLE, began=begin(warehouse)).deleted == 1
 
 
 REMOVED = "DELETE FROM klaviyo.event WHERE id = '2'"
@@ -135,7 +135,7 @@ STATE = SyncState("event", synced_from=NOON - DAY, synced_through=NOON)
 def test_a_state_is_void_once_somebody_has_changed_the_table(how: str, why: str, tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     load(warehouse, [event("1", 0), event("2", 0), event("3", 0)], states=(STATE, replace(STATE, scope="reread")))
-    load(warehouse, scope=WHOLE_TABLE, states=(STATE,))
+    load(warehouse, coverage=WHOLE_TABLE, states=(STATE,))
     assert warehouse.begin(tables=[EVENT]).mended == ()
     warehouse.query(how)
     beginning = warehouse.begin(tables=[EVENT])

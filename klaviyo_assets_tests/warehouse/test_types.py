@@ -19,7 +19,7 @@ from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.spec import Column, Type
 from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.errors import ConstraintViolated, WarehouseError
-from klaviyo_assets.warehouse.extract import Extract, Publication, Scope
+from klaviyo_assets.warehouse.extract import Coverage, Extract, Publication
 from klaviyo_assets.warehouse.local.sql import ZONED, is_ours
 from klaviyo_assets.warehouse.spool import temporary_spool
 from klaviyo_assets.warehouse.sql import quote
@@ -363,7 +363,8 @@ def test_a_zoned_property_widens_to_the_instant_that_it_is(tmp_path: Path, monke
     assert warehouse.daily_counts("event", "id", "datetime", *day) == {("1", dt.date(2026, 5, 1)): 1}
     assert warehouse.read("event", column="datetime", windows=[day])["id"].to_pylist() == ["1"]
     assert (
-        load(warehouse, [{"id": "1", "datetime": "2026-05-01T01:00:00Z"}], scope=Scope("datetime", *day)).deleted == 0
+        load(warehouse, [{"id": "1", "datetime": "2026-05-01T01:00:00Z"}], coverage=Coverage("datetime", *day)).deleted
+        == 0
     )
     load(warehouse, [{"id": "1", "t": "soon"}])
     assert [row["property_t"] for row in rows(warehouse)] == ["soon", "2026-05-01T02:00:00.500000+00:00"]

@@ -24,7 +24,7 @@ from klaviyo_assets.sync.reads.reading import Account, Document, Warehouse, both
 from klaviyo_assets.tables import flows as flow_tables
 from klaviyo_assets.tables.jsonapi import Row, Rows, attributes, included, instant_or_none, mapping
 
-MARGIN = dt.timedelta(hours=1)
+LATENESS = dt.timedelta(hours=1)
 """How long before the last sync a change may have been made and not yet seen."""
 
 
@@ -56,7 +56,7 @@ class KnownMessages:
 
     def __init__(self, warehouse: Warehouse) -> None:
         state = warehouse.state("flow_message")  # before the rows: those may only be newer
-        self._through = state.synced_through - MARGIN if state and state.synced_through else None
+        self._through = state.synced_through - LATENESS if state and state.synced_through else None
         self._rows: dict[str, list[Row]] = defaultdict(list)
         columns = tuple(flow_tables.FLOW_MESSAGE.types)
         for *values, deleted in warehouse.rows("flow_message", (*columns, DELETED.name)):

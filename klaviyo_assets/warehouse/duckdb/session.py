@@ -199,10 +199,10 @@ class DuckDBSession(Session):
         types: Mapping[str, str],
         *,
         cleared: Collection[str],
-        synced_at: dt.datetime,
+        stamp: dt.datetime,
     ) -> tuple[int, int]:
         """Write the rows of `STAGE` into a table; see `writing`."""
-        return writing.write(self, schema, spec, staged, types, cleared, synced_at)
+        return writing.write(self, schema, spec, staged, types, cleared, stamp)
 
 
 def _indexed(sql: str) -> str:

@@ -37,6 +37,25 @@ class DuckDBWarehouse(Warehouse, DuckDBResource):
     """The tables of one Klaviyo account in a DuckDB database.
 
     Usable wherever a `DuckDBResource` is. The file is open only as long as a transaction or a read takes.
+
+    Example:
+        >>> from klaviyo_assets.schema.spec import Column, Type
+        >>> from klaviyo_assets.warehouse.spool import SpoolWriter
+        >>> columns = (Column("id", Type.TEXT), Column("name", Type.TEXT))
+        >>> spec = TableSpec(name="list", columns=columns, primary_key=("id",))
+        >>> warehouse = DuckDBWarehouse(database="warehouse.duckdb")
+        >>> began = warehouse.begin().number
+        >>> with temporary_spool() as spool:
+        ...     writer = SpoolWriter(spec, spool)
+        ...     writer.add(Columns.of_rows([{"id": "V1", "name": "Newsletter"}, {"id": "V2"}], spec.types))
+        ...     writer.close()
+        ...     result = warehouse.load(Extract(spec, began=began, coverage=WHOLE_TABLE), spool)
+        >>> result.inserted
+        2
+        >>> warehouse.rows("list", ["id", "name"])
+        [('V1', 'Newsletter'), ('V2', None)]
+        >>> warehouse.read("list").column_names
+        ['id', 'name', '_fivetran_synced', '_fivetran_deleted']
     """
 
     lock_timeout: float = Field(

@@ -1,4 +1,4 @@
-"""Rows on their way into a table of DuckDB's: straight from the files in which they lie.
+"""IncomingRows on their way into a table of DuckDB's: straight from the files in which they lie.
 
 They are matched by delete and insert, not by MERGE, which took minutes for scattered rows in DuckDB 2.0.
 """
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
 from klaviyo_assets.warehouse.errors import WarehouseError
-from klaviyo_assets.warehouse.local.rows import ORDER, Rows, relation_rows, spool_rows
+from klaviyo_assets.warehouse.local.rows import ORDER, IncomingRows, relation_rows, spool_rows
 from klaviyo_assets.warehouse.local.sql import fold, has_array
 from klaviyo_assets.warehouse.session import STAGE, Source, Staged
 from klaviyo_assets.warehouse.spool import Spool
-from klaviyo_assets.warehouse.sql import columns, quote, same_key
+from klaviyo_assets.warehouse.sql import column_list, quote, same_key
 
 if TYPE_CHECKING:
     from klaviyo_assets.warehouse.duckdb.session import DuckDBSession
@@ -26,9 +26,9 @@ _KEPT = "_kept"
 
 @dataclass(frozen=True)
 class StagedRows(Staged):
-    """Rows whose keys lie in `STAGE`. parts: where their other values lie."""
+    """IncomingRows whose keys lie in `STAGE`. parts: where their other values lie."""
 
-    parts: Sequence[Rows]
+    parts: Sequence[IncomingRows]
 
 
 def stage(
@@ -56,18 +56,19 @@ def stage(
     session.sql(f"CREATE TEMP TABLE {STAGE} ({ddl}, {ORDER} BIGINT)")
     for part in parts:
         there = [name for name in names if name in part.values]
-        session.sql(f"INSERT INTO {STAGE} ({columns([*there, ORDER])}) {part.select(there)}")
+        session.sql(f"INSERT INTO {STAGE} ({column_list([*there, ORDER])}) {part.select(there)}")
     ((total, distinct, without_key),) = session.sql(
-        f"SELECT count(*), (SELECT count(*) FROM (SELECT DISTINCT {columns(spec.primary_key)} FROM {STAGE})), "
+        f"SELECT count(*), (SELECT count(*) FROM (SELECT DISTINCT {column_list(spec.primary_key)} FROM {STAGE})), "
         f"count(*) FILTER (WHERE {' OR '.join(f'{quote(name)} IS NULL' for name in spec.primary_key)}) FROM {STAGE}"
     )
     if without_key:
         raise WarehouseError(f"{without_key} rows for {spec.name} have no {' and '.join(spec.primary_key)}.")
     if total > distinct:
         newest = f"{quote(spec.version)} DESC NULLS LAST, " if spec.version in names else ""
+        window = f"PARTITION BY {column_list(spec.primary_key)} ORDER BY {newest}{ORDER} DESC"
         session.sql(
-            f"DELETE FROM {STAGE} WHERE {ORDER} IN (SELECT {ORDER} FROM (SELECT {ORDER}, row_number() OVER "
-            f"(PARTITION BY {columns(spec.primary_key)} ORDER BY {newest}{ORDER} DESC) AS n FROM {STAGE}) WHERE n > 1)"
+            f"DELETE FROM {STAGE} WHERE {ORDER} IN "
+            f"(SELECT {ORDER} FROM (SELECT {ORDER}, row_number() OVER ({window}) AS n FROM {STAGE}) WHERE n > 1)"
         )
     return StagedRows(total, came, parts)
 
@@ -79,7 +80,7 @@ def write(
     staged: Staged,
     types: Mapping[str, str],
     cleared: Collection[str],
-    synced_at: dt.datetime,
+    stamp: dt.datetime,
 ) -> tuple[int, int]:
     """Replace the rows whose keys lie in `STAGE`; return how many were written, and how many were there before."""
     assert isinstance(staged, StagedRows)  # noqa: S101
@@ -93,7 +94,7 @@ def write(
     else:
         joins = [(others, f"LEFT JOIN {_KEPT} AS kept" if others else "")]
     written = sum(
-        _insert(session, table, spec, part, chosen, join, synced_at, all_of_them=left == staged.came)
+        _insert(session, table, spec, part, chosen, join, stamp, all_of_them=left == staged.came)
         for part in staged.parts
         for chosen, join in joins
     )
@@ -106,10 +107,10 @@ def _insert(
     session: DuckDBSession,
     table: str,
     spec: TableSpec,
-    rows: Rows,
+    rows: IncomingRows,
     others: Sequence[str],
     join: str,
-    synced_at: dt.datetime,
+    stamp: dt.datetime,
     *,
     all_of_them: bool,
 ) -> int:
@@ -122,9 +123,9 @@ def _insert(
     names = [name for name in rows.values if name not in (SYNCED.name, DELETED.name)]
     values = ", ".join([*(quote("new", name) for name in names), *(quote("kept", name) for name in others)])
     return session.change(
-        f"INSERT INTO {table} ({columns([*names, *others, SYNCED.name, DELETED.name])}) "
+        f"INSERT INTO {table} ({column_list([*names, *others, SYNCED.name, DELETED.name])}) "
         f"SELECT {values}, ?, false FROM ({rows.select(names)}) AS new{kept}{where}",
-        [synced_at],
+        [stamp],
     )
 
 
@@ -139,9 +140,9 @@ def _keep_other_columns(
     if others:
         ddl = ", ".join(f"{quote(name)} {types[name]}" for name in (*spec.primary_key, *others))
         session.sql(f"CREATE TEMP TABLE {_KEPT} ({ddl})")
-        key = columns(spec.primary_key, "old")
+        key = column_list(spec.primary_key, "old")
         session.sql(
-            f"INSERT INTO {_KEPT} SELECT DISTINCT ON ({key}) {key}, {columns(others, 'old')} "
+            f"INSERT INTO {_KEPT} SELECT DISTINCT ON ({key}) {key}, {column_list(others, 'old')} "
             f"FROM {session.name(schema, spec.name)} AS old SEMI JOIN {STAGE} "
             f"ON {same_key('old', STAGE, spec.primary_key)}"
         )

@@ -1,4 +1,4 @@
-"""Rows that a load reads: where they lie, and how they become values of the table's types."""
+"""IncomingRows that a load reads: where they lie, and how they become values of the table's types."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from klaviyo_assets.warehouse.local.exactness import survives
 from klaviyo_assets.warehouse.local.sql import TYPE_NAMES, convert, json_object
 from klaviyo_assets.warehouse.session import Source
 from klaviyo_assets.warehouse.spool import Spool, SpoolFile
-from klaviyo_assets.warehouse.sql import columns, literal, quote
+from klaviyo_assets.warehouse.sql import column_list, literal, quote
 
 ORDER = "_order"
 """Column with the place of a row among all that came: of two rows with one key, the later one counts."""
 
 
 @dataclass(frozen=True)
-class Rows:
+class IncomingRows:
     """A relation with rows on their way into a table.
 
     relation, order: SQL. values: column of the table -> SQL of its values, in the table's type.
@@ -34,14 +34,14 @@ class Rows:
         return f"SELECT {chosen}{self.order} AS {ORDER} FROM {self.relation}"
 
 
-def relation_rows(source: Source, spec: TableSpec, types: Mapping[str, str]) -> Rows:
+def relation_rows(source: Source, spec: TableSpec, types: Mapping[str, str]) -> IncomingRows:
     """Return the declared columns of another table. types: column -> type, of the table that they go to."""
     values = {
         name: convert(quote(name), source.types[name], kind)
         for name, kind in types.items()
         if name in spec.types and name in source.types
     }
-    return Rows(source.relation, "rowid", values)
+    return IncomingRows(source.relation, "rowid", values)
 
 
 def spool_rows(
@@ -49,7 +49,7 @@ def spool_rows(
     types: Mapping[str, str],
     overflow_column: str | None = None,
     overflow: Mapping[str, Set[Type]] | None = None,
-) -> list[Rows]:
+) -> list[IncomingRows]:
     """Return a spool's rows, as few parts as its types allow; columns that the table does not have are left out.
 
     types: column -> type, of the table that they go to.
@@ -80,11 +80,11 @@ def spool_rows(
     return rows
 
 
-def _files_rows(files: Sequence[tuple[int, SpoolFile]], values: Mapping[str, str]) -> Rows:
+def _files_rows(files: Sequence[tuple[int, SpoolFile]], values: Mapping[str, str]) -> IncomingRows:
     paths = ", ".join(literal(str(file.path)) for _, file in files)
     # Files are named after their number, so that parts of a spool can be put in one order.
     order = "(CAST(parse_filename(filename, true) AS BIGINT) << 32) + file_row_number"
-    return Rows(
+    return IncomingRows(
         f"read_parquet([{paths}], union_by_name = true, filename = true, file_row_number = true)", order, values
     )
 
@@ -104,7 +104,7 @@ def takes(query: Callable[[str], Sequence[object]], spool: Spool, name: str, kin
 def spooled(spool: Spool, types: Mapping[str, Type]) -> str:
     """Return the relation of columns of all of a spool's rows."""
     if spool.files:
-        return f"(SELECT {columns(types)} FROM {_parquets(spool.files)})"
+        return f"(SELECT {column_list(types)} FROM {_parquets(spool.files)})"
     empty = ", ".join(f"CAST(NULL AS {TYPE_NAMES[kind]}) AS {quote(name)}" for name, kind in types.items())
     return f"(SELECT {empty} WHERE false)"
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from klaviyo_assets.schema.spec import TableSpec, Type
 from klaviyo_assets.warehouse.errors import AnotherAccount
 from klaviyo_assets.warehouse.results import AccountIdentity, Beginning
-from klaviyo_assets.warehouse.sql import columns
+from klaviyo_assets.warehouse.sql import column_list
 from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
 from klaviyo_assets.warehouse.steps.declared import with_system_columns
 from klaviyo_assets.warehouse.steps.ensuring import ensure
@@ -31,7 +31,7 @@ def known_account(transaction: Transaction) -> AccountIdentity | None:
     """Return the account whose rows the warehouse holds, None if it does not know."""
     if not transaction.column_types(ACCOUNT_TABLE):
         return None
-    found = transaction.sql(f"SELECT {columns(_COLUMNS)} FROM {transaction.table(ACCOUNT_TABLE)}")
+    found = transaction.sql(f"SELECT {column_list(_COLUMNS)} FROM {transaction.table(ACCOUNT_TABLE)}")
     return AccountIdentity(*found[0]) if found else None
 
 
@@ -97,14 +97,14 @@ def _name(table: str, scope: str) -> str:
 def _is_from_future(state: SyncState, now: dt.datetime) -> bool:
     if state.synced_through is None:
         return False
-    return state.synced_through > min(now, state.synced_at or now) + TOLERANCE
+    return state.synced_through > min(now, state.stored_at or now) + TOLERANCE
 
 
 def _cut(transaction: Transaction, state: SyncState, now: dt.datetime) -> bool:
     """Let a range end when it was stored, the latest that can have been read; return whether that is known."""
-    if state.synced_from is None or state.synced_at is None or state.synced_at > now + TOLERANCE:
+    if state.synced_from is None or state.stored_at is None or state.stored_at > now + TOLERANCE:
         return False
-    through = min(state.synced_at, now) - TOLERANCE
+    through = min(state.stored_at, now) - TOLERANCE
     if through <= state.synced_from:
         return False
     transaction.change(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
-from klaviyo_assets.warehouse.extract import Scope, Sweep
+from klaviyo_assets.warehouse.extract import Coverage, Sweep
 from klaviyo_assets.warehouse.guard import Waiting, is_suspicious
 from klaviyo_assets.warehouse.spool import Spool
 from klaviyo_assets.warehouse.sql import quote, same_key
 from klaviyo_assets.warehouse.steps.declared import as_declared, is_declared, with_system_columns
 from klaviyo_assets.warehouse.steps.flags import Missing, flag, forget_returned
-from klaviyo_assets.warehouse.steps.live_rows import NOT_DELETED, inside, spooled
+from klaviyo_assets.warehouse.steps.live_rows import NOT_DELETED, is_covered, spooled
 from klaviyo_assets.warehouse.steps.loads import LOADS_TABLE, record, written_since
 from klaviyo_assets.warehouse.transaction import Transaction, naive
 
@@ -20,23 +20,23 @@ MOST_ASKED = 300
 def flag_vanished(
     transaction: Transaction,
     spec: TableSpec,
-    scope: Scope,
+    coverage: Coverage,
     guard: float | None,
     came: str,
     began: int,
     confirmed: Spool | None = None,
 ) -> tuple[int, Waiting | None]:
-    """Flag the live rows of a scope whose keys are not in the relation `came`; return how many, and what waits.
+    """Flag the live rows of a coverage whose keys are not in the relation `came`; return how many, and what waits.
 
     began: number of the read. What was written since may have come into being after it was read here.
     guard: share of them that may be flagged at once; the flags of more wait. None: any.
     confirmed: keys that the source was asked for and says are gone; others are not flagged. None: no need to ask.
     """
-    return flag(transaction, spec, _vanished(transaction, spec, scope, came, began, confirmed), guard)
+    return flag(transaction, spec, _vanished(transaction, spec, coverage, came, began, confirmed), guard)
 
 
 def keys_to_ask_for(
-    transaction: Transaction, spec: TableSpec, scope: Scope, guard: float | None, spool: Spool, began: int
+    transaction: Transaction, spec: TableSpec, coverage: Coverage, guard: float | None, spool: Spool, began: int
 ) -> list[str]:
     """Return the keys of rows that a load of the spool would flag, for the source to be asked about each of them.
 
@@ -47,9 +47,9 @@ def keys_to_ask_for(
         return []
     (key,) = spec.primary_key
     came = transaction.session.spooled(spool, {key: spec.types[key]})
-    types = with_system_columns(spec, key, *([scope.column] if scope.column else []))
+    types = with_system_columns(spec, key, *([coverage.column] if coverage.column else []))
     rows = f"{as_declared(transaction.dialect, transaction.source(spec.name), types)} AS {quote(spec.name)}"
-    vanished = _vanished(transaction, spec, scope, came, began, rows=rows)
+    vanished = _vanished(transaction, spec, coverage, came, began, rows=rows)
     where = f"FROM {rows} WHERE {vanished.condition}"
     going = transaction.value(f"SELECT count(*) {where}", vanished.parameters)
     if going > MOST_ASKED and (guard is None or is_suspicious(spec, live=vanished.live, going=going, guard=guard)):
@@ -64,19 +64,19 @@ def keys_to_ask_for(
 def _vanished(
     transaction: Transaction,
     spec: TableSpec,
-    scope: Scope,
+    coverage: Coverage,
     came: str,
     began: int,
     confirmed: Spool | None = None,
     rows: str | None = None,
 ) -> Missing:
-    condition, parameters = inside(transaction, scope)
+    condition, parameters = is_covered(transaction, coverage)
     live = f"{condition} AND {NOT_DELETED} AND NOT {written_since(transaction, spec.name, began)}"
     count = transaction.value(f"SELECT count(*) FROM {rows or transaction.table(spec.name)} WHERE {live}", parameters)
     vanished = (
         f"{live} AND NOT EXISTS (SELECT 1 FROM {came} AS came WHERE {same_key(spec.name, 'came', spec.primary_key)})"
     )
-    return Missing(vanished, parameters, count, scope.read_at, confirmed)
+    return Missing(vanished, parameters, count, coverage.read_at, confirmed)
 
 
 def missing_keys(transaction: Transaction, sweep: Sweep) -> list[str]:
@@ -122,7 +122,7 @@ def flag_gone(transaction: Transaction, sweep: Sweep, gone: Spool, guard: float 
         if is_declared(transaction.dialect, there, own) and transaction.change(
             f"UPDATE {transaction.table(child.name)} SET {quote(DELETED.name)} = true, {quote(SYNCED.name)} = ? "
             f"WHERE {NOT_DELETED} AND {quote(column)} IN {flagged}",
-            [transaction.synced_at],
+            [transaction.stamp],
         ):
             record(transaction, child.name, sweep.began)
     return deleted, waiting

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from klaviyo_assets.schema.spec import Type
-from klaviyo_assets.warehouse.extract import Scope
+from klaviyo_assets.warehouse.extract import Coverage
 from klaviyo_assets.warehouse.results import Difference
-from klaviyo_assets.warehouse.sql import columns
+from klaviyo_assets.warehouse.sql import column_list
 from klaviyo_assets.warehouse.transaction import Transaction, naive
 
 DIFFERENCES_TABLE = "_differences"
@@ -42,7 +42,7 @@ def store(
     before = {
         (day, group, theirs, ours): reads
         for day, group, theirs, ours, reads in transaction.sql(
-            f'SELECT {columns(("day", "group", "theirs", "ours", "reads"))} FROM {name} WHERE "table" = ?', [table]
+            f'SELECT {column_list(("day", "group", "theirs", "ours", "reads"))} FROM {name} WHERE "table" = ?', [table]
         )
     }
     counted = [replace(each, reads=before.get((each.day, each.group, each.theirs, each.ours), 0)) for each in found]
@@ -53,14 +53,19 @@ def store(
     return stored
 
 
-def count_read(transaction: Transaction, table: str, scope: Scope | None) -> None:
-    """Take note that the days of a scope have been read completely."""
-    if scope is None or scope.start is None or scope.end is None or not transaction.column_types(DIFFERENCES_TABLE):
+def count_read(transaction: Transaction, table: str, coverage: Coverage | None) -> None:
+    """Take note that the days of a coverage have been read completely."""
+    if (
+        coverage is None
+        or coverage.start is None
+        or coverage.end is None
+        or not transaction.column_types(DIFFERENCES_TABLE)
+    ):
         return
     transaction.change(
         f"UPDATE {transaction.table(DIFFERENCES_TABLE)} SET reads = reads + 1, wanted = false "
         f'WHERE "table" = ? AND CAST("day" AS TIMESTAMP) >= ? AND CAST("day" AS TIMESTAMP) <= ?',
-        [table, naive(scope.start), naive(scope.end - _DAY)],
+        [table, naive(coverage.start), naive(coverage.end - _DAY)],
     )
 
 

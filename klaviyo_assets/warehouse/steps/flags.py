@@ -61,7 +61,7 @@ def flag(
         may_be_flagged += f" AND {old}"
     deleted = transaction.change(
         f"UPDATE {table} SET {quote(DELETED.name)} = true, {quote(SYNCED.name)} = ? WHERE {may_be_flagged}",
-        [transaction.synced_at, *parameters, *more],
+        [transaction.stamp, *parameters, *more],
     )
     if deleted == going:
         return deleted, None

@@ -9,7 +9,7 @@ from dataclasses import replace
 from klaviyo_assets.schema.spec import DELETED, SYNCED, ForeignKey, TableSpec
 from klaviyo_assets.warehouse.results import Inspection
 from klaviyo_assets.warehouse.session import Source
-from klaviyo_assets.warehouse.sql import columns, literal, quote, same_key
+from klaviyo_assets.warehouse.sql import column_list, literal, quote, same_key
 from klaviyo_assets.warehouse.state import INSPECTED, INSPECTED_WHOLLY, WAITING, SyncState
 from klaviyo_assets.warehouse.steps.declared import as_declared, with_system_columns
 from klaviyo_assets.warehouse.steps.loads import is_remembered, newest_number, written_since
@@ -87,7 +87,7 @@ def _inspect(
     has_news = (
         "true"
         if wholly
-        else f"EXISTS (SELECT 1 FROM (SELECT {columns(key)} FROM {table} AS own WHERE {recent}) AS written "
+        else f"EXISTS (SELECT 1 FROM (SELECT {column_list(key)} FROM {table} AS own WHERE {recent}) AS written "
         f"WHERE {same_key('own', 'written', key)})"
     )
     orphans = [
@@ -103,7 +103,7 @@ def _inspect(
         f"count(*) FILTER (WHERE {deleted} AND {written})",
         f"count(*) FILTER (WHERE NOT ({has_key}))",
         f"(SELECT count(*) FROM (SELECT 1 FROM {table} AS own WHERE {has_key} AND {has_news} "
-        f"GROUP BY {columns(key, 'own')} HAVING count(*) > 1) AS twice)",
+        f"GROUP BY {column_list(key, 'own')} HAVING count(*) > 1) AS twice)",
         *orphans,
     ]
     ((rows, live, flagged, without_key, duplicates, *unknown),) = transaction.sql(

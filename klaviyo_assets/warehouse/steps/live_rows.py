@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from klaviyo_assets.schema.spec import DELETED, TableSpec, Type
-from klaviyo_assets.warehouse.extract import Scope
+from klaviyo_assets.warehouse.extract import Coverage
 from klaviyo_assets.warehouse.results import Shrinkage
 from klaviyo_assets.warehouse.spool import Spool
 from klaviyo_assets.warehouse.sql import quote, same_key
@@ -40,14 +40,14 @@ def earliest(transaction: Transaction, table: str, column: str) -> dt.datetime |
     return aware(transaction.value(f"SELECT min({quote(column)}) FROM {live}"))
 
 
-def daily_counts(transaction: Transaction, table: str, by: str, scope: Scope) -> dict[tuple[Any, dt.date], int]:
+def daily_counts(transaction: Transaction, table: str, by: str, coverage: Coverage) -> dict[tuple[Any, dt.date], int]:
     """Return (value of `by`, day) -> number of live rows in a range of time."""
-    if not scope.column or not {by, scope.column} <= transaction.column_types(table).keys():
+    if not coverage.column or not {by, coverage.column} <= transaction.column_types(table).keys():
         return {}
-    condition, parameters = inside(transaction, scope)
-    rows = _flagged(transaction, table, {by: Type.TEXT, scope.column: Type.TIMESTAMP})
+    condition, parameters = is_covered(transaction, coverage)
+    rows = _flagged(transaction, table, {by: Type.TEXT, coverage.column: Type.TIMESTAMP})
     counted = transaction.sql(
-        f"SELECT {quote(by)}, CAST({quote(scope.column)} AS DATE) AS day, count(*) FROM {rows} AS own "
+        f"SELECT {quote(by)}, CAST({quote(coverage.column)} AS DATE) AS day, count(*) FROM {rows} AS own "
         f"WHERE {NOT_DELETED} AND {condition} GROUP BY 1, 2",
         parameters,
     )
@@ -74,15 +74,15 @@ def spooled(transaction: Transaction, keys: Spool) -> str:
     return transaction.session.spooled(keys, dict(types))
 
 
-def inside(transaction: Transaction, scope: Scope) -> tuple[str, list[Any]]:
-    """Return the condition that a row is in a scope, and its parameters."""
-    if scope.column is None:
+def is_covered(transaction: Transaction, coverage: Coverage) -> tuple[str, list[Any]]:
+    """Return the condition that a row is in a coverage, and its parameters."""
+    if coverage.column is None:
         return "true", []
-    column = quote(scope.column)
-    if scope.values is not None:
-        return f"{column} IN (SELECT * FROM {spooled(transaction, scope.values)} AS chosen)", []
+    column = quote(coverage.column)
+    if coverage.values is not None:
+        return f"{column} IN (SELECT * FROM {spooled(transaction, coverage.values)} AS chosen)", []
     conditions, parameters = ["true"], []
-    for operator, bound in ((">=", scope.start), ("<", scope.end)):
+    for operator, bound in ((">=", coverage.start), ("<", coverage.end)):
         if bound is not None:
             conditions.append(f"{column} {operator} ?")
             parameters.append(naive(bound))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 
 from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
-from klaviyo_assets.warehouse.extract import Scope
+from klaviyo_assets.warehouse.extract import Coverage
 from klaviyo_assets.warehouse.results import LoadResult
 from klaviyo_assets.warehouse.session import STAGE, Source
 from klaviyo_assets.warehouse.spool import Spool
@@ -23,16 +23,16 @@ def upsert(
     source: Spool | Source,
     *,
     began: int | None = None,
-    scope: Scope | None = None,
+    coverage: Coverage | None = None,
     guard: float | None = None,
     overflow: Mapping[str, Set[Type]] | None = None,
     confirmed: Spool | None = None,
 ) -> LoadResult:
-    """Write rows by primary key, flag what vanished from `scope`; the table exists and fits.
+    """Write rows by primary key, flag what vanished from `coverage`; the table exists and fits.
 
     source: a spool, or a relation with columns of the table.
     began: number of the read that they come from; None: the table is new, and nobody else has written to it.
-    guard: share of the scope's live rows that may be flagged at once; the flags of more wait. None: any.
+    guard: share of the coverage's live rows that may be flagged at once; the flags of more wait. None: any.
     overflow: columns of the spool of which the values of some types go to the overflow column.
     confirmed: keys of which the source says that they are gone, if others must not be flagged.
     """
@@ -41,15 +41,15 @@ def upsert(
     rows = transaction.value(f"SELECT count(*) FROM {STAGE}")
     deleted, older, waiting = 0, 0, None
     if began is not None:
-        if scope:
-            deleted, waiting = flag_vanished(transaction, spec, scope, guard, STAGE, began, confirmed)
+        if coverage:
+            deleted, waiting = flag_vanished(transaction, spec, coverage, guard, STAGE, began, confirmed)
         forget_returned(transaction, spec, STAGE)
         older = _leave_newer(transaction, spec, types, began) if rows else 0
     written = updated = 0
     cleared = source_columns(transaction, spec, staged.names) - staged.names
     if rows:
         written, updated = session.write(
-            transaction.schema, spec, staged, types, cleared=cleared, synced_at=transaction.synced_at
+            transaction.schema, spec, staged, types, cleared=cleared, stamp=transaction.stamp
         )
     session.unstage()
     if began is not None and (written or deleted):
@@ -92,7 +92,7 @@ def _leave_newer(transaction: Transaction, spec: TableSpec, types: Mapping[str, 
     newer = later
     if spec.version:
         old, new = (f"{row}.{quote(spec.version)}" for row in ("old", STAGE))
-        now = f"TIMESTAMP {literal(str(transaction.synced_at))}"
+        now = f"TIMESTAMP {literal(str(transaction.stamp))}"
 
         def instant(expression: str, name: str) -> str:
             return transaction.dialect.read_as(expression, types[name], Type.TIMESTAMP)

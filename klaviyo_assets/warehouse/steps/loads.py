@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from klaviyo_assets.schema.spec import SYNCED, Type
 from klaviyo_assets.warehouse.errors import OutdatedRead
-from klaviyo_assets.warehouse.sql import columns, literal, quote
+from klaviyo_assets.warehouse.sql import column_list, literal, quote
 from klaviyo_assets.warehouse.steps.states import STATE_TABLE
 from klaviyo_assets.warehouse.transaction import Transaction
 
@@ -71,8 +71,8 @@ def take_number(transaction: Transaction) -> int:
 def record(transaction: Transaction, table: str, read_number: int) -> None:
     """Remember that this transaction has written rows of a table, from the read of a number."""
     transaction.change(
-        f"INSERT INTO {transaction.table(LOADS_TABLE)} ({columns(_COLUMNS)}) VALUES (?, ?, ?, ?)",
-        [newest_number(transaction) + 1, table, read_number, transaction.synced_at],
+        f"INSERT INTO {transaction.table(LOADS_TABLE)} ({column_list(_COLUMNS)}) VALUES (?, ?, ?, ?)",
+        [newest_number(transaction) + 1, table, read_number, transaction.stamp],
     )
 
 
@@ -83,7 +83,7 @@ def restamping(transaction: Transaction, table: str) -> Iterator[str]:
     Such a change is no read of the row: with one stamp for all of them nobody would know any more which read a row
     comes from, and an older one that loads later could undo it.
     """
-    first = unused_stamp(transaction, transaction.synced_at)
+    first = unused_stamp(transaction, transaction.stamp)
     transaction.sql(f"CREATE TEMP TABLE {_RESTAMPED} (was TIMESTAMP, read_number BIGINT, stamp TIMESTAMP)")
     rank = "dense_rank() OVER (ORDER BY read_number)"
     transaction.change(
@@ -98,7 +98,7 @@ def restamping(transaction: Transaction, table: str) -> Iterator[str]:
     synced, last = quote(SYNCED.name), f"(SELECT max(stamp) FROM {_RESTAMPED})"
     used = f"SELECT {synced} FROM {transaction.table(table)} WHERE {synced} BETWEEN ? AND {last}"
     transaction.change(
-        f"INSERT INTO {transaction.table(LOADS_TABLE)} ({columns(_COLUMNS)}) "
+        f"INSERT INTO {transaction.table(LOADS_TABLE)} ({column_list(_COLUMNS)}) "
         f"SELECT DISTINCT CAST(? AS BIGINT), CAST(? AS VARCHAR), read_number, stamp FROM {_RESTAMPED} "
         f"WHERE stamp IN ({used})",
         [newest_number(transaction) + 1, table, first],

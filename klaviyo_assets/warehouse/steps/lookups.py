@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from klaviyo_assets.schema.spec import DELETED, SYNCED, Lookup, TableSpec
 from klaviyo_assets.warehouse.spool import temporary_spool
-from klaviyo_assets.warehouse.sql import columns, quote
+from klaviyo_assets.warehouse.sql import column_list, quote
 from klaviyo_assets.warehouse.steps.declared import is_declared, with_system_columns
 from klaviyo_assets.warehouse.steps.loads import restamping
 from klaviyo_assets.warehouse.steps.pairs import PAIRS, spool_pairs
@@ -28,7 +28,7 @@ def correct(transaction: Transaction, dependent: TableSpec, lookup: Lookup) -> i
     relation, (key, value) = transaction.table(lookup.table), pair
     with temporary_spool() as spool, restamping(transaction, dependent.name) as stamp:
         if policy and any(hashed):
-            rows = transaction.sql(f"SELECT {columns(pair)} FROM {relation}")
+            rows = transaction.sql(f"SELECT {column_list(pair)} FROM {relation}")
             digested = [
                 tuple(policy.digest(text) if is_hashed and text is not None else text
                       for text, is_hashed in zip(row, hashed, strict=True))

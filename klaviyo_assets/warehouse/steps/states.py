@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from klaviyo_assets.schema.spec import Type
-from klaviyo_assets.warehouse.sql import columns
+from klaviyo_assets.warehouse.sql import column_list
 from klaviyo_assets.warehouse.state import INSPECTED, INSPECTED_WHOLLY, PRIVACY, SNAPSHOT, SyncState
 from klaviyo_assets.warehouse.transaction import Transaction, aware, naive
 
@@ -43,7 +43,7 @@ def write_state(transaction: Transaction, state: SyncState) -> None:
     transaction.change(f'DELETE FROM {table} WHERE "table" = ? AND scope = ?', [state.table, state.scope])
     row = (
         known.table, known.scope, naive(known.synced_from), naive(known.synced_through), known.complete, known.rows,
-        known.fingerprint or known.run_id, transaction.synced_at, known.read_number,
+        known.fingerprint or known.run_id, transaction.stamp, known.read_number,
     )  # fmt: skip
     transaction.insert(STATE_TABLE, list(_COLUMNS), [row])
 
@@ -67,9 +67,10 @@ def _read(
     if "read_number" not in transaction.column_types(STATE_TABLE):  # written by an older version
         names.remove("read_number")
     found = {}
-    for row in transaction.sql(f"SELECT {columns(names)} FROM {transaction.table(STATE_TABLE)}{where}", parameters):
+    for row in transaction.sql(f"SELECT {column_list(names)} FROM {transaction.table(STATE_TABLE)}{where}", parameters):
         state = dict(zip(names, row, strict=True))
-        for name in ("synced_from", "synced_through", "synced_at"):
+        state["stored_at"] = state.pop("synced_at")
+        for name in ("synced_from", "synced_through", "stored_at"):
             state[name] = aware(state[name])
         if state["scope"] == PRIVACY:
             state["fingerprint"] = state.pop("run_id")
