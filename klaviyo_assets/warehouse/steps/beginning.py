@@ -17,8 +17,8 @@ from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
 from klaviyo_assets.warehouse.steps.declared import with_system_columns
 from klaviyo_assets.warehouse.steps.ensuring import ensure
 from klaviyo_assets.warehouse.steps.loads import take_number
-from klaviyo_assets.warehouse.steps.states import STATE_TABLE, forget, read_states, void, why_void
-from klaviyo_assets.warehouse.transaction import Transaction, naive
+from klaviyo_assets.warehouse.steps.states import cut_state, forget, read_states, void, why_void
+from klaviyo_assets.warehouse.transaction import Transaction
 
 ACCOUNT_TABLE = "_account"
 _COLUMNS = {"id": Type.TEXT, "name": Type.TEXT}
@@ -107,8 +107,5 @@ def _cut(transaction: Transaction, state: SyncState, now: dt.datetime) -> bool:
     through = min(state.stored_at, now) - TOLERANCE
     if through <= state.synced_from:
         return False
-    transaction.change(
-        f'UPDATE {transaction.table(STATE_TABLE)} SET synced_through = ? WHERE "table" = ? AND scope = ?',
-        [naive(through), state.table, state.scope],
-    )
+    cut_state(transaction, state, through)
     return True
