@@ -29,7 +29,7 @@ def build_snapshots(settings: Settings) -> tuple[list[dg.AssetsDefinition], list
         for family in dict.fromkeys(t.family for t in tables)
     }
     return (
-        [_snapshot(settings, family, members, READS[family]) for family, members in families.items()],
+        [_snapshot(settings, family.name, members, READS[family]) for family, members in families.items()],
         [_published(settings, table) for table in tables],
     )
 

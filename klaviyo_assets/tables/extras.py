@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from klaviyo_assets.tables.jsonapi import Rows, described, latest, related_id, related_ids, row_of
-from klaviyo_assets.tables.table import DAILY, Table, bigint, boolean, json, references, text, timestamp
+from klaviyo_assets.tables.table import DAILY, Family, Table, bigint, boolean, json, references, text, timestamp
 
 IMAGE = Table(
     name="image",
-    family="images",
+    family=Family("images", ("images:read",)),
     cadence=DAILY,
     optional=True,
     description="The images of the account's library, hidden ones included.",
@@ -28,7 +28,7 @@ IMAGE = Table(
 
 REVIEW = Table(
     name="review",
-    family="reviews",
+    family=Family("reviews", ("reviews:read",)),
     cadence=DAILY,
     optional=True,
     description="Reviews, ratings and questions about products and the store.",
@@ -62,7 +62,7 @@ REVIEW = Table(
 
 WEB_FEED = Table(
     name="web_feed",
-    family="web_feeds",
+    family=Family("web_feeds", ("web-feeds:read",)),
     cadence=DAILY,
     optional=True,
     description="Web feeds that templates can show.",
@@ -81,7 +81,7 @@ WEB_FEED = Table(
 
 PUSH_TOKEN = Table(
     name="push_token",
-    family="push_tokens",
+    family=Family("push_tokens", ("push-tokens:read",)),
     cadence=DAILY,
     optional=True,
     description="The devices that can get push messages.",
@@ -114,7 +114,7 @@ PUSH_TOKEN = Table(
 
 WEBHOOK = Table(
     name="webhook",
-    family="webhooks",
+    family=Family("webhooks", ("webhooks:read",)),
     cadence=DAILY,
     optional=True,
     description="The webhooks of the account.",

@@ -53,7 +53,7 @@ class Reader:
     def rows(self, name: str) -> dict[str, list[dict[str, Any]]]:
         """Everything that a read returns, by table, in its order."""
         found: dict[str, list[dict[str, Any]]] = {each.name: [] for each in family(name)}
-        for rows in READS[name](self.source):
+        for rows in READS[family(name)[0].family](self.source):
             for each, some in rows.items():
                 found[each] += some
         return found
@@ -199,12 +199,12 @@ EXPECTED: dict[str, Callable[[Account], Keys]] = {
 
 
 def test_every_family_has_a_read() -> None:
-    assert READS.keys() == {each.family for each in TABLES} - LED
+    assert {each.name for each in READS} == {each.family.name for each in TABLES} - LED
 
 
 def test_every_read_returns_exactly_what_there_is(read: Callable[[Account], Reader], account: Account) -> None:
     reader = read(account)
-    for name in READS.keys() - {"campaign_reports", "flow_reports"}:
+    for name in {each.name for each in READS} - {"campaign_reports", "flow_reports"}:
         found = reader.keys(name)
         for each in found.keys() & EXPECTED.keys():
             assert found[each] == EXPECTED[each](account), each
