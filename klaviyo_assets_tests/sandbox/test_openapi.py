@@ -15,8 +15,7 @@ import requests
 
 from klaviyo_assets.sandbox import Resource, Sandbox
 from klaviyo_assets.sandbox.api.operation import Operation
-from klaviyo_assets.sandbox.api.operations import OPERATIONS
-from klaviyo_assets.sandbox.api.parameters import FIELDS
+from klaviyo_assets.sandbox.api.operations import FIELDS, OPERATIONS
 from klaviyo_assets.sandbox.api.serialize import COLLECTIONS
 from klaviyo_assets_tests.reference import openapi
 from klaviyo_assets_tests.sandbox.samples import ITEM, sample_account
