@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from klaviyo_assets.api import REVISION, RateLimited, revision_support
 from klaviyo_assets.api.limiter import Limiter
-from klaviyo_assets.api.rates import RATES, Rate, limits
+from klaviyo_assets.api.operations import RATES, Rate, limits
 from klaviyo_assets_tests.api.fake import FakeClock
 from klaviyo_assets_tests.reference import openapi
 

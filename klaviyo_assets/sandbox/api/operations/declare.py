@@ -43,7 +43,7 @@ def resource(
 ) -> None:
     """A collection and its resources; `single` holds what differs for one resource."""
     operation(many, path, type, rate, scopes, **options)
-    shared: dict[str, Any] = {name: options[name] for name in ("includes", "additional") if name in options}
+    shared: dict[str, Any] = {name: options[name] for name in ("includes", "additional", "since") if name in options}
     own: dict[str, Any] = {"rate": rate, "scopes": scopes, **shared, **(single or {})}
     operation(one, f"{path}/{{id}}", type, **own)
 
