@@ -106,7 +106,10 @@ class Later(NamedTuple):
     rate: Rate
 
 
-LATER: dict[str, Later] = {}
+LATER = {
+    "get_billing_usage": Later("2026-10-15", Rate(10, 150)),
+    "list_billing_usage": Later("2026-10-15", Rate(10, 150)),
+}
 
 _PREDICTIVE_ANALYTICS = ("predictive_analytics", Rate(10, 150))
 _PROFILE_COUNT = ("profile_count", Rate(1, 15))

@@ -193,6 +193,7 @@ EXPECTED: dict[str, Callable[[Account], Keys]] = {
     "web_feed": ids("web-feed"),
     "push_token": ids("push-token"),
     "webhook": ids("webhook"),
+    "billing_usage": ids("billing-usage"),
     "custom_metric": ids("custom-metric"),
     "mapped_metric": ids("mapped-metric"),
 }
@@ -464,6 +465,6 @@ def test_few_requests_where_pages_are_large(read: Callable[[Account], Reader], a
     expected = {
         "lists": 3, "segments": 3, "tags": 3, "tag_groups": 2, "coupons": 2, "forms": 2, "universal_content": 2,
         "catalog_items": 2, "catalog_categories": 2, "reviews": 2, "push_tokens": 2, "webhooks": 1, "metrics": 1,
-        "custom_metrics": 1, "mapped_metrics": 1, "web_feeds": 3,
+        "custom_metrics": 1, "mapped_metrics": 1, "web_feeds": 3, "billing_usage": 1,
     }  # fmt: skip
     assert {name: sum(reader.requests(name).values()) for name in expected} == expected

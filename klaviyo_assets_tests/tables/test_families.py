@@ -56,6 +56,7 @@ MAPPINGS: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "universal_content": templates.universal_content,
     "web_feeds": extras.web_feeds,
     "webhooks": extras.webhooks,
+    "billing_usage": extras.billing_usage,
 }
 
 

@@ -1,7 +1,7 @@
 """The families that one query returns: nothing about them decides which of several queries shows an object.
 
 The order is that of an immutable key wherever the API offers one; metrics, coupons and push tokens have no `sort`,
-custom metrics, mapped metrics and webhooks no pages.
+billing usage, custom metrics, mapped metrics and webhooks no pages.
 """
 
 from __future__ import annotations
@@ -73,6 +73,7 @@ READS: dict[Family, Read] = {
         page_size=100,
         **_ONLY_PROFILE_IDS,
     ),
+    extras.BILLING_USAGE.family: collection("list_billing_usage", "/billing-usage", extras.billing_usage),
     extras.WEBHOOK.family: collection("get_webhooks", "/webhooks", extras.webhooks, include="webhook-topics"),
     metrics.CUSTOM_METRIC.family: collection("get_custom_metrics", "/custom-metrics", metrics.custom),
     metrics.MAPPED_METRIC.family: collection(
