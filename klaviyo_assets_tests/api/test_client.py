@@ -98,6 +98,15 @@ def test_a_request(api: FakeApi, client: KlaviyoClient) -> None:
     assert request.headers["Accept-Encoding"] == "gzip"
 
 
+def test_an_operation_is_asked_for_in_the_revision_that_has_it(api: FakeApi, client: KlaviyoClient) -> None:
+    following = document([], f"{api.url}/billing-usage?page[cursor]=x")
+    api.routes["billing-usage"] = [Reply(following), Reply(document([]))]
+    assert len(list(client.pages("list_billing_usage", "/billing-usage"))) == 2
+    api.routes["lists"] = FINE
+    client.get("get_lists", "/lists")
+    assert [each.headers["revision"] for each in api.requests] == ["2026-10-15", "2026-10-15", "2026-07-15"]
+
+
 def test_ids_are_quoted_in_paths(api: FakeApi, client: KlaviyoClient) -> None:
     with pytest.raises(NotFound):
         client.get("get_catalog_item", "catalog-items/$custom:::$default:::a b?c#d%20")
