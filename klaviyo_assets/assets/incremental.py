@@ -40,7 +40,7 @@ from klaviyo_assets.sync.scopes import REREAD
 from klaviyo_assets.sync.vanished import ask_for_events
 from klaviyo_assets.tables import events, exclusions, metrics, profiles
 from klaviyo_assets.tables.table import Table
-from klaviyo_assets.warehouse.extract import Ask, Extract, Coverage
+from klaviyo_assets.warehouse.extract import Ask, Coverage, Extract
 from klaviyo_assets.warehouse.spool import Spool, SpoolWriter
 from klaviyo_assets.warehouse.state import SyncState
 
@@ -189,7 +189,7 @@ def _extract(
     """Say what is loaded: the main table's rows, or those of a table that comes with it."""
     writer = writers[table.name]
     state = replace(read_range.state, table=table.name)
-    went_back_at = replace(state, coverage=REREAD, synced_from=None, complete=True)
+    went_back_at = replace(state, scope=REREAD, synced_from=None, complete=True)
     states = (state, went_back_at) if went_back else (state,)
     if table is not main:
         # The page of a profile shows all of its exclusions: those that are not on it are gone.
@@ -259,12 +259,12 @@ def ask_about_events(settings: Settings, account: KlaviyoAccount, table: Table, 
 
 
 def _event_includes(settings: Settings) -> str | None:
-    return None if settings.masking.policy(events.EVENT).blocks(events.ATTRIBUTION) else "attributions"
+    return None if settings.privacy.policy(events.EVENT).blocks(events.ATTRIBUTION) else "attributions"
 
 
 def _event_columns(settings: Settings, account: KlaviyoAccount, log: logging.Logger) -> Callable[[Page], Columns]:
     """Return what makes columns of a page of events, with what they take from other tables."""
-    policy = settings.masking.policy(events.EVENT)
+    policy = settings.privacy.policy(events.EVENT)
     names: dict[str, str] = {}
     try:
         for page in account.client.pages("get_metrics", "/metrics") if not policy.blocks("type") else ():
@@ -287,7 +287,7 @@ def read_profiles(
 
     The API has only strict bounds, so windows are a second wider on both sides; what comes twice is matched by key.
     """
-    policy = settings.masking.policy(profiles.PERSON)
+    policy = settings.privacy.policy(profiles.PERSON)
     subscriptions = "subscriptions" if asks_for_subscriptions(settings) else None
 
     def fetch(start: dt.datetime, end: dt.datetime | None) -> Iterator[Page]:

@@ -8,13 +8,12 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from klaviyo_assets.api import NotFound, greater_or_equal
+from klaviyo_assets.api import MARGIN, NotFound, greater_or_equal
 from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.specs import asset_out, table_key, table_spec
 from klaviyo_assets.assets.step import PublishConfig, Step
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.sync.ranges import MARGIN
 from klaviyo_assets.sync.reads.reading import concurrently
 from klaviyo_assets.sync.scopes import COMPLETE
 from klaviyo_assets.tables import lists, segments

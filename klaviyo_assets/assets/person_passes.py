@@ -65,7 +65,9 @@ def _sweep(settings: Settings) -> dg.AssetsDefinition:
         with Step(settings, context, [person]) as step:
             if step.skips(config, due=step.is_due(person.name, SWEEP, WEEKLY), what="The sweep of person is"):
                 return
-            pages = _all_profiles(step.account, {"fields[profile]": "created"}, ProgressReporter(PERSON_DELETES, context.log))
+            pages = _all_profiles(
+                step.account, {"fields[profile]": "created"}, ProgressReporter(PERSON_DELETES, context.log)
+            )
             sweep = Sweep(
                 person,
                 step.spool(map(_ids, pages), [IDS])[IDS.name].spool,

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from klaviyo_assets.assets.advice import suspicion
-from klaviyo_assets.assets.io_manager import STAGING
 from klaviyo_assets.assets.specs import asset_out, snapshot_key, snapshot_spec, table_spec
 from klaviyo_assets.assets.step import Batch, PublishConfig, SnapshotConfig, Step, chosen
 from klaviyo_assets.schema.columns import Columns
+from klaviyo_assets.schema.spec import STAGING
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.due import is_unpublished
 from klaviyo_assets.sync.reads import READS, Read
