@@ -174,6 +174,8 @@ ALLOWED = {
     "sandbox": ((), {"msgspec", "requests", "starlette", "uvicorn"}),
 }  # fmt: skip
 """Folder -> what its modules may import of this package, and of others (None: anything)."""
+WAREHOUSES = ("warehouse.duckdb", "warehouse.postgres")
+"""Folders of databases: neither the steps that they share nor one another know them."""
 IO = {"http", "io", "os", "pathlib", "shutil", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "urllib"}
 
 
@@ -206,6 +208,19 @@ def test_a_layer_imports_nothing_from_above(layer: str) -> None:
             else:
                 assert others is None or top in others or top in sys.stdlib_module_names, f"{file.name}: {module}"
                 assert layer not in ("tables", "schema") or top not in IO, f"{file.name}: {module}"
+
+
+def test_no_database_is_known_outside_of_its_folder() -> None:
+    """What makes a warehouse of an address knows them all, and so do the commands and the models as yet."""
+    for name, file in modules().items():
+        inside = name.removeprefix("klaviyo_assets.")
+        if inside.startswith("warehouse."):
+            known = {module.removeprefix("klaviyo_assets.") for module in imports(file)}
+            for database in WAREHOUSES:
+                knows = any(f"{module}.".startswith(f"{database}.") for module in known)
+                assert not knows or f"{inside}.".startswith(f"{database}."), f"{name} knows {database}"
+            if inside.startswith("warehouse.steps."):
+                assert not any(module.startswith(("duckdb", "warehouse.local")) for module in known), name
 
 
 def test_every_folder_has_its_place_among_the_layers() -> None:
