@@ -42,7 +42,7 @@ from klaviyo_assets.tables import events, exclusions, metrics, profiles
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.extract import Ask, Coverage, Extract
 from klaviyo_assets.warehouse.spool import Spool, SpoolWriter
-from klaviyo_assets.warehouse.state import SyncState
+from klaviyo_assets.warehouse.state import SyncState, is_read
 
 
 class ReadConfig(dg.Config):
@@ -119,7 +119,7 @@ def _incremental(
             days_asked = days_of_run(context, settings.first_partition, step.now, is_sync=step.is_sync)
             days_wanted = with_days_before(settings, account, main, days_asked)
             unread_only = context.run.tags.get(UNREAD_ONLY) == "true"
-            if unread_only and all(_has_read(states.get((table.name, "")), days_wanted) for table in wanted):
+            if unread_only and all(is_read(states, table.name, *days_wanted) for table in wanted):
                 context.log.info(f"These days of {main.name} have been read meanwhile.")
                 return
             back_to = {table.name: _back_to(settings, states, table, step.now) for table in wanted}
@@ -154,10 +154,6 @@ def _incremental(
                 yield dg.Output(extract, output_name=table.name)
 
     return incremental
-
-
-def _has_read(known: SyncState | None, days: tuple[dt.datetime, dt.datetime]) -> bool:
-    return known is not None and known.covers(*days)
 
 
 def _back_to(

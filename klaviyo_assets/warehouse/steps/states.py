@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from klaviyo_assets.schema.spec import Type
 from klaviyo_assets.warehouse.sql import column_list
-from klaviyo_assets.warehouse.state import INSPECTED, INSPECTED_WHOLLY, PRIVACY, SNAPSHOT, SyncState
+from klaviyo_assets.warehouse.state import INSPECTED, INSPECTED_WHOLLY, PRIVACY, SNAPSHOT, SyncState, joined
 from klaviyo_assets.warehouse.transaction import Transaction, aware, naive
 
 STATE_TABLE = "_sync_state"
@@ -38,16 +38,27 @@ def ensure_states(transaction: Transaction) -> None:
 
 def write_state(transaction: Transaction, state: SyncState) -> None:
     """Store a state, added to what was known before; the state of an earlier read replaces none of a later one."""
-    known = state.after(read_state(transaction, state.table, state.scope))
-    if known is None:
-        return
+    if state.is_range and state.synced_through:
+        before = [known for known in _known(transaction).values() if known.table == state.table and known.is_range]
+        after = joined(before, state)
+        for gone in {known.scope for known in before} - {known.scope for known in after}:
+            forget(transaction, [state.table], gone)
+        for changed in after:
+            if changed not in before:
+                _store(transaction, changed)
+    elif known := state.after(read_state(transaction, state.table, state.scope)):
+        _store(transaction, known)
+
+
+def _store(transaction: Transaction, state: SyncState) -> None:
     forget(transaction, [state.table], state.scope)
     row = (
-        known.table, known.scope, naive(known.synced_from), naive(known.synced_through), known.complete, known.rows,
-        known.fingerprint or known.run_id, transaction.stamp, known.read_number,
+        state.table, state.scope, naive(state.synced_from), naive(state.synced_through), state.complete, state.rows,
+        state.fingerprint or state.run_id, transaction.stamp, state.read_number,
     )  # fmt: skip
     transaction.insert(STATE_TABLE, list(_COLUMNS), [row])
-    _known(transaction)[known.table, known.scope] = replace(known, stored_at=aware(transaction.stamp), extends=False)
+    known = replace(state, stored_at=aware(transaction.stamp), extends=False)
+    _known(transaction)[state.table, state.scope] = known
 
 
 def read_state(transaction: Transaction, table: str, scope: str = "") -> SyncState | None:
