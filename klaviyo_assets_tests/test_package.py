@@ -237,6 +237,20 @@ def test_no_imports_go_in_a_circle() -> None:
     TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
+OF_NO_FOLDER = {
+    "expected": "what tables must hold",
+    "faults": "runs that are killed, overlap or get wrong answers",
+    "reference": "what Klaviyo and Fivetran publish",
+    "stories": "whole runs from Klaviyo to the tables",
+}
+
+
+def test_the_tests_mirror_the_package() -> None:
+    tests = Path(__file__).parent
+    folders = {file.parent.relative_to(tests).as_posix() for file in tests.rglob("*.py")} - {"."}
+    assert {folder for folder in folders if not (PACKAGE / folder / "__init__.py").exists()} == OF_NO_FOLDER.keys()
+
+
 def test_nothing_but_the_commands_knows_the_sandbox() -> None:
     for name, file in modules().items():
         knows = any(f"{module}.".startswith("klaviyo_assets.sandbox.") for module in imports(file))
