@@ -1,4 +1,4 @@
-"""EVENT and PERSON: straight from the API into the destination, incremental, partitioned by day."""
+"""EVENT and PERSON: straight from the API into the warehouse, incremental, partitioned by day."""
 
 import datetime as dt
 import gc
