@@ -17,7 +17,7 @@ T = TypeVar("T")
 Document = dict[str, Any]
 
 
-class Warehouse(Protocol):
+class WarehouseReader(Protocol):
     """What the reads ask of a warehouse: what it has already."""
 
     def rows(self, table: str, columns: Sequence[str]) -> list[tuple[Any, ...]]:
@@ -35,7 +35,7 @@ class Account(Protocol):
         """The API client."""
 
     @property
-    def warehouse(self) -> Warehouse:
+    def warehouse(self) -> WarehouseReader:
         """Where the rows go."""
 
 
