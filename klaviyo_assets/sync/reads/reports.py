@@ -27,7 +27,6 @@ from klaviyo_assets.tables.jsonapi import Row, Rows, related_id, resources
 from klaviyo_assets.tables.table import Table
 
 YEAR = dt.timedelta(days=365)
-"""There are no numbers from before Klaviyo."""
 
 STILL_CHANGING = dt.timedelta(days=14)
 """How long after a message was sent its numbers are read again, if a pause of the syncs came in between."""
