@@ -86,4 +86,5 @@ def column_types(warehouse: Warehouse, table: str = "event") -> dict[str, str]:
     """Column -> native type; those that this project makes as DuckDB calls them."""
     with warehouse.session(writes=False) as session:
         ours = {native: TYPE_NAMES[kind] for kind, native in session.dialect.type_names.items()}
+        ours["character varying"] = TYPE_NAMES[Type.TEXT]
         return {name: ours.get(native, native) for name, native in session.columns("klaviyo", table).items()}

@@ -140,6 +140,8 @@ class PostgresDialect(Dialect):
         if right != target:
             return NEVER
         condition = None
+        if left in (self.text, "character varying") and self.type_of(right) in (Type.BOOLEAN, Type.TIMESTAMP):
+            return self.says(expression, target)
         if right == "bigint":
             if left in ("smallint", "integer"):
                 return ALWAYS

@@ -262,7 +262,7 @@ class PostgresSession(Session):
             said = [name for name in _COLUMN.findall(told) if name in changes]
             name = next(iter([*said, *(name for name in changes if name in dependents), *changes]))
             because = dependents.get(name) or [str(error.diag.message_primary)]
-            raise ColumnFixed(table, name, *changes[name], because) from error
+            raise ColumnFixed(table, name, *changes[name], because) from None
 
     def drop_column(self, schema: str, table: str, name: str) -> bool:
         """Drop a column; return False if a view shows it."""

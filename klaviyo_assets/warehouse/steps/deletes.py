@@ -70,7 +70,7 @@ def _vanished(
     confirmed: Spool | None = None,
     rows: str | None = None,
 ) -> Missing:
-    condition, parameters = is_covered(transaction, coverage)
+    condition, parameters = is_covered(transaction, coverage, None if rows else transaction.column_types(spec.name))
     live = f"{condition} AND {NOT_DELETED} AND NOT {written_since(transaction, spec.name, began)}"
     count = transaction.value(f"SELECT count(*) FROM {rows or transaction.table(spec.name)} WHERE {live}", parameters)
     vanished = (

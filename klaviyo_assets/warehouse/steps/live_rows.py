@@ -74,13 +74,20 @@ def spooled(transaction: Transaction, keys: Spool) -> str:
     return transaction.session.spooled(keys, dict(types))
 
 
-def is_covered(transaction: Transaction, coverage: Coverage) -> tuple[str, list[Any]]:
-    """Return the condition that a row is in a coverage, and its parameters."""
+def is_covered(
+    transaction: Transaction, coverage: Coverage, types: Mapping[str, str] | None = None
+) -> tuple[str, list[Any]]:
+    """Return the condition that a row is in a coverage, and its parameters.
+
+    types: native types of the rows' columns; None: they are as declared.
+    """
     if coverage.column is None:
         return "true", []
     column = quote(coverage.column)
     if coverage.values is not None:
         return f"{column} IN (SELECT * FROM {spooled(transaction, coverage.values)} AS chosen)", []
+    if types:
+        column = transaction.dialect.read_as(column, types[coverage.column], Type.TIMESTAMP)
     conditions, parameters = ["true"], []
     for operator, bound in ((">=", coverage.start), ("<", coverage.end)):
         if bound is not None:
