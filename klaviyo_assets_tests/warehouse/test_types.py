@@ -20,7 +20,7 @@ from klaviyo_assets.schema.spec import Column, Type
 from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.errors import ConstraintViolated, WarehouseError
 from klaviyo_assets.warehouse.extract import Coverage, Extract, Publication
-from klaviyo_assets.warehouse.local.sql import ZONED, is_ours
+from klaviyo_assets.warehouse.local.sql import ZONED
 from klaviyo_assets.warehouse.spool import temporary_spool
 from klaviyo_assets.warehouse.sql import quote
 from klaviyo_assets.warehouse.state import SyncState
@@ -100,7 +100,9 @@ def keeps_or_widens(warehouse: Any, native: str, values: list[str]) -> None:
             connection.execute(f"UPDATE klaviyo.event SET {filled} WHERE id = $1", [id, value])
     before = shown(warehouse, ["mine"])["mine"]
     load(warehouse, [{"id": "new", **came}, {"id": "old0", "note": "again", **came}])
-    types = column_types(warehouse)
+    types = column_types(warehouse, native=True)
+    with warehouse.session(writes=False) as session:
+        is_ours = session.dialect.is_ours
     after = shown(warehouse, columns)
     for name in ("mine", "property_mine"):
         assert types[name] == native and after[name] == before | {"new": None}
