@@ -36,7 +36,7 @@ def stage_keys(
     if without_key:
         raise keyless(spec, without_key)
     if total > distinct:
-        newest = f"{quote(spec.version)} DESC NULLS LAST, " if spec.version in names else ""
+        newest = f"{quote(spec.version)} DESC NULLS LAST, " if spec.version and spec.version in names else ""
         window = f"PARTITION BY {column_list(spec.primary_key)} ORDER BY {newest}{ORDER} DESC"
         sql(
             f"DELETE FROM {STAGE} WHERE {ORDER} IN "

@@ -69,7 +69,7 @@ def arrow(session: PostgresSession, query: str, parameters: Sequence[Any]) -> pa
 def _modifier(column: Any) -> int:
     """Return the type modifier that `format_type` takes: psycopg tells it as precision and scale."""
     if column.precision is not None and column.scale is not None:
-        return ((column.precision << 16) | column.scale) + 4
+        return ((int(column.precision) << 16) | int(column.scale)) + 4
     return -1
 
 

@@ -237,7 +237,8 @@ class PostgresSession(Session):
         found = self.sql(
             "SELECT a.attname, d.description FROM pg_catalog.pg_description d JOIN pg_catalog.pg_attribute a "
             "ON a.attrelid = d.objoid AND a.attnum = d.objsubid "
-            "WHERE d.classoid = CAST('pg_catalog.pg_class' AS regclass) AND d.objoid = CAST(? AS regclass) AND NOT a.attisdropped",
+            "WHERE d.classoid = CAST('pg_catalog.pg_class' AS regclass) AND d.objoid = CAST(? AS regclass) "
+            "AND NOT a.attisdropped",
             [self.name(schema, table)],
         )
         return dict(found)

@@ -6,10 +6,11 @@ not make: they come as text.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence, Set
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pgpq
 import pyarrow as pa
@@ -38,8 +39,11 @@ INSTEAD_OF_NUL = "\ufffd"
 _CELLS = 1_000_000
 """Values of a batch."""
 
-_LONGEST_ROW, _HEADER, _LONGEST_VALUE = 8160, 32, 24
-"""Bytes: of a row, of its header without the bits for NULL, and of a value, of which Postgres keeps more elsewhere."""
+_LONGEST_ROW, _HEADER = 8160, 32
+"""Bytes of a row, and of its header without the bits for NULL."""
+
+_LONGEST_TEXT, _LONGEST_FIXED = 24, 16
+"""Bytes of a value within a row: longer texts are kept elsewhere, and a number may need as many to be aligned."""
 
 _PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _NOT_IN_JSONB = r"\\u0000|\\u[dD][89a-fA-F]|[eE][+-]?[0-9]{4}"
@@ -199,14 +203,18 @@ def _without_nul(column: pa.Array) -> pa.Array:
 
 
 class _Shortener:
-    """Moves values of rows that have too many into the overflow column. rows: how many it has shortened."""
+    """Moves values of rows that are too long into the overflow column.
 
-    def __init__(self, overflow: str, movable: Set[str], fixed: int, budget: int) -> None:
+    movable: columns whose values may go there. nested: those of JSON among them. room: bytes that a row may have.
+    rows: how many it has shortened.
+    """
+
+    def __init__(self, overflow: str, movable: Set[str], nested: Set[str], room: int) -> None:
         self.rows = 0
         self._overflow = overflow
         self._movable = movable
-        self._fixed = fixed
-        self._budget = budget
+        self._nested = nested
+        self._room = room
 
     def names(self, names: Sequence[str]) -> list[str]:
         """Return the columns of the batches that come out, in order."""
@@ -219,33 +227,34 @@ class _Shortener:
 
     def _shorten(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-        overflow = columns.pop(self._overflow, None)
-        if overflow is None:
-            overflow = pa.nulls(batch.num_rows, pa.string())
-        filled = None
+        overflow = columns.pop(self._overflow, pa.nulls(batch.num_rows, pa.string()))
+        lengths = pa.repeat(pa.scalar(0, pa.int32()), batch.num_rows)
         for column in columns.values():
-            valid = pc.cast(column.is_valid(), pa.int32())
-            filled = valid if filled is None else pc.add(filled, valid)
-        too_long = [] if filled is None else pc.indices_nonzero(pc.greater(filled, self._budget)).to_pylist()
-        if too_long:
+            lengths = pc.add(lengths, pc.multiply(pc.cast(column.is_valid(), pa.int32()), _longest(column.type)))
+        if too_long := pc.indices_nonzero(pc.greater(lengths, self._room)).to_pylist():
             self.rows += len(too_long)
-            moved: dict[str, set[int]] = {}
-            texts = overflow.to_pylist()
-            names = [name for name in columns if name in self._movable]
-            for row in too_long:
-                excess = filled[row].as_py() - self._budget
-                going = [name for name in names if columns[name][row].is_valid][-excess:]
-                members = [f"{json.dumps(name)}:{_json_of(columns[name], row)}" for name in going]
-                before = texts[row][1:-1] if texts[row] else ""
-                texts[row] = "{" + ",".join(filter(None, [before, *members])) + "}"
-                for name in going:
+            overflow = self._move(columns, overflow.to_pylist(), {row: lengths[row].as_py() for row in too_long})
+        return pa.RecordBatch.from_pydict({**columns, self._overflow: overflow})
+
+    def _move(self, columns: dict[str, pa.Array], texts: list[str | None], lengths: Mapping[int, int]) -> pa.Array:
+        """Empty the last columns of some rows; return the overflow column. lengths: row -> its bytes."""
+        values = {name: columns[name].to_pylist() for name in columns if name in self._movable}
+        moved: dict[str, set[int]] = {}
+        for row, length in lengths.items():
+            members = []
+            for name in reversed(values):
+                if length <= self._room:
+                    break
+                if (value := values[name][row]) is not None:
+                    members.append(f"{json.dumps(name)}:{value if name in self._nested else _json_of(value)}")
                     moved.setdefault(name, set()).add(row)
-            for name, gone in moved.items():
-                stays = pa.array([row not in gone for row in range(batch.num_rows)])
-                columns[name] = pc.if_else(stays, columns[name], pa.scalar(None, columns[name].type))
-            overflow = pa.array(texts, pa.string())
-        columns[self._overflow] = overflow
-        return pa.RecordBatch.from_pydict(columns)
+                    length -= _longest(columns[name].type)
+            before = (texts[row] or "{}")[1:-1]
+            texts[row] = "{" + ",".join([*([before] if before else []), *members]) + "}"
+        for name, gone in moved.items():
+            kept = [None if row in gone else value for row, value in enumerate(values[name])]
+            columns[name] = pa.array(kept, columns[name].type)
+        return pa.array(texts, pa.string())
 
 
 def _shortener(
@@ -254,15 +263,20 @@ def _shortener(
     sure = dialect.capabilities.sure_to_fit
     if not spec.overflow or spec.overflow not in types or sure is None or len(types) <= sure:
         return None
-    others = len([name for name in types if name not in came and not name.startswith(str(spec.dynamic))])
-    room = _LONGEST_ROW - _HEADER - len(types) // 8 - (others + 3) * _LONGEST_VALUE
-    return _Shortener(spec.overflow, came - spec.types.keys() - {spec.overflow}, others, max(1, room // _LONGEST_VALUE))
+    others = [name for name in types if name not in came and not name.startswith(str(spec.dynamic))]
+    room = _LONGEST_ROW - _HEADER - len(types) // 8 - (len(others) + 1) * _LONGEST_TEXT
+    movable = came - spec.types.keys() - {spec.overflow}
+    nested = {name for name in movable if dialect.type_of(types[name]) is Type.JSON}
+    return _Shortener(spec.overflow, movable, nested, max(room, _LONGEST_TEXT))
 
 
-def _json_of(column: pa.Array, row: int) -> str:
-    value = column[row].as_py()
-    if pa.types.is_timestamp(column.type):
+def _longest(kind: pa.DataType) -> int:
+    return _LONGEST_TEXT if pa.types.is_string(kind) else _LONGEST_FIXED
+
+
+def _json_of(value: Any) -> str:
+    if isinstance(value, dt.datetime):
         return json.dumps(value.isoformat() + "+00:00")
-    if pa.types.is_date(column.type):
+    if isinstance(value, dt.date):
         return json.dumps(value.isoformat())
     return json.dumps(value, ensure_ascii=False)
