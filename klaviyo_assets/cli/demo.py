@@ -25,8 +25,8 @@ from klaviyo_assets.sandbox.control import SandboxControl
 from klaviyo_assets.schema.spec import STAGING
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.registry import TABLES
-from klaviyo_assets.warehouse.duckdb.interrupts import insisting
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from klaviyo_assets.warehouse.local.interrupts import insisting
 
 if TYPE_CHECKING:
     from dagster_shared.error import SerializableErrorInfo

@@ -10,6 +10,7 @@ from typing import Any
 from klaviyo_assets.schema.spec import TableSpec, Type
 from klaviyo_assets.warehouse.dialect import ALWAYS, NEVER, Dialect
 from klaviyo_assets.warehouse.errors import ViewInPlace
+from klaviyo_assets.warehouse.names import whole_names
 from klaviyo_assets.warehouse.session import Session, Source
 from klaviyo_assets.warehouse.sql import column_list, literal, quote
 from klaviyo_assets.warehouse.state import SyncState
@@ -31,6 +32,7 @@ class Transaction:
     states: dict[tuple[str, str], SyncState] | None = field(default=None, init=False)
     newest_number: int | None = field(default=None, init=False)
     _types: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
+    _counts: dict[str, int] = field(default_factory=dict, init=False)
     _tables: set[str] | None = field(default=None, init=False)
     _views: set[str] | None = field(default=None, init=False)
 
@@ -115,12 +117,20 @@ class Transaction:
         """Return table -> number of rows, of those that are there."""
         there = sorted({table for table in tables if self.dialect.fold(table) in self.tables()})
         counts = [f"SELECT {literal(table)}, count(*) FROM {self.table(table)}" for table in there]
-        return dict(self.sql(" UNION ALL ".join(counts))) if counts else {}
+        found: dict[str, int] = dict(self.sql(" UNION ALL ".join(counts))) if counts else {}
+        self._counts |= found
+        return found
 
     def count(self, table: str) -> int:
-        """Return the number of rows of a table."""
-        rows: int = self.value(f"SELECT count(*) FROM {self.table(table)}")
-        return rows
+        """Return the number of rows of a table, which is counted once: in some databases that takes long."""
+        if table not in self._counts:
+            self._counts[table] = self.value(f"SELECT count(*) FROM {self.table(table)}")
+        return self._counts[table]
+
+    def inserted(self, table: str, rows: int) -> None:
+        """Take note of rows that were inserted, for `count`."""
+        if table in self._counts:
+            self._counts[table] += rows
 
     def holds(self, source: Source, name: str, target: str) -> bool:
         """Return whether a native type holds all values of a column exactly."""
@@ -149,6 +159,7 @@ class Transaction:
         """Drop a table of this schema if it is there; raise ViewInPlace if it is a view."""
         if self.has_table(table):
             self._changed(table)
+            self._counts.pop(table, None)
             self.sql(f"DROP TABLE {self.table(table)}")
             self._tables = None
 
@@ -168,6 +179,14 @@ class Transaction:
         if changes:
             self._changed(table)
             self.session.widen(self.schema, table, changes)
+
+    def describe(self, table: str, comments: Mapping[str, str]) -> None:
+        """Comment on columns."""
+        self.session.describe(self.schema, table, comments)
+
+    def whole_names(self, table: str) -> dict[str, str]:
+        """Return column -> whole name, of those whose names were cut."""
+        return whole_names(self.session.descriptions(self.schema, table))
 
     def drop_column(self, table: str, name: str) -> bool:
         """Drop a column; return False if the database can't because of what depends on the table."""
