@@ -163,7 +163,7 @@ ALLOWED = {
                   {"dagster", "dagster_duckdb", "duckdb", "filelock", "msgspec", "pyarrow", "pydantic"}),
     "privacy": (("schema", "environment", "tables"), {"msgspec"}),
     "settings": (("environment", "privacy", "schema", "tables", "warehouse.duckdb.location", "warehouse.local.sql",
-                  "models.project"), {"pydantic", "pydantic_core", "pydantic_settings", "yaml"}),
+                  "warehouse.location", "models.project"), {"pydantic", "pydantic_core", "pydantic_settings", "yaml"}),
     "sync": (("api", "privacy", "schema", "settings", "tables", "warehouse.guard", "warehouse.state"), {"msgspec"}),
     "assets": ((*GROUND, "api", "privacy", "settings", "sync", "tables", "warehouse"),
                {"dagster", "msgspec", "pandas", "pyarrow", "pydantic"}),

@@ -28,10 +28,10 @@ def _advice(error: WarehouseError, snapshot: str) -> str:
     if not isinstance(error, WarehouseUnusable):
         return ""
     if "newer version" in error.reason:
-        return "Upgrade duckdb here (`pip install --upgrade duckdb`), or set `duckdb_path` to another file."
+        return "Upgrade duckdb here (`pip install --upgrade duckdb`), or set `warehouse` to another file."
     if "Permission denied" in error.reason or "Read-only" in error.reason:
         return "A sync writes: give its user the right to write the file and its folder."
-    return "Check the setting `duckdb_path`."
+    return "Check the setting `warehouse`."
 
 
 def of_waiting(waiting: Waiting, table: str, guard: float) -> str:

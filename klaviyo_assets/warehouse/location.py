@@ -21,6 +21,7 @@ _SERVICE = re.compile(r"service\s*=\s*(?P<service>[^\s'\\=]+)\s*", re.IGNORECASE
 _PAIRS = re.compile(r"(service|host|hostaddr|port|dbname|user|password|sslmode|passfile)\s*=", re.IGNORECASE)
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _NO_PERCENT = re.compile("%(?![0-9a-f]{2})", re.IGNORECASE)
+_PORT_OF = re.compile(r"([^/]*):(\d*)")
 _SECRETS = ("password", "sslpassword")
 _PORT = "5432"
 
@@ -64,7 +65,7 @@ def server(address: str) -> Server | None:
             "it is no address of a Postgres server, such as postgresql://user@host/database; in a name or a password "
             "`@` is written %40, `/` %2F, `:` %3A, `?` %3F, `%` %25, and a space %20"
         )
-    told = {name: value for name, value in parse_qsl(url["query"] or "", keep_blank_values=True)}
+    told = dict(parse_qsl(url["query"] or "", keep_blank_values=True))
     parts = [part for part in (url["query"] or "").split("&") if unquote(part.partition("=")[0]) not in _SECRETS]
     user = url["user"] or ""
     query = "?" + "&".join(parts) if any(parts) else ""
@@ -111,8 +112,8 @@ def _hosts(hosts: str, port: str | None) -> str:
     """Return hosts, one or several, each with its port."""
     found = []
     for host in hosts.split(","):
-        name, _, own = (
-            host.rpartition(":") if re.search(r":\d*$", host) and not host.startswith("/") else (host, "", "")
-        )
+        name, own = host, ""
+        if with_port := _PORT_OF.fullmatch(host):
+            name, own = with_port.groups()
         found.append(f"{name.lower()}:{own or port or _PORT}")
     return ",".join(found)

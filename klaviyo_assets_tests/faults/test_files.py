@@ -81,7 +81,7 @@ with advised():
         ("Cannot open file it: Permission denied", "/srv/a b.duckdb can't be opened: permission denied. A sync writes"),
         (
             "Could not read from file it: Is a directory",
-            "can't be opened: is a directory. Check the setting `duckdb_path`.",
+            "can't be opened: is a directory. Check the setting `warehouse`.",
         ),
         (
             "The file it exists, but it is not a valid DuckDB database file!",
@@ -99,7 +99,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(
-            WarehouseUnusable, match=r"its folder can't be made: File exists. Check the setting `duckdb_path`"
+            WarehouseUnusable, match=r"its folder can't be made: File exists. Check the setting `warehouse`"
         ),
         advised(),
     ):
@@ -129,7 +129,7 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     file = Path(warehouse.database)
     file.parent.mkdir()
     file.write_bytes(b"something else " * 1000)
-    with pytest.raises(WarehouseUnusable, match="duckdb_path"), advised():
+    with pytest.raises(WarehouseUnusable, match="`warehouse`"), advised():
         load(warehouse, [{"id": "1"}])
     assert file.read_bytes() == b"something else " * 1000
 

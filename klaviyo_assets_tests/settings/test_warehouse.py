@@ -61,7 +61,7 @@ def test_an_address_without_a_password(address: str, url_variable: str | None, m
 def test_a_password_in_a_file_or_in_code_is_refused(
     name: str, address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    with pytest.raises(SettingsError, match="a password does not belong here.*KLAVIYO_WAREHOUSE, in .env") as raised:
+    with pytest.raises(SettingsError, match=r"a password does not belong here.*KLAVIYO_WAREHOUSE, in \.env") as raised:
         Settings(**{name: address})
     assert "warehouse:" in str(raised.value) and SECRET not in str(raised.value)
     (tmp_path / "klaviyo.yaml").write_text(f"{name}: {address}\n")
@@ -149,7 +149,7 @@ def test_each_account_has_an_address_of_its_own(monkeypatch: pytest.MonkeyPatch,
 def test_two_accounts_never_share_a_schema_of_a_server(first: str, second: str, is_one: bool) -> None:
     accounts = [Settings(name=name, warehouse=address) for name, address in (("a", first), ("b", second))]
     if is_one:
-        with pytest.raises(ValueError, match="would both write to the schema klaviyo of .*`warehouse` of its own"):
+        with pytest.raises(ValueError, match=r"would both write to the schema klaviyo of .*`warehouse` of its own"):
             require_distinct(accounts)
     else:
         require_distinct(accounts)
