@@ -166,7 +166,7 @@ ALLOWED = {
                   "warehouse.location", "models.project"), {"pydantic", "pydantic_core", "pydantic_settings", "yaml"}),
     "sync": (("api", "privacy", "schema", "settings", "tables", "warehouse.guard", "warehouse.state"), {"msgspec"}),
     "assets": ((*GROUND, "api", "privacy", "settings", "sync", "tables", "warehouse"),
-               {"dagster", "msgspec", "pandas", "pyarrow", "pydantic"}),
+               {"dagster", "msgspec", "pandas", "pgpq", "polars", "psycopg", "pyarrow", "pydantic"}),
     "automation": ((*GROUND, "assets", "privacy", "settings", "sync", "tables", "warehouse"),
                    {"dagster", "msgspec", "pydantic"}),
     "models": ((*GROUND, "assets", "automation", "privacy", "settings", "tables", "warehouse"), None),

@@ -22,6 +22,9 @@ def warehouse_of(settings: Settings, **options: Any) -> Warehouse:
 
         return DuckDBWarehouse(database=settings.warehouse, **fields)
     try:
+        import pgpq  # noqa: F401  (needed by what is imported later, when a run is on its way)
+        import psycopg  # noqa: F401
+
         from klaviyo_assets.warehouse.postgres.warehouse import PostgresWarehouse
     except ImportError as error:
         raise SettingsError(

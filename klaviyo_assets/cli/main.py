@@ -257,7 +257,7 @@ def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: 
                 click.echo(
                     f"The history of runs is in {home}; to go on with .dagster_home, set DAGSTER_HOME to its path."
                 )
-            if chosen.duckdb_path == located(FORMER_FILE):
+            if chosen.warehouse == located(FORMER_FILE):
                 click.echo(
                     f"The warehouse is {FORMER_FILE}, the default of earlier versions: see `klaviyo-assets check`."
                 )

@@ -2,13 +2,16 @@
 
 data/warehouse.duckdb    data/warehouse_dagster/    the account of an API key
 data/demo.duckdb         data/demo_dagster/         the simulated account, with data/demo_account.json
+data/demo_postgres/      data/demo_postgres_dagster/   the same, in a Postgres server of its own
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +26,7 @@ from klaviyo_assets import environment
 from klaviyo_assets.dagster_storage.event_log import KEPT_OPEN
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.duckdb.location import file_of
+from klaviyo_assets.warehouse.location import server
 
 DEMO = Path("data/demo.duckdb")
 
@@ -172,8 +176,12 @@ def home_of(settings: Settings) -> Iterator[Path]:
 
 def default_home(settings: Settings) -> Path:
     """Return the DAGSTER_HOME of an account, which no other account shares: accounts share no schema of a file."""
-    path = settings.duckdb_path
-    file = file_of(path) or Path("data", path.partition(":")[2].partition("?")[0])
+    path = settings.warehouse
+    if on_server := server(path):
+        name = re.sub(r"\W", "_", on_server.database or path.partition("=")[2])
+        file = Path("data", f"postgres_{name}_{hashlib.sha256(on_server.place.encode()).hexdigest()[:8]}")
+    else:
+        file = file_of(path) or Path("data", path.partition(":")[2].partition("?")[0])
     schema = "" if settings.schema_name == "klaviyo" else f"_{settings.schema_name}"
     return _beside(file, f"{schema}_dagster")
 

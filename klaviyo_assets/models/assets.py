@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from klaviyo_assets.assets.specs import group_name, table_key, table_name
+from klaviyo_assets.assets.specs import group_name, storage, table_key
 from klaviyo_assets.models.automation import build_models_job, build_models_sensor
 from klaviyo_assets.models.metadata import describe
 from klaviyo_assets.models.project import SHOPIFY, Model, is_installed, read_project
@@ -17,6 +17,7 @@ from klaviyo_assets.privacy.policy import Action
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.registry import TABLES, table
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from klaviyo_assets.warehouse.location import kind_of
 
 AUTOMATION = (
     dg.AutomationCondition.any_deps_updated().since_last_handled()
@@ -167,11 +168,11 @@ def _spec(settings: Settings, model: Model) -> dg.AssetSpec:
         deps=[*(model_key(settings, name) for name in model.reads), *_sources(settings, model).values()],
         group_name=group_name(settings, "models"),
         description=f"{model.description}\n\n```sql\n{model.sql}```",
-        kinds={"dbt", "duckdb"},
+        kinds={"dbt", kind_of(settings.warehouse)},
         owners=list(settings.owners),
         automation_condition=AUTOMATION,
         # The columns come with each build: what is said of them here would hide there what they are made of.
-        metadata={"dagster/table_name": table_name(settings, models_schema(settings), model.name)},
+        metadata=storage(settings, models_schema(settings), model.name),
     )
 
 

@@ -15,6 +15,7 @@ from klaviyo_assets.settings import Settings
 from klaviyo_assets.text import clean
 from klaviyo_assets.warehouse.duckdb.location import file_of
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from klaviyo_assets.warehouse.location import kind_of
 
 REPORT = "campaign_report"
 
@@ -25,7 +26,7 @@ class ReportConfig(dg.Config):
     """What the report is about, and where it goes."""
 
     days: int = Field(default=90, ge=1, description="Days that it covers, today included.")
-    path: str = Field(default="", description="The HTML file. Default: beside the DuckDB file.")
+    path: str = Field(default="", description="The HTML file. Default: beside the DuckDB file; of a server: in data.")
 
 
 def build_report(settings: Settings, prefix: str, schema: str) -> dg.AssetsDefinition:
@@ -81,8 +82,9 @@ def account_schemas(settings: Settings) -> list[str]:
 
 
 def default_path(settings: Settings) -> Path:
-    """Return where the page goes if nobody says: beside the warehouse file."""
-    database = file_of(settings.duckdb_path) or Path("data/warehouse")
+    """Return where the page goes if nobody says: beside the warehouse file, in `data` if it is in none."""
+    on_server = kind_of(settings.warehouse) != "duckdb"
+    database = (None if on_server else file_of(settings.warehouse)) or Path("data/warehouse")
     account = "" if settings.name == "klaviyo" else f"{settings.name}_"
     return database.with_name(f"{database.stem}_{account}{REPORT}.html")
 

@@ -167,7 +167,7 @@ class Settings(BaseSettings):
         None,
         ge=0,
         description="Columns of properties that a table may have; the values of more go to one JSON column. Default: "
-        "2,000 in DuckDB, fewer in Postgres.",
+        "2,000 in DuckDB, 1,400 in Postgres.",
     )
     max_concurrency: int = Field(
         12,

@@ -14,7 +14,7 @@ Kind = Literal["duckdb", "postgres"]
 _URL = re.compile(
     r"(?P<scheme>postgres(?:ql)?)://(?:(?P<user>[^:@/\s]*)(?::(?P<password>[^@/\s]*))?@)?"
     r"(?P<hosts>(?:[\w.%~-]*|\[[0-9a-f:.%]+\])(?::\d*)?(?:,(?:[\w.%~-]*|\[[0-9a-f:.%]+\])(?::\d*)?)*)"
-    r"(?:/(?P<database>[^/@?\s]*))?(?:\?(?P<query>[^\s]*))?",
+    r"(?:/(?P<database>[^/@?\s]*))?(?:\?(?P<query>[^@\s]*))?",
     re.IGNORECASE,
 )
 _SERVICE = re.compile(r"service\s*=\s*(?P<service>[^\s'\\=]+)\s*", re.IGNORECASE)

@@ -98,9 +98,7 @@ def test_what_duckdb_says_of_a_file_becomes_a_sentence(reason: str, message: str
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
-        pytest.raises(
-            WarehouseUnusable, match=r"its folder can't be made: File exists. Check the setting `warehouse`"
-        ),
+        pytest.raises(WarehouseUnusable, match=r"its folder can't be made: File exists. Check the setting `warehouse`"),
         advised(),
     ):
         warehouse_at(tmp_path / "file").try_to_write()
