@@ -25,7 +25,7 @@ from klaviyo_assets.sandbox.control import SandboxControl
 from klaviyo_assets.schema.spec import STAGING
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.registry import TABLES
-from klaviyo_assets.warehouse.duckdb.interrupts import insisting
+from klaviyo_assets.warehouse.local.interrupts import insisting
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 
 if TYPE_CHECKING:

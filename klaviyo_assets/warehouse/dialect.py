@@ -17,11 +17,13 @@ ALWAYS, NEVER = "true", "false"
 class Capabilities:
     """What a database can do.
 
-    longest_name: bytes that a name may have. most_columns: that a table may have, dropped ones included; None: any.
+    longest_name: bytes that a name may have. most_columns: that a table may have, dropped ones included.
+    sure_to_fit: columns up to which every row fits in, whatever it holds. None: any.
     """
 
-    longest_name: int
+    longest_name: int | None = None
     most_columns: int | None = None
+    sure_to_fit: int | None = None
 
 
 class Dialect(ABC):

@@ -30,7 +30,7 @@ class WarehouseError(Exception):
 
 
 class WarehouseLocked(WarehouseError):
-    """Another process holds the database file and did not let go in time."""
+    """Another process holds the database, or what is needed in it, and did not let go in time."""
 
 
 class SnapshotMissing(WarehouseError):
@@ -73,7 +73,7 @@ class AnotherAccount(WarehouseError):
 
 
 class WarehouseUnusable(WarehouseError):
-    """The database can't be opened: it may not be written, a newer DuckDB wrote it, or it is none."""
+    """The database can't be opened or written: rights are missing, a newer version wrote it, or there is none."""
 
     def __init__(self, database: str, reason: str) -> None:
         super().__init__(database, reason)
@@ -100,8 +100,27 @@ class ColumnFixed(WarehouseError):
         """Return what went wrong, in words."""
         what = ", ".join(self.dependents) or "a constraint, a view or a generated column"
         return (
-            f"{self.table}.{self.column} is {self.existing} and has to become {self.target}, to hold what came. DuckDB "
-            f"does not change it because of what depends on the table: {what}. Drop that, and make it again later."
+            f"{self.table}.{self.column} is {self.existing} and has to become {self.target}, to hold what came. The "
+            f"database does not change it because of what depends on the table: {what}. Drop that, and make it again "
+            "later."
+        )
+
+
+class ConnectionLost(WarehouseError):
+    """The server, or the way to it, went away. committing: while a transaction was being committed."""
+
+    def __init__(self, place: str, reason: str, *, committing: bool) -> None:
+        super().__init__(place, reason, committing)
+        self.place = place
+        self.reason = reason
+        self.committing = committing
+
+    def fact(self) -> str:
+        """Return what went wrong, in words."""
+        written = "nobody knows whether the last rows were written" if self.committing else "nothing was written"
+        return (
+            f"The connection to {self.place} was lost, and {written}: {_plain(self.reason)}. Run it again, which "
+            "doubles no row."
         )
 
 

@@ -107,9 +107,23 @@ class Session(ABC):
     def create(self, schema: str, table: str, types: Mapping[str, str], spec: TableSpec | None = None) -> None:
         """Create a table that is not there. types: column -> native type. spec: None for a table of states."""
 
+    def ensure_key(self, schema: str, spec: TableSpec) -> None:  # noqa: B027
+        """Make an existing table ready for `write`, which finds rows by their key."""
+
+    def room(self, schema: str, table: str) -> int | None:
+        """Return how many columns can still be added to a table, None if any number."""
+        return None
+
     @abstractmethod
     def add_columns(self, schema: str, table: str, types: Mapping[str, str]) -> None:
         """Add empty columns. types: column -> native type."""
+
+    def describe(self, schema: str, table: str, comments: Mapping[str, str]) -> None:  # noqa: B027
+        """Comment on columns: those whose names were cut have the whole name in theirs."""
+
+    def descriptions(self, schema: str, table: str) -> dict[str, str]:
+        """Return column -> comment, of the columns that have one."""
+        return {}
 
     @abstractmethod
     def widen(self, schema: str, table: str, changes: Mapping[str, tuple[str, str]]) -> None:

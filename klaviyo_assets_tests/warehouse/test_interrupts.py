@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from klaviyo_assets.warehouse.duckdb.interrupts import insisting
+from klaviyo_assets.warehouse.local.interrupts import insisting
 from klaviyo_assets.warehouse.transaction import Transaction
 from klaviyo_assets_tests.warehouse.helpers import warehouse_at
 from klaviyo_assets_tests.warehouse.test_loading import load, rows

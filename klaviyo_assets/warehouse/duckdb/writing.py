@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
-from klaviyo_assets.warehouse.errors import WarehouseError
+from klaviyo_assets.warehouse.local.keys import stage_keys
 from klaviyo_assets.warehouse.local.rows import ORDER, IncomingRows, relation_rows, spool_rows
 from klaviyo_assets.warehouse.local.sql import fold, has_array
 from klaviyo_assets.warehouse.session import STAGE, Source, Staged
@@ -52,24 +52,7 @@ def stage(
     came = {name for part in parts for name in part.values}
     key = [*spec.primary_key, *([spec.version] if spec.version and whole else [])]
     names = list(dict.fromkeys(key if whole else [*key, *(name for name in types if name in came)]))
-    ddl = ", ".join(f"{quote(name)} {types[name]}" for name in names)
-    session.sql(f"CREATE TEMP TABLE {STAGE} ({ddl}, {ORDER} BIGINT)")
-    for part in parts:
-        there = [name for name in names if name in part.values]
-        session.sql(f"INSERT INTO {STAGE} ({column_list([*there, ORDER])}) {part.select(there)}")
-    ((total, distinct, without_key),) = session.sql(
-        f"SELECT count(*), (SELECT count(*) FROM (SELECT DISTINCT {column_list(spec.primary_key)} FROM {STAGE})), "
-        f"count(*) FILTER (WHERE {' OR '.join(f'{quote(name)} IS NULL' for name in spec.primary_key)}) FROM {STAGE}"
-    )
-    if without_key:
-        raise WarehouseError(f"{without_key} rows for {spec.name} have no {' and '.join(spec.primary_key)}.")
-    if total > distinct:
-        newest = f"{quote(spec.version)} DESC NULLS LAST, " if spec.version in names else ""
-        window = f"PARTITION BY {column_list(spec.primary_key)} ORDER BY {newest}{ORDER} DESC"
-        session.sql(
-            f"DELETE FROM {STAGE} WHERE {ORDER} IN "
-            f"(SELECT {ORDER} FROM (SELECT {ORDER}, row_number() OVER ({window}) AS n FROM {STAGE}) WHERE n > 1)"
-        )
+    total, _ = stage_keys(session.sql, spec, parts, types, names)
     return StagedRows(total, came, parts)
 
 

@@ -95,10 +95,13 @@ def takes(query: Callable[[str], Sequence[object]], spool: Spool, name: str, kin
     query: runs a statement in a DuckDB and returns its rows.
     """
     condition = survives(quote(name), TYPE_NAMES[kind], target)
-    if condition in (ALWAYS, NEVER):
-        return condition == ALWAYS
+    return condition == ALWAYS if condition in (ALWAYS, NEVER) else all_are(query, spool, name, kind, condition)
+
+
+def all_are(query: Callable[[str], Sequence[object]], spool: Spool, name: str, kind: Type, condition: str) -> bool:
+    """Return whether a condition is true, or NULL, of all rows of the files in which a column has a type of ours."""
     files = [file for file in spool.files if file.types.get(name) is kind]
-    return not query(f"SELECT 1 FROM {_parquets(files)} WHERE NOT {condition} LIMIT 1")
+    return not query(f"SELECT 1 FROM {_parquets(files)} WHERE NOT ({condition}) LIMIT 1")
 
 
 def spooled(spool: Spool, types: Mapping[str, Type]) -> str:

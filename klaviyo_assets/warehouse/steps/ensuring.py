@@ -42,6 +42,7 @@ def ensure(transaction: Transaction, spec: TableSpec) -> bool:
     for column in SYSTEM_COLUMNS:
         if column.name in existing:
             _hold_all(transaction, spec.name, column, existing[column.name])
+    transaction.session.ensure_key(transaction.schema, spec)
     return reason is not None
 
 

@@ -94,7 +94,8 @@ def _note(transaction: Transaction, spec: TableSpec, missing: Missing) -> None:
             [at, spec.name, at],
         )
     transaction.change(
-        f"INSERT INTO {transaction.table(NOTES)} SELECT ?, {key}, ? FROM {transaction.table(spec.name)} "
+        f"INSERT INTO {transaction.table(NOTES)} SELECT CAST(? AS VARCHAR), {key}, CAST(? AS TIMESTAMP) "
+        f"FROM {transaction.table(spec.name)} "
         f"WHERE {missing.condition} AND {key} NOT IN "
         f'(SELECT key FROM {transaction.table(NOTES)} WHERE "table" = ?)',
         [spec.name, at, *missing.parameters, spec.name],

@@ -1,0 +1,222 @@
+"""Postgres' SQL text.
+
+A native type is called as `format_type` calls it: `timestamp with time zone`, `numeric(10,2)`. Postgres has no
+TRY_CAST: where a text may be none of a type, a pattern looks at it before it is cast.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from klaviyo_assets.schema.spec import Type
+from klaviyo_assets.schema.values import EXACT_IN_DOUBLE
+from klaviyo_assets.warehouse.dialect import ALWAYS, NEVER, Capabilities, Dialect
+from klaviyo_assets.warehouse.sql import literal, quote
+
+TYPE_NAMES: dict[Type, str] = {
+    Type.BOOLEAN: "boolean",
+    Type.BIGINT: "bigint",
+    Type.DOUBLE: "double precision",
+    Type.DATE: "date",
+    Type.TIMESTAMP: "timestamp with time zone",
+    Type.TEXT: "text",
+    # Not jsonb: that refuses `\u0000`, lone surrogates and numbers beyond numeric's, forgets in which order and how
+    # often names came, and takes two to four times as long to write. Whoever searches in it may index `column::jsonb`.
+    Type.JSON: "json",
+}
+
+_WITHOUT_ZONE = "timestamp without time zone"
+_ZONED = TYPE_NAMES[Type.TIMESTAMP]
+_NEAREST: dict[str, Type] = (
+    {name: kind for kind, name in TYPE_NAMES.items()}
+    | dict.fromkeys(["smallint", "integer"], Type.BIGINT)
+    | dict.fromkeys(["numeric", "real"], Type.DOUBLE)
+    | {_WITHOUT_ZONE: Type.TIMESTAMP, "jsonb": Type.JSON}
+)
+_LOCAL = {
+    "boolean": "BOOLEAN",
+    "smallint": "SMALLINT",
+    "integer": "INTEGER",
+    "bigint": "BIGINT",
+    "real": "FLOAT",
+    "double precision": "DOUBLE",
+    "date": "DATE",
+    _ZONED: "TIMESTAMP",
+    _WITHOUT_ZONE: "TIMESTAMP",
+    "time without time zone": "TIME",
+    "time with time zone": "TIME WITH TIME ZONE",
+    "text": "VARCHAR",
+    "character varying": "VARCHAR",
+    "json": "JSON",
+    "jsonb": "JSON",
+    "uuid": "UUID",
+    "numeric": "DECIMAL(38,10)",  # without a precision it holds more, which nobody has to prove
+}
+_OF_PRECISION = {0: "TIMESTAMP_S", 3: "TIMESTAMP_MS", 6: "TIMESTAMP"}
+_MODIFIER = re.compile(r"\((\d+)(?:,(\d+))?\)")
+
+_TRUE, _FALSE = "('true', 't', 'yes', 'y', 'on', '1')", "('false', 'f', 'no', 'n', 'off', '0')"
+_DAY = (
+    r"(?:\d{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)|02-(?:0[1-9]|1\d|2[0-8]))"
+    r"|(?:\d\d(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)-02-29)"
+)
+_ZONE = r"(?: ?(?:Z|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?))?"
+_PATTERNS = {
+    Type.BIGINT: r"^\s*[+-]?\d{1,18}\s*$",
+    Type.DOUBLE: r"^\s*[+-]?(?:\d{1,300}(?:\.\d*)?|\.\d+)(?:[eE][+-]?[12]?\d)?\s*$",
+    Type.DATE: rf"^{_DAY}$",
+    Type.TIMESTAMP: rf"^{_DAY}[ T](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?{_ZONE}$",
+}
+_EXACT_TIME = rf"^{_DAY}[ T](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{{1,6}})?{_ZONE}$"
+_NO_YEAR = "0000-%"
+
+
+class PostgresDialect(Dialect):
+    """Names are what they are, capitals included: all of them are quoted."""
+
+    capabilities = Capabilities(longest_name=63, most_columns=1600, sure_to_fit=300)
+    type_names = TYPE_NAMES
+
+    def fold(self, name: str) -> str:
+        """Return a name as Postgres compares it with others: as it is."""
+        return name
+
+    def type_of(self, native: str) -> Type:
+        """Return the type of ours that comes nearest to a native type: text, if none is near."""
+        return Type.JSON if native.endswith("[]") else _NEAREST.get(_MODIFIER.sub("", native), Type.TEXT)
+
+    def local_type(self, native: str) -> str | None:
+        """Return DuckDB's name of a type whose values are those of a native type; None if it has no such type.
+
+        The length of a `varchar(20)` and what `jsonb` refuses are checked by the session.
+        """
+        base, modifier = _MODIFIER.sub("", native), _MODIFIER.search(native)
+        if modifier is None or base == "character varying":
+            return _LOCAL.get(base)
+        first, second = int(modifier[1]), int(modifier[2] or 0)
+        if base == "numeric":
+            return f"DECIMAL({first},{second})" if first <= 38 and second <= first else None
+        return _OF_PRECISION.get(first) if base in (_ZONED, _WITHOUT_ZONE) else None
+
+    def longest_text(self, native: str) -> int | None:
+        """Return how many characters a native type holds at most, None if any number."""
+        modifier = _MODIFIER.search(native)
+        return int(modifier[1]) if modifier and native.startswith("character varying") else None
+
+    def convert(self, expression: str, source: str, target: str) -> str:
+        """Return an expression converted from a native type to another one that holds its values.
+
+        The texts are those that the local engine makes: of a time in ISO 8601, of a double without a needless `.0`.
+        """
+        if source == target:
+            return expression
+        kind = self.type_of(source)
+        if kind is Type.JSON and source not in ("json", "jsonb"):
+            expression = f"to_json({expression})"
+        if target == "boolean" and kind in (Type.BIGINT, Type.DOUBLE):
+            return f"({expression} <> 0)"
+        if target != self.text:
+            return f"CAST({expression} AS {target})"
+        text = f"CAST({expression} AS text)"
+        if source in ("double precision", "real"):
+            return (
+                f"CASE WHEN {expression} = trunc({expression}) AND abs({expression}) <= {EXACT_IN_DOUBLE} "
+                f"THEN CAST(CAST({expression} AS bigint) AS text) ELSE {text} END"
+            )
+        if kind is Type.TIMESTAMP:
+            utc = f"CAST({expression} AS timestamp)"  # the session is in UTC
+            return (
+                f"to_char({utc}, CASE WHEN {utc} = date_trunc('second', {utc}) "
+                """THEN 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"' ELSE 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"' END)"""
+            )
+        return text
+
+    def survives(self, expression: str, source: str, target: str) -> str:
+        """Return the condition that a value keeps everything in another native type, NULL included."""
+        if target in (source, self.text, "character varying"):
+            return ALWAYS
+        left, right = _MODIFIER.sub("", source), _MODIFIER.sub("", target)
+        if right != target:
+            return NEVER
+        condition = None
+        if right == "bigint":
+            if left in ("smallint", "integer"):
+                return ALWAYS
+            if left in ("numeric", "real", "double precision"):
+                condition = (
+                    f"{expression} = trunc({expression}) AND {expression} >= -9223372036854775808 "
+                    f"AND {expression} < 9223372036854775808"
+                )
+        elif right == "double precision":
+            if left in ("smallint", "integer", "real"):
+                return ALWAYS
+            if left == "bigint":
+                condition = f"{expression} BETWEEN -{EXACT_IN_DOUBLE} AND {EXACT_IN_DOUBLE}"
+            elif left == "numeric":  # by way of a text: else Postgres rounds to 15 digits
+                there = f"CAST(CAST(CAST({expression} AS double precision) AS text) AS numeric)"
+                condition = f"CASE WHEN abs({expression}) < 1e308 THEN {there} = {expression} ELSE false END"
+        elif right == "boolean":
+            if self.type_of(left) in (Type.BIGINT, Type.DOUBLE):
+                condition = f"{expression} IN (0, 1)"
+        elif right in (_ZONED, _WITHOUT_ZONE):
+            if left in (_ZONED, _WITHOUT_ZONE, "date"):
+                return ALWAYS
+        elif right == "json" and self.type_of(left) is Type.JSON:
+            return ALWAYS
+        return f"coalesce({condition}, true)" if condition else NEVER
+
+    def says(self, text: str, target: str) -> str:
+        """Return the condition that a text says exactly what it becomes in a native type, or is NULL."""
+        kind = self.type_of(target)
+        if kind is Type.TEXT:
+            return ALWAYS
+        if kind is Type.BOOLEAN:
+            condition = f"lower({text}) IN {_TRUE} OR lower({text}) IN {_FALSE}"
+        elif kind is Type.TIMESTAMP:
+            condition = f"{text} ~ {literal(_EXACT_TIME)} AND {text} NOT LIKE '{_NO_YEAR}'"
+        else:
+            condition = f"{text} ~ {literal(_PATTERNS[kind])}" if kind in _PATTERNS else NEVER
+        return f"coalesce({condition}, true)"
+
+    def holds_all(self, native: str, declared: Type) -> bool:
+        """Return whether a native type holds, and compares with, all values of a declared type."""
+        others = {Type.TIMESTAMP: _WITHOUT_ZONE, Type.TEXT: "character varying"}
+        return native in (TYPE_NAMES[declared], others.get(declared))
+
+    def read_as(self, expression: str, native: str, declared: Type) -> str:
+        """Return an expression in a declared type, whatever its own: NULL where a value is none of it."""
+        kind, target = self.type_of(native), TYPE_NAMES[declared]
+        if native == target or (declared is Type.TIMESTAMP and kind is declared):
+            return expression
+        if declared is Type.TEXT or (declared is Type.JSON and kind is declared):
+            return self.convert(expression, native, target)
+        if declared is Type.TIMESTAMP and kind is Type.DATE:
+            return f"CAST({expression} AS {target})"
+        text = f"CAST({expression} AS text)"
+        if declared is Type.BOOLEAN:
+            return f"CASE WHEN lower({text}) IN {_TRUE} THEN true WHEN lower({text}) IN {_FALSE} THEN false END"
+        if declared not in _PATTERNS:
+            return f"CAST(NULL AS {target})"
+        is_one = f"{text} ~ {literal(_PATTERNS[declared])}"
+        if declared in (Type.DATE, Type.TIMESTAMP):
+            is_one += f" AND {text} NOT LIKE '{_NO_YEAR}'"
+        return f"CASE WHEN {is_one} THEN CAST({text} AS {target}) END"
+
+    def text_of_key(self, names: Iterable[str]) -> str:
+        """Return the expression of the values of a row's key as one text."""
+        texts = [f"CAST({quote(name)} AS text)" for name in names]
+        return texts[0] if len(texts) == 1 else f"CAST(json_build_array({', '.join(texts)}) AS text)"
+
+    def matches(self, text: str, pattern: str) -> str:
+        """Return the condition that the whole of a text matches a regular expression."""
+        return f"({text} ~ {literal(f'^(?:{pattern})$')})"
+
+    def json_keys(self, column: str) -> str:
+        """Return the expression of the names in the JSON objects of a column, one a row.
+
+        Postgres fails to read what `json` takes: escapes of NUL and of halves of surrogate pairs.
+        """
+        escape, readable = r"\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})", r"\\uFFFD"
+        text = f"regexp_replace(CAST({column} AS text), {literal(escape)}, {literal(readable)}, 'g')"
+        return f"json_object_keys(CAST({text} AS json))"

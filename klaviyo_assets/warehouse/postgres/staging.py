@@ -1,0 +1,264 @@
+"""Rows on their way into a temporary table of the server: typed, one per key, in Postgres' binary format.
+
+The local engine reads what is spooled. The server casts only what goes into columns of types that this project does
+not make: they come as text.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import TYPE_CHECKING
+
+import pgpq
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
+from klaviyo_assets.warehouse.local import rows as local
+from klaviyo_assets.warehouse.local.engine import engine, query
+from klaviyo_assets.warehouse.local.keys import keyless, stage_keys
+from klaviyo_assets.warehouse.local.rows import ORDER, IncomingRows, relation_rows, spool_rows
+from klaviyo_assets.warehouse.local.sql import TEXT
+from klaviyo_assets.warehouse.local.sql import TYPE_NAMES as LOCAL_NAMES
+from klaviyo_assets.warehouse.postgres.dialect import PostgresDialect
+from klaviyo_assets.warehouse.session import STAGE, Source, Staged
+from klaviyo_assets.warehouse.spool import Spool
+from klaviyo_assets.warehouse.sql import column_list, literal, quote
+
+if TYPE_CHECKING:
+    from klaviyo_assets.warehouse.postgres.session import PostgresSession
+
+_log = logging.getLogger(__name__)
+
+INSTEAD_OF_NUL = "\ufffd"
+"""What stands for a NUL character, which no text of Postgres' can hold: the character for those that are unknown."""
+
+_CELLS = 1_000_000
+"""Values of a batch."""
+
+_LONGEST_ROW, _HEADER, _LONGEST_VALUE = 8160, 32, 24
+"""Bytes: of a row, of its header without the bits for NULL, and of a value, of which Postgres keeps more elsewhere."""
+
+_PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_NOT_IN_JSONB = r"\\u0000|\\u[dD][89a-fA-F]|[eE][+-]?[0-9]{4}"
+
+
+def takes(dialect: PostgresDialect, spool: Spool, name: str, kind: Type, target: str) -> bool:
+    """Return whether a native type holds exactly all values of a spool's column that have a type of ours."""
+    native = dialect.local_type(target)
+    if native is None:
+        return False
+    with engine(spool) as connection:
+        if not local.takes(query(connection), spool, name, kind, native):
+            return False
+        column, condition = quote(name), None
+        if (longest := dialect.longest_text(target)) is not None:
+            condition = f"length({column}) <= {longest}" if kind in (Type.TEXT, Type.JSON) else "false"
+        elif target == "jsonb":
+            without_pairs = f"regexp_replace({column}, {literal(_PAIR)}, '', 'g')"
+            condition = f"NOT regexp_matches({without_pairs}, {literal(_NOT_IN_JSONB)})"
+        return condition is None or local.all_are(query(connection), spool, name, kind, condition)
+
+
+def copy_spooled(session: PostgresSession, table: str, spool: Spool, types: Mapping[str, Type]) -> None:
+    """Make a temporary table of columns of all of a spool's rows."""
+    natives = {name: session.dialect.type_names[kind] for name, kind in types.items()}
+    _create(session, table, natives)
+    if not spool.files:
+        return
+    chosen = ", ".join(_sent(quote(name), LOCAL_NAMES[kind], name) for name, kind in types.items())
+    with engine(spool) as connection:
+        reader = connection.sql(f"SELECT {chosen} FROM {local.spooled(spool, types)}").to_arrow_reader(_batch(types))
+        _copy(session, table, list(types), reader)
+    session.execute(f"ANALYZE {table}")
+
+
+def stage_spool(
+    session: PostgresSession,
+    spec: TableSpec,
+    spool: Spool,
+    types: Mapping[str, str],
+    beyond: Mapping[str, Set[Type]] | None,
+) -> Staged:
+    """Make `STAGE` of the rows of a spool, all columns that came, one row per key."""
+    natives = {name: session.dialect.local_type(native) or TEXT for name, native in types.items()}
+    parts = [_keys_without_nul(spec, natives, part) for part in spool_rows(spool, natives, spec.overflow, beyond)]
+    came = {name for part in parts for name in part.values}
+    key = [*spec.primary_key, *([spec.version] if spec.version else [])]
+    shortened = _shortener(session.dialect, spec, types, came)
+    sent = {*came, *key, *([spec.overflow] if shortened and spec.overflow else [])}
+    names = [name for name in types if name in sent and name not in (SYNCED.name, DELETED.name)]
+    foreign = [name for name in names if not session.dialect.is_ours(types[name])]
+    _create(session, STAGE, {name: types[name] if name not in foreign else session.dialect.text for name in names})
+    with engine(spool) as connection:
+        total, all_count = stage_keys(query(connection), spec, parts, natives, [name for name in names if name in key])
+        where = "" if all_count else f" WHERE {ORDER} IN (SELECT {ORDER} FROM {STAGE})"
+        for part in parts:
+            there = [name for name in names if name in part.values]
+            chosen = ", ".join(_sent(quote(name), natives[name], name, as_text=name in foreign) for name in there)
+            statement = f"SELECT {chosen} FROM ({part.select(there)}) AS came{where}"
+            reader: Iterator[pa.RecordBatch] = connection.sql(statement).to_arrow_reader(_batch(there))
+            if shortened:
+                reader, there = shortened.batches(reader), shortened.names(there)
+            _copy(session, STAGE, there, reader)
+    if shortened and shortened.rows:
+        _log.warning(
+            "%s rows of %s are too long for Postgres with all of their columns: values went to %s.",
+            f"{shortened.rows:,}", spec.name, spec.overflow,
+        )  # fmt: skip
+    if foreign:
+        cast = ", ".join(f"ALTER COLUMN {quote(n)} TYPE {types[n]} USING CAST({quote(n)} AS {types[n]})" for n in foreign)
+        session.execute(f"ALTER TABLE {STAGE} {cast}")
+    session.execute(f"ANALYZE {STAGE} ({column_list(spec.primary_key)})")
+    return Staged(total, came | ({spec.overflow} if shortened and spec.overflow else set()))
+
+
+def stage_relation(session: PostgresSession, spec: TableSpec, source: Source, types: Mapping[str, str]) -> Staged:
+    """Make `STAGE` of the declared columns of another table, one row per key."""
+    came = {name for name in types if name in spec.types and name in source.types}
+    names = [name for name in types if name in {*came, *spec.primary_key, *([spec.version] if spec.version else [])}]
+    there = [name for name in names if name in came]
+    values = ", ".join(session.dialect.convert(quote(name), source.types[name], types[name]) for name in there)
+    _create(session, STAGE, {name: types[name] for name in names})
+    total = session.change(f"INSERT INTO {STAGE} ({column_list(there)}) SELECT {values} FROM {source.relation}")
+    key = column_list(spec.primary_key)
+    ((distinct, without_key),) = session.sql(
+        f"SELECT (SELECT count(*) FROM (SELECT DISTINCT {key} FROM {STAGE}) AS keys), "
+        f"count(*) FILTER (WHERE {' OR '.join(f'{quote(name)} IS NULL' for name in spec.primary_key)}) FROM {STAGE}"
+    )
+    if without_key:
+        raise keyless(spec, without_key)
+    if total > distinct:
+        newest = f"{quote(spec.version)} DESC NULLS LAST, " if spec.version else ""
+        session.execute(
+            f"DELETE FROM {STAGE} WHERE ctid IN (SELECT ctid FROM (SELECT ctid, row_number() OVER "
+            f"(PARTITION BY {key} ORDER BY {newest}ctid DESC) AS n FROM {STAGE}) AS numbered WHERE n > 1)"
+        )
+    session.execute(f"ANALYZE {STAGE} ({key})")
+    return Staged(total, came)
+
+
+def _create(session: PostgresSession, table: str, types: Mapping[str, str]) -> None:
+    ddl = ", ".join(f"{quote(name)} {native}" for name, native in types.items())
+    session.execute(f"CREATE TEMP TABLE {table} ({ddl}) ON COMMIT DROP")
+
+
+def _keys_without_nul(spec: TableSpec, natives: Mapping[str, str], part: IncomingRows) -> IncomingRows:
+    """Replace NUL in keys before they are compared; in other texts `_copy` does."""
+    keys = {
+        name: f"replace({part.values[name]}, chr(0), {literal(INSTEAD_OF_NUL)})"
+        for name in spec.primary_key
+        if name in part.values and natives[name] == TEXT
+    }
+    return IncomingRows(part.relation, part.order, {**part.values, **keys})
+
+
+def _sent(expression: str, native: str, name: str, *, as_text: bool = False) -> str:
+    sent = f"CAST({expression} AS {TEXT})" if as_text or native == LOCAL_NAMES[Type.JSON] else expression
+    return f"{sent} AS {quote(name)}"
+
+
+def _batch(names: Sequence[str] | Mapping[str, object]) -> int:
+    return max(500, min(50_000, _CELLS // max(1, len(names))))
+
+
+def _copy(session: PostgresSession, table: str, names: Sequence[str], batches: Iterator[pa.RecordBatch]) -> None:
+    statement = f"COPY {table} ({column_list(names)}) FROM STDIN (FORMAT binary)"
+    encoder = None
+    with session.connection.cursor().copy(statement) as copy:
+        for batch in batches:
+            cleaned = pa.RecordBatch.from_arrays([_without_nul(column) for column in batch.columns], names=list(names))
+            if encoder is None:
+                encoder = pgpq.ArrowToPostgresBinaryEncoder(cleaned.schema)
+                copy.write(encoder.write_header())
+            copy.write(encoder.write_batch(cleaned))
+        if encoder is None:
+            encoder = pgpq.ArrowToPostgresBinaryEncoder(pa.schema([pa.field(name, pa.string()) for name in names]))
+            copy.write(encoder.write_header())
+        copy.write(encoder.finish())
+
+
+def _without_nul(column: pa.Array) -> pa.Array:
+    if not pa.types.is_string(column.type):
+        return column
+    _, offsets, data = column.buffers()
+    if data is None or not len(column):
+        return column
+    ends = pa.Array.from_buffers(pa.int32(), column.offset + len(column) + 1, [None, offsets])
+    first, last = ends[column.offset].as_py(), ends[column.offset + len(column)].as_py()
+    if b"\0" not in data.slice(first, last - first).to_pybytes():
+        return column
+    return pc.replace_substring(column, pattern="\0", replacement=INSTEAD_OF_NUL)
+
+
+# Rows that are too long
+
+
+class _Shortener:
+    """Moves values of rows that have too many into the overflow column. rows: how many it has shortened."""
+
+    def __init__(self, overflow: str, movable: Set[str], fixed: int, budget: int) -> None:
+        self.rows = 0
+        self._overflow = overflow
+        self._movable = movable
+        self._fixed = fixed
+        self._budget = budget
+
+    def names(self, names: Sequence[str]) -> list[str]:
+        """Return the columns of the batches that come out, in order."""
+        return [*(name for name in names if name != self._overflow), self._overflow]
+
+    def batches(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Give batches in which no row is longer than Postgres takes."""
+        for batch in batches:
+            yield self._shorten(batch)
+
+    def _shorten(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+        overflow = columns.pop(self._overflow, None)
+        if overflow is None:
+            overflow = pa.nulls(batch.num_rows, pa.string())
+        filled = None
+        for column in columns.values():
+            valid = pc.cast(column.is_valid(), pa.int32())
+            filled = valid if filled is None else pc.add(filled, valid)
+        too_long = [] if filled is None else pc.indices_nonzero(pc.greater(filled, self._budget)).to_pylist()
+        if too_long:
+            self.rows += len(too_long)
+            moved: dict[str, set[int]] = {}
+            texts = overflow.to_pylist()
+            names = [name for name in columns if name in self._movable]
+            for row in too_long:
+                excess = filled[row].as_py() - self._budget
+                going = [name for name in names if columns[name][row].is_valid][-excess:]
+                members = [f"{json.dumps(name)}:{_json_of(columns[name], row)}" for name in going]
+                before = texts[row][1:-1] if texts[row] else ""
+                texts[row] = "{" + ",".join(filter(None, [before, *members])) + "}"
+                for name in going:
+                    moved.setdefault(name, set()).add(row)
+            for name, gone in moved.items():
+                stays = pa.array([row not in gone for row in range(batch.num_rows)])
+                columns[name] = pc.if_else(stays, columns[name], pa.scalar(None, columns[name].type))
+            overflow = pa.array(texts, pa.string())
+        columns[self._overflow] = overflow
+        return pa.RecordBatch.from_pydict(columns)
+
+
+def _shortener(dialect: PostgresDialect, spec: TableSpec, types: Mapping[str, str], came: Set[str]) -> _Shortener | None:
+    sure = dialect.capabilities.sure_to_fit
+    if not spec.overflow or spec.overflow not in types or sure is None or len(types) <= sure:
+        return None
+    others = len([name for name in types if name not in came and not name.startswith(str(spec.dynamic))])
+    room = _LONGEST_ROW - _HEADER - len(types) // 8 - (others + 3) * _LONGEST_VALUE
+    return _Shortener(spec.overflow, came - spec.types.keys() - {spec.overflow}, others, max(1, room // _LONGEST_VALUE))
+
+
+def _json_of(column: pa.Array, row: int) -> str:
+    value = column[row].as_py()
+    if pa.types.is_timestamp(column.type):
+        return json.dumps(value.isoformat() + "+00:00")
+    if pa.types.is_date(column.type):
+        return json.dumps(value.isoformat())
+    return json.dumps(value, ensure_ascii=False)
