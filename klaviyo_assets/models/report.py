@@ -5,17 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import duckdb
 from pydantic import Field
 
+from klaviyo_assets.assets.advice import advised
 from klaviyo_assets.assets.specs import group_name
 from klaviyo_assets.models.figures import Figures, read_figures
 from klaviyo_assets.models.svg import NotDrawn
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.text import clean
 from klaviyo_assets.warehouse.duckdb.location import file_of
-from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.location import kind_of
+from klaviyo_assets.warehouse.warehouse import Warehouse
 
 REPORT = "campaign_report"
 
@@ -45,16 +45,15 @@ def build_report(settings: Settings, prefix: str, schema: str) -> dg.AssetsDefin
         required_resource_keys={warehouse_key},
     )
     def campaign_report(context: dg.AssetExecutionContext, config: ReportConfig) -> dg.MaterializeResult[Any]:
-        warehouse: DuckDBWarehouse = getattr(context.resources, warehouse_key)
+        warehouse: Warehouse = getattr(context.resources, warehouse_key)
         until = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
         since = until - dt.timedelta(days=config.days)
-        try:
-            with warehouse.connect() as connection:
-                figures = read_figures(connection, schema, since, until, accounts=account_schemas(settings))
-        except duckdb.CatalogException as error:
-            raise dg.Failure(
-                f"There is no {schema}.klaviyo__events yet: run {prefix}_job first.", allow_retries=False
-            ) from error
+        with advised(), warehouse.session(writes=False) as session:
+            if "klaviyo__events" not in session.tables(schema):
+                raise dg.Failure(
+                    f"There is no {schema}.klaviyo__events yet: run {prefix}_job first.", allow_retries=False
+                )
+            figures = read_figures(session, schema, since, until, accounts=account_schemas(settings))
         try:
             page = render(figures, title(settings))
         except NotDrawn as error:
