@@ -8,9 +8,9 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,11 +30,15 @@ _LONGEST_START = 3600.0  # seconds; a spool has no name yet for a moment only
 
 @dataclass(frozen=True)
 class SpoolFile:
-    """One Parquet file, its number of rows and the type of each of its columns."""
+    """One Parquet file, its number of rows and the type of each of its columns.
+
+    stored: column -> its name in the file, where that is another one.
+    """
 
     path: Path
     rows: int
     types: dict[str, Type]
+    stored: Mapping[str, str] = field(default_factory=dict)
 
 
 class Spool:
@@ -53,6 +57,17 @@ class Spool:
     def bytes(self) -> int:
         """Size of the files on disk."""
         return sum(file.path.stat().st_size for file in self.files)
+
+    def renamed(self, names: Mapping[str, str]) -> Spool:
+        """Return the same rows, with other names for some columns: name -> the other one."""
+        if not names:
+            return self
+        spool = Spool(self.folder)
+        for file in self.files:
+            stored = {names[name]: name for name in file.types if name in names}
+            types = {names.get(name, name): kind for name, kind in file.types.items()}
+            spool.files.append(replace(file, types=types, stored=stored))
+        return spool
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append one batch as a file of its own: batches of one table may differ in columns and types."""

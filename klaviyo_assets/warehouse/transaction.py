@@ -10,6 +10,7 @@ from typing import Any
 from klaviyo_assets.schema.spec import TableSpec, Type
 from klaviyo_assets.warehouse.dialect import ALWAYS, NEVER, Dialect
 from klaviyo_assets.warehouse.errors import ViewInPlace
+from klaviyo_assets.warehouse.names import whole_names
 from klaviyo_assets.warehouse.session import Session, Source
 from klaviyo_assets.warehouse.sql import column_list, literal, quote
 
@@ -164,6 +165,14 @@ class Transaction:
         if changes:
             self._changed(table)
             self.session.widen(self.schema, table, changes)
+
+    def describe(self, table: str, comments: Mapping[str, str]) -> None:
+        """Comment on columns."""
+        self.session.describe(self.schema, table, comments)
+
+    def whole_names(self, table: str) -> dict[str, str]:
+        """Return column -> whole name, of those whose names were cut."""
+        return whole_names(self.session.descriptions(self.schema, table))
 
     def drop_column(self, table: str, name: str) -> bool:
         """Drop a column; return False if the database can't because of what depends on the table."""

@@ -19,6 +19,7 @@ from klaviyo_assets.schema.spec import DELETED, STAGING, SYNCED, ForeignKey, Tab
 from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.errors import ColumnFixed, SnapshotMissing
 from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Coverage, Extract, Publication, Sweep
+from klaviyo_assets.warehouse.names import fitting
 from klaviyo_assets.warehouse.results import AccountIdentity, Beginning, Difference, Inspection, LoadResult, Shrinkage
 from klaviyo_assets.warehouse.session import Session
 from klaviyo_assets.warehouse.spool import Spool, temporary_spool
@@ -209,8 +210,9 @@ class Warehouse(dg.ConfigurableResource[Any]):
             number = newest_number(transaction) if extract.began is None else extract.began
             transaction.session.limit_memory(memory)
             void = ensure(transaction, spec)
+            spool, comments = fitting(spool, transaction.dialect.capabilities.longest_name)
             left_out = columns_left_out(transaction, spec, spool)
-            fitted = fit(transaction, spec, spool, left_out, self.max_dynamic_columns, fixed)
+            fitted = fit(transaction, spec, spool, left_out, self.max_dynamic_columns, fixed, comments)
             result = upsert(
                 transaction,
                 spec,
@@ -301,7 +303,8 @@ class Warehouse(dg.ConfigurableResource[Any]):
                 return LoadResult(spool.rows, 0, 0, older=spool.rows, row_count=count)
             staging.drop(spec.name)
             ensure(staging, spec)
-            added = fit(staging, spec, spool).added
+            spool, comments = fitting(spool, staging.dialect.capabilities.longest_name)
+            added = fit(staging, spec, spool, comments=comments).added
             result = upsert(staging, spec, spool)
             write_state(transaction, replace(state, rows=result.rows, read_number=number))
         return replace(result, columns_added=tuple(added))

@@ -11,12 +11,12 @@ from typing import Any
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.spec import Column, TableSpec, Type
 from klaviyo_assets.warehouse.batches import typed_batches
-from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.extract import Extract
+from klaviyo_assets.warehouse.local.sql import TYPE_NAMES
 from klaviyo_assets.warehouse.results import LoadResult
 from klaviyo_assets.warehouse.spool import temporary_spool
-
-NOON = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
+from klaviyo_assets.warehouse.warehouse import Warehouse
+from klaviyo_assets_tests.warehouse.databases import DATABASES, NOON
 
 EVENT = TableSpec(
     name="event",
@@ -26,20 +26,18 @@ EVENT = TableSpec(
 )
 
 
-class TimedWarehouse(DuckDBWarehouse):
-    """Stamps rows with a time that tests choose."""
-
-    def set_clock(self, now: dt.datetime) -> None:
-        self._clock = lambda: now
+in_use = ["duckdb"]
+"""The database of the test that runs, last."""
 
 
-def warehouse_at(folder: Path, **options: Any) -> TimedWarehouse:
-    warehouse = TimedWarehouse(database=str(folder / "warehouse.duckdb"), **options)
+def warehouse_at(folder: Path, **options: Any) -> Any:
+    """A warehouse in the database of the test that runs; one folder is one place."""
+    warehouse = DATABASES[in_use[-1]](folder, **options)
     warehouse.set_clock(NOON)
     return warehouse
 
 
-def begin(warehouse: DuckDBWarehouse) -> int:
+def begin(warehouse: Warehouse) -> int:
     """The number of a read that begins now."""
     return warehouse.begin().number
 
@@ -55,14 +53,14 @@ def event_columns(rows: Sequence[Mapping[str, Any]]) -> Columns:
 
 
 def load(
-    warehouse: DuckDBWarehouse,
+    warehouse: Warehouse,
     *batches: Sequence[Mapping[str, Any]],
     spec: TableSpec = EVENT,
     at: dt.datetime = NOON,
     **options: Any,
 ) -> LoadResult:
     """Load each batch as a spool file of its own, in one transaction; at: the time that the clock tells then."""
-    if isinstance(warehouse, TimedWarehouse):
+    if hasattr(warehouse, "set_clock"):
         warehouse.set_clock(at)
     with temporary_spool() as spool:
         for rows in batches:
@@ -71,8 +69,21 @@ def load(
         return warehouse.load(Extract(spec, **options), spool, guard=guard)
 
 
-def rows(warehouse: DuckDBWarehouse, table: str = "klaviyo.event", order: str = "id") -> list[dict[str, Any]]:
+def rows(warehouse: Any, table: str = "klaviyo.event", order: str = "id") -> list[dict[str, Any]]:
     with warehouse.connect() as connection:
         result = connection.execute(f"SELECT * FROM {table} ORDER BY {order}")
         names = [column[0] for column in result.description]
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def run(warehouse: Any, *statements: str) -> None:
+    """Run statements as a user does."""
+    for statement in statements:
+        warehouse.query(statement)
+
+
+def column_types(warehouse: Warehouse, table: str = "event") -> dict[str, str]:
+    """Column -> native type; those that this project makes as DuckDB calls them."""
+    with warehouse.session(writes=False) as session:
+        ours = {native: TYPE_NAMES[kind] for kind, native in session.dialect.type_names.items()}
+        return {name: ours.get(native, native) for name, native in session.columns("klaviyo", table).items()}

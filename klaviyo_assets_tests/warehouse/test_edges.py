@@ -20,6 +20,8 @@ from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, begin, event_columns, load, rows, warehouse_at
 from klaviyo_assets_tests.warehouse.test_loading import DAY, METRIC, column_types, snapshot
 
+pytestmark = pytest.mark.every_database
+
 VERSIONED = replace(EVENT, version="datetime")
 
 

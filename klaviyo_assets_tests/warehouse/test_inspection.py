@@ -17,6 +17,8 @@ from klaviyo_assets.warehouse.steps import inspection
 from klaviyo_assets_tests.warehouse.helpers import warehouse_at
 from klaviyo_assets_tests.warehouse.test_loading import DAY, EVENT, METRIC, NOON, load, snapshot
 
+pytestmark = pytest.mark.every_database
+
 PARENT = ForeignKey("note", "metric")
 
 

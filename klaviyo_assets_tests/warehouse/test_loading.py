@@ -24,7 +24,9 @@ from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Coverage, Extract, Pub
 from klaviyo_assets.warehouse.guard import Waiting
 from klaviyo_assets.warehouse.spool import _PREFIX, remove_abandoned_spools, temporary_spool
 from klaviyo_assets.warehouse.state import SyncState
-from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, begin, event_columns, load, rows, warehouse_at
+from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, begin, column_types, event_columns, load, rows, warehouse_at
+
+pytestmark = pytest.mark.every_database
 
 DAY = dt.timedelta(days=1)
 
@@ -148,10 +150,6 @@ def test_types_start_narrow_and_widen_without_loss(tmp_path: Path) -> None:
     assert [row["property_n"] for row in rows(warehouse)] == ["1", "1.5", "three"]
 
 
-def column_types(warehouse: Any, table: str = "event") -> dict[str, str]:
-    return {row[0]: row[1] for row in warehouse.query(f"DESCRIBE klaviyo.{table}")}
-
-
 def test_columns_beyond_the_limit_go_to_one_json_column(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path, max_dynamic_columns=2)
     assert load(warehouse, [{"id": "0", "a": 1}]).overflow == ()
@@ -204,7 +202,7 @@ def test_two_loads_above_a_row_group(tmp_path: Path) -> None:
         load(warehouse, [{"id": str(n), "note": str(shift), "x": n} for n in range(shift, shift + size)])
     (counts,) = warehouse.query(
         "SELECT count(*), count(DISTINCT id), min(property_x), max(property_x), sum(property_x), "
-        "count(*) FILTER (note = '0') FROM klaviyo.event"
+        "count(*) FILTER (WHERE note = '0') FROM klaviyo.event"
     )
     total = 200_000
     assert counts == (total, total, 0, total - 1, total * (total - 1) // 2, 50_000)
@@ -322,6 +320,7 @@ def test_the_watermark_moves_forward_and_never_over_a_gap() -> None:
 # Locks
 
 
+@pytest.mark.of_duckdb
 @pytest.mark.parametrize("read_only", [False, True])
 def test_a_locked_file_is_waited_for_and_its_holder_named(read_only: bool, tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path, lock_timeout=30.0)
@@ -355,6 +354,7 @@ sys.stdin.read()
         assert connection.execute("SELECT count(*) FROM klaviyo.event").fetchall() == [(1,)]
 
 
+@pytest.mark.of_duckdb
 def test_threads_of_one_process_open_the_file_at_the_same_time(tmp_path: Path) -> None:
     """DuckDB refuses a file that another thread is just opening or closing."""
     warehouse = warehouse_at(tmp_path)
@@ -368,6 +368,7 @@ def test_threads_of_one_process_open_the_file_at_the_same_time(tmp_path: Path) -
         list(pool.map(use, range(3)))
 
 
+@pytest.mark.of_duckdb
 def test_no_spool_is_taken_for_abandoned_before_its_lock_is_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -383,6 +384,7 @@ def test_no_spool_is_taken_for_abandoned_before_its_lock_is_held(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.of_duckdb
 def test_a_spool_that_never_got_its_name_is_removed_after_an_hour(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -399,6 +401,7 @@ def test_a_spool_that_never_got_its_name_is_removed_after_an_hour(
     assert list(tmp_path.iterdir()) == [other]
 
 
+@pytest.mark.of_duckdb
 def test_a_load_that_lacks_memory_is_made_without_the_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -18,6 +18,8 @@ from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets_tests.conftest import Project, only
 from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, load, rows, warehouse_at
 
+pytestmark = pytest.mark.every_database
+
 DAYS = 5
 
 

@@ -17,8 +17,10 @@ from klaviyo_assets.warehouse.errors import OutdatedRead, SnapshotMissing
 from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Extract, Publication
 from klaviyo_assets.warehouse.spool import temporary_spool
 from klaviyo_assets.warehouse.state import SyncState
-from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, begin, load, rows, warehouse_at
+from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, begin, load, rows, run, warehouse_at
 from klaviyo_assets_tests.warehouse.test_loading import DAY, METRIC, snapshot
+
+pytestmark = pytest.mark.every_database
 
 LOOKING_UP = replace(EVENT, lookups=(Lookup("note", "property_metric", "metric", "id", "note"),))
 
@@ -116,7 +118,7 @@ def test_numbers_that_were_lost_count_on_from_those_of_the_states(loss: str, sin
     warehouse.query(loss)
     if since:
         warehouse.remember()  # makes the table
-        warehouse.query("INSERT INTO klaviyo._loads (number) SELECT unnest(range(1, ?))", [since])
+        run(warehouse, *(f"INSERT INTO klaviyo._loads (number) VALUES ({n})" for n in range(1, since)))
     warehouse.publish(Publication(METRIC), guard=0.5)
     snapshot(warehouse, [{"id": "m", "note": "second"}], NOON + DAY, began=begin(warehouse))
     warehouse.publish(Publication(METRIC), guard=0.5)

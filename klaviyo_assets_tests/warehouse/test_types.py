@@ -27,6 +27,8 @@ from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets_tests.warehouse.helpers import NOON, load, rows, warehouse_at
 from klaviyo_assets_tests.warehouse.test_loading import METRIC, came_back, column_types
 
+pytestmark = pytest.mark.every_database
+
 SAMPLES: dict[str, list[str]] = {
     "TINYINT": ["-128", "127"],
     "SMALLINT": ["-32768", "7"],

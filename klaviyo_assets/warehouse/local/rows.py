@@ -81,12 +81,10 @@ def spool_rows(
 
 
 def _files_rows(files: Sequence[tuple[int, SpoolFile]], values: Mapping[str, str]) -> IncomingRows:
-    paths = ", ".join(literal(str(file.path)) for _, file in files)
     # Files are named after their number, so that parts of a spool can be put in one order.
     order = "(CAST(parse_filename(filename, true) AS BIGINT) << 32) + file_row_number"
-    return IncomingRows(
-        f"read_parquet([{paths}], union_by_name = true, filename = true, file_row_number = true)", order, values
-    )
+    numbered = "filename = true, file_row_number = true"
+    return IncomingRows(_parquets([file for _, file in files], numbered), order, values)
 
 
 def takes(query: Callable[[str], Sequence[object]], spool: Spool, name: str, kind: Type, target: str) -> bool:
@@ -112,5 +110,11 @@ def spooled(spool: Spool, types: Mapping[str, Type]) -> str:
     return f"(SELECT {empty} WHERE false)"
 
 
-def _parquets(files: Sequence[SpoolFile]) -> str:
-    return f"read_parquet([{', '.join(literal(str(file.path)) for file in files)}], union_by_name = true)"
+def _parquets(files: Sequence[SpoolFile], *options: str) -> str:
+    paths = ", ".join(literal(str(file.path)) for file in files)
+    relation = f"read_parquet({', '.join([f'[{paths}]', 'union_by_name = true', *options])})"
+    stored = {name: there for file in files for name, there in file.stored.items()}
+    if not stored:
+        return relation
+    renamed = ", ".join(f"{quote(there)} AS {quote(name)}" for name, there in stored.items())
+    return f"(SELECT * RENAME ({renamed}) FROM {relation})"

@@ -18,6 +18,9 @@ from klaviyo_assets.warehouse.transaction import Transaction
 _NEVER_TEXT = {Type.BOOLEAN, Type.DATE, Type.TIMESTAMP}
 """Declared types with whose values rows are chosen."""
 
+_KEPT_FREE = 50
+"""Columns of a full table that are kept for those that later versions declare, and for the overflow column."""
+
 
 @dataclass
 class Fit:
@@ -53,6 +56,7 @@ def fit(
     left_out: Collection[str] = (),
     most: int | None = None,
     fixed: Collection[str] = (),
+    comments: Mapping[str, str] | None = None,
 ) -> Fit:
     """Add the spool's new columns to the table and widen those that are too narrow.
 
@@ -60,8 +64,11 @@ def fit(
     most: appearing columns that the table may have. Those beyond are not added but go to the table's overflow column.
         A column that the table has stays one.
     fixed: appearing columns that can't be widened: what they don't hold goes to the overflow column.
+    comments: on columns, should they be new.
     """
     existing = transaction.column_types(spec.name)
+    if spec.dynamic and most is not None:
+        most = _most(transaction, spec, existing, most)
     incoming: dict[str, set[Type]] = {}
     for file in spool.files:
         for name, kind in file.types.items():
@@ -76,10 +83,21 @@ def fit(
             fitted.overflow |= {name: kinds} if kinds else {}
         else:
             targets[name] = _target(transaction, spec, name, existing.get(name), came)
-    if fitted.overflow and spec.overflow and spec.overflow not in existing:
+    sure = transaction.dialect.capabilities.sure_to_fit
+    may_be_too_long = sure is not None and len({*existing, *targets}) >= sure
+    if (fitted.overflow or may_be_too_long) and spec.overflow and spec.overflow not in existing:
         transaction.add_columns(spec.name, {spec.overflow: transaction.dialect.type_names[Type.JSON]})
     _apply(transaction, spec, existing, targets, fitted)
+    transaction.describe(spec.name, {name: text for name, text in (comments or {}).items() if name in fitted.added})
     return fitted
+
+
+def _most(transaction: Transaction, spec: TableSpec, existing: Collection[str], most: int) -> int:
+    """Return how many appearing columns the table may have, if the database limits its columns."""
+    room = transaction.session.room(transaction.schema, spec.name)
+    if room is None:
+        return most
+    return min(most, len(_appearing(spec, existing)) + max(0, room - _KEPT_FREE))
 
 
 def fit_relation(transaction: Transaction, spec: TableSpec, source: Source) -> None:
@@ -105,9 +123,13 @@ def _apply(
 def _beyond(spec: TableSpec, existing: Iterable[str], incoming: Iterable[str], most: int | None) -> list[str]:
     if most is None or not spec.dynamic:
         return []
-    there = {name for name in existing if name.startswith(spec.dynamic)} - {*spec.types, spec.overflow}
+    there = _appearing(spec, existing)
     new = [name for name in incoming if name not in there and name not in spec.types]
     return new[max(0, most - len(there)) :]
+
+
+def _appearing(spec: TableSpec, existing: Iterable[str]) -> set[str]:
+    return {name for name in existing if name.startswith(str(spec.dynamic))} - {*spec.types, str(spec.overflow)}
 
 
 def _target(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from klaviyo_assets.schema.spec import TableSpec
 from klaviyo_assets.warehouse.sql import quote
@@ -25,7 +25,8 @@ def find_old_values(transaction: Transaction, spec: TableSpec) -> tuple[str, ...
         forget(transaction, [spec.name], PRIVACY)
     if policy is None:
         return ()
-    found = tuple(sorted(name for name in transaction.column_types(spec.name) if _is_old(transaction, spec, name)))
+    names = _all_names(transaction, spec)
+    found = tuple(sorted(name for name in names if _is_old(transaction, spec, name, names[name])))
     if not found:
         write_state(transaction, SyncState(spec.name, PRIVACY, complete=True, fingerprint=policy.fingerprint))
     return found
@@ -40,16 +41,17 @@ def rewrite(transaction: Transaction, spec: TableSpec) -> list[str]:
     if policy is None:
         return []
     transaction.has_table(spec.name)
-    table, types, done = transaction.table(spec.name), transaction.column_types(spec.name), []
-    old = [name for name in types if not policy.blocks(name) and _is_old(transaction, spec, name)]
-    for name in filter(policy.blocks, types):
+    table, names, done = transaction.table(spec.name), _all_names(transaction, spec), []
+    blocked = [name for name in names if any(map(policy.blocks, names[name]))]
+    old = [name for name in names if name not in blocked and _is_old(transaction, spec, name, names[name])]
+    for name in blocked:
         if transaction.drop_column(spec.name, name):
             done.append(f"{name} dropped")
         else:
             transaction.change(f"UPDATE {table} SET {quote(name)} = NULL WHERE {quote(name)} IS NOT NULL")
             done.append(f"{name} emptied")
     for name in old:
-        if policy.hashes(name):
+        if any(map(policy.hashes, names[name])):
             transaction.widen(spec.name, {name: transaction.dialect.text})
             _replace(transaction, spec, name, policy.digest)
             done.append(f"{name} hashed")
@@ -69,15 +71,22 @@ def _replace(transaction: Transaction, spec: TableSpec, name: str, compute: Call
         )
 
 
-def _is_old(transaction: Transaction, spec: TableSpec, name: str) -> bool:
+def _all_names(transaction: Transaction, spec: TableSpec) -> dict[str, set[str]]:
+    """Return column -> what the policy may call it: its name, and the whole one if it was cut."""
+    types = transaction.column_types(spec.name)
+    whole = transaction.whole_names(spec.name) if types else {}
+    return {name: {name, whole.get(name, name)} for name in types}
+
+
+def _is_old(transaction: Transaction, spec: TableSpec, name: str, names: Collection[str]) -> bool:
     """Return whether a column holds values that the policy would not have written."""
     policy = spec.policy
     if policy is None:
         return False
     rows = f"SELECT 1 FROM {transaction.table(spec.name)} WHERE {quote(name)} IS NOT NULL"
-    if policy.blocks(name):
+    if any(map(policy.blocks, names)):
         return bool(transaction.sql(f"{rows} LIMIT 1"))
-    if policy.hashes(name):
+    if any(map(policy.hashes, names)):
         is_digest = transaction.dialect.matches(_text(quote(name)), policy.digest_pattern)
         return bool(transaction.sql(f"{rows} AND NOT {is_digest} LIMIT 1"))
     if name == policy.json_column:

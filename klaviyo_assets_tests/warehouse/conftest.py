@@ -1,0 +1,33 @@
+"""Tests marked `every_database` run on each database that is there, those marked `of_duckdb` on DuckDB only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from klaviyo_assets_tests.warehouse import helpers
+from klaviyo_assets_tests.warehouse.databases import DATABASES, postgres_server
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "every_database: run once on each database that is there")
+    config.addinivalue_line("markers", "of_duckdb: about DuckDB alone")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    node = metafunc.definition
+    uses_one = {"tmp_path", "warehouse"} & set(metafunc.fixturenames) or hasattr(metafunc.function, "hypothesis")
+    if uses_one and node.get_closest_marker("every_database") and not node.get_closest_marker("of_duckdb"):
+        metafunc.parametrize("database", DATABASES, indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The name of the database that `warehouse_at` makes warehouses in."""
+    name: str = getattr(request, "param", "duckdb")
+    if name == "postgres":
+        postgres_server()
+    helpers.in_use.append(name)
+    yield name
+    helpers.in_use.pop()
