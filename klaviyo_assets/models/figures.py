@@ -116,7 +116,7 @@ def read_figures(
         until if last is None else max(since, last) + dt.timedelta(days=1),
         _currency(session, accounts),
         total,
-        rows("week", "week", "true", "week"),
+        rows("week", "week", "true", "name"),
         ranking("campaign"),
         ranking("flow"),
     )
