@@ -98,7 +98,10 @@ def test_the_models_say_what_they_say_on_duckdb(
                     figures = read_figures(session, MODELS, dt.date(2026, 1, 1), until, accounts=["klaviyo"])
                     assert session.views(MODELS) == set(), "they would keep Postgres from widening columns"
                 lineage = {
-                    key: {column: sorted(map(str, deps)) for column, deps in values["dagster/column_lineage"].deps_by_column.items()}
+                    key: {
+                        column: sorted(map(str, deps))
+                        for column, deps in values["dagster/column_lineage"].deps_by_column.items()
+                    }
                     for key, values in demo.materializations(result).items()
                     if "dagster/column_lineage" in values
                 }
