@@ -13,6 +13,7 @@ from klaviyo_assets_tests.warehouse.databases import DATABASES, postgres_server
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "every_database: run once on each database that is there")
     config.addinivalue_line("markers", "of_duckdb: about DuckDB alone")
+    config.addinivalue_line("markers", "of_postgres: about Postgres alone")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -25,7 +26,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(autouse=True)
 def database(request: pytest.FixtureRequest) -> Iterator[str]:
     """The name of the database that `warehouse_at` makes warehouses in."""
-    name: str = getattr(request, "param", "duckdb")
+    of_postgres = request.node.get_closest_marker("of_postgres")
+    name: str = getattr(request, "param", "postgres" if of_postgres else "duckdb")
     if name == "postgres":
         postgres_server()
     helpers.in_use.append(name)

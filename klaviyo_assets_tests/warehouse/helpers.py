@@ -82,8 +82,11 @@ def run(warehouse: Any, *statements: str) -> None:
         warehouse.query(statement)
 
 
-def column_types(warehouse: Warehouse, table: str = "event") -> dict[str, str]:
-    """Column -> native type; those that this project makes as DuckDB calls them."""
+def column_types(warehouse: Warehouse, table: str = "event", *, native: bool = False) -> dict[str, str]:
+    """Column -> native type; unless `native`, those that this project makes as DuckDB calls them."""
     with warehouse.session(writes=False) as session:
+        if native:
+            return session.columns("klaviyo", table)
         ours = {native: TYPE_NAMES[kind] for kind, native in session.dialect.type_names.items()}
+        ours["character varying"] = TYPE_NAMES[Type.TEXT]
         return {name: ours.get(native, native) for name, native in session.columns("klaviyo", table).items()}

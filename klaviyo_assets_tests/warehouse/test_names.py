@@ -42,6 +42,7 @@ def respell(file: Path, spell: Callable[[str], str]) -> None:
     old.unlink()
 
 
+@pytest.mark.of_duckdb
 def test_a_schema_in_capitals_is_ours_states_included(project: Callable[..., Project]) -> None:
     account = generate_account(events=300, profiles=40, days=DAYS, seed=4)
     klaviyo = project(account, tables=only("metric", "list", "campaign", "campaign_message"))
@@ -78,6 +79,7 @@ def test_a_users_column_of_any_name_stops_nothing(tmp_path: Path, name: str) -> 
     assert warehouse.inspect([(EVENT, ())], now=NOON)["event"].flawless
 
 
+@pytest.mark.of_duckdb
 @settings(deadline=None, max_examples=60)
 @given(
     left=st.text(st.sampled_from("aAzZäÄ\u0131İ\u017fkK\u212a@[`{é"), max_size=3),
@@ -96,6 +98,7 @@ def test_names_are_folded_as_duckdb_folds_them(left: str, right: str) -> None:
         assert found == [(are_one,)]
 
 
+@pytest.mark.of_duckdb
 def test_accounts_may_share_a_file_if_duckdb_tells_their_schemas_apart(tmp_path: Path) -> None:
     def account(name: str, schema: str) -> Settings:
         return Settings(name=name, schema=schema, duckdb_path=str(tmp_path / "both.duckdb"))
@@ -104,6 +107,7 @@ def test_accounts_may_share_a_file_if_duckdb_tells_their_schemas_apart(tmp_path:
         require_distinct([account("a", "shop"), account("b", "SHOP")])
 
 
+@pytest.mark.of_duckdb
 def test_a_state_of_a_table_in_capitals_is_not_written_twice(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     load(warehouse, [{"id": "1"}], states=[SyncState("event", synced_through=NOON)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import struct
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -58,6 +59,14 @@ class _UTCLoader(Loader):
             return dt.datetime.min if text.startswith("-") or text.endswith("BC") else dt.datetime.max
 
 
+class _RealLoader(Loader):
+    """Reads a `real` as the number that it is, not as its shortest text, which is another one."""
+
+    def load(self, data: Buffer) -> float:
+        (number,) = struct.unpack("f", struct.pack("f", float(bytes(data))))
+        return float(number)
+
+
 def connect(
     address: str,
     url_variable: str | None,
@@ -89,6 +98,7 @@ def connect(
         pause = min(2 * pause, 2.0)
     for name in ("timestamptz", "timestamp"):
         connection.adapters.register_loader(name, _UTCLoader)
+    connection.adapters.register_loader("float4", _RealLoader)
     for name in ("json", "jsonb"):
         connection.adapters.register_loader(name, TextLoader)
     return connection

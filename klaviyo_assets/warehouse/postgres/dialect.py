@@ -53,6 +53,7 @@ _LOCAL = {
     "uuid": "UUID",
     "numeric": "DECIMAL(38,10)",  # without a precision it holds more, which nobody has to prove
 }
+_RANGES = {"smallint": "-32768 AND 32767", "integer": "-2147483648 AND 2147483647"}
 _OF_PRECISION = {0: "TIMESTAMP_S", 3: "TIMESTAMP_MS", 6: "TIMESTAMP"}
 _MODIFIER = re.compile(r"\((\d+)(?:,(\d+))?\)")
 
@@ -138,8 +139,12 @@ class PostgresDialect(Dialect):
             return ALWAYS
         left, right = _MODIFIER.sub("", source), _MODIFIER.sub("", target)
         if right != target:
-            return NEVER
+            return self._survives_narrow(expression, left, target)
         condition = None
+        if left in (self.text, "character varying") and self.type_of(right) in (Type.BOOLEAN, Type.TIMESTAMP):
+            return self.says(expression, target)
+        if right in _RANGES and self.type_of(left) is Type.BIGINT:
+            return ALWAYS if left == "smallint" else f"coalesce({expression} BETWEEN {_RANGES[right]}, true)"
         if right == "bigint":
             if left in ("smallint", "integer"):
                 return ALWAYS
@@ -155,7 +160,7 @@ class PostgresDialect(Dialect):
                 condition = f"{expression} BETWEEN -{EXACT_IN_DOUBLE} AND {EXACT_IN_DOUBLE}"
             elif left == "numeric":  # by way of a text: else Postgres rounds to 15 digits
                 there = f"CAST(CAST(CAST({expression} AS double precision) AS text) AS numeric)"
-                condition = f"CASE WHEN abs({expression}) < 1e308 THEN {there} = {expression} ELSE false END"
+                condition = f"CASE WHEN abs({expression}) >= 1e308 THEN false ELSE {there} = {expression} END"
         elif right == "boolean":
             if self.type_of(left) in (Type.BIGINT, Type.DOUBLE):
                 condition = f"{expression} IN (0, 1)"
@@ -164,6 +169,23 @@ class PostgresDialect(Dialect):
                 return ALWAYS
         elif right == "json" and self.type_of(left) is Type.JSON:
             return ALWAYS
+        return f"coalesce({condition}, true)" if condition else NEVER
+
+    def _survives_narrow(self, expression: str, left: str, target: str) -> str:
+        """Return the condition for a type with a length or a precision."""
+        base, modifier = _MODIFIER.sub("", target), _MODIFIER.search(target)
+        assert modifier  # noqa: S101
+        length, scale = int(modifier[1]), int(modifier[2] or 0)
+        condition = None
+        if base == "character varying" and left in (self.text, base):
+            condition = f"length({expression}) <= {length}"
+        elif base == "numeric" and left in ("smallint", "integer", "bigint", "numeric"):
+            condition = f"abs({expression}) < {10 ** max(0, length - scale)} AND round({expression}, {scale}) = {expression}"
+        elif base in (_ZONED, _WITHOUT_ZONE) and left in (_ZONED, _WITHOUT_ZONE):
+            if length == 6:
+                return ALWAYS
+            part = {0: "second", 3: "milliseconds"}.get(length)
+            condition = f"date_trunc('{part}', {expression}) = {expression}" if part else None
         return f"coalesce({condition}, true)" if condition else NEVER
 
     def says(self, text: str, target: str) -> str:

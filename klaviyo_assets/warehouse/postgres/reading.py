@@ -44,7 +44,7 @@ def arrow(session: PostgresSession, query: str, parameters: Sequence[Any]) -> pa
         for name in names
     )
     buffer, longest = io.BytesIO(), 0
-    with session.connection.cursor().copy(f"COPY (SELECT {chosen} FROM ({inlined}) AS rows) TO STDOUT (FORMAT csv)") as copy:
+    with session.copy(f"COPY (SELECT {chosen} FROM ({inlined}) AS rows) TO STDOUT (FORMAT csv)") as copy:
         for row in copy:
             longest = max(longest, len(row))
             buffer.write(row)

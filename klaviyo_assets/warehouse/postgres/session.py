@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -30,15 +30,9 @@ _MARK = re.compile(r"""("(?:[^"]|"")*"|'(?:[^']|'')*')|\?""")
 _SAVEPOINT = "_before"
 _COLUMN = re.compile(r'column "?([^"\s]+)"?')
 
-_REFUSED = (
-    psycopg.errors.FeatureNotSupported,
-    psycopg.errors.DependentObjectsStillExist,
-    psycopg.errors.ProgramLimitExceeded,
-    psycopg.errors.SyntaxErrorOrAccessRuleViolation,
-    psycopg.errors.InvalidObjectDefinition,
-    psycopg.errors.DataError,
-)
-"""What Postgres says if a column can't change because of what depends on it, or because a row would be too long."""
+_FIXED = ("0A", "22", "2B", "42", "54")
+"""Classes of what Postgres says if a column can't change because of what depends on it, or because a row would be too
+long."""
 
 _COLUMNS = """
     SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
@@ -102,6 +96,10 @@ class PostgresSession(Session):
             return self.connection.execute(statement.encode())
         values = [value.replace("\0", staging.INSTEAD_OF_NUL) if isinstance(value, str) else value for value in parameters]
         return self.connection.execute(numbered(statement).encode(), values)
+
+    def copy(self, statement: str) -> AbstractContextManager[psycopg.Copy]:
+        """Begin a COPY."""
+        return self.connection.cursor().copy(statement.encode())
 
     def sql(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and fetch everything."""
@@ -252,8 +250,9 @@ class PostgresSession(Session):
         try:
             with self._undone_on_error():
                 self.execute(f"ALTER TABLE {place} {altered}")
-        except _REFUSED as error:
-            if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        except psycopg.Error as error:
+            refused = (error.sqlstate or "").startswith(_FIXED)
+            if not refused or isinstance(error, psycopg.errors.InsufficientPrivilege):
                 raise
             dependents: dict[str, list[str]] = {}
             for column, what in self.sql(_DEPENDENTS, [place, place]):
@@ -262,7 +261,7 @@ class PostgresSession(Session):
             said = [name for name in _COLUMN.findall(told) if name in changes]
             name = next(iter([*said, *(name for name in changes if name in dependents), *changes]))
             because = dependents.get(name) or [str(error.diag.message_primary)]
-            raise ColumnFixed(table, name, *changes[name], because) from error
+            raise ColumnFixed(table, name, *changes[name], because) from None
 
     def drop_column(self, schema: str, table: str, name: str) -> bool:
         """Drop a column; return False if a view shows it."""

@@ -167,7 +167,7 @@ def _batch(names: Sequence[str] | Mapping[str, object]) -> int:
 def _copy(session: PostgresSession, table: str, names: Sequence[str], batches: Iterator[pa.RecordBatch]) -> None:
     statement = f"COPY {table} ({column_list(names)}) FROM STDIN (FORMAT binary)"
     encoder = None
-    with session.connection.cursor().copy(statement) as copy:
+    with session.copy(statement) as copy:
         for batch in batches:
             cleaned = pa.RecordBatch.from_arrays([_without_nul(column) for column in batch.columns], names=list(names))
             if encoder is None:

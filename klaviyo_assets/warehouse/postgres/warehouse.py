@@ -145,7 +145,7 @@ class PostgresWarehouse(Warehouse):
             except psycopg.errors.LockNotAvailable as error:
                 raise self._locked(error, session) from None
             except psycopg.Error as error:
-                raise self._translated(error, session) from error
+                raise self._translated(error, session) from None  # its details have values of rows
             finally:
                 self._end(session)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec
 from klaviyo_assets.warehouse.session import STAGE, Staged
-from klaviyo_assets.warehouse.sql import column_list, quote
+from klaviyo_assets.warehouse.sql import column_list, quote, same_key
 
 if TYPE_CHECKING:
     from klaviyo_assets.warehouse.postgres.session import PostgresSession
@@ -28,19 +28,36 @@ def write(
     Whatever else a row has, columns of another load or of a user, stays as it is without being read.
     """
     system = [SYNCED.name, DELETED.name]
+    table, key = session.name(schema, spec.name), spec.primary_key
     names = [name for name in types if name in staged.names and name not in system]
-    changed = [name for name in names if name not in spec.primary_key] + system
-    emptied = [name for name in types if name in cleared and name not in staged.names]
-    assigned = [
-        *(f"{quote(name)} = excluded.{quote(name)}" for name in changed),
-        *(f"{quote(name)} = NULL" for name in emptied),
-    ]
+    filled = [*(name for name in names if name not in key), *system]
+    emptied = [f"{quote(name)} = NULL" for name in types if name in cleared and name not in staged.names]
+    came = f"SELECT {column_list(names)}, CAST(? AS timestamp) AS {quote(SYNCED.name)}, false AS {quote(DELETED.name)} FROM {STAGE}"
+    into = f"INSERT INTO {table} AS own ({column_list([*names, *system])})"
+    if _needed(session, table) - {*names, *system}:
+        # ON CONFLICT refuses also rows that are there already, because those that came lack what the table requires.
+        matching = same_key("own", "new", key)
+        assigned = [*(f"{quote(name)} = new.{quote(name)}" for name in filled), *emptied]
+        updated = session.change(f"UPDATE {table} AS own SET {', '.join(assigned)} FROM ({came}) AS new WHERE {matching}", [stamp])
+        inserted = session.change(
+            f"{into} SELECT * FROM ({came}) AS new WHERE NOT EXISTS (SELECT 1 FROM {table} AS own WHERE {matching})", [stamp]
+        )
+        return inserted + updated, updated
+    assigned = [*(f"{quote(name)} = excluded.{quote(name)}" for name in filled), *emptied]
     # A row that was inserted has no xmax; of one that was updated it is this transaction, which had locked it.
     ((written, updated),) = session.sql(
-        f"WITH written AS (INSERT INTO {session.name(schema, spec.name)} AS own ({column_list([*names, *system])}) "
-        f"SELECT {column_list(names)}, ?, false FROM {STAGE} ON CONFLICT ({column_list(spec.primary_key)}) "
-        f"DO UPDATE SET {', '.join(assigned)} RETURNING (own.xmax = 0) AS is_new) "
-        "SELECT count(*), count(*) FILTER (WHERE NOT is_new) FROM written",
+        f"WITH written AS ({into} {came} ON CONFLICT ({column_list(key)}) DO UPDATE SET {', '.join(assigned)} "
+        "RETURNING (own.xmax = 0) AS is_new) SELECT count(*), count(*) FILTER (WHERE NOT is_new) FROM written",
         [stamp],
     )
     return int(written), int(updated)
+
+
+def _needed(session: PostgresSession, table: str) -> set[str]:
+    """Return the columns that a new row must have a value for."""
+    found = session.sql(
+        "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = CAST(? AS regclass) AND attnum > 0 AND attnotnull "
+        "AND NOT atthasdef AND attidentity = '' AND NOT attisdropped",
+        [table],
+    )
+    return {name for (name,) in found}

@@ -70,7 +70,7 @@ def _vanished(
     confirmed: Spool | None = None,
     rows: str | None = None,
 ) -> Missing:
-    condition, parameters = is_covered(transaction, coverage)
+    condition, parameters = is_covered(transaction, coverage, None if rows else transaction.column_types(spec.name))
     live = f"{condition} AND {NOT_DELETED} AND NOT {written_since(transaction, spec.name, began)}"
     count = transaction.value(f"SELECT count(*) FROM {rows or transaction.table(spec.name)} WHERE {live}", parameters)
     vanished = (
@@ -84,14 +84,15 @@ def missing_keys(transaction: Transaction, sweep: Sweep) -> list[str]:
     if not transaction.column_types(sweep.spec.name):
         return []
     (key,) = sweep.spec.primary_key
-    keys = spooled(transaction, sweep.keys)
+    keys, name = spooled(transaction, sweep.keys)
+    there = f"{quote('there', name)} = {quote('own', key)}"
     recent = written_since(transaction, sweep.spec.name, sweep.began)
     types = with_system_columns(sweep.spec, key) | {sweep.created: Type.TIMESTAMP}
     rows = as_declared(transaction.dialect, transaction.source(sweep.spec.name), types)
     found = transaction.sql(
         f"SELECT {quote(key)} FROM {rows} AS own WHERE {NOT_DELETED} "
         f"AND NOT {recent} AND coalesce({quote(sweep.created)} < ?, true) "
-        f"AND {quote(key)} NOT IN (SELECT * FROM {keys} AS there)",
+        f"AND NOT EXISTS (SELECT 1 FROM {keys} AS there WHERE {there})",
         [naive(sweep.created_before)],
     )
     return [row[0] for row in found]
@@ -106,7 +107,7 @@ def flag_gone(transaction: Transaction, sweep: Sweep, gone: Spool, guard: float 
     (key,) = spec.primary_key
     table = transaction.table(spec.name)
     live = transaction.value(f"SELECT count(*) FROM {table} WHERE {NOT_DELETED}")
-    keys = f"(SELECT * FROM {spooled(transaction, gone)} AS gone)"
+    keys = f"(SELECT * FROM {spooled(transaction, gone)[0]} AS gone)"
     recent = written_since(transaction, spec.name, sweep.began)
     condition = f"{NOT_DELETED} AND NOT {recent} AND {quote(key)} IN {keys}"
     deleted, waiting = flag(transaction, spec, Missing(condition, (), live, sweep.created_before), guard)

@@ -38,7 +38,8 @@ def ensure(transaction: Transaction, spec: TableSpec) -> bool:
     lacking = {name: dialect.type_names[kind] for name, kind in declared.items() if name not in existing}
     transaction.add_columns(spec.name, lacking)
     as_text = [name for name, kind in declared.items() if kind is Type.TEXT and name in found_by and name in existing]
-    transaction.widen(spec.name, dict.fromkeys(as_text, dialect.text))
+    narrow = [name for name in as_text if not dialect.holds_all(existing[name], Type.TEXT)]
+    transaction.widen(spec.name, dict.fromkeys(narrow, dialect.text))
     for column in SYSTEM_COLUMNS:
         if column.name in existing:
             _hold_all(transaction, spec.name, column, existing[column.name])

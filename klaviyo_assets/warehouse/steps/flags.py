@@ -55,7 +55,7 @@ def flag(
     more: list[Any] = []
     if guard is not None and missing.confirmed is not None:
         (key,) = spec.primary_key
-        may_be_flagged += f" AND {quote(key)} IN (SELECT * FROM {spooled(transaction, missing.confirmed)} AS gone)"
+        may_be_flagged += f" AND {quote(key)} IN (SELECT * FROM {spooled(transaction, missing.confirmed)[0]} AS gone)"
     if suspicious:
         old, more = _noted(transaction, spec, missing.read_at) if settles else ("false", [])
         may_be_flagged += f" AND {old}"
@@ -75,11 +75,10 @@ def forget_returned(transaction: Transaction, spec: TableSpec, came: str) -> Non
     if not transaction.column_types(NOTES) or not transaction.value(f"SELECT count(*) {of_table}", [spec.name]):
         return
     key = _key(transaction, spec)
-    live = f"SELECT {key} FROM {transaction.table(spec.name)} WHERE {NOT_DELETED}"
-    transaction.change(
-        f"DELETE {of_table} AND (key IN (SELECT {key} FROM {came} AS came) OR key NOT IN ({live}))",
-        [spec.name],
-    )
+    live = f"SELECT {key} AS live_key FROM {transaction.table(spec.name)} WHERE {NOT_DELETED}"
+    is_live = f"EXISTS (SELECT 1 FROM ({live}) AS live WHERE live.live_key = {quote(NOTES, 'key')})"
+    transaction.change(f"DELETE {of_table} AND key IN (SELECT {key} FROM {came} AS came)", [spec.name])
+    transaction.change(f"DELETE {of_table} AND NOT {is_live}", [spec.name])
     _write_state(transaction, spec)
 
 

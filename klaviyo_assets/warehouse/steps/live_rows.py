@@ -68,19 +68,26 @@ def _flagged(transaction: Transaction, table: str, types: Mapping[str, Type]) ->
     return as_declared(transaction.dialect, transaction.source(table), {**types, DELETED.name: DELETED.type})
 
 
-def spooled(transaction: Transaction, keys: Spool) -> str:
-    """Return the relation of a spool with one column, in which each value is a key's."""
+def spooled(transaction: Transaction, keys: Spool) -> tuple[str, str]:
+    """Return the relation of a spool with one column, in which each value is a key's, and that column."""
     (types,) = {tuple(file.types.items()) for file in keys.files} or {(("key", Type.TEXT),)}
-    return transaction.session.spooled(keys, dict(types))
+    return transaction.session.spooled(keys, dict(types)), types[0][0]
 
 
-def is_covered(transaction: Transaction, coverage: Coverage) -> tuple[str, list[Any]]:
-    """Return the condition that a row is in a coverage, and its parameters."""
+def is_covered(
+    transaction: Transaction, coverage: Coverage, types: Mapping[str, str] | None = None
+) -> tuple[str, list[Any]]:
+    """Return the condition that a row is in a coverage, and its parameters.
+
+    types: native types of the rows' columns; None: they are as declared.
+    """
     if coverage.column is None:
         return "true", []
     column = quote(coverage.column)
     if coverage.values is not None:
-        return f"{column} IN (SELECT * FROM {spooled(transaction, coverage.values)} AS chosen)", []
+        return f"{column} IN (SELECT * FROM {spooled(transaction, coverage.values)[0]} AS chosen)", []
+    if types:
+        column = transaction.dialect.read_as(column, types[coverage.column], Type.TIMESTAMP)
     conditions, parameters = ["true"], []
     for operator, bound in ((">=", coverage.start), ("<", coverage.end)):
         if bound is not None:
