@@ -33,7 +33,7 @@ from klaviyo_assets_tests.conftest import Project, failures, only
 from klaviyo_assets_tests.warehouse.databases import postgres_database
 
 SECRET = "very-s3cret"
-FEW = only("metric", "integration", "list", "campaign")
+FEW = only("metric", "integration", "list", "campaign", "campaign_message")
 
 
 @pytest.fixture
@@ -252,6 +252,7 @@ def unreachable(settings: Settings, **options: Any) -> Any:
 # The password
 
 
+@pytest.mark.filterwarnings("ignore:.*environment_vars. is deprecated:DeprecationWarning")
 def test_the_password_is_in_nothing_that_is_written(
     klaviyo: Project,
     tmp_path: Path,

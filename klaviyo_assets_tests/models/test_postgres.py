@@ -22,6 +22,7 @@ from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.location import server
 from klaviyo_assets.warehouse.warehouse import Warehouse
 from klaviyo_assets_tests.models import by_hand
+from klaviyo_assets_tests.models.dbt import forked
 from klaviyo_assets_tests.warehouse.databases import postgres_database
 
 pytestmark = pytest.mark.skipif(not is_installed("postgres"), reason="the extra `models-postgres` is not installed")
@@ -60,6 +61,7 @@ def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         yield tempfile.mkdtemp(prefix=prefix, dir=folder)
 
     monkeypatch.setattr("klaviyo_assets.models.run.tempfile.TemporaryDirectory", keep)
+    monkeypatch.setattr("klaviyo_assets.models.run._dbt", forked)
     return folder
 
 
