@@ -121,9 +121,7 @@ def _demonstrate(account: SimulatedAccount, address: str) -> None:
             click.echo(f"\nThere are no models without the extra: pip install 'klaviyo-assets[{extra}]'.")
     dev = "make dev" if database == DEMO else f"klaviyo-assets dev --database {database}"
     if account.kind == "postgres":
-        where = (
-            f"on a Postgres server that runs while `{dev}` does: query them at {address}, or see the assets there"
-        )
+        where = f"on a Postgres server that runs while `{dev}` does: query them at {address}, or see the assets there"
     else:
         where = f"in {database}, schema klaviyo: query them with DuckDB, or see the assets with `{dev}`"
     click.echo(f"\nThe tables are {where}.")

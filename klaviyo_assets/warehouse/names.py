@@ -35,6 +35,4 @@ def fitting(spool: Spool, longest: int | None) -> tuple[Spool, dict[str, str]]:
 
 def whole_names(comments: Mapping[str, str]) -> dict[str, str]:
     """Return column -> whole name of those that were cut, from the comments on columns."""
-    return {
-        name: comment.removeprefix(_COMMENT) for name, comment in comments.items() if comment.startswith(_COMMENT)
-    }
+    return {name: comment.removeprefix(_COMMENT) for name, comment in comments.items() if comment.startswith(_COMMENT)}

@@ -28,6 +28,7 @@ class Transaction:
     schema: str
     stamp: dt.datetime = dt.datetime.min
     _types: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
+    _counts: dict[str, int] = field(default_factory=dict, init=False)
     _tables: set[str] | None = field(default=None, init=False)
     _views: set[str] | None = field(default=None, init=False)
 
@@ -112,12 +113,20 @@ class Transaction:
         """Return table -> number of rows, of those that are there."""
         there = sorted({table for table in tables if self.dialect.fold(table) in self.tables()})
         counts = [f"SELECT {literal(table)}, count(*) FROM {self.table(table)}" for table in there]
-        return dict(self.sql(" UNION ALL ".join(counts))) if counts else {}
+        found: dict[str, int] = dict(self.sql(" UNION ALL ".join(counts))) if counts else {}
+        self._counts |= found
+        return found
 
     def count(self, table: str) -> int:
-        """Return the number of rows of a table."""
-        rows: int = self.value(f"SELECT count(*) FROM {self.table(table)}")
-        return rows
+        """Return the number of rows of a table, which is counted once: in some databases that takes long."""
+        if table not in self._counts:
+            self._counts[table] = self.value(f"SELECT count(*) FROM {self.table(table)}")
+        return self._counts[table]
+
+    def inserted(self, table: str, rows: int) -> None:
+        """Take note of rows that were inserted, for `count`."""
+        if table in self._counts:
+            self._counts[table] += rows
 
     def holds(self, source: Source, name: str, target: str) -> bool:
         """Return whether a native type holds all values of a column exactly."""
@@ -146,6 +155,7 @@ class Transaction:
         """Drop a table of this schema if it is there; raise ViewInPlace if it is a view."""
         if self.has_table(table):
             self._changed(table)
+            self._counts.pop(table, None)
             self.sql(f"DROP TABLE {self.table(table)}")
             self._tables = None
 

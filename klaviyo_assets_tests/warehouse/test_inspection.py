@@ -59,12 +59,12 @@ def test_flaws_are_found_until_they_are_mended(warehouse: Any, monkeypatch: pyte
     assert look(warehouse, 5 * DAY).flawless
 
 
-def test_a_large_table_is_looked_at_as_a_whole_once_a_week(
-    warehouse: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_large_table_is_looked_at_as_a_whole_once_a_week(warehouse: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inspection, "SMALL", 0)
     look(warehouse)
-    change(warehouse, "INSERT INTO klaviyo.event SELECT * FROM klaviyo.event WHERE id = 'e1'")  # by somebody else, long ago
+    change(
+        warehouse, "INSERT INTO klaviyo.event SELECT * FROM klaviyo.event WHERE id = 'e1'"
+    )  # by somebody else, long ago
     assert look(warehouse, 3 * DAY).flawless
     seen = look(warehouse, 9 * DAY)
     assert (seen.wholly, seen.duplicates) == (True, 1)
@@ -75,7 +75,10 @@ def test_orphans_are_rows_whose_parent_nobody_knows(warehouse: Any) -> None:
     assert look(warehouse, DAY, PARENT).orphans == {}, "nothing to compare with yet"
     warehouse.publish(Publication(METRIC), guard=0.5)
     assert look(warehouse, 2 * DAY, PARENT).orphans == {"note": 5}
-    change(warehouse, "UPDATE klaviyo.event SET _fivetran_deleted = true, _fivetran_synced = '2100-01-01' WHERE note = 'm0'")
+    change(
+        warehouse,
+        "UPDATE klaviyo.event SET _fivetran_deleted = true, _fivetran_synced = '2100-01-01' WHERE note = 'm0'",
+    )
     seen = look(warehouse, 3 * DAY, PARENT)
     assert seen.orphans == {"note": 0} and (seen.live, seen.live_before, seen.flagged) == (5, 10, 5)
 
@@ -85,7 +88,8 @@ def test_looking_is_bounded_in_memory_unless_that_is_too_little(
     warehouse: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     change(
-        warehouse, "INSERT INTO klaviyo.event (id, _fivetran_synced) SELECT repeat('x', 1000) || i, now() FROM range(9000) r(i)"
+        warehouse,
+        "INSERT INTO klaviyo.event (id, _fivetran_synced) SELECT repeat('x', 1000) || i, now() FROM range(9000) r(i)",
     )
     limits = []
     limit_memory = DuckDBSession.limit_memory

@@ -17,7 +17,17 @@ from klaviyo_assets.warehouse.extract import Coverage, Publication, Sweep
 from klaviyo_assets.warehouse.results import Shrinkage
 from klaviyo_assets.warehouse.spool import temporary_spool
 from klaviyo_assets.warehouse.state import SyncState
-from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, begin, event_columns, in_use, load, rows, run, warehouse_at
+from klaviyo_assets_tests.warehouse.helpers import (
+    EVENT,
+    NOON,
+    begin,
+    event_columns,
+    in_use,
+    load,
+    rows,
+    run,
+    warehouse_at,
+)
 from klaviyo_assets_tests.warehouse.test_loading import METRIC, column_types, snapshot
 
 pytestmark = pytest.mark.every_database
@@ -130,7 +140,8 @@ def test_text_that_is_no_flag_or_stamp_is_an_error_with_its_name(tmp_path: Path,
         assert load(warehouse, [{"id": "e2"}]).inserted == 1
         return
     with pytest.raises(
-        WarehouseError, match=rf"(?i)^event\.{column} is (varchar|character varying): its values are no (boolean|timestamp.*)\. C"
+        WarehouseError,
+        match=rf"(?i)^event\.{column} is (varchar|character varying): its values are no (boolean|timestamp.*)\. C",
     ):
         load(warehouse, [{"id": "e2"}])
     assert rows(warehouse) == before

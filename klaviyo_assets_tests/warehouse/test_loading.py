@@ -25,7 +25,17 @@ from klaviyo_assets.warehouse.guard import Waiting
 from klaviyo_assets.warehouse.names import cut
 from klaviyo_assets.warehouse.spool import _PREFIX, remove_abandoned_spools, temporary_spool
 from klaviyo_assets.warehouse.state import SyncState
-from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, begin, column_types, event_columns, in_use, load, rows, warehouse_at
+from klaviyo_assets_tests.warehouse.helpers import (
+    EVENT,
+    NOON,
+    begin,
+    column_types,
+    event_columns,
+    in_use,
+    load,
+    rows,
+    warehouse_at,
+)
 
 pytestmark = pytest.mark.every_database
 

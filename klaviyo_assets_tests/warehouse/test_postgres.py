@@ -7,6 +7,8 @@ import json
 import logging
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -44,7 +46,7 @@ from klaviyo_assets_tests.warehouse.test_types import keeps_or_widens
 
 pytestmark = pytest.mark.of_postgres
 
-SECRET = "s3cr:t/p@ss word"  # noqa: S105
+SECRET = "s3cr:t/p@ss word"
 QUOTED = "s3cr%3At%2Fp%40ss%20word"
 
 
@@ -99,11 +101,29 @@ def test_a_schema_whose_name_leaves_no_room_is_refused() -> None:
 # Values
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12) | st.sampled_from(
-    ["\0", "a\0b", "\\N", "\\.", "'", '"', "\\", "\n", "\r\n", "\t", "$1", "?", "😀", "\ufeff", "NaN", "infinity", "1e400"]
+    [
+        "\0",
+        "a\0b",
+        "\\N",
+        "\\.",
+        "'",
+        '"',
+        "\\",
+        "\n",
+        "\r\n",
+        "\t",
+        "$1",
+        "?",
+        "😀",
+        "\ufeff",
+        "NaN",
+        "infinity",
+        "1e400",
+    ]
 )
-VALUES = st.none() | st.booleans() | TEXTS | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False) | (
-    st.dictionaries(TEXTS, TEXTS, max_size=2) | st.lists(TEXTS, max_size=3)
-)  # fmt: skip
+NUMBERS = st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
+NESTED = st.dictionaries(TEXTS, TEXTS, max_size=2) | st.lists(TEXTS, max_size=3)
+VALUES = st.none() | st.booleans() | TEXTS | NUMBERS | NESTED
 NAMES = st.text("aé\"'?$%;\\ \n😀{}", min_size=1, max_size=30)
 
 
@@ -173,8 +193,8 @@ def test_every_type_is_kept_or_widened_and_no_value_changes(warehouse: TimedPost
 
 
 def test_types_of_users_stay_if_they_hold_what_comes(warehouse: TimedPostgres) -> None:
-    kept = {"a": ("integer", 5), "b": ("numeric(10,2)", 12.34), "c": ("character varying(20)", "x" * 20), "d": ("jsonb", {"k": "é\\u"}),
-            "e": ("real", 1.5), "f": ("uuid", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+    kept = {"a": ("integer", 5), "b": ("numeric(10,2)", 12.34), "c": ("character varying(20)", "x" * 20),
+            "d": ("jsonb", {"k": "é\\u"}), "e": ("real", 1.5), "f": ("uuid", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
             "g": ("timestamp without time zone", "2026-01-02T03:04:05.5Z")}  # fmt: skip
     widened = {"a": 2**40, "b": 12.345, "c": "x" * 21, "d": {"k": "\0"}, "e": 0.1, "f": "none", "g": "soon"}
     load(warehouse, [{"id": "0"}])
@@ -285,7 +305,11 @@ def test_a_column_that_a_view_shows_is_fixed_and_the_view_named(warehouse: Timed
     run(warehouse, "DROP INDEX klaviyo.own")
     load(warehouse, [widened])
     assert [row["property_x"] for row in rows(warehouse)] == ["1", "text", "3"]
-    run(warehouse, "ALTER TABLE klaviyo.event ALTER id TYPE varchar(9)", "CREATE VIEW ids AS SELECT id FROM klaviyo.event")
+    run(
+        warehouse,
+        "ALTER TABLE klaviyo.event ALTER id TYPE varchar(9)",
+        "CREATE VIEW ids AS SELECT id FROM klaviyo.event",
+    )
     before = rows(warehouse)
     with pytest.raises(ColumnFixed, match=r"event\.id is character varying\(9\) .* view public\.ids"):
         load(warehouse, [{"id": "0123456789"}])
@@ -322,7 +346,9 @@ def test_tables_begin_with_their_key_and_have_an_index_of_their_time(warehouse: 
     spec = replace(EVENT, primary_key=("note", "id"), partitioned_by="datetime")
     load(warehouse, [{"id": "1", "note": "n"}], spec=spec)
     assert [*column_types(warehouse)] == ["note", "id", "_fivetran_synced", "_fivetran_deleted", "datetime"]
-    found = warehouse.query("SELECT indexdef FROM pg_indexes WHERE schemaname = 'klaviyo' AND tablename = 'event' ORDER BY 1")
+    found = warehouse.query(
+        "SELECT indexdef FROM pg_indexes WHERE schemaname = 'klaviyo' AND tablename = 'event' ORDER BY 1"
+    )
     assert ["brin (datetime)" in found[0][0], "(note, id)" in found[1][0]] == [True, True]
 
 
@@ -375,7 +401,6 @@ class DyingPostgres(TimedPostgres):
             setattr(session, name, self._watched(session, getattr(session, name)))
         return session
 
-
     def _watched(self, session: Any, method: Any) -> Any:
         def watched(*given: Any) -> Any:
             if proxy := PROXIES.get(self.address):
@@ -393,7 +418,12 @@ def test_a_connection_that_dies_at_any_statement_changes_nothing(tmp_path: Path)
     address = warehouse.address
     spec = replace(EVENT, version="datetime")
     event = {"datetime": "2026-05-01T00:00:00Z", "x": 1}
-    load(warehouse, [{"id": "1", **event}, {"id": "2", **event}], spec=spec, states=[SyncState("event", synced_through=NOON)])
+    load(
+        warehouse,
+        [{"id": "1", **event}, {"id": "2", **event}],
+        spec=spec,
+        states=[SyncState("event", synced_through=NOON)],
+    )
 
     def change(number: int, at: int | None) -> Proxy:
         PROXIES[address] = proxy = Proxy(at)
@@ -423,10 +453,59 @@ def test_a_connection_that_dies_at_any_statement_changes_nothing(tmp_path: Path)
     assert statements > 25, "it went through all statements, COMMIT included"
     one, two = rows(warehouse)
     assert (one["property_x"], two["_fivetran_deleted"]) == ("wider 1", True)
-    assert warehouse.query("SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database "
+    assert warehouse.query(
+        "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database "
         "WHERE locktype = 'advisory' AND datname = current_database()"
     ) == [(0,)]
     change(2, None)
+
+
+KILLED = """
+import os, signal, sys
+import psycopg
+import klaviyo_assets.warehouse.postgres.session
+from klaviyo_assets.warehouse.state import SyncState
+from klaviyo_assets_tests.warehouse import test_postgres as tests
+
+class Killed(tests.Proxy):
+    def before(self, session):
+        self.count += 1
+        if self.count == self.dies_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+def change(at):
+    warehouse = tests.DyingPostgres(address=sys.argv[1])
+    tests.PROXIES[warehouse.address] = Killed(at)
+    tests.load(warehouse, [{"id": "1", "x": "wider", "y": 1}, {"id": "3"}], coverage=tests.WHOLE_TABLE,
+        states=[SyncState("event", synced_through=tests.NOON)])
+
+def seen():
+    with psycopg.connect(sys.argv[1], autocommit=True) as connection:
+        found = connection.execute("SELECT to_json(e)::text FROM klaviyo.event e ORDER BY id").fetchall()
+        return found, connection.execute("SELECT count(*) FROM klaviyo._sync_state").fetchall()
+
+before = seen()
+for at in range(1, 200, 3):  # a process with threads of DuckDB's can't be forked: this one has none
+    child = os.fork()
+    if not child:
+        change(at)
+        os._exit(0)
+    if os.waitpid(child, 0)[1] != signal.SIGKILL:
+        break
+    assert seen() == before, at
+assert seen() != before and len(seen()[0]) == 3
+print("killed", at)
+"""
+
+
+def test_a_process_that_is_killed_at_any_statement_leaves_nothing(tmp_path: Path) -> None:
+    warehouse = in_postgres(tmp_path)
+    load(warehouse, [{"id": "1", "x": 1}, {"id": "2", "x": 1}])
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, warehouse.address], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0 and int(done.stdout.split()[1]) > 40, done.stderr[-3000:]
+    load(warehouse, [{"id": "4"}])
 
 
 def test_a_server_that_goes_away_while_it_commits_leaves_that_open() -> None:
@@ -443,7 +522,9 @@ def test_one_writes_at_a_time_and_who_waits_in_vain_names_the_other(tmp_path: Pa
     with warehouse._transaction() as transaction:
         transaction.sql("UPDATE klaviyo.event SET note = 'half'")
         pid = transaction.value("SELECT pg_backend_pid()")
-        with pytest.raises(WarehouseLocked, match=rf"written by klaviyo_assets at .* \(pid {pid}, since .* UTC\) for 0.2 s"):
+        with pytest.raises(
+            WarehouseLocked, match=rf"written by klaviyo_assets at .* \(pid {pid}, since .* UTC\) for 0.2 s"
+        ):
             load(warehouse, [{"id": "2"}])
         assert [row["note"] for row in rows(warehouse)] == [None], "readers wait for nobody"
         other = in_postgres(tmp_path, schema_name="other", lock_timeout=0.2)
@@ -467,7 +548,9 @@ def test_loads_of_many_threads_are_one_after_the_other(tmp_path: Path) -> None:
     warehouse = in_postgres(tmp_path)
 
     def write(n: int) -> int:
-        return load(warehouse, [{"id": f"{n} {m}", f"x{n}": m} for m in range(200)] + [{"id": "all", "note": str(n)}]).inserted
+        return load(
+            warehouse, [{"id": f"{n} {m}", f"x{n}": m} for m in range(200)] + [{"id": "all", "note": str(n)}]
+        ).inserted
 
     with ThreadPoolExecutor(4) as pool:
         inserted = list(pool.map(write, range(6)))
@@ -582,7 +665,7 @@ def test_rights_that_are_missing_are_named_and_few_are_needed(role: Any) -> None
 def test_a_server_that_does_not_let_us_in_is_told_without_a_password(
     role: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    owner, warehouse, name, database = role
+    _, warehouse, name, database = role
     url = os.environ["WAREHOUSE_URL"]
     wrong = {
         url.replace(f"/{database}?", "/nothing?"): 'database "nothing" does not exist',
@@ -609,11 +692,18 @@ def test_nothing_of_a_sessions_settings_depends_on_the_users(tmp_path: Path) -> 
     warehouse = in_postgres(tmp_path)
     database = warehouse.address.partition("?")[0].rpartition("/")[2]
     for setting in (
-        "TimeZone = 'America/New_York'", "DateStyle = 'German'", "standard_conforming_strings = off", "extra_float_digits = -5",
-        "search_path = nowhere", "statement_timeout = '1ms'", "default_transaction_isolation = 'serializable'", "bytea_output = escape",
+        "TimeZone = 'America/New_York'", "DateStyle = 'German'", "standard_conforming_strings = off",
+        "extra_float_digits = -5", "search_path = nowhere", "statement_timeout = '1ms'", 
+        "default_transaction_isolation = 'serializable'", "bytea_output = escape",
     ):  # fmt: skip
         warehouse.query(f"ALTER DATABASE {database} SET {setting}")
-    sent = {"id": "1", "datetime": "2026-05-01T23:30:00Z", "note": "a\\'b", "x": 0.1 + 0.2, "t": "2026-05-01T23:30:00.5Z"}
+    sent = {
+        "id": "1",
+        "datetime": "2026-05-01T23:30:00Z",
+        "note": "a\\'b",
+        "x": 0.1 + 0.2,
+        "t": "2026-05-01T23:30:00.5Z",
+    }
     load(warehouse, [sent])
     load(warehouse, [{"id": "2", "t": "soon", "x": "text"}])
     (row,) = [row for row in warehouse.read("event").to_pylist() if row["id"] == "1"]

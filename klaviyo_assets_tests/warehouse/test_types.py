@@ -148,7 +148,9 @@ STORED = {"duckdb": "", "postgres": "STORED"}
 def test_a_generated_column_goes_on_being_generated(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     warehouse.query("CREATE SCHEMA klaviyo")
-    warehouse.query(f"CREATE TABLE klaviyo.event (id VARCHAR, loud VARCHAR GENERATED ALWAYS AS (upper(id)) {STORED[in_use[-1]]})")
+    warehouse.query(
+        f"CREATE TABLE klaviyo.event (id VARCHAR, loud VARCHAR GENERATED ALWAYS AS (upper(id)) {STORED[in_use[-1]]})"
+    )
     load(warehouse, [{"id": "a"}])
     load(warehouse, [{"id": "a", "note": "again"}, {"id": "b"}])
     assert [row["loud"] for row in rows(warehouse)] == ["A", "B"]

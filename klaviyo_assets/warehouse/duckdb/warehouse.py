@@ -18,12 +18,12 @@ from pydantic import Field, PrivateAttr
 
 from klaviyo_assets import clock as clocks
 from klaviyo_assets.warehouse.duckdb.attached import attached
-from klaviyo_assets.warehouse.local.interrupts import interruptible, is_interrupt
 from klaviyo_assets.warehouse.duckdb.location import file_of, shown
 from klaviyo_assets.warehouse.duckdb.new_file import copy_to_new_file
 from klaviyo_assets.warehouse.duckdb.opening import opened
 from klaviyo_assets.warehouse.duckdb.session import DuckDBSession
 from klaviyo_assets.warehouse.errors import ConstraintViolated, DiskFull, WarehouseUnusable, is_full, violation
+from klaviyo_assets.warehouse.local.interrupts import interruptible, is_interrupt
 from klaviyo_assets.warehouse.local.sql import IN_UTC
 from klaviyo_assets.warehouse.warehouse import Warehouse
 

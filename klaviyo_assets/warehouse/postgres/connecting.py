@@ -11,8 +11,8 @@ from typing import Any
 
 import psycopg
 from psycopg import conninfo
-from psycopg.adapt import Loader
 from psycopg.abc import Buffer
+from psycopg.adapt import Loader
 from psycopg.types.string import TextLoader
 
 from klaviyo_assets import environment
@@ -37,8 +37,8 @@ _DEFAULTS: Mapping[str, str] = {
     "keepalives_count": "6",
 }
 _WHERE_PASSWORDS_ARE = (
-    "the whole URL with the password belongs into an environment variable, or the password into ~/.pgpass: the UI shows "
-    "the address"
+    "the whole URL with the password belongs into an environment variable, or the password into ~/.pgpass: the UI "
+    "shows the address"
 )
 _FOR_A_WHILE = re.compile(
     "too many clients|remaining connection slots|the database system is (?:starting up|shutting down|in recovery)"
@@ -148,6 +148,8 @@ def translated(error: psycopg.Error, *, place: str, schema: str, committing: boo
         return WarehouseLocked(f"A table of {place} is locked by somebody else, who did not let go in time.")
     if state in ("42501", "25006"):
         return WarehouseUnusable(place, message)
+    if state == "2BP01" and diagnosis.message_detail:  # names only
+        message += f": {', '.join(diagnosis.message_detail.splitlines())}"
     if state.startswith("22"):  # it quotes what it can't read
         message = _VALUE.sub("***", message)
     if state == "40P01":

@@ -180,7 +180,9 @@ class PostgresDialect(Dialect):
         if base == "character varying" and left in (self.text, base):
             condition = f"length({expression}) <= {length}"
         elif base == "numeric" and left in ("smallint", "integer", "bigint", "numeric"):
-            condition = f"abs({expression}) < {10 ** max(0, length - scale)} AND round({expression}, {scale}) = {expression}"
+            condition = (
+                f"abs({expression}) < {10 ** max(0, length - scale)} AND round({expression}, {scale}) = {expression}"
+            )
         elif base in (_ZONED, _WITHOUT_ZONE) and left in (_ZONED, _WITHOUT_ZONE):
             if length == 6:
                 return ALWAYS

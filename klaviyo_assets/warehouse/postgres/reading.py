@@ -28,8 +28,12 @@ _EXACT = {"smallint": pa.int16(), "integer": pa.int32(), "real": pa.float32(), "
 def arrow(session: PostgresSession, query: str, parameters: Sequence[Any]) -> pa.Table:
     """Run a query and return its rows: times in UTC without a zone, JSON and what Arrow has no type for as text."""
     parts = re.split(r"\?", query) if parameters else [query]
-    inlined = parts[0] + "".join(  # COPY takes no parameters
-        sql.Literal(value).as_string(session.connection) + part for value, part in zip(parameters, parts[1:], strict=True)
+    inlined = (
+        parts[0]
+        + "".join(  # COPY takes no parameters
+            sql.Literal(value).as_string(session.connection) + part
+            for value, part in zip(parameters, parts[1:], strict=True)
+        )
     )
     described = session.execute(f"SELECT * FROM ({inlined}) AS rows LIMIT 0").description or []
     names = [column.name for column in described]

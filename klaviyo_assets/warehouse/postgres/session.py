@@ -94,7 +94,9 @@ class PostgresSession(Session):
         """Run one statement; without parameters, also several."""
         if not parameters:
             return self.connection.execute(statement.encode())
-        values = [value.replace("\0", staging.INSTEAD_OF_NUL) if isinstance(value, str) else value for value in parameters]
+        values = [
+            value.replace("\0", staging.INSTEAD_OF_NUL) if isinstance(value, str) else value for value in parameters
+        ]
         return self.connection.execute(numbered(statement).encode(), values)
 
     def copy(self, statement: str) -> AbstractContextManager[psycopg.Copy]:
@@ -215,9 +217,9 @@ class PostgresSession(Session):
             twice = f"SELECT 1 FROM {table} GROUP BY {chosen} HAVING count(*) > 1"
             ((count,),) = self.sql(f"SELECT count(*) FROM ({twice}) AS twice")
             raise WarehouseError(
-                f"{schema}.{spec.name} has several rows with one key ({', '.join(spec.primary_key)}), for {count:,} keys, "
-                "so that the unique index can't be made by which rows are found. Remove the rows that are too many, and "
-                "run it again."
+                f"{schema}.{spec.name} has several rows with one key ({', '.join(spec.primary_key)}), for {count:,} "
+                "keys, so that the unique index can't be made by which rows are found. Remove the rows that are too "
+                "many, and run it again."
             ) from None
 
     def add_columns(self, schema: str, table: str, types: Mapping[str, str]) -> None:
@@ -234,8 +236,8 @@ class PostgresSession(Session):
         """Return column -> comment, of the columns that have one."""
         found = self.sql(
             "SELECT a.attname, d.description FROM pg_catalog.pg_description d JOIN pg_catalog.pg_attribute a "
-            "ON a.attrelid = d.objoid AND a.attnum = d.objsubid WHERE d.classoid = CAST('pg_catalog.pg_class' AS regclass) "
-            "AND d.objoid = CAST(? AS regclass) AND NOT a.attisdropped",
+            "ON a.attrelid = d.objoid AND a.attnum = d.objsubid "
+            "WHERE d.classoid = CAST('pg_catalog.pg_class' AS regclass) AND d.objoid = CAST(? AS regclass) AND NOT a.attisdropped",
             [self.name(schema, table)],
         )
         return dict(found)

@@ -19,7 +19,7 @@ from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
 from klaviyo_assets.warehouse.local import rows as local
 from klaviyo_assets.warehouse.local.engine import engine, query
 from klaviyo_assets.warehouse.local.keys import keyless, stage_keys
-from klaviyo_assets.warehouse.local.rows import ORDER, IncomingRows, relation_rows, spool_rows
+from klaviyo_assets.warehouse.local.rows import ORDER, IncomingRows, spool_rows
 from klaviyo_assets.warehouse.local.sql import TEXT
 from klaviyo_assets.warehouse.local.sql import TYPE_NAMES as LOCAL_NAMES
 from klaviyo_assets.warehouse.postgres.dialect import PostgresDialect
@@ -109,7 +109,9 @@ def stage_spool(
             f"{shortened.rows:,}", spec.name, spec.overflow,
         )  # fmt: skip
     if foreign:
-        cast = ", ".join(f"ALTER COLUMN {quote(n)} TYPE {types[n]} USING CAST({quote(n)} AS {types[n]})" for n in foreign)
+        cast = ", ".join(
+            f"ALTER COLUMN {quote(n)} TYPE {types[n]} USING CAST({quote(n)} AS {types[n]})" for n in foreign
+        )
         session.execute(f"ALTER TABLE {STAGE} {cast}")
     session.execute(f"ANALYZE {STAGE} ({column_list(spec.primary_key)})")
     return Staged(total, came | ({spec.overflow} if shortened and spec.overflow else set()))
@@ -246,7 +248,9 @@ class _Shortener:
         return pa.RecordBatch.from_pydict(columns)
 
 
-def _shortener(dialect: PostgresDialect, spec: TableSpec, types: Mapping[str, str], came: Set[str]) -> _Shortener | None:
+def _shortener(
+    dialect: PostgresDialect, spec: TableSpec, types: Mapping[str, str], came: Set[str]
+) -> _Shortener | None:
     sure = dialect.capabilities.sure_to_fit
     if not spec.overflow or spec.overflow not in types or sure is None or len(types) <= sure:
         return None

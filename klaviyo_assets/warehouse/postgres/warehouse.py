@@ -192,7 +192,8 @@ class PostgresWarehouse(Warehouse):
     def _named(self, session: PostgresSession, statement: str, parameter: Any) -> str:
         found = session.connection.execute(statement.encode(), [parameter]).fetchall()
         return " and ".join(
-            f"{application or 'a program'} at {host} (pid {pid}" + (f", since {since:%Y-%m-%d %H:%M:%S} UTC)" if since else ")")
+            f"{application or 'a program'} at {host} (pid {pid}"
+            + (f", since {since:%Y-%m-%d %H:%M:%S} UTC)" if since else ")")
             for application, host, pid, since in found
         )
 
@@ -200,6 +201,4 @@ class PostgresWarehouse(Warehouse):
         from klaviyo_assets.warehouse.postgres.connecting import translated
 
         lost = bool(session.connection.closed)
-        return translated(
-            error, place=self.address, schema=self.schema_name, committing=session.committing, lost=lost
-        )
+        return translated(error, place=self.address, schema=self.schema_name, committing=session.committing, lost=lost)

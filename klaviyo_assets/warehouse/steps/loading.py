@@ -51,6 +51,7 @@ def upsert(
         written, updated = session.write(
             transaction.schema, spec, staged, types, cleared=cleared, stamp=transaction.stamp
         )
+    transaction.inserted(spec.name, written - updated)
     session.unstage()
     if began is not None and (written or deleted):
         record(transaction, spec.name, began)
@@ -71,9 +72,11 @@ def patch(transaction: Transaction, spec: TableSpec, spool: Spool) -> LoadResult
             updated = transaction.change(
                 f"UPDATE {transaction.table(spec.name)} AS own "
                 f"SET {', '.join(f'{quote(name)} = new.{quote(name)}' for name in filled)}, "
-                f"{quote(SYNCED.name)} = {stamp} FROM {STAGE} AS new WHERE {same_key('own', 'new', spec.primary_key)} "
+                f"{quote(SYNCED.name)} = {stamp.sql} FROM {STAGE} AS new "
+                f"WHERE {same_key('own', 'new', spec.primary_key)} "
                 f"AND NOT coalesce(own.{quote(DELETED.name)}, false) AND ({differs})"
             )
+            stamp.rows = updated
     rows = transaction.value(f"SELECT count(*) FROM {STAGE}")
     transaction.session.unstage()
     return LoadResult(rows, 0, updated, row_count=transaction.count(spec.name))

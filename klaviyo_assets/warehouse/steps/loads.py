@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from klaviyo_assets.schema.spec import SYNCED, Type
 from klaviyo_assets.warehouse.errors import OutdatedRead
@@ -76,9 +77,17 @@ def record(transaction: Transaction, table: str, read_number: int) -> None:
     )
 
 
+@dataclass
+class Restamping:
+    """New stamps. sql: the one of a row that is called `own`. rows: how many have got one, which the user tells."""
+
+    sql: str
+    rows: int = 0
+
+
 @contextmanager
-def restamping(transaction: Transaction, table: str) -> Iterator[str]:
-    """Give the SQL of new stamps for rows, called `own`, of which only some columns change; then remember those used.
+def restamping(transaction: Transaction, table: str) -> Iterator[Restamping]:
+    """Give new stamps for rows of which only some columns change; then remember those used.
 
     Such a change is no read of the row: with one stamp for all of them nobody would know any more which read a row
     comes from, and an older one that loads later could undo it.
@@ -94,7 +103,14 @@ def restamping(transaction: Transaction, table: str) -> Iterator[str]:
     )
     transaction.change(f"INSERT INTO {_RESTAMPED} VALUES (NULL, ?, ?)", [NO_READ, first])
     known = f"SELECT stamp FROM {_RESTAMPED} WHERE was = {quote('own', SYNCED.name)}"
-    yield f"coalesce(({known}), TIMESTAMP {literal(str(first))})"
+    stamps = Restamping(f"coalesce(({known}), TIMESTAMP {literal(str(first))})")
+    yield stamps
+    if stamps.rows:
+        _remember(transaction, table, first)
+    transaction.sql(f"DROP TABLE {_RESTAMPED}")
+
+
+def _remember(transaction: Transaction, table: str, first: dt.datetime) -> None:
     synced, last = quote(SYNCED.name), f"(SELECT max(stamp) FROM {_RESTAMPED})"
     used = f"SELECT {synced} FROM {transaction.table(table)} WHERE {synced} BETWEEN ? AND {last}"
     transaction.change(
@@ -103,7 +119,6 @@ def restamping(transaction: Transaction, table: str) -> Iterator[str]:
         f"WHERE stamp IN ({used})",
         [newest_number(transaction) + 1, table, first],
     )
-    transaction.sql(f"DROP TABLE {_RESTAMPED}")
 
 
 def unused_stamp(transaction: Transaction, now: dt.datetime) -> dt.datetime:
