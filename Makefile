@@ -25,8 +25,8 @@ $(READY): pyproject.toml setup.cfg requirements.lock
 
 install: $(READY) ## Make the virtual environment
 
-demo: $(READY) ## Sync a simulated Klaviyo account into DuckDB and print what landed
-	@$(BIN)/klaviyo-assets demo
+demo: $(READY) ## Sync a simulated Klaviyo account into DuckDB and print what landed; WAREHOUSE=postgres: into a server of its own
+	@$(BIN)/klaviyo-assets demo$(if $(WAREHOUSE), --warehouse $(WAREHOUSE))
 
 dev: $(READY) ## Open the Dagster UI (on the simulated account, unless KLAVIYO_API_KEY is set, in .env for example)
 	@$(BIN)/klaviyo-assets dev

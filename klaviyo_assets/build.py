@@ -18,6 +18,7 @@ from klaviyo_assets.assets.reconciliation import build_reconciliation
 from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.snapshots import build_snapshots
 from klaviyo_assets.assets.specs import io_manager_key, table_key
+from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.automation.jobs import build_jobs
 from klaviyo_assets.automation.resync import build_resync
 from klaviyo_assets.automation.rewrite import build_rewrite
@@ -30,7 +31,6 @@ from klaviyo_assets.settings import Settings, require_distinct
 from klaviyo_assets.sync.fields import sparse_fields
 from klaviyo_assets.tables.accounts import ACCOUNT_HISTORY, ORGANIZATION
 from klaviyo_assets.tables.registry import TABLES
-from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 
 # A beta argument of Dagster that the UI's backfills need: one warning per asset, with nothing for a user to do.
 warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy")
@@ -65,11 +65,7 @@ def build_definitions(
 
 
 def _definitions(settings: Settings, executor: dg.ExecutorDefinition, clock: Clock) -> dg.Definitions:
-    warehouse = DuckDBWarehouse(
-        database=settings.duckdb_path,
-        schema_name=settings.schema_name,
-        max_dynamic_columns=settings.max_dynamic_columns,
-    )
+    warehouse = warehouse_of(settings)
     incremental = build_incremental(settings)
     snapshots, published = build_snapshots(settings)
     whole = [

@@ -14,6 +14,7 @@ import dagster as dg
 import pytest
 
 from klaviyo_assets import clock
+from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.build import build_definitions
 from klaviyo_assets.sandbox.account import Account
@@ -21,7 +22,6 @@ from klaviyo_assets.sandbox.server import Sandbox
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.registry import TABLES as ALL_TABLES
 from klaviyo_assets.tables.registry import table
-from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.commands import real_account
 from klaviyo_assets_tests.expected import TABLES, differences
 
@@ -47,8 +47,8 @@ class Project:
         return self.sandbox.account
 
     @property
-    def warehouse(self) -> DuckDBWarehouse:
-        return DuckDBWarehouse(database=self.settings.duckdb_path, schema_name=self.settings.schema_name)
+    def warehouse(self) -> Any:
+        return warehouse_of(self.settings)
 
     def day(self, offset: int = 0) -> str:
         """A partition key, counted from the sandbox's today."""

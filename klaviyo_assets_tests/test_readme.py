@@ -80,15 +80,18 @@ def test_the_readme_names_the_make_targets_and_jobs_that_exist() -> None:
     assert jobs - {"__ASSET_JOB"} == set(re.findall(r"^\| `(klaviyo_\w+)` \|", text, re.MULTILINE))
 
 
-@pytest.mark.parametrize("command", ["demo", "dev"])
-def test_what_the_readme_has_people_type_runs_the_command(command: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "runs"),
+    [("demo", "demo"), ("dev", "dev"), ("demo WAREHOUSE=postgres", "demo --warehouse postgres")],
+)
+def test_what_the_readme_has_people_type_runs_the_command(command: str, runs: str) -> None:
     """The commands themselves are typed into a terminal by test_demo.py and test_places.py."""
     assert f"make {command}" in README.read_text()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     done = subprocess.run(
-        ["make", "-n", command], cwd=README.parent, env=environment, capture_output=True, text=True, check=True
+        ["make", "-n", *command.split()], cwd=README.parent, env=environment, capture_output=True, text=True, check=True
     )
-    assert done.stdout.splitlines()[-1] == f".venv/bin/klaviyo-assets {command}"
+    assert done.stdout.splitlines()[-1] == f".venv/bin/klaviyo-assets {runs}"
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from klaviyo_assets.warehouse.errors import SnapshotMissing, WarehouseError, WarehouseUnusable
 from klaviyo_assets.warehouse.guard import FEW_WAIT, SETTLED_AFTER, Waiting
+from klaviyo_assets.warehouse.location import kind_of
 
 _HOURS = round(SETTLED_AFTER / dt.timedelta(hours=1))
 
@@ -27,11 +28,13 @@ def _advice(error: WarehouseError, snapshot: str) -> str:
         return f"Materialize {snapshot}."
     if not isinstance(error, WarehouseUnusable):
         return ""
+    if kind_of(error.database) == "postgres":
+        return "Check the setting `warehouse`; `klaviyo-assets check` names the rights that are missing."
     if "newer version" in error.reason:
-        return "Upgrade duckdb here (`pip install --upgrade duckdb`), or set `duckdb_path` to another file."
+        return "Upgrade duckdb here (`pip install --upgrade duckdb`), or set `warehouse` to another file."
     if "Permission denied" in error.reason or "Read-only" in error.reason:
         return "A sync writes: give its user the right to write the file and its folder."
-    return "Check the setting `duckdb_path`."
+    return "Check the setting `warehouse`."
 
 
 def of_waiting(waiting: Waiting, table: str, guard: float) -> str:

@@ -23,9 +23,9 @@ PARTITION_EXPR = "partition_expr"
 class WarehouseIOManager(dg.ConfigurableIOManager):
     """Loads an `Extract`, publishes a `Publication`, and gives downstream assets the rows.
 
-    A downstream asset gets what its parameter's annotation asks for: `pandas.DataFrame` (also without annotation) or
-    `pyarrow.Table`. Of a partitioned table it gets the rows of its own partitions. `build_definitions` makes one for
-    each account, called `klaviyo_io_manager` if the account is `klaviyo`.
+    A downstream asset gets what its parameter's annotation asks for: `pandas.DataFrame` (also without annotation),
+    `pyarrow.Table`, `polars.DataFrame` or `polars.LazyFrame`. Of a partitioned table it gets the rows of its own
+    partitions. `build_definitions` makes one for each account, called `klaviyo_io_manager` if the account is `klaviyo`.
 
     Example:
         >>> import pandas as pd
@@ -110,11 +110,25 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         wanted = context.dagster_type.typing_type
         if wanted is pa.Table:
             return rows
+        if getattr(wanted, "__module__", "").partition(".")[0] == "polars":
+            return _as_polars(rows, wanted)
         if wanted in (pd.DataFrame, Any, None) or context.dagster_type.kind.name == "ANY":
             return rows.to_pandas()
         raise dg.DagsterInvariantViolationError(
-            f"{context.asset_key.to_user_string()} can be read as pandas.DataFrame or pyarrow.Table, not as {wanted}."
+            f"{context.asset_key.to_user_string()} can be read as pandas.DataFrame, pyarrow.Table, polars.DataFrame or "
+            f"polars.LazyFrame, not as {wanted}."
         )
+
+
+def _as_polars(rows: pa.Table, wanted: Any) -> Any:
+    try:
+        import polars
+    except ImportError as error:
+        raise dg.DagsterInvariantViolationError(
+            f"Polars can't be imported ({error}): pip install 'klaviyo-assets[polars]'."
+        ) from error
+    frame = polars.from_arrow(rows)
+    return frame.lazy() if wanted is polars.LazyFrame else frame
 
 
 def _snapshot_key(key: dg.AssetKey) -> str:

@@ -15,10 +15,10 @@ from klaviyo_assets.assets.identity import SCOPE, confirm
 from klaviyo_assets.privacy.policy import MissingSalt, salt
 from klaviyo_assets.schema.spec import TableSpec
 from klaviyo_assets.tables.accounts import NAME, account_named
-from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.errors import AnotherAccount
 from klaviyo_assets.warehouse.results import AccountIdentity
 from klaviyo_assets.warehouse.state import SyncState
+from klaviyo_assets.warehouse.warehouse import Warehouse
 
 CONNECT_TIMEOUT = 10.0
 
@@ -43,6 +43,7 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
         ...     return [each["attributes"]["name"] for page in pages for each in page.json()["data"]]
         >>> from klaviyo_assets.sandbox import Sandbox
         >>> from klaviyo_assets.sandbox.shop.generate import generate_account
+        >>> from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
         >>> with Sandbox(generate_account(events=0, profiles=10)) as sandbox:
         ...     warehouse = DuckDBWarehouse(database="warehouse.duckdb")
         ...     account = KlaviyoAccount(warehouse=warehouse, api_url=sandbox.url)  # the key is in KLAVIYO_API_KEY
@@ -51,7 +52,7 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
         True
     """
 
-    warehouse: dg.ResourceDependency[DuckDBWarehouse]
+    warehouse: dg.ResourceDependency[Warehouse]
     api_key_variable: str = Field(
         default="KLAVIYO_API_KEY", description="Name of the environment variable that holds the private API key."
     )
@@ -155,7 +156,7 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
         except AnotherAccount as error:
             told = "" if self._identity else f"Give the key the scope {SCOPE} to have Klaviyo tell whose it is. "
             raise dg.Failure(
-                f"{error} {told}If {self.api_key_variable} has the right key, choose another place with `duckdb_path` "
+                f"{error} {told}If {self.api_key_variable} has the right key, choose another place with `warehouse` "
                 "or `schema`: each holds one account.",
                 allow_retries=False,
             ) from None

@@ -13,6 +13,7 @@ from klaviyo_assets.assets.io_manager import PARTITION_EXPR
 from klaviyo_assets.schema.spec import STAGING, SYSTEM_COLUMNS
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.table import Table
+from klaviyo_assets.warehouse.location import kind_of, server
 
 SNAPSHOT_FRESH_FOR = dt.timedelta(hours=24)
 
@@ -33,10 +34,20 @@ def latest_day(settings: Settings, table: Table) -> dg.AssetDep:
 
 
 def table_name(settings: Settings, schema: str, table: str) -> str:
-    """Return the name of a table in SQL, for the UI; with the database, if that has the name of the schema."""
-    database = Path(settings.duckdb_path).stem.removeprefix("md:")
+    """Return the name of a table in SQL, for the UI; with the database on a server, or if it has the schema's name."""
+    if on_server := server(settings.warehouse):
+        return ".".join(filter(None, (on_server.database, schema, table)))
+    database = Path(settings.warehouse).stem.removeprefix("md:")
     ambiguous = database.lower() == schema.lower()
     return f"{database}.{schema}.{table}" if ambiguous else f"{schema}.{table}"
+
+
+def storage(settings: Settings, schema: str, table: str) -> dict[str, str]:
+    """Return the metadata that says where a table is."""
+    return {
+        "dagster/table_name": table_name(settings, schema, table),
+        "dagster/storage_kind": kind_of(settings.warehouse),
+    }
 
 
 def table_spec(settings: Settings, table: Table, *, group: str) -> dg.AssetSpec:
@@ -69,9 +80,9 @@ def pass_spec(settings: Settings, name: str, description: str) -> dg.AssetSpec:
         table_key(settings, name),
         group_name=group_name(settings, "core"),
         description=description,
-        kinds={"klaviyo", "duckdb"},
+        kinds={"klaviyo", kind_of(settings.warehouse)},
         owners=list(settings.owners),
-        metadata={"dagster/table_name": table_name(settings, settings.schema_name, "person")},
+        metadata=storage(settings, settings.schema_name, "person"),
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=dt.timedelta(days=8)),
     )
 
@@ -92,7 +103,7 @@ def progress_spec(
         table_key(settings, name),
         group_name=group_name(settings, "core"),
         description=description,
-        kinds={"klaviyo", "duckdb"},
+        kinds={"klaviyo", kind_of(settings.warehouse)},
         owners=list(settings.owners),
         deps=deps,
         skippable=True,
@@ -116,7 +127,7 @@ def _spec(
 ) -> dg.AssetSpec:
     metadata: dict[str, Any] = {
         "dagster/column_schema": column_schema(table),
-        "dagster/table_name": table_name(settings, schema, table.name),
+        **storage(settings, schema, table.name),
         "primary_key": ", ".join(table.primary_key),
     }
     if table.partitioned_by:
@@ -125,7 +136,7 @@ def _spec(
         key,
         group_name=group_name(settings, group),
         description=description,
-        kinds={"klaviyo", "duckdb"},
+        kinds={"klaviyo", kind_of(settings.warehouse)},
         owners=list(settings.owners),
         metadata=metadata,
         freshness_policy=freshness(settings, table),

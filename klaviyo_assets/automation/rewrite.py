@@ -13,8 +13,16 @@ from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.tables.registry import table as table_named
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from klaviyo_assets.warehouse.warehouse import Warehouse
 
 CONFIRMATION = "rewrite"
+
+LEFT_ON_A_SERVER = (
+    "The server itself still has the old values in dead rows: `VACUUM FULL` of the tables in {schema} and "
+    "{schema}_staging removes them, and locks each table meanwhile. Its backups and its archive of the WAL keep them "
+    "until they are removed."
+)
+"""What a new file does for DuckDB, nobody but the server's owner can do there."""
 
 
 class RewriteConfig(dg.Config):
@@ -24,8 +32,8 @@ class RewriteConfig(dg.Config):
     tables: list[str] = Field(default_factory=list, description="Names of tables, such as `event`. Default: all.")
     new_file: bool = Field(
         default=True,
-        description="Afterwards copy the database to a new file that takes the place of the old one, in whose free "
-        "blocks the old values would still be. Needs as much disk space again for a while.",
+        description="Afterwards copy a DuckDB database to a new file that takes the place of the old one, in whose "
+        "free blocks the old values would still be. Needs as much disk space again for a while.",
     )
 
 
@@ -42,13 +50,15 @@ def build_rewrite(settings: Settings, executor: dg.ExecutorDefinition, *, others
                 salt(settings.hash_salt_variable)
             except MissingSalt as error:
                 raise dg.Failure(str(error), allow_retries=False) from None
-        warehouse: DuckDBWarehouse = getattr(context.resources, warehouse_key)
+        warehouse: Warehouse = getattr(context.resources, warehouse_key)
         done = warehouse.rewrite([settings.table(table_named(name)) for name in tables])
         for table, words in done.items():
             context.log.info(f"{table}: {', '.join(words)}.")
         if not done:
             context.log.info("No table holds values of blocked or hashed columns.")
-        if config.new_file:
+        if not isinstance(warehouse, DuckDBWarehouse):
+            context.log.info(LEFT_ON_A_SERVER.format(schema=warehouse.schema_name))
+        elif config.new_file:
             context.log.info(warehouse.copy_to_new_file())
 
     @dg.job(

@@ -7,6 +7,7 @@ everything is asked for: a step that is not due after all reads nothing.
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Collection
 from typing import Any
 
@@ -14,10 +15,15 @@ import dagster as dg
 
 from klaviyo_assets.assets.history import HISTORY, NEXT_DUE
 from klaviyo_assets.assets.specs import table_key
+from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.automation.run_status import ASSET_JOB, LONGEST_RUN, UNFINISHED
-from klaviyo_assets.settings import Settings
+from klaviyo_assets.settings import Settings, SettingsError
 from klaviyo_assets.sync.due import fingerprint
 from klaviyo_assets.warehouse.duckdb.location import file_of
+from klaviyo_assets.warehouse.errors import WarehouseError
+from klaviyo_assets.warehouse.location import kind_of
+
+_log = logging.getLogger(__name__)
 
 JOBS = ("sync", "backfill", "full_refresh", "resync", "rewrite")
 """Jobs that write to the warehouse, or forget what it knows."""
@@ -39,12 +45,26 @@ def _not_due(settings: Settings, instance: dg.DagsterInstance, now: dt.datetime)
     value: Any = said.value if said else {}
     if value.get("settings") != fingerprint(settings):
         return set()
-    file = file_of(settings.duckdb_path)
-    if file and not file.exists():
+    if _is_gone(settings):
         return set()
     if _changed_since(settings, instance, records[0]):
         return set()
     return {asset for asset, due in value["assets"].items() if now < dt.datetime.fromisoformat(due)}
+
+
+def _is_gone(settings: Settings) -> bool:
+    """Return whether the warehouse was removed since, or emptied, as far as can be told from here.
+
+    A server that does not answer, or not to this machine, has lost nothing that anybody knows of.
+    """
+    if kind_of(settings.warehouse) == "duckdb":
+        file = file_of(settings.warehouse)
+        return file is not None and not file.exists()
+    try:
+        return not warehouse_of(settings, lock_timeout=1).states()
+    except (WarehouseError, SettingsError) as error:
+        _log.info("Whether the warehouse is as the last sync has left it can't be told from here: %s", error)
+        return False
 
 
 def _changed_since(settings: Settings, instance: dg.DagsterInstance, record: dg.EventLogRecord) -> bool:

@@ -22,6 +22,8 @@ from klaviyo_assets.assets.advice import advised
 from klaviyo_assets.assets.history import known_histories, progress
 from klaviyo_assets.assets.identity import confirm
 from klaviyo_assets.assets.memberships import GROUPS
+from klaviyo_assets.assets.warehouses import warehouse_of
+from klaviyo_assets.cli import postgres
 from klaviyo_assets.privacy.policy import MissingSalt, salt
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.settings.describe import chosen
@@ -34,11 +36,11 @@ from klaviyo_assets.sync.scopes import COMPLETE
 from klaviyo_assets.tables.accounts import account_named
 from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.tables.table import Table
-from klaviyo_assets.warehouse.duckdb.location import located, shown
-from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.errors import AnotherAccount, WarehouseError
+from klaviyo_assets.warehouse.location import kind_of, located, shown
 from klaviyo_assets.warehouse.results import AccountIdentity
 from klaviyo_assets.warehouse.state import INSPECTED, SNAPSHOT
+from klaviyo_assets.warehouse.warehouse import Warehouse
 
 ONE = {"page[size]": 1}
 
@@ -167,7 +169,7 @@ def check(settings: Settings) -> CheckReport:
     report.settings = {name: {"value": value, "from": place} for name, (value, place) in chosen(settings).items()}
     report.warnings += _of_environment(settings)
     tables = enabled_tables(settings)
-    warehouse = DuckDBWarehouse(database=settings.duckdb_path, schema_name=settings.schema_name, lock_timeout=5)
+    warehouse = warehouse_of(settings, lock_timeout=5)
     writable = _check_warehouse(settings, warehouse, tables, report)
     key = environment.get(settings.api_key_variable)
     if settings.privacy.hashes:
@@ -197,7 +199,7 @@ def check(settings: Settings) -> CheckReport:
 
 def _of_environment(settings: Settings) -> Iterator[str]:
     """Yield what is to be said about where settings come from."""
-    if settings.duckdb_path == located(FORMER_FILE):
+    if settings.warehouse == located(FORMER_FILE):
         yield (
             f"{FORMER_FILE} is the default file of earlier versions: in it `klaviyo.event` has to be written "
             f"`klaviyo.klaviyo.event`. Rename it to {DEFAULT_FILE}, the default now, while nothing has it open."
@@ -213,7 +215,7 @@ def _check_api(
     settings: Settings,
     client: KlaviyoClient,
     tables: list[Table],
-    warehouse: DuckDBWarehouse | None,
+    warehouse: Warehouse | None,
     report: CheckReport,
 ) -> None:
     ours: AccountIdentity | None = None
@@ -241,11 +243,18 @@ def _check_api(
             report.problems.append(str(error))
 
 
-def _check_warehouse(settings: Settings, warehouse: DuckDBWarehouse, tables: list[Table], report: CheckReport) -> bool:
+def _check_warehouse(settings: Settings, warehouse: Warehouse, tables: list[Table], report: CheckReport) -> bool:
     """Look up how far the tables are; return whether the warehouse can be written."""
-    report.warehouse = f"{shown(settings.duckdb_path)}, schema {settings.schema_name}"
+    report.warehouse = f"{shown(settings.warehouse)}, schema {settings.schema_name}"
     try:
         with advised():
+            if kind_of(settings.warehouse) == "postgres":
+                version, problems, warnings = postgres.look(warehouse, settings)
+                report.warehouse += f", {version}"
+                report.warnings += warnings
+                report.problems += problems
+                if problems:
+                    return False
             warehouse.try_to_write()
             states = warehouse.states()
     except (WarehouseError, duckdb.Error, OSError) as error:

@@ -17,16 +17,19 @@ import click
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
+from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.cli import terminal
+from klaviyo_assets.cli.embedded import serving
 from klaviyo_assets.cli.places import DEMO, SHOPIFY_SCHEMA, NotSimulated, SimulatedAccount, in_use
 from klaviyo_assets.models.sample_shop import write_shopify
 from klaviyo_assets.sandbox.control import SandboxControl
 from klaviyo_assets.schema.spec import STAGING
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.registry import TABLES
-from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.local.interrupts import insisting
+from klaviyo_assets.warehouse.location import Kind
+from klaviyo_assets.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from dagster_shared.error import SerializableErrorInfo
@@ -67,20 +70,24 @@ def _instance() -> dg.DagsterInstance:
     return dg.DagsterInstance.from_ref(reference)
 
 
-def run_demo(*, events: int, profiles: int, days: int, seed: int, database: Path) -> None:
+def run_demo(*, events: int, profiles: int, days: int, seed: int, database: Path, kind: Kind = "duckdb") -> None:
     """Sync a fresh simulated account into `database`, change it, sync again, and print what landed.
+
+    kind: postgres: `database` is the folder of a server that runs meanwhile.
 
     Raises click.ClickException if a run fails.
     """
     try:
         with in_use(database):
             options = {"events": events, "profiles": profiles, "days": days, "seed": seed}
-            _demonstrate(SimulatedAccount.begin(database, options))
+            account = SimulatedAccount.begin(database, options, kind)
+            with serving(account, anew=True) as address:
+                _demonstrate(account, address)
     except NotSimulated as error:
         raise click.ClickException(str(error)) from None
 
 
-def _demonstrate(account: SimulatedAccount) -> None:
+def _demonstrate(account: SimulatedAccount, address: str) -> None:
     from klaviyo_assets.build import build_definitions
 
     database = account.database
@@ -89,14 +96,15 @@ def _demonstrate(account: SimulatedAccount) -> None:
             **account.options
         )
     )
-    with sandbox_process(account) as url, account.environment(url), _instance() as instance:
+    with sandbox_process(account) as url, account.environment(url, address), _instance() as instance:
+        settings = Settings(shopify_schema=SHOPIFY_SCHEMA)
         with terminal.busy("Loading the definitions"):
-            definitions = build_definitions(Settings(shopify_schema=SHOPIFY_SCHEMA))
+            definitions = build_definitions(settings)
         today = dt.datetime.now(dt.UTC).date()
         first_day = account.now.date() - dt.timedelta(days=account.options["days"])
         first = {RANGE_START: first_day.isoformat(), RANGE_END: today.isoformat()}
         sync(instance, definitions, "klaviyo_sync", first)
-        warehouse = DuckDBWarehouse(database=str(database))
+        warehouse = warehouse_of(settings)
         for (campaign,) in sorted(warehouse.rows("campaign", ["id"]))[:2]:
             account.remember("delete", type="campaign", id=campaign)
             SandboxControl(url).tell("delete", type="campaign", id=campaign)
@@ -104,15 +112,19 @@ def _demonstrate(account: SimulatedAccount) -> None:
         sync(instance, definitions, "klaviyo_full_refresh")
         if any(job.name == "klaviyo_models_job" for job in definitions.resolve_all_job_defs()):
             click.echo("\nBuilding the models, together with the orders of a simulated Shopify shop:\n")
-            with warehouse.connect() as connection:
-                write_shopify(connection, warehouse.schema_name, SHOPIFY_SCHEMA)
+            with warehouse.session(writes=True) as session:
+                write_shopify(session, warehouse.schema_name, SHOPIFY_SCHEMA)
+                session.commit()
             run_models(instance, definitions)
         else:
-            click.echo("\nThere are no models without the extra: pip install 'klaviyo-assets[models]'.")
+            extra = "models" if account.kind == "duckdb" else f"models-{account.kind}"
+            click.echo(f"\nThere are no models without the extra: pip install 'klaviyo-assets[{extra}]'.")
     dev = "make dev" if database == DEMO else f"klaviyo-assets dev --database {database}"
-    click.echo(
-        f"\nThe tables are in {database}, schema klaviyo: query them with DuckDB, or see the assets with `{dev}`."
-    )
+    if account.kind == "postgres":
+        where = f"on a Postgres server that runs while `{dev}` does: query them at {address}, or see the assets there"
+    else:
+        where = f"in {database}, schema klaviyo: query them with DuckDB, or see the assets with `{dev}`"
+    click.echo(f"\nThe tables are {where}.")
 
 
 def sync(
@@ -121,7 +133,7 @@ def sync(
     """Run a job as a real Dagster run and print a table of what it did; raises click.ClickException if it fails."""
     result = run(instance, definitions, job_name, tags)
     assets = materializations(result)
-    warehouse: DuckDBWarehouse = (definitions.resources or {})["klaviyo_warehouse"]
+    warehouse: Warehouse = (definitions.resources or {})["klaviyo_warehouse"]
     live = {table.name: warehouse.live_rows(table) for table in TABLES}
     for key, values in assets.items():
         if ROWS in values:

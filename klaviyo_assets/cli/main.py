@@ -24,6 +24,7 @@ from klaviyo_assets.text import clean
 
 if TYPE_CHECKING:
     from klaviyo_assets.cli.check import CheckReport
+    from klaviyo_assets.warehouse.location import Kind
 
 
 def _account_options(events: int, profiles: int, days: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -44,10 +45,10 @@ def _account_options(events: int, profiles: int, days: int) -> Callable[[Callabl
 
 _database_option = click.option(
     "--database",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     default=Path("data/demo.duckdb"),
     show_default=True,
-    help="DuckDB file of the simulated account; its DAGSTER_HOME is beside it.",
+    help="DuckDB file of the simulated account, or folder of its Postgres server; its DAGSTER_HOME is beside it.",
 )
 
 INTERRUPTED = 130
@@ -86,8 +87,15 @@ def main() -> None:
 @main.command()
 @_account_options(events=50_000, profiles=5_000, days=60)
 @_database_option
-def demo(events: int, profiles: int, days: int, seed: int, database: Path) -> None:
-    """Sync a simulated Klaviyo account into DuckDB with real Dagster runs, and print what landed.
+@click.option(
+    "--warehouse",
+    type=click.Choice(["duckdb", "postgres"]),
+    default="duckdb",
+    show_default=True,
+    help="Where the tables go. postgres: a server of its own, in data/demo_postgres unless --database says where.",
+)
+def demo(events: int, profiles: int, days: int, seed: int, database: Path, warehouse: Kind) -> None:
+    """Sync a simulated Klaviyo account with real Dagster runs, and print what landed.
 
     What an earlier demo has left in the file is replaced; any other file is left alone. For a week the account is the
     same each time, as it is in `klaviyo-assets dev`.
@@ -95,7 +103,9 @@ def demo(events: int, profiles: int, days: int, seed: int, database: Path) -> No
     require("sandbox")
     from klaviyo_assets.cli.demo import run_demo
 
-    run_demo(events=events, profiles=profiles, days=days, seed=seed, database=database)
+    if warehouse == "postgres" and not _was_given("database"):
+        database = Path("data/demo_postgres")
+    run_demo(events=events, profiles=profiles, days=days, seed=seed, database=database, kind=warehouse)
 
 
 @main.command()
@@ -257,13 +267,14 @@ def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: 
                 click.echo(
                     f"The history of runs is in {home}; to go on with .dagster_home, set DAGSTER_HOME to its path."
                 )
-            if chosen.duckdb_path == located(FORMER_FILE):
+            if chosen.warehouse == located(FORMER_FILE):
                 click.echo(
                     f"The warehouse is {FORMER_FILE}, the default of earlier versions: see `klaviyo-assets check`."
                 )
         else:
             require("sandbox")
             from klaviyo_assets.cli.demo import sandbox_process
+            from klaviyo_assets.cli.embedded import serving
 
             click.echo(f"{chosen.api_key_variable} is not set: this runs on the simulated account of the sandbox.")
             given = {"events": events, "profiles": profiles, "days": days, "seed": seed}
@@ -274,7 +285,7 @@ def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: 
             except places.NotSimulated as error:
                 raise click.ClickException(str(error)) from None
             url = stack.enter_context(sandbox_process(account))
-            stack.enter_context(account.environment(url))
+            stack.enter_context(account.environment(url, stack.enter_context(serving(account))))
             # Away from .env, which Dagster would write over the environment, and from the user's own code locations.
             folder, what = account.home, ["-w", str(account.workspace())]
         click.echo(f"The UI will be at http://127.0.0.1:{port}")

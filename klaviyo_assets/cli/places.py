@@ -2,13 +2,16 @@
 
 data/warehouse.duckdb    data/warehouse_dagster/    the account of an API key
 data/demo.duckdb         data/demo_dagster/         the simulated account, with data/demo_account.json
+data/demo_postgres/      data/demo_postgres_dagster/   the same, in a Postgres server of its own
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +26,7 @@ from klaviyo_assets import environment
 from klaviyo_assets.dagster_storage.event_log import KEPT_OPEN
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.duckdb.location import file_of
+from klaviyo_assets.warehouse.location import Kind, server
 
 DEMO = Path("data/demo.duckdb")
 
@@ -50,27 +54,34 @@ class SimulatedAccount:
     It is made of the options and the time that are stored beside its file, so that it has the same ids and times
     whenever it is served.
 
-    database: its DuckDB file. options: arguments of `generate_account`. now: when it was made; its events lie before.
-    told: what has happened to it since, as commands of the sandbox.
+    database: its DuckDB file, or the folder of its Postgres server. options: arguments of `generate_account`. now: when
+    it was made; its events lie before. told: what has happened to it since, as commands of the sandbox. kind: of the
+    database.
     """
 
     database: Path
     options: dict[str, int]
     now: dt.datetime
     told: list[dict[str, Any]] = field(default_factory=list)
+    kind: Kind = "duckdb"
 
     @classmethod
-    def begin(cls, database: Path, options: Mapping[str, int]) -> SimulatedAccount:
+    def begin(cls, database: Path, options: Mapping[str, int], kind: Kind = "duckdb") -> SimulatedAccount:
         """Make an account, or take the one that is there as it was made; remove what a demo has left.
 
-        Raises NotSimulated if the file does not belong to a simulated account.
+        The tables on a server are left to `serving`. Raises NotSimulated if the file does not belong to a simulated
+        account.
         """
-        account = cls(database, dict(options), dt.datetime.now(dt.UTC))
+        account = cls(database, dict(options), dt.datetime.now(dt.UTC), kind=kind)
         before = _stored(database)
+        if before and before.kind != kind:
+            raise NotSimulated(
+                f"{database} holds a simulated account in {before.kind}: choose another place with --database."
+            )
         if before:
             if before.options == account.options and dt.timedelta(0) <= account.now - before.now < RECENT:
                 account.now = before.now
-            for file in (database, database.with_name(f"{database.name}.wal")):
+            for file in (database, database.with_name(f"{database.name}.wal")) if kind == "duckdb" else ():
                 file.unlink(missing_ok=True)
             shutil.rmtree(account.home, ignore_errors=True)
         elif database.exists():
@@ -103,12 +114,11 @@ class SimulatedAccount:
         return _beside(self.database, "_dagster")
 
     @contextmanager
-    def environment(self, url: str) -> Iterator[None]:
-        """Point the settings and Dagster at the account, served at an address, whatever the user's say of places.
+    def environment(self, url: str, address: str) -> Iterator[None]:
+        """Point the settings and Dagster at the account, served at a URL, whatever the user's say of places.
 
-        What they say of other things (`tables`, `sync_interval` ...) holds.
+        What they say of other things (`tables`, `sync_interval` ...) holds. address: of its warehouse.
         """
-        file = str(self.database.absolute())
         settings = os.environ.get("KLAVIYO_SETTINGS")
         paths = os.environ.get("PYTHONPATH")
         prepare_home(self.home)
@@ -119,8 +129,9 @@ class SimulatedAccount:
             KLAVIYO_NAME="klaviyo",
             KLAVIYO_SCHEMA="klaviyo",
             KLAVIYO_SHOPIFY_SCHEMA=SHOPIFY_SCHEMA,
-            KLAVIYO_WAREHOUSE=file,
-            KLAVIYO_DUCKDB_PATH=file,
+            KLAVIYO_WAREHOUSE=address,
+            KLAVIYO_DUCKDB_PATH=address,
+            KLAVIYO_WAREHOUSE_VARIABLE="KLAVIYO_WAREHOUSE",
             KLAVIYO_SETTINGS=str(Path(settings).absolute()) if settings else None,
             PYTHONPATH=os.pathsep.join(map(os.path.abspath, paths.split(os.pathsep))) if paths else None,
             DAGSTER_HOME=str(self.home.absolute()),
@@ -172,8 +183,12 @@ def home_of(settings: Settings) -> Iterator[Path]:
 
 def default_home(settings: Settings) -> Path:
     """Return the DAGSTER_HOME of an account, which no other account shares: accounts share no schema of a file."""
-    path = settings.duckdb_path
-    file = file_of(path) or Path("data", path.partition(":")[2].partition("?")[0])
+    path = settings.warehouse
+    if on_server := server(path):
+        name = re.sub(r"\W", "_", on_server.database or path.partition("=")[2])
+        file = Path("data", f"postgres_{name}_{hashlib.sha256(on_server.place.encode()).hexdigest()[:8]}")
+    else:
+        file = file_of(path) or Path("data", path.partition(":")[2].partition("?")[0])
     schema = "" if settings.schema_name == "klaviyo" else f"_{settings.schema_name}"
     return _beside(file, f"{schema}_dagster")
 
@@ -199,7 +214,8 @@ def _stored(database: Path) -> SimulatedAccount | None:
     if not file.exists():
         return None
     values = json.loads(file.read_text())
-    return SimulatedAccount(database, values["options"], dt.datetime.fromisoformat(values["now"]), values["told"])
+    made, kind = dt.datetime.fromisoformat(values["now"]), values.get("kind", "duckdb")
+    return SimulatedAccount(database, values["options"], made, values["told"], kind)
 
 
 @contextmanager

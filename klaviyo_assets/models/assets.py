@@ -7,16 +7,19 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from klaviyo_assets.assets.specs import group_name, table_key, table_name
+from klaviyo_assets.assets.advice import advised
+from klaviyo_assets.assets.specs import group_name, storage, table_key
 from klaviyo_assets.models.automation import build_models_job, build_models_sensor
 from klaviyo_assets.models.metadata import describe
 from klaviyo_assets.models.project import SHOPIFY, Model, is_installed, read_project
 from klaviyo_assets.models.report import build_report
-from klaviyo_assets.models.run import DbtFailed, Result, Target, dbt_build
+from klaviyo_assets.models.run import DbtFailed, Result, dbt_build
+from klaviyo_assets.models.targets import target_of
 from klaviyo_assets.privacy.policy import Action
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.registry import TABLES, table
-from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from klaviyo_assets.warehouse.location import kind_of
+from klaviyo_assets.warehouse.warehouse import Warehouse
 
 AUTOMATION = (
     dg.AutomationCondition.any_deps_updated().since_last_handled()
@@ -48,10 +51,12 @@ def build_models(settings: Settings, executor: dg.ExecutorDefinition) -> dg.Defi
     """
     if not settings.models:
         return dg.Definitions()
-    if not is_installed():
+    kind = kind_of(settings.warehouse)
+    if not is_installed(kind):
+        extra = "models" if kind == "duckdb" else f"models-{kind}"
         dg.get_dagster_logger(__name__).info(
-            "There are no models of campaigns, flows and people: pip install 'klaviyo-assets[models]' brings them, the "
-            "setting `models: false` does without."
+            f"There are no models of campaigns, flows and people: pip install 'klaviyo-assets[{extra}]' brings them, "
+            "the setting `models: false` does without."
         )
         return dg.Definitions()
     models = chosen_models(settings)
@@ -119,7 +124,7 @@ def _models(settings: Settings, models: Sequence[Model]) -> dg.AssetsDefinition:
         required_resource_keys={warehouse_key},
     )
     def build_all(context: dg.AssetExecutionContext, config: ModelsConfig) -> Iterator[Any]:
-        warehouse: DuckDBWarehouse = getattr(context.resources, warehouse_key)
+        warehouse: Warehouse = getattr(context.resources, warehouse_key)
         if found := hidden(settings):
             raise dg.Failure(
                 f"The models need columns that the settings hide: {', '.join(found)}. Take them out of there "
@@ -130,9 +135,8 @@ def _models(settings: Settings, models: Sequence[Model]) -> dg.AssetsDefinition:
         keys, checks = context.selected_asset_keys, context.selected_asset_check_keys
         whole = len(keys) == len(names)
         selected = [] if whole else [*(names[key] for key in keys), *(check.name for check in checks)]
-        target = Target(warehouse.database, models_schema(settings), warehouse.connection_config or {})
-        with warehouse.connect():
-            pass  # waits for whoever holds the file, and names them
+        with advised():
+            target = target_of(warehouse, kind_of(settings.warehouse), models_schema(settings))
         try:
             results = dbt_build(
                 target,
@@ -144,8 +148,8 @@ def _models(settings: Settings, models: Sequence[Model]) -> dg.AssetsDefinition:
             )
         except DbtFailed as error:
             raise dg.Failure(f"dbt could not build the models.\n{error}", allow_retries=False) from None
-        with warehouse.connect() as connection:
-            described = describe(connection, target.schema, models, results, places, context.log)
+        with warehouse.session(writes=False) as session:
+            described = describe(session, target.schema, models, results, places, context.log, dialect=target.kind)
         by_check = {check.name: check for check in checks}
         for result in results:  # in dbt's order: Dagster wants a model before those that read it
             if result.kind == "test" and result.name in by_check:
@@ -167,11 +171,11 @@ def _spec(settings: Settings, model: Model) -> dg.AssetSpec:
         deps=[*(model_key(settings, name) for name in model.reads), *_sources(settings, model).values()],
         group_name=group_name(settings, "models"),
         description=f"{model.description}\n\n```sql\n{model.sql}```",
-        kinds={"dbt", "duckdb"},
+        kinds={"dbt", kind_of(settings.warehouse)},
         owners=list(settings.owners),
         automation_condition=AUTOMATION,
         # The columns come with each build: what is said of them here would hide there what they are made of.
-        metadata={"dagster/table_name": table_name(settings, models_schema(settings), model.name)},
+        metadata=storage(settings, models_schema(settings), model.name),
     )
 
 

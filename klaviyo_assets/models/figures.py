@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import duckdb
-
+from klaviyo_assets.warehouse.session import Session
 from klaviyo_assets.warehouse.sql import quote
 
 FigureRow = Mapping[str, Any]
@@ -43,6 +42,16 @@ _KINDS = {
 }
 """What the report counts -> names of metrics, before and after Klaviyo renamed them."""
 
+_REVENUES = {
+    "revenue": "last_touch_type IS NOT NULL",
+    "campaign_revenue": "last_touch_type = 'campaign'",
+    "flow_revenue": "last_touch_type = 'flow'",
+    "all_revenue": "true",
+}
+"""What the report adds up -> of which orders."""
+
+_MEMBERS = (*_KINDS, *_REVENUES)
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -63,7 +72,7 @@ class Figures:
 
 
 def read_figures(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     schema: str,
     since: dt.date,
     until: dt.date,
@@ -75,75 +84,69 @@ def read_figures(
 
     accounts: schemas of the synced tables, which know the currency and the names of what was deleted.
     """
-    ((database,),) = connection.execute("SELECT current_database()").fetchall()
-    model = quote(database, schema, "klaviyo__events")
+    model = session.name(schema, "klaviyo__events")
     events = f"""
-        SELECT *, date_trunc('week', occurred_on)::DATE AS week,
+        SELECT *, CAST(date_trunc('week', occurred_on) AS DATE) AS week,
             coalesce(campaign_id, flow_message_id, flow_id) || '/' || person_id AS message_to_person
         FROM {model}
         WHERE occurred_on >= ? AND occurred_on < ?"""
 
-    def rows(key: str, name: str, where: str, order: str) -> list[FigureRow]:
-        statement = f"SELECT {name} AS name, {_sums()} FROM ({events}) WHERE {where} GROUP BY {key} ORDER BY {order}"
-        found = connection.execute(statement, [since, until])
-        names = [column[0] for column in found.description]
-        return [_with_rates(dict(zip(names, row, strict=True))) for row in found.fetchall()]
+    def rows(key: str | None, name: str, where: str, order: str) -> list[FigureRow]:
+        group = f" GROUP BY {key}" if key else ""
+        statement = f"SELECT {name} AS name, {_sums()} FROM ({events}) AS events WHERE {where}{group}"
+        # Around it, because not every database takes names of the result in the expressions of ORDER BY.
+        found = session.sql(f"SELECT * FROM ({statement}) AS figures ORDER BY {order}", [since, until])
+        return [_with_rates(dict(zip(("name", *_MEMBERS), row, strict=True))) for row in found]
 
     def ranking(kind: str) -> list[FigureRow]:
         id = f"last_touch_{kind}_id"
         found = rows(
             id, f"coalesce(max({kind}_name), 'Unknown {kind} ' || {id})", f"{id} IS NOT NULL",
-            f"revenue DESC, email + text + push DESC, name LIMIT {int(top)}",
+            f"revenue DESC, email + text + push DESC, name COLLATE \"C\" LIMIT {int(top)}",
         )  # fmt: skip
-        former = _names(connection, database, accounts, kind)
+        former = _names(session, accounts, kind)
         return [{**row, "name": former.get(row["name"], row["name"])} for row in found]
 
-    ((first, last),) = connection.execute(
+    ((first, last),) = session.sql(
         f"SELECT min(occurred_on), max(occurred_on) FROM {model} WHERE occurred_on < ?", [until]
-    ).fetchall()
-    (total,) = rows("ALL", "'all'", "true", "1")
+    )
+    (total,) = rows(None, "'all'", "true", "1")
     return Figures(
         since if first is None else max(since, first),
         until if last is None else max(since, last) + dt.timedelta(days=1),
-        _currency(connection, database, accounts),
+        _currency(session, accounts),
         total,
-        rows("week", "week", "true", "week"),
+        rows("week", "week", "true", "name"),
         ranking("campaign"),
         ranking("flow"),
     )
 
 
-def _names(connection: duckdb.DuckDBPyConnection, database: str, accounts: Iterable[str], kind: str) -> dict[str, str]:
+def _names(session: Session, accounts: Iterable[str], kind: str) -> dict[str, str]:
     """Return, of campaigns or flows, what the models call one whose name they do not know -> its name."""
     found: dict[str, str] = {}
-    for columns, table in _tables(connection, database, accounts, kind):
+    for columns, table in _tables(session, accounts, kind):
         texts = ", ".join(name for name in ("name", "subject") if name in columns)
         select = f"SELECT id, coalesce({texts}), _fivetran_deleted FROM {table}"
-        for id, name, is_deleted in connection.execute(select).fetchall() if texts else ():
+        for id, name, is_deleted in session.sql(select) if texts else ():
             found[f"Unknown {kind} {id}"] = (name or f"Unnamed {kind} {id}") + " (deleted)" * is_deleted
     return found
 
 
-def _currency(connection: duckdb.DuckDBPyConnection, database: str, accounts: Iterable[str]) -> str:
+def _currency(session: Session, accounts: Iterable[str]) -> str:
     found = set()
-    for columns, table in _tables(connection, database, accounts, "account_history"):
+    for columns, table in _tables(session, accounts, "account_history"):
         if "preferred_currency" in columns:
             select = f"SELECT DISTINCT ON (id) preferred_currency FROM {table} ORDER BY id, observed_at DESC"
-            found |= {currency for (currency,) in connection.execute(select).fetchall() if currency}
+            found |= {currency for (currency,) in session.sql(select) if currency}
     return found.pop() if len(found) == 1 and all(map(_CODE.fullmatch, found)) else ""
 
 
-def _tables(
-    connection: duckdb.DuckDBPyConnection, database: str, accounts: Iterable[str], name: str
-) -> Iterator[tuple[set[str], str]]:
+def _tables(session: Session, accounts: Iterable[str], name: str) -> Iterator[tuple[set[str], str]]:
     """Yield columns and quoted name of a table, for each account that has it."""
     for account in accounts:
-        columns = connection.execute(
-            "SELECT column_name FROM duckdb_columns() WHERE (database_name, schema_name, table_name) = (?, ?, ?)",
-            [database, account, name],
-        ).fetchall()
-        if columns:
-            yield {column for (column,) in columns}, quote(database, account, name)
+        if name in session.tables(account):
+            yield set(session.columns(account, name)), session.name(account, name)
 
 
 def _is(kind: str) -> str:
@@ -156,14 +159,10 @@ def _sums() -> str:
         **dict.fromkeys(("opened", "clicked", "text_clicked"), "DISTINCT message_to_person"),
         **dict.fromkeys(("unsubscribed", "joined", "left"), "DISTINCT person_id"),
     }
-    parts = [f"count({counted.get(kind, '*')}) FILTER ({_is(kind)}) AS {quote(kind)}" for kind in _KINDS]
-    for name, condition in {
-        "revenue": "last_touch_type IS NOT NULL",
-        "campaign_revenue": "last_touch_type = 'campaign'",
-        "flow_revenue": "last_touch_type = 'flow'",
-        "all_revenue": "true",
-    }.items():
-        parts.append(f"coalesce(sum(numeric_value) FILTER ({_is('ordered')} AND {condition}), 0)::DOUBLE AS {name}")
+    parts = [f"count({counted.get(kind, '*')}) FILTER (WHERE {_is(kind)}) AS {quote(kind)}" for kind in _KINDS]
+    for name, condition in _REVENUES.items():
+        total = f"sum(numeric_value) FILTER (WHERE {_is('ordered')} AND {condition})"
+        parts.append(f"CAST(coalesce({total}, 0) AS FLOAT8) AS {name}")
     return ", ".join(parts)
 
 

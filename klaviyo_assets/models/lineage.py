@@ -15,17 +15,15 @@ Origins = frozenset[tuple[Relation, str]]
 """The columns of tables that a value is computed from; none if it is constant. What rows are joined or filtered by
 does not count, nor that they are counted."""
 
-_DIALECT = "duckdb"
-
 
 def trace(
-    selects: Iterable[tuple[str, str]], tables: Mapping[Relation, Iterable[str]]
+    selects: Iterable[tuple[str, str]], tables: Mapping[Relation, Iterable[str]], dialect: str
 ) -> dict[str, dict[str, Origins]]:
     """Return relation -> column, in lower case as DuckDB knows no case -> what it is made of.
 
     selects: a relation's quoted name and the SELECT that made it, after those that it reads. tables: the columns of
-    the tables that exist; a relation that is not among them is a view, which is traced through. Raises whatever
-    sqlglot raises if it can't follow the SQL.
+    the tables that exist; a relation that is not among them is a view, which is traced through. dialect: of the SQL.
+    Raises whatever sqlglot raises if it can't follow the SQL.
     """
     import sqlglot  # a fifth of a second, for which nobody should wait who only loads the definitions
     from sqlglot.optimizer.qualify import qualify
@@ -33,7 +31,7 @@ def trace(
     from sqlglot.schema import MappingSchema
 
     known: dict[Relation, dict[str, Origins]] = {}
-    schema = MappingSchema(dialect=_DIALECT, normalize=False)
+    schema = MappingSchema(dialect=dialect, normalize=False)
 
     def add(relation: Relation, columns: dict[str, Origins]) -> None:
         known[relation] = columns
@@ -44,11 +42,11 @@ def trace(
         add(_lower(*table), {column.lower(): frozenset([(table, column)]) for column in columns})
     traced = {}
     for name, sql in selects:
-        scope = build_scope(qualify(sqlglot.parse_one(sql, dialect=_DIALECT), dialect=_DIALECT, schema=schema))
+        scope = build_scope(qualify(sqlglot.parse_one(sql, dialect=dialect), dialect=dialect, schema=schema))
         if scope is None:
             raise ValueError(f"{name} is not made by a query")
         traced[name] = _origins(scope, known)
-        target = sqlglot.to_table(name, dialect=_DIALECT)
+        target = sqlglot.to_table(name, dialect=dialect)
         relation = _lower(target.catalog, target.db, target.name)
         if relation not in known:
             add(relation, traced[name])

@@ -7,41 +7,51 @@ from logging import Logger
 from typing import Any
 
 import dagster as dg
-import duckdb
 
 from klaviyo_assets.models.lineage import Origins, Relation, trace
 from klaviyo_assets.models.project import Model
 from klaviyo_assets.models.run import Result
-from klaviyo_assets.warehouse.local.sql import fold
+from klaviyo_assets.warehouse.session import Session
 from klaviyo_assets.warehouse.sql import quote
 
 ColumnTypes = Mapping[str, str]
 """Column -> type."""
 
+_COLUMNS = """
+    SELECT CAST(table_catalog AS VARCHAR), CAST(table_schema AS VARCHAR), CAST(table_name AS VARCHAR),
+        CAST(column_name AS VARCHAR), CAST(data_type AS VARCHAR)
+    FROM information_schema.columns WHERE table_schema NOT IN ('information_schema', 'pg_catalog')
+    ORDER BY ordinal_position
+"""
+
 
 def describe(
-    connection: duckdb.DuckDBPyConnection,
+    session: Session,
     schema: str,
     models: Iterable[Model],
     results: Iterable[Result],
     keys: Mapping[tuple[str, str], dg.AssetKey],
     log: Logger,
+    *,
+    dialect: str = "duckdb",
 ) -> dict[str, dict[str, Any]]:
     """Return model -> metadata; models that do not exist are left out.
 
     schema: of the models. results: what dbt did, in its order. keys: (schema, table) -> asset, for all that is one.
+    dialect: sqlglot's name of the SQL that dbt has run.
     """
-    ((name,),) = connection.execute("SELECT current_database()").fetchall()
+    fold = session.dialect.fold
+    ((name,),) = session.sql("SELECT CAST(current_database() AS VARCHAR)")
     database = fold(name)
     keys = {(fold(schema), fold(table)): key for (schema, table), key in keys.items()}
-    tables = _tables(connection)
-    origins = _origins(results, tables, log)
+    tables = _tables(session)
+    origins = _origins(results, tables, log, dialect)
     described: dict[str, dict[str, Any]] = {}
     for model in models:
         relation = (database, fold(schema), fold(model.name))
         if relation not in tables:
             continue
-        ((rows,),) = connection.execute(f"SELECT count(*) FROM {quote(*relation)}").fetchall()
+        ((rows,),) = session.sql(f"SELECT count(*) FROM {quote(*relation)}")
         made_of = {
             column: _deps(origins.get(model.name, {}).get(column.lower(), ()), database, keys)
             for column in tables[relation]
@@ -60,24 +70,22 @@ def describe(
     return described
 
 
-def _tables(connection: duckdb.DuckDBPyConnection) -> dict[Relation, ColumnTypes]:
+def _tables(session: Session) -> dict[Relation, ColumnTypes]:
     """Return the tables and views that exist, by their folded names."""
+    fold = session.dialect.fold
     tables: dict[Relation, dict[str, str]] = {}
-    for database, schema, table, column, kind in connection.execute(
-        "SELECT database_name, schema_name, table_name, column_name, data_type FROM duckdb_columns() "
-        "WHERE NOT internal ORDER BY column_index"
-    ).fetchall():
+    for database, schema, table, column, kind in session.sql(_COLUMNS):
         tables.setdefault((fold(database), fold(schema), fold(table)), {})[column] = kind
     return dict(tables)
 
 
 def _origins(
-    results: Iterable[Result], tables: Mapping[Relation, ColumnTypes], log: Logger
+    results: Iterable[Result], tables: Mapping[Relation, ColumnTypes], log: Logger, dialect: str
 ) -> dict[str, dict[str, Origins]]:
     """Return model -> column -> what it is made of, of the models that dbt has built; nothing if it can't be told."""
     built = [result for result in results if result.kind == "model" and result.sql and not result.is_failure]
     try:
-        traced = trace([(result.relation, result.sql) for result in built], tables)
+        traced = trace([(result.relation, result.sql) for result in built], tables, dialect)
     except Exception as error:  # noqa: BLE001 - the models are there, whatever a parser thinks of their SQL
         log.info("The models have no column lineage this time: %r", error)
         return {}

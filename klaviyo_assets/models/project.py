@@ -43,10 +43,10 @@ class Model:
     checks: tuple[str, ...]
 
 
-def is_installed() -> bool:
-    """Return whether the extra `models` is installed, without importing anything."""
+def is_installed(kind: str = "duckdb") -> bool:
+    """Return whether the models can be built in a kind of database, without importing anything."""
     try:
-        return all(distribution(name) for name in ("dbt-core", "dbt-duckdb", "altair", "vl-convert-python"))
+        return all(distribution(name) for name in ("dbt-core", f"dbt-{kind}", "altair", "vl-convert-python"))
     except PackageNotFoundError:
         return False
 

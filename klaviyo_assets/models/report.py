@@ -5,16 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import duckdb
 from pydantic import Field
 
+from klaviyo_assets.assets.advice import advised
 from klaviyo_assets.assets.specs import group_name
 from klaviyo_assets.models.figures import Figures, read_figures
 from klaviyo_assets.models.svg import NotDrawn
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.text import clean
 from klaviyo_assets.warehouse.duckdb.location import file_of
-from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from klaviyo_assets.warehouse.location import kind_of
+from klaviyo_assets.warehouse.warehouse import Warehouse
 
 REPORT = "campaign_report"
 
@@ -25,7 +26,7 @@ class ReportConfig(dg.Config):
     """What the report is about, and where it goes."""
 
     days: int = Field(default=90, ge=1, description="Days that it covers, today included.")
-    path: str = Field(default="", description="The HTML file. Default: beside the DuckDB file.")
+    path: str = Field(default="", description="The HTML file. Default: beside the DuckDB file; of a server: in data.")
 
 
 def build_report(settings: Settings, prefix: str, schema: str) -> dg.AssetsDefinition:
@@ -44,16 +45,15 @@ def build_report(settings: Settings, prefix: str, schema: str) -> dg.AssetsDefin
         required_resource_keys={warehouse_key},
     )
     def campaign_report(context: dg.AssetExecutionContext, config: ReportConfig) -> dg.MaterializeResult[Any]:
-        warehouse: DuckDBWarehouse = getattr(context.resources, warehouse_key)
+        warehouse: Warehouse = getattr(context.resources, warehouse_key)
         until = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
         since = until - dt.timedelta(days=config.days)
-        try:
-            with warehouse.connect() as connection:
-                figures = read_figures(connection, schema, since, until, accounts=account_schemas(settings))
-        except duckdb.CatalogException as error:
-            raise dg.Failure(
-                f"There is no {schema}.klaviyo__events yet: run {prefix}_job first.", allow_retries=False
-            ) from error
+        with advised(), warehouse.session(writes=False) as session:
+            if "klaviyo__events" not in session.tables(schema):
+                raise dg.Failure(
+                    f"There is no {schema}.klaviyo__events yet: run {prefix}_job first.", allow_retries=False
+                )
+            figures = read_figures(session, schema, since, until, accounts=account_schemas(settings))
         try:
             page = render(figures, title(settings))
         except NotDrawn as error:
@@ -81,8 +81,9 @@ def account_schemas(settings: Settings) -> list[str]:
 
 
 def default_path(settings: Settings) -> Path:
-    """Return where the page goes if nobody says: beside the warehouse file."""
-    database = file_of(settings.duckdb_path) or Path("data/warehouse")
+    """Return where the page goes if nobody says: beside the warehouse file, in `data` if it is in none."""
+    on_server = kind_of(settings.warehouse) != "duckdb"
+    database = (None if on_server else file_of(settings.warehouse)) or Path("data/warehouse")
     account = "" if settings.name == "klaviyo" else f"{settings.name}_"
     return database.with_name(f"{database.stem}_{account}{REPORT}.html")
 

@@ -15,13 +15,10 @@ from logging import Logger
 from pathlib import Path
 from typing import Any
 
-from klaviyo_assets.models.project import PROJECT, PROJECT_NAME
-from klaviyo_assets.warehouse.duckdb.location import located
+from klaviyo_assets.models.project import PROJECT
+from klaviyo_assets.models.targets import Target
 
 FLAGS = ("--log-format", "json", "--no-use-colors", "--no-send-anonymous-usage-stats", "--no-version-check")
-
-_CONNECT_ATTEMPTS = 8
-"""dbt waits 1, 2, 4, ... seconds between two: about four minutes in all."""
 
 _LEVELS = {"debug": 10, "info": 10, "warn": 30, "error": 40}
 _RESULTS = ("LogModelResult", "LogTestResult")
@@ -56,32 +53,6 @@ class DbtFailed(Exception):
     """dbt did not come as far as its first model; the message is dbt's own."""
 
 
-@dataclass(frozen=True)
-class Target:
-    """Where the models go.
-
-    database: a DuckDB file, or `md:name`. schema: of the models. config: of the connection.
-    """
-
-    database: str
-    schema: str
-    config: Mapping[str, Any]
-
-    def profile(self) -> dict[str, Any]:
-        """Return the content of dbt's profiles.yml; secrets stay in the environment."""
-        output = {
-            "type": "duckdb",
-            "path": located(self.database),
-            "schema": self.schema,
-            "threads": min(os.cpu_count() or 1, 4),
-            "config_options": dict(self.config),
-            "attach": [{"path": ":memory:", "alias": "klaviyo_models_staging"}],
-            "settings": {"TimeZone": "UTC"},
-            "retries": {"connect_attempts": _CONNECT_ATTEMPTS, "retryable_exceptions": ["IOException"]},
-        }
-        return {PROJECT_NAME: {"target": "duckdb", "outputs": {"duckdb": output}}}
-
-
 def dbt_build(
     target: Target,
     *,
@@ -113,7 +84,7 @@ def dbt_build(
             *(("--full-refresh",) if full_refresh else ()),
         ]
         errors = []
-        with _dbt(arguments, PROJECT.parent) as lines:
+        with _dbt(arguments, PROJECT.parent, target.environment()) as lines:
             for line in lines:
                 level, message = _log_line(line)
                 log.log(level, message)
@@ -131,15 +102,16 @@ def dbt_build(
 
 
 @contextmanager
-def _dbt(arguments: Sequence[str], folder: Path) -> Iterator[Iterator[str]]:
+def _dbt(arguments: Sequence[str], folder: Path, more: Mapping[str, str]) -> Iterator[Iterator[str]]:
     """Run dbt and give the lines that it prints; stop it if the caller does not come to the end.
 
-    What the user's own dbt reads from the environment (`DBT_TARGET`, `DBT_EMPTY` ...) is not for this one.
+    more: variables that it gets besides. What the user's own dbt reads from the environment (`DBT_TARGET`, `DBT_EMPTY`
+    ...) is not for this one.
     """
     process = subprocess.Popen(  # noqa: S603
         [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *FLAGS, *arguments],
         cwd=folder,
-        env={name: value for name, value in os.environ.items() if not name.upper().startswith("DBT_")},
+        env={**{name: value for name, value in os.environ.items() if not name.upper().startswith("DBT_")}, **more},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

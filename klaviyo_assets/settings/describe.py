@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 
 from klaviyo_assets.settings.model import Settings
-from klaviyo_assets.settings.problems import without_secrets
-from klaviyo_assets.settings.sources import public_name, setting_origin
+from klaviyo_assets.settings.sources import FORMER_NAME, public_name, setting_origin
+from klaviyo_assets.warehouse.location import shown
 
 _EXAMPLES: dict[str, Any] = {
     "tables": {"coupon_code": False, "image": True},
@@ -60,13 +60,15 @@ def json_schema() -> dict[str, Any]:
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "Settings of klaviyo_assets"
     schema["properties"] = {public_name(name): member for name, member in schema["properties"].items()}
+    older = {"$ref": "#/properties/warehouse", "deprecated": True, "description": "The former name of `warehouse`."}
+    schema["properties"][FORMER_NAME] = older
     schema.pop("description", None)
     return schema
 
 
 def _values(settings: Settings) -> dict[str, Any]:
     values = {public_name(name): value for name, value in settings.model_dump(mode="json").items()}
-    values["duckdb_path"] = without_secrets(values["duckdb_path"])
+    values["warehouse"] = shown(values["warehouse"])
     return values
 
 

@@ -7,23 +7,26 @@ A setting comes from the environment (`KLAVIYO_SCHEMA`; the shell, then `.env`),
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from klaviyo_assets import environment
 from klaviyo_assets.privacy.policy import SALT_VARIABLE, Privacy
+from klaviyo_assets.schema.spec import STAGING
 from klaviyo_assets.settings import sources
 from klaviyo_assets.settings.columns import are_columns, are_switches
 from klaviyo_assets.settings.misspelt import misspelt
-from klaviyo_assets.settings.problems import explained, refuse
+from klaviyo_assets.settings.problems import Problem, explained, refuse
 from klaviyo_assets.settings.variables import are_variables
 from klaviyo_assets.tables.registry import FIRST_TABLES
 from klaviyo_assets.tables.table import Table
-from klaviyo_assets.warehouse.duckdb.location import is_in_memory, located
+from klaviyo_assets.warehouse.duckdb.location import is_in_memory
+from klaviyo_assets.warehouse.location import Server, located, server
 
 
 def _seconds(value: Any) -> Any:
@@ -33,6 +36,9 @@ def _seconds(value: Any) -> Any:
     except ValueError:
         return value
 
+
+_LONGEST_NAME = 63
+"""Bytes of a name in Postgres."""
 
 FOUNDED = dt.date(2012, 1, 1)
 """Klaviyo was founded in 2012: few accounts have events that are dated further back."""
@@ -73,10 +79,14 @@ class Settings(BaseSettings):
         min_length=1,
         description="Schema of the tables in the warehouse; called `schema` in a settings file.",
     )
-    duckdb_path: str = Field(
+    warehouse: str = Field(
         sources.DEFAULT_FILE,
-        description="The warehouse: a DuckDB file, or `md:name` for MotherDuck. "
-        "In the environment: `KLAVIYO_WAREHOUSE`.",
+        description="The warehouse: a DuckDB file, `md:name` for MotherDuck, or a Postgres database: "
+        "`postgresql://user@host/database` or `service=name`. A password is taken from the environment only.",
+    )
+    warehouse_variable: str = Field(
+        sources.WAREHOUSE,
+        description="Name of the environment variable that holds the warehouse's address; it may hold a password.",
     )
     tables: dict[str, bool] = Field(
         default_factory=dict,
@@ -153,10 +163,11 @@ class Settings(BaseSettings):
     owners: tuple[str, ...] = Field(
         (), description="Owners of the assets in Dagster: e-mail addresses, or `team:data`."
     )
-    max_dynamic_columns: int = Field(
-        2000,
+    max_dynamic_columns: int | None = Field(
+        None,
         ge=0,
-        description="Columns of properties that a table may have; the values of more go to one JSON column.",
+        description="Columns of properties that a table may have; the values of more go to one JSON column. Default: "
+        "2,000 in DuckDB, 1,400 in Postgres.",
     )
     max_concurrency: int = Field(
         12,
@@ -182,11 +193,25 @@ class Settings(BaseSettings):
 
     def __init__(self, **values: Any) -> None:
         try:
-            names = [*map(sources.public_name, type(self).model_fields)]
-            unknown = misspelt(environment.variables(), [*names, "warehouse"], sources.ENV_PREFIX)
+            names = [*map(sources.public_name, type(self).model_fields), sources.FORMER_NAME]
+            unknown = misspelt(environment.variables(), names, sources.ENV_PREFIX)
             super().__init__(**unknown | sources.internal_names(values))
         except ValidationError as error:
             raise explained(error, names, _given_by(values), sources.public_name) from None
+
+    @property
+    def duckdb_path(self) -> str:
+        """The warehouse, by the name that it had when there was no other database."""
+        return self.warehouse
+
+    @property
+    def url_variable(self) -> str | None:
+        """The environment variable that holds the warehouse's address with a password; None if none does."""
+        held = environment.get(self.warehouse_variable)
+        with suppress(ValueError):
+            found = server(held) if held else None
+            return self.warehouse_variable if found and found.has_secret and found.text == self.warehouse else None
+        return None
 
     @property
     def first_partition(self) -> dt.date:
@@ -222,11 +247,13 @@ class Settings(BaseSettings):
             raise ValueError("it must be 5 to 60 minutes that divide an hour, or hours that divide a day")
         return interval
 
-    @field_validator("duckdb_path")
+    @field_validator("warehouse")
     @classmethod
-    def _is_the_same_everywhere(cls, given: str) -> str:
+    def _is_the_same_everywhere(cls, given: str, info: ValidationInfo) -> str:
         if is_in_memory(given):
             raise ValueError("it has to be a file or `md:name`: of a database in memory nothing outlives the process")
+        if found := server(given):
+            refuse(_of_a_server(found, info.data.get("schema_name", "")))
         return located(given)
 
     @field_validator("tables", mode="before")
@@ -268,12 +295,28 @@ class Settings(BaseSettings):
         )
 
 
+def _of_a_server(address: Server, schema: str) -> Iterator[Problem]:
+    """Yield what is wrong with the address of a server, and with the schema there."""
+    if address.has_secret:
+        yield (
+            (),
+            "a password does not belong here, where it is kept in the clear. Put the whole address into the "
+            f"environment variable {sources.WAREHOUSE}, in .env for example (or into another one, which the setting "
+            "`warehouse_variable` names); or leave the password to ~/.pgpass, or to a service (`service=name`)",
+        )
+    room = _LONGEST_NAME - len(STAGING)
+    if len(schema.encode()) > room:
+        yield (), f"the setting `schema` may have {room} bytes there: Postgres cuts names at {_LONGEST_NAME}"
+    if schema.lower().startswith("pg_"):
+        yield (), "the setting `schema` may not begin with pg_ there: Postgres keeps such names to itself"
+
+
 def _given_by(values: Mapping[str, Any]) -> Callable[[str], str | None]:
     """Return a function that says where a setting comes from; None for Python."""
 
     def source(name: str) -> str | None:
         public = sources.public_name(name)
-        if {name, public} & values.keys():
+        if {name, public} & {*values, *sources.internal_names(values)}:
             return None
         place = sources.setting_origin(public) or sources.settings_file()
         return place.removesuffix(" in the shell") if place else None

@@ -12,6 +12,8 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from klaviyo_assets.warehouse.location import shown
+
 Problem = tuple[tuple[str | int, ...], str]
 """Where something is wrong below a setting, and what."""
 
@@ -27,7 +29,7 @@ _WORDS = {
 
 
 _SECRET_NAME = re.compile("key|salt|token|secret|password", re.IGNORECASE)
-_SECRET = re.compile(r"(\bpk_|token=|://[^/@\s]*:)[^&\s'\"@]+", re.IGNORECASE)
+_SECRET = re.compile(r"(\bpk_|token=|password=)[^&\s'\"]+|(://[^/@:\s]*:)[^\s'\"]*(?=@)", re.IGNORECASE)
 
 
 class SettingsError(ValueError):
@@ -90,6 +92,8 @@ def as_given(value: Any, setting: str | int = "") -> str:
     """Return a value as an error may show it: short, and without what looks like a secret."""
     if _SECRET_NAME.search(str(setting)):
         return "what was given"
+    if setting == "warehouse" and isinstance(value, str):
+        value = shown(value)
     if isinstance(value, dt.date | dt.timedelta):
         value = str(value)
     return textwrap.shorten(without_secrets(repr(value)), 100, placeholder=" ...")
@@ -97,7 +101,7 @@ def as_given(value: Any, setting: str | int = "") -> str:
 
 def without_secrets(text: str) -> str:
     """Return a text in which keys of Klaviyo and tokens in addresses are masked."""
-    return _SECRET.sub(r"\1***", text)
+    return _SECRET.sub(r"\1\2***", text)
 
 
 class Unreadable(str):

@@ -6,6 +6,7 @@ The environment is the shell, then `.env` (klaviyo_assets/environment.py).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from klaviyo_assets import environment
 from klaviyo_assets.settings.problems import Unreadable
+from klaviyo_assets.warehouse.location import server
 
 FILE_VARIABLE = "KLAVIYO_SETTINGS"
 ENV_PREFIX = "KLAVIYO_"
@@ -22,8 +24,11 @@ ENV_PREFIX = "KLAVIYO_"
 SCHEMA_ALIAS = "KLAVIYO_SCHEMA"
 """Users write `schema`, which can't be a field: pydantic has a method of that name."""
 
-WAREHOUSE_VARIABLE = "KLAVIYO_WAREHOUSE"
-"""The variable of `duckdb_path`; KLAVIYO_DUCKDB_PATH is its older name."""
+WAREHOUSE = "KLAVIYO_WAREHOUSE"
+"""The variable that holds the warehouse's address, unless `warehouse_variable` names another one."""
+
+FORMER_NAME = "duckdb_path"
+"""What `warehouse` was called when there was no other database, in the environment too."""
 
 DEFAULT_FILE = "data/warehouse.duckdb"
 
@@ -33,7 +38,11 @@ FORMER_FILE = "data/klaviyo.duckdb"
 
 def internal_names(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings with the names that the model knows."""
-    return {SCHEMA_ALIAS if name == "schema" else name: value for name, value in values.items()}
+    names = {"schema": SCHEMA_ALIAS, FORMER_NAME: "warehouse"}
+    if "warehouse" in values and FORMER_NAME in values:
+        names.pop(FORMER_NAME)
+        values = {**values, FORMER_NAME: Unreadable(f"`warehouse` and `{FORMER_NAME}` are one setting: keep the first")}
+    return {names.get(name, name): value for name, value in values.items()}
 
 
 def public_name(name: str) -> str:
@@ -43,9 +52,17 @@ def public_name(name: str) -> str:
 
 def variable(name: str) -> str:
     """Return the environment variable of a setting; the one that is set, if it has two."""
-    if name == "duckdb_path" and environment.get(WAREHOUSE_VARIABLE):
-        return WAREHOUSE_VARIABLE
+    if name == "warehouse":
+        given, former = warehouse_variable(), ENV_PREFIX + FORMER_NAME.upper()
+        return former if environment.get(former) and not environment.get(given) else given
     return ENV_PREFIX + public_name(name).upper()
+
+
+def warehouse_variable(given: Mapping[str, Any] | None = None) -> str:
+    """Return the environment variable that holds the address of the warehouse. given: settings from Python."""
+    name = "warehouse_variable"
+    said = (given or {}).get(name) or environment.get(ENV_PREFIX + name.upper()) or in_file().get(name)
+    return said if isinstance(said, str) else WAREHOUSE
 
 
 def settings_file() -> str | None:
@@ -61,7 +78,7 @@ def setting_origin(name: str) -> str | None:
         return f"{given} in {environment.origin(given)}"
     if {name, *internal_names({name: None})} & in_file().keys():
         return settings_file()
-    return "the default in earlier versions" if name == "duckdb_path" and former_file() else None
+    return "the default in earlier versions" if name == "warehouse" and former_file() else None
 
 
 def former_file() -> bool:
@@ -86,14 +103,19 @@ class Environment(EnvSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         """Return the settings that are set."""
-        older, newer = ENV_PREFIX + "DUCKDB_PATH", WAREHOUSE_VARIABLE
-        values = {name: self.env_vars.get(name.lower()) for name in (older, newer)}
-        if values[newer]:
-            self.env_vars = {**self.env_vars, older.lower(): values[newer]}
+        former, name = ENV_PREFIX + FORMER_NAME.upper(), warehouse_variable(self.current_state)
+        address, before = environment.get(name), self.env_vars.get(former.lower()) if name == WAREHOUSE else None
+        others = {name: value for name, value in self.env_vars.items() if name != WAREHOUSE.lower()}
+        self.env_vars = {**others, **({WAREHOUSE.lower(): address or before} if address or before else {})}
         found = super().__call__()
-        if values[older] and values[newer] and values[older] != values[newer]:
-            places = " and ".join(f"{name} in {environment.origin(name)}" for name in (newer, older))
-            found[newer] = Unreadable(f"{places} are one setting and say different things: keep the first")
+        if address and before and address != before:
+            places = " and ".join(f"{each} in {environment.origin(each)}" for each in (name, former))
+            found[name] = Unreadable(f"{places} are one setting and say different things: keep the first")
+        if not address and name != WAREHOUSE and not {"warehouse"} & {*self.current_state, *in_file()}:
+            found[name] = Unreadable(f"{name}, which the setting `warehouse_variable` names, is not set")
+        with suppress(ValueError):  # which the validation raises again
+            if "warehouse" in found and (at := server(found["warehouse"])):
+                found["warehouse"] = at.text  # only here may there be a password, and it stays in the environment
         return found
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
@@ -125,7 +147,7 @@ class FormerDefaults(_Values):
 
     def __call__(self) -> dict[str, Any]:
         """Return the former default file, if there is one and no newer one."""
-        return {"duckdb_path": FORMER_FILE} if former_file() else {}
+        return {"warehouse": FORMER_FILE} if former_file() else {}
 
 
 def _read(path: str) -> dict[str, Any]:

@@ -41,7 +41,7 @@ States = dict[tuple[str, str], SyncState]
 
 def in_any_folder(**given: Any) -> Settings:
     """Settings whose warehouse is in the folder where the process is when it opens it, made once for many folders."""
-    return Settings(**given).model_copy(update={"duckdb_path": "warehouse.duckdb"})
+    return Settings(**given).model_copy(update={"warehouse": "warehouse.duckdb"})
 
 
 def first_day() -> Account:

@@ -81,7 +81,7 @@ with advised():
         ("Cannot open file it: Permission denied", "/srv/a b.duckdb can't be opened: permission denied. A sync writes"),
         (
             "Could not read from file it: Is a directory",
-            "can't be opened: is a directory. Check the setting `duckdb_path`.",
+            "can't be opened: is a directory. Check the setting `warehouse`.",
         ),
         (
             "The file it exists, but it is not a valid DuckDB database file!",
@@ -98,9 +98,7 @@ def test_what_duckdb_says_of_a_file_becomes_a_sentence(reason: str, message: str
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
-        pytest.raises(
-            WarehouseUnusable, match=r"its folder can't be made: File exists. Check the setting `duckdb_path`"
-        ),
+        pytest.raises(WarehouseUnusable, match=r"its folder can't be made: File exists. Check the setting `warehouse`"),
         advised(),
     ):
         warehouse_at(tmp_path / "file").try_to_write()
@@ -129,7 +127,7 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     file = Path(warehouse.database)
     file.parent.mkdir()
     file.write_bytes(b"something else " * 1000)
-    with pytest.raises(WarehouseUnusable, match="duckdb_path"), advised():
+    with pytest.raises(WarehouseUnusable, match="`warehouse`"), advised():
         load(warehouse, [{"id": "1"}])
     assert file.read_bytes() == b"something else " * 1000
 

@@ -14,6 +14,7 @@ from klaviyo_assets.warehouse.batches import typed_batches
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.extract import Extract
 from klaviyo_assets.warehouse.spool import temporary_spool
+from klaviyo_assets.warehouse.warehouse import Warehouse
 
 SYNCED = dt.datetime(2026, 4, 1, tzinfo=dt.UTC)
 
@@ -106,7 +107,7 @@ METRICS = [
 
 
 def put(
-    warehouse: DuckDBWarehouse,
+    warehouse: Warehouse,
     name: str,
     rows: Sequence[Mapping[str, Any]],
     began: dt.datetime = SYNCED,
@@ -125,11 +126,12 @@ def put(
         content = spec.policy.apply(content)
     with temporary_spool() as spool:
         spool.write_all(typed_batches([content], spec))
-        warehouse._clock = lambda: began
+        if isinstance(warehouse, DuckDBWarehouse):
+            warehouse._clock = lambda: began
         warehouse.load(Extract(spec), spool)
 
 
-def put_account(warehouse: DuckDBWarehouse) -> None:
+def put_account(warehouse: Warehouse) -> None:
     put(warehouse, "event", EVENTS)
     put(warehouse, "person", PEOPLE)
     put(warehouse, "campaign", CAMPAIGNS)
@@ -137,29 +139,30 @@ def put_account(warehouse: DuckDBWarehouse) -> None:
     put(warehouse, "metric", METRICS)
 
 
-def put_shop(warehouse: DuckDBWarehouse) -> None:
+def put_shop(warehouse: Warehouse) -> None:
     """Orders of Ada: after a click, in the last second after a text message, a second later; of a stranger, and of
     somebody without an address. One was deleted, one only tried the shop."""
-    with warehouse.connect() as connection:
-        for statement in (
-            "USE klaviyo.klaviyo",
-            "CREATE SCHEMA klaviyo.shop",
-            """CREATE TABLE klaviyo.shop."order" AS SELECT * FROM (VALUES
-                (1, 11, 'ada@acme.example', TIMESTAMP '2026-03-01 11:00:00', 100.0, false, NULL),
-                (2, 11, 'ADA@acme.example', TIMESTAMP '2026-03-22 09:30:00', 30.0, false, false),
-                (3, 11, 'ada@acme.example', TIMESTAMP '2026-03-22 09:30:01', 20.0, false, false),
-                (4, 12, 'eve@acme.example', TIMESTAMP '2026-03-01 12:00:00', 50.0, false, false),
-                (5, 12, 'eve@acme.example', TIMESTAMP '2026-03-01 12:00:00', 50.0, true, false),
-                (6, 11, 'ada@acme.example', TIMESTAMP '2026-03-01 11:30:00', 999.0, false, true),
-                (7, 13, NULL, TIMESTAMP '2026-03-14 12:00:00', 66.73, false, false)
-            ) AS orders (id, customer_id, email, created_at, total_price, _fivetran_deleted, test)""",
-            """CREATE TABLE klaviyo.shop.customer AS SELECT * FROM (VALUES
-                (11, 'ada@acme.example', 'Ada', 'Lovelace'), (12, 'eve@acme.example', 'Eve', NULL)
-            ) AS customers (id, email, first_name, last_name)""",
-            """CREATE TABLE klaviyo.shop.order_line AS SELECT * FROM (VALUES
-                (21, 1, 'tea', 2), (22, 1, 'cup', 1), (23, 2, 'tea', 1)
-            ) AS lines (id, order_id, product_id, quantity)""",
-            "CREATE TABLE klaviyo.shop.order_line_refund AS SELECT 22 AS order_line_id, 15 subtotal, 1.5 total_tax",
-            "CREATE TABLE klaviyo.shop.order_shipping_line AS SELECT 1 AS order_id, 4.9 AS price",
-        ):
-            connection.execute(statement).fetchall()
+    tables = {
+        "order": """SELECT * FROM (VALUES
+            (1, 11, 'ada@acme.example', TIMESTAMP '2026-03-01 11:00:00', 100.0, false, NULL),
+            (2, 11, 'ADA@acme.example', TIMESTAMP '2026-03-22 09:30:00', 30.0, false, false),
+            (3, 11, 'ada@acme.example', TIMESTAMP '2026-03-22 09:30:01', 20.0, false, false),
+            (4, 12, 'eve@acme.example', TIMESTAMP '2026-03-01 12:00:00', 50.0, false, false),
+            (5, 12, 'eve@acme.example', TIMESTAMP '2026-03-01 12:00:00', 50.0, true, false),
+            (6, 11, 'ada@acme.example', TIMESTAMP '2026-03-01 11:30:00', 999.0, false, true),
+            (7, 13, NULL, TIMESTAMP '2026-03-14 12:00:00', 66.73, false, false)
+        ) AS orders (id, customer_id, email, created_at, total_price, _fivetran_deleted, test)""",
+        "customer": """SELECT * FROM (VALUES
+            (11, 'ada@acme.example', 'Ada', 'Lovelace'), (12, 'eve@acme.example', 'Eve', NULL)
+        ) AS customers (id, email, first_name, last_name)""",
+        "order_line": """SELECT * FROM (VALUES
+            (21, 1, 'tea', 2), (22, 1, 'cup', 1), (23, 2, 'tea', 1)
+        ) AS lines (id, order_id, product_id, quantity)""",
+        "order_line_refund": "SELECT 22 AS order_line_id, 15 AS subtotal, 1.5 AS total_tax",
+        "order_shipping_line": "SELECT 1 AS order_id, 4.9 AS price",
+    }
+    with warehouse.session(writes=True) as session:
+        session.create_schema("shop")
+        for name, select in tables.items():
+            session.sql(f"CREATE TABLE {session.name('shop', name)} AS {select}")
+        session.commit()

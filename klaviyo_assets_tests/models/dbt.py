@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,18 +13,18 @@ from klaviyo_assets.models import run
 
 
 @contextmanager
-def forked(arguments: Sequence[str], folder: Path) -> Iterator[Iterator[str]]:
+def forked(arguments: Sequence[str], folder: Path, more: Mapping[str, str]) -> Iterator[Iterator[str]]:
     """Run dbt as `klaviyo_assets.models.run` does, and give the lines that it has printed."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["dbt.cli.main", "dbt.adapters.duckdb"])
     with tempfile.NamedTemporaryFile("r") as printed:
-        process = context.Process(target=_build, args=([*run.FLAGS, *arguments], folder, printed.name))
+        process = context.Process(target=_build, args=([*run.FLAGS, *arguments], folder, more, printed.name))
         process.start()
         process.join()
         yield iter(printed)
 
 
-def _build(arguments: Sequence[str], folder: Path, output: str) -> None:
+def _build(arguments: Sequence[str], folder: Path, more: Mapping[str, str], output: str) -> None:
     from dbt.cli.main import cli
 
     with Path(output).open("w") as file:
@@ -33,4 +33,5 @@ def _build(arguments: Sequence[str], folder: Path, output: str) -> None:
     os.chdir(folder)
     for name in [name for name in os.environ if name.startswith("DBT_")]:
         del os.environ[name]
+    os.environ.update(more)
     cli(arguments)

@@ -78,7 +78,7 @@ def test_models_can_be_turned_off_and_need_not_be_installed(monkeypatch: pytest.
     assert models(Settings(models=False)) == set()
     assert models(Settings(shopify_schema="shop")) == {model.name for model in read_project()} | {"campaign_report"}
     said: list[str] = []
-    monkeypatch.setattr(assets, "is_installed", lambda: False)
+    monkeypatch.setattr(assets, "is_installed", lambda kind: False)
     monkeypatch.setattr(assets.dg, "get_dagster_logger", lambda *_: type("Log", (), {"info": said.append}))
     assert models(Settings()) == set()
     assert "pip install 'klaviyo-assets[models]'" in said[0]

@@ -24,7 +24,8 @@ from klaviyo_assets.models.figures import Figures, read_figures
 from klaviyo_assets.models.metadata import describe
 from klaviyo_assets.models.project import read_project
 from klaviyo_assets.models.report import Money, account_schemas, render, summary
-from klaviyo_assets.models.run import DbtFailed, Result, Target, dbt_build
+from klaviyo_assets.models.run import DbtFailed, Result, dbt_build
+from klaviyo_assets.models.targets import DuckDBTarget
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.conftest import QUIET, failures
@@ -80,7 +81,7 @@ class Built:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("klaviyo_assets.models.run._dbt", forked)
             results = dbt_build(
-                Target(self.settings.duckdb_path, schema, {}),
+                DuckDBTarget(self.settings.duckdb_path, schema, {}),
                 select=select,
                 variables=dbt_variables(self.settings) | (more or {}),
                 cache=self.cache,
@@ -229,8 +230,8 @@ def test_orders_are_credited_to_the_last_message_before(hand: Built) -> None:
 
 
 def test_the_report_says_what_happened(hand: Built) -> None:
-    with hand.warehouse.connect() as connection:
-        figures = read_figures(connection, "klaviyo_models", dt.date(2026, 3, 1), dt.date(2026, 3, 22))
+    with hand.warehouse.session(writes=False) as session:
+        figures = read_figures(session, "klaviyo_models", dt.date(2026, 3, 1), dt.date(2026, 3, 22))
     names = ("email", "text", "opened", "clicked", "revenue", "all_revenue", "joined", "left", "complained")
     assert {name: figures.total[name] for name in names} == {
         "email": 4,
@@ -273,9 +274,9 @@ def test_the_report_names_what_there_is(hand: Built, tmp_path: Path) -> None:
         built.write(f"INSERT INTO {events} SELECT * REPLACE ('{type}' AS type) FROM {events} WHERE event_id = 'e25'")
 
     def figures(accounts: Sequence[str]) -> Figures:
-        with built.warehouse.connect() as connection:
+        with built.warehouse.session(writes=False) as session:
             until = dt.date(2026, 4, 1)
-            return read_figures(connection, "klaviyo_models", until - dt.timedelta(days=90), until, accounts=accounts)
+            return read_figures(session, "klaviyo_models", until - dt.timedelta(days=90), until, accounts=accounts)
 
     found = figures(account_schemas(built.settings))
     assert (found.since, found.until) == (dt.date(2026, 3, 1), dt.date(2026, 3, 22))
@@ -294,8 +295,8 @@ def test_the_report_names_what_there_is(hand: Built, tmp_path: Path) -> None:
 
 
 def test_text_that_a_renderer_can_not_bear_is_cleaned(hand: Built) -> None:
-    with hand.warehouse.connect() as connection:
-        figures = read_figures(connection, "klaviyo_models", dt.date(2026, 3, 1), dt.date(2026, 3, 22))
+    with hand.warehouse.session(writes=False) as session:
+        figures = read_figures(session, "klaviyo_models", dt.date(2026, 3, 1), dt.date(2026, 3, 22))
     codes = (*range(9), 0xB, 0xC, *range(0xE, 0x20), 0x7F, 0x9B, 0xD83D, 0xDFFF, 0xFFFE, 0xFFFF)
     names = ["Spring\u000bSale", "".join(map(chr, codes)), "Søm\tmer 😀\n\u00a0\ufffd"]
     figures = replace(figures, campaigns=[{**figures.campaigns[0], "name": name} for name in names])
@@ -410,8 +411,8 @@ def test_a_model_whose_sql_is_not_understood_has_no_lineage(hand: Built) -> None
     model = next(model for model in read_project() if model.name == "klaviyo__flows")
     relation = '"klaviyo"."klaviyo_models"."klaviyo__flows"'
     result = Result("model", model.name, "success", "", 1.0, 0, relation, "select from where")
-    with hand.warehouse.connect() as connection:
-        described = describe(connection, "klaviyo_models", [model], [result], {}, LOG)
+    with hand.warehouse.session(writes=False) as session:
+        described = describe(session, "klaviyo_models", [model], [result], {}, LOG)
     assert described[model.name]["dagster/row_count"] == 1
     assert "dagster/column_lineage" not in described[model.name]
 

@@ -173,7 +173,7 @@ def test_the_schema_knows_the_names_and_values_that_users_write() -> None:
     schema = json.loads(CliRunner().invoke(main, ["settings", "--schema"]).output)
     jsonschema.Draft202012Validator.check_schema(schema)
     assert "schema" in schema["properties"] and "KLAVIYO_SCHEMA" not in json.dumps(schema)
-    assert set(yaml.safe_load(example())) == schema["properties"].keys()
+    assert {*yaml.safe_load(example()), "duckdb_path"} == schema["properties"].keys()
     bad: list[Any] = [{"overlapp": 1}, {"packing": "tight"}, {"delete_guard": 2}, {"blocked_columns": {"person": "x"}}]
     for wrong in bad:
         with pytest.raises(jsonschema.ValidationError):
@@ -188,7 +188,7 @@ def test_the_settings_in_effect_hold_no_secret(tmp_path: Path, monkeypatch: pyte
     text = CliRunner().invoke(main, ["settings"]).output
     assert text == effective(Settings()) and not any(s in text for s in ("pk_verysecret", "verysalty", "abcdef"))
     found = yaml.safe_load(text)
-    assert found["sync_interval"] == "PT30M" and found["duckdb_path"] == "md:shop?motherduck_token=***&x=1"
+    assert found["sync_interval"] == "PT30M" and found["warehouse"] == "md:shop?motherduck_token=***&x=1"
     settings_file(tmp_path, text, monkeypatch)
     assert Settings().sync_interval.total_seconds() == 1800
 
@@ -201,7 +201,7 @@ def test_the_settings_in_effect_hold_no_secret(tmp_path: Path, monkeypatch: pyte
         ({"history_start": "2022-13-01"}, "not '2022-13-01'"),
         (
             {"duckdb_path": ":memory:"},
-            "duckdb_path: it has to be a file or `md:name`: of a database in memory nothing ",
+            "warehouse: it has to be a file or `md:name`: of a database in memory nothing ",
         ),
         ({"duckdb_path": ":Memory:shop"}, "outlives the process, not ':Memory:shop'"),
         ({"duckdb_path": " "}, "outlives the process, not ' '"),

@@ -7,8 +7,9 @@
     json_extract_string(try_cast({{ text }} as json), '$."{{ path | join('"."') }}"')
 {%- endmacro %}
 
+{#- What is no object is not parsed: the digest of a hashed column would be an error. -#}
 {% macro postgres__json_value(text, path) -%}
-    (nullif({{ text }}, '')::json #>> '{{ '{' ~ path | join(',') ~ '}' }}')
+    (case when {{ text }} ~ '^\s*[{]' then ({{ text }})::json end #>> '{{ '{' ~ path | join(',') ~ '}' }}')
 {%- endmacro %}
 
 {% macro snowflake__json_value(text, path) -%}
@@ -43,6 +44,13 @@
 
 {% macro default__number(text) -%}
     {{ dbt.safe_cast(text, dbt.type_numeric()) }}
+{%- endmacro %}
+
+{#- Postgres has no cast that gives NULL: text is looked at first. -#}
+{% macro postgres__number(text) -%}
+    case when {{ text }} ~ '^\s*[+-]?(\d+[.]?\d*|[.]\d+)([eE][+-]?\d{1,3})?\s*$'
+        then case when abs(cast({{ text }} as numeric)) < 1e22 then cast({{ text }} as {{ dbt.type_numeric() }}) end
+    end
 {%- endmacro %}
 
 {% macro duckdb__number(text) -%}
