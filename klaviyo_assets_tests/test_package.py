@@ -184,8 +184,8 @@ ALLOWED = {
     "sandbox": ((), {"msgspec", "requests", "starlette", "uvicorn"}),
 }  # fmt: skip
 """Folder -> what its modules may import of this package, and of others (None: anything)."""
-WAREHOUSES = ("warehouse.duckdb", "warehouse.postgres")
-"""Folders of databases: neither the steps that they share nor one another know them."""
+DATABASES = ("duckdb", "postgres")
+"""Folders of `warehouse`: neither the steps that they share nor one another know them."""
 IO = {"http", "io", "os", "pathlib", "shutil", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "urllib"}
 
 
@@ -226,11 +226,23 @@ def test_no_database_is_known_outside_of_its_folder() -> None:
         inside = name.removeprefix("klaviyo_assets.")
         if inside.startswith("warehouse."):
             known = {module.removeprefix("klaviyo_assets.") for module in imports(file)}
-            for database in WAREHOUSES:
-                knows = any(f"{module}.".startswith(f"{database}.") for module in known)
-                assert not knows or f"{inside}.".startswith(f"{database}."), f"{name} knows {database}"
+            for database in DATABASES:
+                knows = any(f"{module}.".startswith(f"warehouse.{database}.") for module in known)
+                assert not knows or f"{inside}.".startswith(f"warehouse.{database}."), f"{name} knows {database}"
             if inside.startswith("warehouse.steps."):
                 assert not any(module.startswith(("duckdb", "warehouse.local")) for module in known), name
+
+
+def test_what_databases_share_is_below_the_steps_and_the_local_engine() -> None:
+    """Only `warehouse.warehouse`, what assets ask of it, knows the steps."""
+    for name, file in modules().items():
+        folder, _, inside = name.removeprefix("klaviyo_assets.").partition(".")
+        own = inside.partition(".")[0] if "." in inside or file.name == "__init__.py" else ""
+        if folder != "warehouse" or own in DATABASES or inside == "warehouse":
+            continue
+        known = {module.removeprefix("klaviyo_assets.warehouse.").partition(".")[0] for module in imports(file)}
+        above = {"warehouse", "steps", "local", *DATABASES} - {own}
+        assert not known & above, f"{name} knows {known & above}"
 
 
 def test_every_folder_has_its_place_among_the_layers() -> None:
