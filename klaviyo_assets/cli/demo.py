@@ -29,7 +29,7 @@ from klaviyo_assets.warehouse.duckdb.interrupts import insisting
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 
 if TYPE_CHECKING:
-    from dagster_shared.error import SerializableErrorInfo
+    from dagster._utils.error import SerializableErrorInfo
 
 ROWS = "dagster/row_count"
 

@@ -100,8 +100,9 @@ class ColumnFixed(WarehouseError):
         """Return what went wrong, in words."""
         what = ", ".join(self.dependents) or "a constraint, a view or a generated column"
         return (
-            f"{self.table}.{self.column} is {self.existing} and has to become {self.target}, to hold what came. DuckDB "
-            f"does not change it because of what depends on the table: {what}. Drop that, and make it again later."
+            f"{self.table}.{self.column} is {self.existing} and has to become {self.target}, to hold what came. The "
+            f"database does not change it because of what depends on the table: {what}. Drop that, and make it "
+            "again later."
         )
 
 
