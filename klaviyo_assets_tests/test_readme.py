@@ -71,6 +71,12 @@ def test_the_tables_of_the_readme_are_those_of_the_code() -> None:
     assert with_tables(text) == text, "python -m klaviyo_assets_tests.test_readme writes the tables anew"
 
 
+def test_the_readme_names_the_tables_that_are_off_by_default() -> None:
+    (paragraph,) = re.findall(r"^Off by default: .*?(?=\n\n)", README.read_text(), re.DOTALL | re.MULTILINE)
+    off = {table.name for table in TABLES if table.optional} | {"list_person", "segment_person"}
+    assert set(re.findall(r"`(\w+)`", paragraph)) - {"memberships", "tables"} == off
+
+
 def test_the_readme_names_the_make_targets_and_jobs_that_exist() -> None:
     text = README.read_text()
     makefile = README.with_name("Makefile").read_text()

@@ -6,6 +6,7 @@ from datetime import date
 
 REVISION = "2026-07-15"
 WARNING_DAYS = 90
+"""Days before the end of the revision's support from which on there is a warning."""
 
 
 def revision_support(today: date) -> int:

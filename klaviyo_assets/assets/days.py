@@ -58,8 +58,8 @@ def days_of_run(
     if (last - first).days >= MANY:
         context.log.warning(
             f"Dagster stores two events for each of these {(last - first).days + 1:,} days and each table, which may "
-            "take minutes. `history_start` set to the account's first day makes them fewer, and the sensor "
-            "`klaviyo_backfill_sensor` brings the history in the background, newest days first, up to the first event."
+            "take minutes. `history_start` set to the account's first day makes them fewer, and the backfill "
+            "sensor brings the history in the background, newest days first, up to the first event."
         )
     window = context.partition_time_window
     return (min(window.start, today), today + DAY) if is_sync else (window.start, window.end)

@@ -9,7 +9,7 @@ import dagster as dg
 
 from klaviyo_assets.api import KlaviyoClient, NotPermitted
 from klaviyo_assets.assets.resources import KlaviyoAccount
-from klaviyo_assets.assets.specs import progress_spec, table_key
+from klaviyo_assets.assets.specs import backfill_sensor_name, progress_spec, table_key
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.settings.model import FOUNDED
 from klaviyo_assets.sync.due import fingerprint
@@ -158,8 +158,8 @@ def build_history(settings: Settings, next_due: NextDue) -> dg.AssetsDefinition:
         settings,
         HISTORY,
         "How far back EVENT and PERSON have been read. The first sync brings the latest days; "
-        "`klaviyo_backfill_sensor` has older ones read, newest first, until `history_start` or the account's first "
-        "event.",
+        f"`{backfill_sensor_name(settings)}` has older ones read, newest first, until `history_start` or the "
+        "account's first event.",
     )
 
     # It has to come last and whatever becomes of the others, so it depends on none of them.

@@ -8,7 +8,7 @@ import dagster as dg
 
 from klaviyo_assets.api import InvalidRequest, KlaviyoClient
 from klaviyo_assets.assets.history import RANGES, first_times, to_reread
-from klaviyo_assets.assets.specs import latest_day, progress_spec, table_key
+from klaviyo_assets.assets.specs import backfill_sensor_name, latest_day, progress_spec, table_key
 from klaviyo_assets.assets.step import SnapshotConfig, Step
 from klaviyo_assets.privacy.policy import Action
 from klaviyo_assets.settings import Settings
@@ -34,7 +34,8 @@ def build_reconciliation(settings: Settings) -> dg.AssetsDefinition:
         settings,
         RECONCILIATION,
         "Once a week the number of events of each metric and day is compared with Klaviyo's own; "
-        "`klaviyo_backfill_sensor` has the days that differ read again. Events that are dated back are found this way.",
+        f"`{backfill_sensor_name(settings)}` has the days that differ read again. Events that are dated back are found "
+        "this way.",
         fresh_for=WEEKLY + DAY,
         deps=[latest_day(settings, EVENT)],
     )

@@ -108,7 +108,7 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
                 raise dg.Failure(
                     f"There is no Klaviyo API key. Set the environment variable {self.api_key_variable} to a private "
                     "API key (in Klaviyo: Settings > API keys > Create Private API Key, read-only access), in .env for "
-                    "example. To try without a Klaviyo account: `make demo`.",
+                    "example. To try without a Klaviyo account: `klaviyo-assets demo`.",
                     allow_retries=False,
                 )
             if self.hash_salt_variable:

@@ -116,6 +116,11 @@ def group_name(settings: Settings, group: str) -> str:
     return f"{settings.name}_{group}"
 
 
+def backfill_sensor_name(settings: Settings) -> str:
+    """Return the name of the sensor that has the history read, and days that differ."""
+    return f"{settings.name}_backfill_sensor"
+
+
 def _spec(
     settings: Settings,
     table: Table,

@@ -12,7 +12,7 @@ import msgspec
 
 from klaviyo_assets.assets.history import HISTORY, NEXT_RANGE, RANGES, DayRange
 from klaviyo_assets.assets.reconciliation import MOST_TIMES
-from klaviyo_assets.assets.specs import table_key
+from klaviyo_assets.assets.specs import backfill_sensor_name, table_key
 from klaviyo_assets.assets.step import UNREAD_ONLY
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.automation.run_status import MAX_RUNTIME, run_in_progress
@@ -41,12 +41,13 @@ def build_sensor(
     history_key, reconciliation_key = (table_key(settings, name) for name in (HISTORY, RECONCILIATION))
 
     @dg.sensor(
-        name=f"{settings.name}_backfill_sensor",
+        name=backfill_sensor_name(settings),
         job=backfill,
         minimum_interval_seconds=int(SENSOR_INTERVAL.total_seconds()),
         default_status=dg.DefaultSensorStatus.STOPPED,
-        description="Has days read that are missing: those that klaviyo/event_reconciliation found to differ, then the "
-        "history, newest first. Waits while a sync or another backfill is in progress, also one from the UI.",
+        description=f"Has days read that are missing: those that {reconciliation_key.to_user_string()} found to "
+        "differ, then the history, newest first. Waits while a sync or another backfill is in progress, also one from "
+        "the UI.",
     )
     def backfill_sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         instance = context.instance

@@ -18,6 +18,7 @@ from klaviyo_assets.api import (
     equals,
     revision_support,
 )
+from klaviyo_assets.api.revision import WARNING_DAYS
 from klaviyo_assets.assets.advice import advised
 from klaviyo_assets.assets.history import known_histories, progress
 from klaviyo_assets.assets.identity import confirm
@@ -46,9 +47,6 @@ ONE = {"page[size]": 1}
 
 TRIES = 3
 """How often a question is asked that gets no answer: somebody waits."""
-
-WARN_DAYS = 90
-"""Days before the end of the API revision's support from which on there is a warning."""
 
 
 @dataclass(frozen=True)
@@ -106,9 +104,8 @@ class ScopeReport:
 class TableReport:
     """How far a table is. Times are UTC; None: never.
 
-    synced_through: the watermark, or when a table that is imported as a whole was last read. synced_at: start of the
-        run that wrote it. rows: live rows at the last check, or rows that came last. due: whether the next sync reads
-        it.
+    synced_through: the watermark, or when a table that is imported as a whole was last read. synced_at: when
+        that was stored. rows: live rows at the last check, or rows that came last. due: whether the next sync reads it.
     """
 
     table: str
@@ -162,7 +159,7 @@ def check(settings: Settings) -> CheckReport:
     the report's problems.
     """
     report = CheckReport(key_variable=settings.api_key_variable, revision_days_left=revision_support(dt.date.today()))
-    if report.revision_days_left < WARN_DAYS:
+    if report.revision_days_left < WARNING_DAYS:
         report.warnings.append(
             f"Klaviyo supports the API revision for {report.revision_days_left} more days: update klaviyo-assets."
         )

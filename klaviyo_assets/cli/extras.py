@@ -20,7 +20,7 @@ def require(*extras: str) -> None:
     missing = [extra for extra in extras if not all(map(_is_there, MODULES[extra]))]
     if missing:
         raise click.ClickException(
-            f"This needs more than the core of klaviyo-assets. Install `klaviyo-assets[{','.join(missing)}]`."
+            f"This needs more than the core: pip install 'klaviyo-assets[{','.join(missing)}]' brings it."
         )
 
 

@@ -196,9 +196,11 @@ def settings(example: bool, schema: bool) -> None:
 
 
 def _print_report(report: CheckReport) -> None:
+    from klaviyo_assets.api import REVISION
+
     account = clean(report.account or "unknown")
     click.echo(f"account    {account}, key in {report.key_variable}, {report.key_origin or 'not set'}")
-    click.echo(f"revision   of the API, supported for {report.revision_days_left} more days")
+    click.echo(f"revision   {REVISION} of the API, supported for {report.revision_days_left} more days")
     click.echo(f"warehouse  {report.warehouse}")
     for number, (name, value) in enumerate(report.settings.items()):
         shown = json.dumps(value["value"], ensure_ascii=False)
@@ -236,9 +238,12 @@ def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: 
     The simulated account is that of the demo, if there was one. It keeps to a file and a DAGSTER_HOME of its own,
     whatever the settings say.
     """
-    require("webserver")
-    from klaviyo_assets.cli import places
     from klaviyo_assets.settings import Settings
+
+    chosen = Settings()
+    simulated = not environment.get(chosen.api_key_variable)
+    require("webserver", *(["sandbox"] if simulated else []))
+    from klaviyo_assets.cli import places
     from klaviyo_assets.settings.sources import FORMER_FILE
     from klaviyo_assets.warehouse.duckdb.location import located
 
@@ -250,9 +255,8 @@ def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: 
         ) from error
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)
-    chosen = Settings()
     with ExitStack() as stack:
-        if environment.get(chosen.api_key_variable):
+        if not simulated:
             click.echo(f"Using the Klaviyo account of {chosen.api_key_variable}.")
             folder = Path.cwd()
             what = ["-m", "klaviyo_assets.definitions"]
@@ -272,7 +276,6 @@ def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: 
                     f"The warehouse is {FORMER_FILE}, the default of earlier versions: see `klaviyo-assets check`."
                 )
         else:
-            require("sandbox")
             from klaviyo_assets.cli.demo import sandbox_process
             from klaviyo_assets.cli.embedded import serving
 

@@ -106,7 +106,7 @@ class Settings(BaseSettings):
         description="How often event and person are synced: 5 minutes to a day, a whole part of an hour or of a day.",
     )
     first_sync_days: int = Field(
-        7, ge=0, description="Past days that the first sync brings; `klaviyo_backfill_sensor` requests the older ones."
+        7, ge=0, description="Past days that the first sync brings; the backfill sensor requests the older ones."
     )
     history_chunk_days: int = Field(30, ge=1, description="Days of history that one run brings.")
     overlap: Duration = Field(
@@ -158,7 +158,9 @@ class Settings(BaseSettings):
         "off", description="PERSON's predictive_analytics columns, in a slow pass of their own."
     )
     missing_scope: Literal["skip", "fail"] = Field(
-        "skip", description="What happens to a table whose scope the API key lacks."
+        "skip",
+        description="What happens to a table whose scope the API key lacks: `skip` leaves it out with a warning, "
+        "`fail` has its step fail.",
     )
     owners: tuple[str, ...] = Field(
         (), description="Owners of the assets in Dagster: e-mail addresses, or `team:data`."

@@ -1,7 +1,7 @@
 """Names of the columns that appear by themselves.
 
 The rules are those of Fivetran's SDK 1.7.5, so that `property_` and `custom_` columns keep the names that an
-existing destination has. Transliteration differs from theirs for a few scripts beyond Latin.
+existing warehouse has. Transliteration differs from theirs for a few scripts beyond Latin.
 """
 
 from __future__ import annotations

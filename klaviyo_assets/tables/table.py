@@ -28,7 +28,7 @@ class Table(TableSpec):
     """A table of the warehouse.
 
     family: the tables that are read together with this one.
-    captures_deletes: whether rows that a complete read of their scope did not return are soft deleted.
+    captures_deletes: whether rows that a complete read covers and did not return are soft deleted.
     cadence: how long a complete read stays fresh; None means that every sync reads the table.
     optional: switched off until the user asks for the table.
     """

@@ -45,7 +45,7 @@ from klaviyo_assets.warehouse.steps.loads import (
 from klaviyo_assets.warehouse.steps.lookups import correct
 from klaviyo_assets.warehouse.steps.rewriting import find_old_values, rewrite
 from klaviyo_assets.warehouse.steps.states import ensure_states, forget, read_state, read_states, write_state
-from klaviyo_assets.warehouse.transaction import Transaction
+from klaviyo_assets.warehouse.transaction import Transaction, naive
 
 INSPECTION_MEMORY = "500MB"
 """What DuckDB may use to look at tables: grouping the keys of millions of rows, it would hold them all."""
@@ -528,7 +528,7 @@ class Warehouse(dg.ConfigurableResource[Any]):
         if column and windows is not None:
             within = [f"({quote(column)} >= ? AND {quote(column)} < ?)" for _ in windows] or ["false"]
             where = f" WHERE {' OR '.join(within)}"
-            parameters = [moment.astimezone(dt.UTC).replace(tzinfo=None) for window in windows for moment in window]
+            parameters = [naive(moment) for window in windows for moment in window]
         with self.session(writes=False) as session:
             relation = session.name(self.staging_schema if snapshot else self.schema_name, table)
             return session.arrow(f"SELECT * FROM {relation}{where}", parameters)

@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner
 
+from klaviyo_assets.api import REVISION
 from klaviyo_assets.cli.check import PROBES, check
 from klaviyo_assets.cli.main import main
 from klaviyo_assets.sandbox.faults import Status
@@ -33,6 +34,7 @@ def klaviyo(project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch) ->
 def test_everything_works(klaviyo: Project) -> None:
     result = CliRunner().invoke(main, ["check"])
     assert result.exit_code == 0, result.output
+    assert f"revision   {REVISION} of the API" in result.output
     assert "Acme Tea" in result.output and "events:read" in result.output and "never" in result.output
     klaviyo.sync(first=-2)
     report = json.loads(CliRunner().invoke(main, ["check", "--json"]).output)
