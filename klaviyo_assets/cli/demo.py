@@ -32,7 +32,7 @@ from klaviyo_assets.warehouse.location import Kind
 from klaviyo_assets.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
-    from dagster._utils.error import SerializableErrorInfo
+    from dagster_shared.error import SerializableErrorInfo
 
 ROWS = "dagster/row_count"
 

@@ -39,9 +39,8 @@ def engine(spool: Spool) -> Iterator[duckdb.DuckDBPyConnection]:
                 yield own
         return
     with _lock:
-        shared = _instances.get(os.getpid())  # a forked process has none of the threads
+        shared = _instances.get(os.getpid())  # a forked process has none of the threads: it leaves the other alone
         if shared is None:
-            _instances.clear()
             shared = _instances[os.getpid()] = duckdb.connect()
         cursor = shared.cursor()
     with cursor, _ready(cursor):
