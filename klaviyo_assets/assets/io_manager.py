@@ -127,7 +127,7 @@ def _as_polars(rows: pa.Table, wanted: Any) -> Any:
         raise dg.DagsterInvariantViolationError(
             f"Polars can't be imported ({error}): pip install 'klaviyo-assets[polars]'."
         ) from error
-    frame = polars.from_arrow(rows)
+    frame = polars.DataFrame(rows)
     return frame.lazy() if wanted is polars.LazyFrame else frame
 
 

