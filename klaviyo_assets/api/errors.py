@@ -20,7 +20,7 @@ class InvalidApiKey(KlaviyoError):
     def __str__(self) -> str:
         return (
             f"Klaviyo does not accept the API key: {self.detail} "
-            "Set KLAVIYO_API_KEY to a private key of the account (Settings > API keys in Klaviyo)."
+            "It has to be a private key of the account (in Klaviyo: Settings > API keys)."
         )
 
 
