@@ -49,7 +49,7 @@ class MissingScope(NotPermitted):
 
     def __str__(self) -> str:
         return (
-            f"The API key may not call {self.operation}, it lacks the scope {', '.join(self.scopes)}. "
+            f"The API key may not call {self.operation}: it lacks the scope {', '.join(self.scopes)}. "
             "The scopes of a key cannot be changed: create a new key, or turn off the tables that need this one."
         )
 
