@@ -20,7 +20,7 @@ class InvalidApiKey(KlaviyoError):
     def __str__(self) -> str:
         return (
             f"Klaviyo does not accept the API key: {self.detail} "
-            "Set KLAVIYO_API_KEY to a private key of the account (Settings > API keys in Klaviyo)."
+            "It has to be a private key of the account (in Klaviyo: Settings > API keys)."
         )
 
 
@@ -49,7 +49,7 @@ class MissingScope(NotPermitted):
 
     def __str__(self) -> str:
         return (
-            f"The API key may not call {self.operation}, it lacks the scope {', '.join(self.scopes)}. "
+            f"The API key may not call {self.operation}: it lacks the scope {', '.join(self.scopes)}. "
             "The scopes of a key cannot be changed: create a new key, or turn off the tables that need this one."
         )
 

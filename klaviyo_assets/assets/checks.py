@@ -59,7 +59,7 @@ def build_checks(settings: Settings, tables: Sequence[Table]) -> dg.AssetChecksD
 def _spec(settings: Settings, table: Table, keys: Sequence[ForeignKey]) -> dg.AssetCheckSpec:
     promises = [
         f"No two rows have the same {', '.join(table.primary_key)}, and none lacks it.",
-        "Not more live rows went since the last check than `delete_guard` allows (else a warning).",
+        "No more live rows disappeared since the last check than `delete_guard` allows (else a warning).",
         "No row waits to be flagged as deleted because too many are missing.",
     ]
     if keys:
@@ -91,7 +91,7 @@ def _result(settings: Settings, table: Table, seen: Inspection, awaited: Collect
     lost = _lost(settings, table, seen)
     if lost:
         (warnings if seen.live else errors).append(
-            f"{lost:,} of {seen.live_before:,} live rows went since the last check."
+            f"{lost:,} of {seen.live_before:,} live rows disappeared since the last check."
         )
     if seen.waiting:
         (warnings if seen.waiting <= FEW_WAIT else errors).append(

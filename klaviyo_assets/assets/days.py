@@ -47,7 +47,7 @@ def days_of_run(
         given = f"The partition {first}"
     if last < first:
         raise dg.Failure(
-            f"The run's range of days ends before it starts, {given}: exchange the two tags.", allow_retries=False
+            f"The run's range of days ends before it starts, {given}: swap the two tags.", allow_retries=False
         )
     if first < history_start:
         raise dg.Failure(

@@ -54,9 +54,9 @@ def confirm(client: KlaviyoClient, warehouse: Warehouse, ours: AccountIdentity |
     if not theirs:
         return None
     return (
-        f"Klaviyo does not tell which account {key_variable} is of: the key lacks the scope {SCOPE}. {warehouse.place} "
-        f"holds the account {theirs}; that the key is of it can only be told by ids of metrics and lists, where there "
-        "are any. Give it that scope."
+        f"Klaviyo does not say which account {key_variable} belongs to: the key lacks the scope {SCOPE}. "
+        f"{warehouse.place} holds the account {theirs}; whether the key belongs to it shows only in ids of metrics and "
+        "lists, if there are any. Give the key that scope."
     )
 
 

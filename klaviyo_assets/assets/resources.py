@@ -9,7 +9,7 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from klaviyo_assets import clock, environment
-from klaviyo_assets.api import KlaviyoClient, KlaviyoError, NotFound, NotPermitted, RateLimited
+from klaviyo_assets.api import InvalidApiKey, KlaviyoClient, KlaviyoError, NotFound, NotPermitted, RateLimited
 from klaviyo_assets.assets.advice import advised
 from klaviyo_assets.assets.identity import SCOPE, confirm
 from klaviyo_assets.privacy.policy import MissingSalt, salt
@@ -96,8 +96,13 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
                 "Its default is right for every account.",
                 allow_retries=False,
             ) from None
+        except InvalidApiKey as error:
+            raise self._unknown(error) from None
         except KlaviyoError as error:
             raise dg.Failure(str(error), allow_retries=False) from None
+
+    def _unknown(self, error: InvalidApiKey) -> dg.Failure:
+        return dg.Failure(f"{error} {self.api_key_variable} holds it.", allow_retries=False)
 
     @property
     def client(self) -> KlaviyoClient:
@@ -124,6 +129,8 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
                     timeout=(CONNECT_TIMEOUT, self.request_timeout),
                     defaults=self.sparse_fields,
                 )
+            except InvalidApiKey as error:
+                raise self._unknown(error) from None
             except ValueError:
                 raise dg.Failure(
                     "The setting `api_url` has to be an address such as https://a.klaviyo.com/api, without a user, a "

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import dagster as dg
@@ -30,9 +30,6 @@ from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.warehouse.local.interrupts import insisting
 from klaviyo_assets.warehouse.location import Kind
 from klaviyo_assets.warehouse.warehouse import Warehouse
-
-if TYPE_CHECKING:
-    from dagster_shared.error import SerializableErrorInfo
 
 ROWS = "dagster/row_count"
 
@@ -172,8 +169,8 @@ def run(
     return result
 
 
-def _reason(error: SerializableErrorInfo | None) -> str:
-    """Return what an exception said, without its type and where it was raised: the run's log has that."""
+def _reason(error: Any) -> str:
+    """Return what Dagster's record of an exception, or None, says: not its type and where, which the run's log has."""
     while error and error.cause:
         error = error.cause
     return re.sub(r"^[\w.]+: ", "", error.message).strip() if error else ""

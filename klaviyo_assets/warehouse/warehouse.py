@@ -3,49 +3,36 @@
 from __future__ import annotations
 
 import datetime as dt
-from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
-
-import dagster as dg
-import pyarrow as pa
-from pydantic import Field
+from typing import TypeVar
 
 from klaviyo_assets.schema.columns import Columns
-from klaviyo_assets.schema.spec import DELETED, STAGING, SYNCED, ForeignKey, TableSpec
+from klaviyo_assets.schema.spec import ForeignKey, TableSpec
 from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.errors import ColumnFixed, SnapshotMissing
-from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Coverage, Extract, Publication, Sweep
+from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Extract, Publication, Sweep
 from klaviyo_assets.warehouse.names import fitting
-from klaviyo_assets.warehouse.results import AccountIdentity, Beginning, Difference, Inspection, LoadResult, Shrinkage
-from klaviyo_assets.warehouse.session import Session
+from klaviyo_assets.warehouse.reader import Reader
+from klaviyo_assets.warehouse.results import AccountIdentity, Beginning, Difference, Inspection, LoadResult
 from klaviyo_assets.warehouse.spool import Spool, temporary_spool
-from klaviyo_assets.warehouse.sql import quote
 from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
 from klaviyo_assets.warehouse.steps import differences
-from klaviyo_assets.warehouse.steps.beginning import begin, claim, known_account
-from klaviyo_assets.warehouse.steps.declared import as_declared
+from klaviyo_assets.warehouse.steps.beginning import begin, claim
 from klaviyo_assets.warehouse.steps.deletes import flag_gone, keys_to_ask_for, missing_keys
 from klaviyo_assets.warehouse.steps.ensuring import ensure
 from klaviyo_assets.warehouse.steps.fitting import columns_left_out, fit, fit_relation
 from klaviyo_assets.warehouse.steps.inspection import inspect
-from klaviyo_assets.warehouse.steps.live_rows import count_live, daily_counts, earliest, measure_shrinkage
 from klaviyo_assets.warehouse.steps.loading import patch, upsert
 from klaviyo_assets.warehouse.steps.loads import (
     NO_READ,
-    ensure_loads,
     newest_number,
     oldest_remembered,
-    read_numbers,
-    unused_stamp,
 )
 from klaviyo_assets.warehouse.steps.lookups import correct
 from klaviyo_assets.warehouse.steps.rewriting import find_old_values, rewrite
-from klaviyo_assets.warehouse.steps.states import ensure_states, forget, read_state, read_states, write_state
-from klaviyo_assets.warehouse.transaction import Transaction, naive
+from klaviyo_assets.warehouse.steps.states import forget, read_state, read_states, write_state
 
 INSPECTION_MEMORY = "500MB"
 """What DuckDB may use to look at tables: grouping the keys of millions of rows, it would hold them all."""
@@ -53,7 +40,7 @@ INSPECTION_MEMORY = "500MB"
 _Done = TypeVar("_Done")
 
 
-class Warehouse(dg.ConfigurableResource[Any]):
+class Warehouse(Reader):
     """The tables of one Klaviyo account in a database.
 
     A database is open only while rows are loaded or read: between the loads of a long run anybody else may use it.
@@ -61,61 +48,6 @@ class Warehouse(dg.ConfigurableResource[Any]):
     Whatever writes is told the number that its read was given when it `began`: what others have read or written since
     then is not older. Without one the read begins with the write.
     """
-
-    schema_name: str = Field(default="klaviyo", description="Schema of the tables.")
-    max_dynamic_columns: int = Field(
-        default=2000, description="Columns that may appear in a table; the values of more go to one JSON column."
-    )
-
-    # What a database gives
-
-    @property
-    @abstractmethod
-    def place(self) -> str:
-        """Where the tables are, in words, without a password."""
-
-    @abstractmethod
-    def exists(self) -> bool:
-        """Return whether there is a database."""
-
-    @abstractmethod
-    def session(self, *, writes: bool) -> AbstractContextManager[Session]:
-        """Give a session, in a transaction; whoever writes waits until nobody else does. What was not committed is
-        undone, and what goes wrong becomes a WarehouseError.
-        """
-
-    def within(self, memory: str, what: str, work: Callable[[str | None], _Done]) -> _Done:
-        """Do work within a limit of memory, if the database runs in this process."""
-        return work(None)
-
-    @property
-    def staging_schema(self) -> str:
-        """Schema of the snapshots."""
-        return self.schema_name + STAGING
-
-    @contextmanager
-    def _reading(self) -> Iterator[Transaction | None]:
-        """Give a transaction to read with, None if there is no database yet."""
-        if not self.exists():
-            yield None
-            return
-        with self.session(writes=False) as session:
-            yield Transaction(session, self.schema_name)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Transaction]:
-        with self.session(writes=True) as session:
-            transaction = Transaction(session, self.schema_name)
-            ensure_states(transaction)
-            ensure_loads(transaction)
-            transaction.stamp = unused_stamp(transaction, session.now())
-            yield transaction
-            session.commit()
-
-    def try_to_write(self) -> None:
-        """Raise what a load would raise, if the warehouse can't be written; change nothing."""
-        with self.session(writes=True) as session:
-            ensure_states(Transaction(session, self.schema_name))
 
     # Writing
 
@@ -137,15 +69,10 @@ class Warehouse(dg.ConfigurableResource[Any]):
             AnotherAccount: The warehouse holds the rows of another.
             ViewInPlace: A view is in a table's place.
         """
-        with self._transaction() as transaction:
+        with self.transaction() as transaction:
             if account:
                 claim(transaction, account, self.place)
             return begin(transaction, transaction.in_schema(self.staging_schema), now, tables)
-
-    def account(self) -> AccountIdentity | None:
-        """Return the account whose rows the warehouse holds, None if it does not know."""
-        with self._reading() as transaction:
-            return known_account(transaction) if transaction else None
 
     def load(self, extract: Extract, spool: Spool, *, guard: float | None = None) -> LoadResult:
         """Upsert a spool's rows by primary key and store the extract's states, in one transaction.
@@ -187,7 +114,7 @@ class Warehouse(dg.ConfigurableResource[Any]):
         """Ask about the rows that are missing; write the keys of those that are gone to a spool."""
         assert extract.coverage and extract.ask  # noqa: S101
         missing = []
-        with self._reading() as reading:
+        with self.reading() as reading:
             if reading:
                 number = newest_number(reading) if extract.began is None else extract.began
                 missing = keys_to_ask_for(reading, extract.spec, extract.coverage, guard, spool, number)
@@ -206,7 +133,7 @@ class Warehouse(dg.ConfigurableResource[Any]):
         fixed: Sequence[str],
     ) -> LoadResult:
         spec = extract.spec
-        with self._transaction() as transaction:
+        with self.transaction() as transaction:
             number = newest_number(transaction) if extract.began is None else extract.began
             transaction.session.limit_memory(memory)
             void = ensure(transaction, spec)
@@ -242,7 +169,7 @@ class Warehouse(dg.ConfigurableResource[Any]):
 
         A read that began before the one that the stored states speak of changes nothing.
         """
-        with self._transaction() as transaction:
+        with self.transaction() as transaction:
             number = newest_number(transaction) if extract.began is None else extract.began
             ensure(transaction, extract.spec)
             before = [read_state(transaction, state.table, state.scope) for state in extract.states]
@@ -265,11 +192,11 @@ class Warehouse(dg.ConfigurableResource[Any]):
         Raises:
             WarehouseError: One of `warehouse.errors`. Nothing was written.
         """
-        with self._reading() as reading:
+        with self.reading() as reading:
             missing = missing_keys(reading, sweep) if reading else []
         alive = sweep.still_there(missing) if missing else set()
         gone = [key for key in missing if key not in alive]
-        with temporary_spool() as spool, self._transaction() as transaction:
+        with temporary_spool() as spool, self.transaction() as transaction:
             if gone:
                 spool.write(typed_batch(Columns(len(gone), {sweep.spec.primary_key[0]: gone}), sweep.spec))
             ensure(transaction, sweep.spec)
@@ -293,7 +220,7 @@ class Warehouse(dg.ConfigurableResource[Any]):
             WarehouseError: One of `warehouse.errors`. Nothing was written.
         """
         spec, (state,) = extract.spec, extract.states
-        with self._transaction() as transaction:
+        with self.transaction() as transaction:
             staging = transaction.in_schema(self.staging_schema)
             staging.create_schema()
             number = newest_number(transaction) if extract.began is None else extract.began
@@ -323,7 +250,7 @@ class Warehouse(dg.ConfigurableResource[Any]):
             WarehouseError: Any other of `warehouse.errors`. Nothing was written.
         """
         spec = publication.spec
-        with self._transaction() as transaction:
+        with self.transaction() as transaction:
             snapshot = read_state(transaction, spec.name, SNAPSHOT)
             if not snapshot:
                 raise SnapshotMissing(spec.name)
@@ -370,7 +297,7 @@ class Warehouse(dg.ConfigurableResource[Any]):
         if not self.exists():
             return {}
         done: dict[str, list[str]] = {}
-        with self._transaction() as transaction:
+        with self.transaction() as transaction:
             staging = transaction.in_schema(self.staging_schema)
             for spec in specs:
                 for place, suffix in ((transaction, ""), (staging, " (staging)")):
@@ -383,7 +310,7 @@ class Warehouse(dg.ConfigurableResource[Any]):
 
     def remember(self, *states: SyncState) -> None:
         """Store states that come with no rows."""
-        with self._transaction() as transaction:
+        with self.transaction() as transaction:
             for state in states:
                 write_state(transaction, state)
 
@@ -391,7 +318,7 @@ class Warehouse(dg.ConfigurableResource[Any]):
         self, found: Iterable[Difference], is_wanted: Callable[[Difference], bool], state: SyncState
     ) -> list[Difference]:
         """Store what a comparison of the numbers of the state's table found, and the state; see `differences.store`."""
-        with self._transaction() as transaction:
+        with self.transaction() as transaction:
             stored = differences.store(transaction, state.table, found, is_wanted)
             write_state(transaction, state)
         return stored
@@ -400,98 +327,13 @@ class Warehouse(dg.ConfigurableResource[Any]):
         """Forget how far tables are synced, all scopes; return those of which something was known. Rows stay."""
         if not self.exists():
             return []
-        with self._transaction() as transaction:
+        with self.transaction() as transaction:
             known = sorted({table for table, _ in read_states(transaction)} & set(tables))
             forget(transaction, known)
             differences.forget(transaction, known)
         return known
 
-    # Reading
-
-    def states(self) -> dict[tuple[str, str], SyncState]:
-        """Return (table, scope) -> how far it is synced."""
-        with self._reading() as transaction:
-            return read_states(transaction) if transaction else {}
-
-    def state(self, table: str, scope: str = "") -> SyncState | None:
-        """Return how far a scope of a table is synced, or None if it never was."""
-        return self.states().get((table, scope))
-
-    def rows(self, table: str, columns: Sequence[str], *, as_read: bool = False) -> list[tuple[Any, ...]]:
-        """Return some columns of a table, in types of ours, times in UTC without a zone.
-
-        Args:
-            table: Without a schema.
-            columns: In the order of the result.
-            as_read: In the order of the reads that the rows come from, whatever the clocks said then.
-
-        Returns:
-            A tuple for each row, deleted ones included; none if the table or one of the columns does not exist.
-        """
-        with self._reading() as transaction:
-            types = transaction.column_types(table) if transaction else {}
-            if not transaction or not {*columns, *([SYNCED.name] if as_read else [])} <= types.keys():
-                return []
-            dialect = transaction.dialect
-            rows = as_declared(dialect, transaction.source(table), {DELETED.name: DELETED.type})
-            types[DELETED.name] = dialect.type_names[DELETED.type]
-            chosen = ", ".join(
-                dialect.convert(quote("own", name), types[name], dialect.type_names[dialect.type_of(types[name])])
-                for name in columns
-            )
-            order = ""
-            if as_read:
-                synced = quote("own", SYNCED.name)
-                order = (
-                    f" LEFT JOIN {read_numbers(transaction, table)} AS loads ON {synced} = loads.synced_at "
-                    f"ORDER BY loads.read_number NULLS FIRST, {synced}"
-                )
-            return transaction.sql(f"SELECT {chosen} FROM {rows} AS own{order}")
-
-    def values(self, table: str, column: str) -> list[Any]:
-        """Return each value but NULL that a column of a table has, also in rows that are deleted.
-
-        No values if the table or the column does not exist.
-        """
-        with self._reading() as transaction:
-            if not transaction or column not in transaction.column_types(table):
-                return []
-            name = quote(column)
-            return [
-                value
-                for (value,) in transaction.sql(
-                    f"SELECT DISTINCT {name} FROM {transaction.table(table)} WHERE {name} IS NOT NULL"
-                )
-            ]
-
-    def earliest(self, table: str, column: str) -> dt.datetime | None:
-        """Return the earliest time in a TIMESTAMP column among the rows that are not deleted, in UTC."""
-        with self._reading() as transaction:
-            return earliest(transaction, table, column) if transaction else None
-
-    def daily_counts(
-        self, table: str, by: str, at: str, start: dt.datetime, end: dt.datetime
-    ) -> dict[tuple[Any, dt.date], int]:
-        """Return (value of `by`, UTC day of `at`) -> number of rows in [start, end) that are not deleted."""
-        with self._reading() as transaction:
-            return daily_counts(transaction, table, by, Coverage(at, start, end)) if transaction else {}
-
-    def wanted_days(self, table: str) -> list[dt.date]:
-        """Return the UTC days of a table that are to be read again because their numbers differ, oldest first."""
-        with self._reading() as transaction:
-            return differences.wanted_days(transaction, table) if transaction else []
-
-    def live_rows(self, spec: TableSpec) -> int:
-        """Return the number of rows of a table that are not deleted."""
-        with self._reading() as transaction:
-            return count_live(transaction, spec.name) if transaction else 0
-
-    def shrinkage(self, spec: TableSpec) -> Shrinkage:
-        """Return what publishing the snapshot of a table would do; zeros if there is none."""
-        with self._reading() as transaction:
-            if not transaction or not transaction.in_schema(self.staging_schema).column_types(spec.name):
-                return Shrinkage(0, 0, 0)
-            return measure_shrinkage(transaction, spec, self.staging_schema)
+    # Looking
 
     def inspect(
         self, tables: Iterable[tuple[TableSpec, Sequence[ForeignKey]]], *, now: dt.datetime
@@ -502,36 +344,11 @@ class Warehouse(dg.ConfigurableResource[Any]):
         chosen = list(tables)
 
         def look(memory: str | None) -> dict[str, Inspection]:
-            with self._transaction() as transaction:
+            with self.transaction() as transaction:
                 transaction.session.limit_memory(memory)
                 return inspect(transaction, chosen, now)
 
         return self.within(INSPECTION_MEMORY, "Looking at the tables", look)
-
-    def read(
-        self,
-        table: str,
-        *,
-        snapshot: bool = False,
-        column: str | None = None,
-        windows: Sequence[tuple[dt.datetime, dt.datetime]] | None = None,
-    ) -> pa.Table:
-        """Read a table (deleted rows included) as Arrow.
-
-        Args:
-            table: Without a schema.
-            snapshot: Read its snapshot instead.
-            column: A TIMESTAMP column, for `windows`.
-            windows: Only rows whose `column` lies in one of [start, end), aware.
-        """
-        where, parameters = "", []
-        if column and windows is not None:
-            within = [f"({quote(column)} >= ? AND {quote(column)} < ?)" for _ in windows] or ["false"]
-            where = f" WHERE {' OR '.join(within)}"
-            parameters = [naive(moment) for window in windows for moment in window]
-        with self.session(writes=False) as session:
-            relation = session.name(self.staging_schema if snapshot else self.schema_name, table)
-            return session.arrow(f"SELECT * FROM {relation}{where}", parameters)
 
 
 def _memory(spool: Spool) -> str:

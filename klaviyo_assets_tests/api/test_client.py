@@ -146,7 +146,7 @@ def test_an_unknown_operation_is_a_mistake_of_the_caller(client: KlaviyoClient) 
 @pytest.mark.parametrize(
     ("reply", "kind", "words"),
     [
-        (error(401, "Incorrect authentication credentials."), InvalidApiKey, "Set KLAVIYO_API_KEY"),
+        (error(401, "Incorrect authentication credentials."), InvalidApiKey, "a private key of the account"),
         (error(403, "Your API key is missing required scopes: lists:read, a:b"), MissingScope, "lists:read, a:b"),
         (error(403, "You must have Advanced KDP enabled to use this endpoint."), NotPermitted, "Advanced KDP"),
         (error(404, "A list with id X does not exist."), NotFound, "A list with id X"),

@@ -64,6 +64,17 @@ def test_a_run_without_an_answer_ends_with_one_message(
     assert len(klaviyo.sandbox.requests) <= 1
 
 
+@pytest.mark.parametrize("key", ["pk_wrong", "two words"])
+def test_a_key_that_is_wrong_is_called_by_its_variable(
+    project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    account = generate_account(events=20, profiles=5, days=2, seed=1)
+    klaviyo = project(account, tables=only("metric"), models=False, api_key_variable="KEY_OF_DENMARK")
+    monkeypatch.setenv("KEY_OF_DENMARK", key)
+    _, ends = events_of(klaviyo, "klaviyo_full_refresh")
+    assert len(ends) == 1 and "KEY_OF_DENMARK holds it" in ends[0] and "KLAVIYO_API_KEY" not in ends[0]
+
+
 def test_a_key_that_may_not_read_the_account_still_syncs(project: Callable[..., Project]) -> None:
     account = generate_account(events=20, profiles=5, days=2, seed=1)
     account.keys["pk_sandbox"] = frozenset({"events:read", "metrics:read", "profiles:read"})

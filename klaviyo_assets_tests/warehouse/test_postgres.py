@@ -520,7 +520,7 @@ def test_a_server_that_goes_away_while_it_commits_leaves_that_open() -> None:
 def test_one_writes_at_a_time_and_who_waits_in_vain_names_the_other(tmp_path: Path) -> None:
     warehouse = in_postgres(tmp_path, lock_timeout=0.2)
     load(warehouse, [{"id": "1"}])
-    with warehouse._transaction() as transaction:
+    with warehouse.transaction() as transaction:
         transaction.sql("UPDATE klaviyo.event SET note = 'half'")
         pid = transaction.value("SELECT pg_backend_pid()")
         with pytest.raises(
@@ -562,7 +562,7 @@ def test_loads_of_many_threads_are_one_after_the_other(tmp_path: Path) -> None:
 def test_a_reader_sees_one_moment(tmp_path: Path) -> None:
     warehouse = in_postgres(tmp_path)
     load(warehouse, [{"id": "1"}])
-    with warehouse._reading() as reading:
+    with warehouse.reading() as reading:
         assert reading and reading.count("event") == 1
         load(warehouse, [{"id": "2"}])
         assert reading.count("event") == 1
@@ -591,7 +591,7 @@ def test_an_interrupt_ends_what_the_server_computes(tmp_path: Path) -> None:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     thread = threading.Thread(target=interrupt)
     try:
-        with pytest.raises(KeyboardInterrupt), warehouse._transaction() as transaction:
+        with pytest.raises(KeyboardInterrupt), warehouse.transaction() as transaction:
             transaction.sql("DELETE FROM klaviyo.event")
             thread.start()
             transaction.sql("SELECT pg_sleep(600)")

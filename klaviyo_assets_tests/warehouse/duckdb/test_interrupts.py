@@ -38,7 +38,7 @@ def test_an_interrupt_ends_what_duckdb_computes(tmp_path: Path, statement: str) 
     load(warehouse, [{"id": "1"}])
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with pytest.raises(KeyboardInterrupt), warehouse._transaction() as transaction:
+        with pytest.raises(KeyboardInterrupt), warehouse.transaction() as transaction:
             transaction.sql("DELETE FROM klaviyo.event")
             interrupt_when_it_runs(transaction)
             transaction.sql(statement)
@@ -54,7 +54,7 @@ def test_a_read_ends_as_well(tmp_path: Path) -> None:
     load(warehouse, [{"id": "1"}])
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with pytest.raises(KeyboardInterrupt), warehouse._reading() as transaction:
+        with pytest.raises(KeyboardInterrupt), warehouse.reading() as transaction:
             assert transaction
             interrupt_when_it_runs(transaction)
             transaction.sql(LONG)
