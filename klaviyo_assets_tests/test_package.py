@@ -159,8 +159,9 @@ ALLOWED = {
     "schema": ((), {"msgspec", "pyarrow"}),
     "api": (("schema", "text"), {"requests", "msgspec", "urllib3"}),
     "tables": (("schema",), {"msgspec", "anyascii"}),
-    "warehouse": (("schema", "clock"),
-                  {"dagster", "dagster_duckdb", "duckdb", "filelock", "msgspec", "pyarrow", "pydantic"}),
+    "warehouse": (("schema", "clock", "environment"),
+                  {"dagster", "dagster_duckdb", "duckdb", "filelock", "msgspec", "pgpq", "psycopg", "pyarrow",
+                   "pydantic"}),
     "privacy": (("schema", "environment", "tables"), {"msgspec"}),
     "settings": (("environment", "privacy", "schema", "tables", "warehouse.duckdb.location", "warehouse.local.sql",
                   "models.project"), {"pydantic", "pydantic_core", "pydantic_settings", "yaml"}),
@@ -174,6 +175,8 @@ ALLOWED = {
     "sandbox": ((), {"msgspec", "requests", "starlette", "uvicorn"}),
 }  # fmt: skip
 """Folder -> what its modules may import of this package, and of others (None: anything)."""
+WAREHOUSES = ("warehouse.duckdb", "warehouse.postgres")
+"""Folders of databases: neither the steps that they share nor one another know them."""
 IO = {"http", "io", "os", "pathlib", "shutil", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "urllib"}
 
 
@@ -208,6 +211,19 @@ def test_a_layer_imports_nothing_from_above(layer: str) -> None:
                 assert layer not in ("tables", "schema") or top not in IO, f"{file.name}: {module}"
 
 
+def test_no_database_is_known_outside_of_its_folder() -> None:
+    """What makes a warehouse of an address knows them all, and so do the commands and the models as yet."""
+    for name, file in modules().items():
+        inside = name.removeprefix("klaviyo_assets.")
+        if inside.startswith("warehouse."):
+            known = {module.removeprefix("klaviyo_assets.") for module in imports(file)}
+            for database in WAREHOUSES:
+                knows = any(f"{module}.".startswith(f"{database}.") for module in known)
+                assert not knows or f"{inside}.".startswith(f"{database}."), f"{name} knows {database}"
+            if inside.startswith("warehouse.steps."):
+                assert not any(module.startswith(("duckdb", "warehouse.local")) for module in known), name
+
+
 def test_every_folder_has_its_place_among_the_layers() -> None:
     folders = {file.name for file in PACKAGE.iterdir() if (file / "__init__.py").exists()}
     assert folders - ALLOWED.keys() == {"cli"}, "the commands may import anything"
@@ -220,6 +236,20 @@ def test_no_imports_go_in_a_circle() -> None:
         for name, file in files.items()
     }
     TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+OF_NO_FOLDER = {
+    "expected": "what tables must hold",
+    "faults": "runs that are killed, overlap or get wrong answers",
+    "reference": "what Klaviyo and Fivetran publish",
+    "stories": "whole runs from Klaviyo to the tables",
+}
+
+
+def test_the_tests_mirror_the_package() -> None:
+    tests = Path(__file__).parent
+    folders = {file.parent.relative_to(tests).as_posix() for file in tests.rglob("*.py")} - {"."}
+    assert {folder for folder in folders if not (PACKAGE / folder / "__init__.py").exists()} == OF_NO_FOLDER.keys()
 
 
 def test_nothing_but_the_commands_knows_the_sandbox() -> None:

@@ -25,7 +25,7 @@ def assets() -> str:
             continue
         if table.partitioned_by:
             read = "every sync, by day"
-        elif table.family == "profiles":
+        elif table.family.name == "profiles":
             read = "every sync, with person"
         elif table.cadence is None:
             read = "every sync, as a whole"

@@ -27,8 +27,8 @@ from klaviyo_assets.api.errors import (
     RateLimited,
 )
 from klaviyo_assets.api.limiter import LONGEST_WAIT, Limiter
+from klaviyo_assets.api.operations import Rate, limits, revision
 from klaviyo_assets.api.page import Page
-from klaviyo_assets.api.rates import Rate, limits
 from klaviyo_assets.api.retries import Transient
 from klaviyo_assets.api.revision import REVISION, WARNING_DAYS, revision_support
 from klaviyo_assets.api.session import JSON_API, Secret, load_body, new_session
@@ -311,7 +311,7 @@ class KlaviyoClient:
         self, method: str, operation: str, url: str, body: bytes | None, limited: list[tuple[str, Rate]], many: bool
     ) -> Page:
         """One try: a page, or what went wrong with it."""
-        response = self._send(method, url, body, limited)
+        response = self._send(method, operation, url, body, limited)
         if not 200 <= response.status_code < 300:
             raise retries.failure(operation, response, self._scrub, self.base_url)
         try:
@@ -321,7 +321,9 @@ class KlaviyoClient:
             failure.foreign = retries.foreign(response.content)
         raise failure
 
-    def _send(self, method: str, url: str, body: bytes | None, limited: list[tuple[str, Rate]]) -> requests.Response:
+    def _send(
+        self, method: str, operation: str, url: str, body: bytes | None, limited: list[tuple[str, Rate]]
+    ) -> requests.Response:
         """The first answer that is not a 429, as soon as the rate limits allow it."""
         while True:
             # The limit is taken only when the request can leave at once, and a place only when the limit allows it.
@@ -330,7 +332,7 @@ class KlaviyoClient:
                     raise KlaviyoError("The client is closed.")
                 wait = self._limiter.take(limited)
                 if wait == 0:
-                    response = self._send_now(method, url, body)
+                    response = self._send_now(method, operation, url, body)
                     if response.status_code == 429 or response.status_code >= 500:
                         self._concurrency.refused(began)
                     else:
@@ -346,9 +348,9 @@ class KlaviyoClient:
             self.stats.add(seconds_waited=wait)
             self._wait(wait)
 
-    def _send_now(self, method: str, url: str, body: bytes | None) -> requests.Response:
+    def _send_now(self, method: str, operation: str, url: str, body: bytes | None) -> requests.Response:
         self.stats.add(requests=1)
-        headers = {"Content-Type": JSON_API} if body is not None else None
+        headers = {"revision": revision(operation), **({"Content-Type": JSON_API} if body is not None else {})}
         try:
             response = self._session.request(
                 method, url, data=body, headers=headers, timeout=self._timeout, allow_redirects=False, stream=True

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from klaviyo_assets.api.errors import RateLimited
-from klaviyo_assets.api.rates import Rate
+from klaviyo_assets.api.operations import Rate
 
 LONGEST_WAIT = 600.0
 _SLACK = 1.05  # requests do not all take equally long to arrive, and small quotas have no part to spare
@@ -39,8 +39,8 @@ class _Bucket:
 class Limiter:
     """Accounts for the requests of one API key, per limit. Thread-safe; it never sleeps itself.
 
-    `clock` returns monotonic seconds. Every request passes a list of limits, (name, rate) as `rates.limits` returns
-    it; a 429 pauses the last and narrowest of them, for every thread.
+    `clock` returns monotonic seconds. Every request passes a list of limits, (name, rate) as `operations.limits`
+    returns it; a 429 pauses the last and narrowest of them, for every thread.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:

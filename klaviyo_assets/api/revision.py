@@ -1,4 +1,4 @@
-"""The API revision that the client speaks, pinned here and nowhere else."""
+"""The API revision that the client speaks, pinned here and nowhere else; `operations.LATER` has what it lacks."""
 
 from __future__ import annotations
 

@@ -10,8 +10,6 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
-from klaviyo_assets.api.revision import REVISION
-
 JSON_API = "application/vnd.api+json"
 _PIECE = 1 << 20
 
@@ -41,7 +39,7 @@ def new_session(api_key: str, max_concurrency: int) -> requests.Session:
     session = requests.Session()
     session.auth = _KeyAuth(api_key)
     agent = f"klaviyo_assets python-requests/{requests.__version__}"
-    session.headers.update({"Accept": JSON_API, "Accept-Encoding": "gzip", "User-Agent": agent, "revision": REVISION})
+    session.headers.update({"Accept": JSON_API, "Accept-Encoding": "gzip", "User-Agent": agent})
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     adapter = HTTPAdapter(pool_connections=1, pool_maxsize=max_concurrency)
     session.mount("https://", adapter)

@@ -19,7 +19,7 @@ from klaviyo_assets.tables.events import EVENT
 from klaviyo_assets.tables.jsonapi import attributes, instant_or_none, resources
 from klaviyo_assets.tables.profiles import PERSON
 from klaviyo_assets.tables.table import Table
-from klaviyo_assets.warehouse.state import SyncState
+from klaviyo_assets.warehouse.state import RANGE, SyncState
 from klaviyo_assets.warehouse.warehouse import Warehouse
 
 HISTORY = "history"
@@ -44,11 +44,16 @@ MOST_RANGES = 200
 
 @dataclass(frozen=True)
 class TableHistory:
-    """What is known of a table's past. first: the first day wanted. complete_from: every day since has been read."""
+    """What is known of a table's past.
+
+    first: the first day wanted. complete_from: every day since has been read. read_until: and so have days before this
+    one, the newest that were asked for by themselves; None: none was.
+    """
 
     table: str
     first: dt.date
     complete_from: dt.date
+    read_until: dt.date | None = None
 
     @property
     def days_left(self) -> int:
@@ -80,10 +85,14 @@ class DayRange:
 
 
 def table_history(
-    known: SyncState | None, earliest: Iterable[dt.datetime | None], start: dt.date | None
+    known: SyncState | None,
+    earliest: Iterable[dt.datetime | None],
+    start: dt.date | None,
+    apart: Iterable[SyncState] = (),
 ) -> TableHistory | None:
     """Return what is known of a table's past; None before its first sync.
 
+    apart: ranges that have been read, and that do not touch the known one.
     earliest: times of its first rows, as far as there are any. start: no day before is wanted; None: all are.
     """
     if known is None or known.synced_through is None:
@@ -94,7 +103,9 @@ def table_history(
         return TableHistory(known.table, first, first)
     complete_from = first_whole_day(known.synced_from).date()
     first = min([*days, complete_from])
-    return TableHistory(known.table, max(start, first) if start else first, complete_from)
+    ends = [midnight(state.synced_through).date() for state in apart if state.synced_through]
+    read_until = max((end for end in ends if end < complete_from), default=None)
+    return TableHistory(known.table, max(start, first) if start else first, complete_from, read_until)
 
 
 def next_range(histories: Iterable[TableHistory], chunk_days: int) -> DayRange | None:
@@ -108,6 +119,7 @@ def next_range(histories: Iterable[TableHistory], chunk_days: int) -> DayRange |
     end = max(history.complete_from for history in unread)
     level = [history for history in unread if history.complete_from == end]
     until = [history.first for history in level] + [h.complete_from for h in unread if h.complete_from < end]
+    until += [history.read_until for history in level if history.read_until]
     return DayRange(
         max(end - dt.timedelta(days=chunk_days), *until),
         end - DAY,
@@ -189,7 +201,9 @@ def known_histories(settings: Settings, warehouse: Warehouse, client: KlaviyoCli
         known = [states[table.name, ""] for table in (main, *others) if (table.name, "") in states]
         unread = any(state.synced_from and (not limit or state.synced_from.date() > limit) for state in known)
         earliest = first_times(main, warehouse, client) if unread else []
-        found += [table_history(state, earliest, limit) for state in known]
+        for state in known:
+            apart = [each for each in states.values() if each.table == state.table and each.scope.startswith(RANGE)]
+            found.append(table_history(state, earliest, limit, apart))
     return [history for history in found if history]
 
 

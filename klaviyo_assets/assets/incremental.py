@@ -4,7 +4,6 @@ import datetime as dt
 import gc
 import logging
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -25,15 +24,13 @@ from klaviyo_assets.api import (
 )
 from klaviyo_assets.assets.days import days_of_run, has_days
 from klaviyo_assets.assets.history import with_days_before
-from klaviyo_assets.assets.losses import warn_of_lost
 from klaviyo_assets.assets.resources import KlaviyoAccount
-from klaviyo_assets.assets.run_tags import is_incremental, is_unread_only
-from klaviyo_assets.assets.snapshots import skip_or_raise
 from klaviyo_assets.assets.specs import asset_out, table_spec
+from klaviyo_assets.assets.step import UNREAD_ONLY, Batch, Step, chosen
 from klaviyo_assets.privacy.packing import packed, with_packed
 from klaviyo_assets.privacy.policy import ColumnPolicy
 from klaviyo_assets.schema.columns import Columns
-from klaviyo_assets.schema.lost import UNDESCRIBED, UNIDENTIFIED, noting
+from klaviyo_assets.schema.lost import UNDESCRIBED, UNIDENTIFIED
 from klaviyo_assets.schema.spec import Column, TableSpec, Type
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.fields import asks_for_subscriptions
@@ -44,8 +41,8 @@ from klaviyo_assets.sync.vanished import ask_for_events
 from klaviyo_assets.tables import events, exclusions, metrics, profiles
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.extract import Ask, Coverage, Extract
-from klaviyo_assets.warehouse.spool import Spool, SpoolWriter, temporary_spool
-from klaviyo_assets.warehouse.state import SyncState
+from klaviyo_assets.warehouse.spool import Spool, SpoolWriter
+from klaviyo_assets.warehouse.state import SyncState, is_read
 
 
 class ReadConfig(dg.Config):
@@ -62,9 +59,8 @@ class ReadConfig(dg.Config):
     )
 
 
-Batch = Mapping[str, Columns]
-"""Output name -> the columns that a page gives: tables, and `ids` for the keys that the page spoke of."""
 ReadRows = Callable[[Settings, KlaviyoAccount, ReadRange, ProgressReporter, logging.Logger], Iterator[Batch]]
+"""Reads what the pages of a range give: rows of tables, and of `IDS` the keys that they spoke of."""
 
 _PAGES_PER_COLLECTION = 50
 
@@ -117,67 +113,47 @@ def _incremental(
         required_resource_keys={settings.name},
     )
     def incremental(context: dg.AssetExecutionContext, config: ReadConfig) -> Iterator[dg.Output[Extract]]:
-        account: KlaviyoAccount = getattr(context.resources, settings.name)
-        chosen = [table for table in enabled if table.name in context.op_execution_context.selected_output_names]
-        use = account.usage()
-        start = account.start(context.log.warning, chosen)
-        now, states = start.now, start.states
-        is_sync = is_incremental(context, None)
-        incremental = is_sync if config.reread is None else not config.reread
-        days_wanted = with_days_before(
-            settings, account, main, days_of_run(context, settings.first_partition, now, is_sync=is_sync)
-        )
-        if is_unread_only(context) and all(_has_read(states.get((table.name, "")), days_wanted) for table in chosen):
-            context.log.info(f"These days of {main.name} have been read meanwhile.")
-            return
-        back_to = {table.name: _back_to(settings, states, table, now) for table in chosen}
-        # Each table has a watermark of its own: a run may end between two loads, or be of one table only.
-        plans = [
-            plan(
-                table.name,
-                days_wanted,
-                states.get((table.name, "")),
-                now=now,
-                overlap=settings.overlap,
-                reread=not incremental,
-                back_to=back_to[table.name],
-                run_id=context.run.run_id,
-            )
-            for table in chosen
-        ]
-        read_range = min(plans, key=lambda planned: planned.start)
-        bound = f"to {read_range.end}" if read_range.end else "on"
-        context.log.info(f"Reading {main.name} from {read_range.start} {bound}.")
-        with ExitStack() as stack:
-            writers = {spec.name: SpoolWriter(spec, stack.enter_context(temporary_spool())) for spec in (*chosen, IDS)}
-            try:
-                batches = read(settings, account, read_range, ProgressReporter(main.name, context.log), context.log)
-                with noting() as misshapen:
-                    for batch in without_pauses(batches):
-                        for name, columns in batch.items():
-                            if name in writers:
-                                writers[name].add(columns)
-            except NotPermitted as error:
-                skip_or_raise(settings, context, error, chosen)
+        wanted = chosen(context, enabled)
+        with Step(settings, context, wanted) as step:
+            account, states = step.account, step.states
+            days_asked = days_of_run(context, settings.first_partition, step.now, is_sync=step.is_sync)
+            days_wanted = with_days_before(settings, account, main, days_asked)
+            unread_only = context.run.tags.get(UNREAD_ONLY) == "true"
+            if unread_only and all(is_read(states, table.name, *days_wanted) for table in wanted):
+                context.log.info(f"These days of {main.name} have been read meanwhile.")
                 return
-            for writer in writers.values():
-                writer.close()
-            lost = warn_of_lost(context, chosen, misshapen, *(writers[table.name].lost for table in chosen))
-            used = use()
-            for table in chosen:
+            back_to = {table.name: _back_to(settings, states, table, step.now) for table in wanted}
+            # Each table has a watermark of its own: a run may end between two loads, or be of one table only.
+            plans = [
+                plan(
+                    table.name,
+                    days_wanted,
+                    states.get((table.name, "")),
+                    now=step.now,
+                    overlap=settings.overlap,
+                    reread=not step.is_sync if config.reread is None else config.reread,
+                    back_to=back_to[table.name],
+                    run_id=context.run.run_id,
+                )
+                for table in wanted
+            ]
+            read_range = min(plans, key=lambda planned: planned.start)
+            bound = f"to {read_range.end}" if read_range.end else "on"
+            context.log.info(f"Reading {main.name} from {read_range.start} {bound}.")
+            batches = read(settings, account, read_range, ProgressReporter(main.name, context.log), context.log)
+            writers = step.spool(without_pauses(batches), (*wanted, IDS))
+            lost = step.losses(*(writers[table.name].lost for table in wanted))
+            used = step.used()
+            for table in wanted:
                 went_back = read_range.end is None and back_to[table.name] is not None
-                extract = _extract(context, main, table, writers, read_range, went_back, used, lost, now)
-                extract.began = start.began
+                extract = _extract(context, main, table, writers, read_range, went_back, used, lost, step.now)
+                extract.began = step.began
                 extract.guarded = extract.guarded and not config.accept_shrink
                 if extract.coverage and extract.coverage.column not in table.primary_key:
                     extract.ask = ask_about_events(settings, account, table, context.log)
                 yield dg.Output(extract, output_name=table.name)
 
     return incremental
-
-
-def _has_read(known: SyncState | None, days: tuple[dt.datetime, dt.datetime]) -> bool:
-    return known is not None and known.covers(*days)
 
 
 def _back_to(

@@ -29,6 +29,7 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
 
     Example:
         >>> import pandas as pd
+        >>> from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
         >>> warehouse = DuckDBWarehouse(database="warehouse.duckdb")
         >>> with warehouse.connect() as connection:
         ...     _ = connection.execute("CREATE SCHEMA klaviyo")

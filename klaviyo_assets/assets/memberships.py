@@ -8,24 +8,18 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from klaviyo_assets.api import MARGIN, NotFound, NotPermitted, greater_or_equal
-from klaviyo_assets.assets.losses import warn_of_lost
+from klaviyo_assets.api import MARGIN, NotFound, greater_or_equal
 from klaviyo_assets.assets.resources import KlaviyoAccount
-from klaviyo_assets.assets.run_tags import is_incremental
-from klaviyo_assets.assets.snapshots import PublishConfig, skip_or_raise
 from klaviyo_assets.assets.specs import asset_out, table_key, table_spec
+from klaviyo_assets.assets.step import PublishConfig, Step
 from klaviyo_assets.schema.columns import Columns
-from klaviyo_assets.schema.lost import noting
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.sync.due import is_due
 from klaviyo_assets.sync.reads.reading import concurrently
 from klaviyo_assets.sync.scopes import COMPLETE
 from klaviyo_assets.tables import lists, segments
 from klaviyo_assets.tables.jsonapi import Rows, attributes, instant_or_none, resources
 from klaviyo_assets.tables.table import WEEKLY, Table
 from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Extract
-from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
-from klaviyo_assets.warehouse.state import SyncState
 
 
 class MembershipConfig(PublishConfig):
@@ -71,44 +65,30 @@ def _memberships(settings: Settings, group: Group) -> dg.AssetsDefinition:
         required_resource_keys={settings.name},
     )
     def memberships(context: dg.AssetExecutionContext, config: MembershipConfig) -> Iterator[dg.Output[Extract]]:
-        account: KlaviyoAccount = getattr(context.resources, settings.name)
-        use = account.usage()
-        start = account.start(context.log.warning, [table])
-        now, states = start.now, start.states
-        known = states.get((table.name, ""))
-        complete = not is_incremental(context, None if config.complete is None else not config.complete)
-        complete = complete or known is None or is_due(settings, states, table.name, COMPLETE, WEEKLY, now)
-        if not complete and settings.memberships == "weekly":
-            context.log.info(f"{table.name} is not due yet.")
-            return
-        through = now - MARGIN
-        since = (
-            None if complete or known is None or known.synced_through is None else min(known.synced_through, through)
-        )
-        with temporary_spool() as spool:
-            writer = SpoolWriter(table, spool)
-            try:
-                with noting() as misshapen:
-                    for rows in read_members(account, group, since and since - settings.overlap):
-                        writer.add(Columns.of_rows(rows[table.name], table.types))
-            except NotPermitted as error:
-                skip_or_raise(settings, context, error, [table])
+        with Step(settings, context, [table]) as step:
+            known = step.states.get((table.name, ""))
+            complete = not step.is_sync if config.complete is None else config.complete
+            complete = complete or known is None or step.is_due(table.name, COMPLETE, WEEKLY)
+            if not complete and settings.memberships == "weekly":
+                context.log.info(f"{table.name} is not due yet.")
                 return
-            writer.close()
-            used = {**use(), "complete": complete, **warn_of_lost(context, [table], misshapen, writer.lost)}
-            done = [SyncState(table.name, "", synced_through=through, complete=complete, run_id=context.run.run_id)]
-            if complete:
-                done.append(
-                    SyncState(table.name, COMPLETE, synced_through=now, complete=True, run_id=context.run.run_id)
-                )
+            through = step.now - MARGIN
+            since = None
+            if not complete and known and known.synced_through:
+                since = min(known.synced_through, through) - settings.overlap
+            members = read_members(step.account, group, since)
+            batches = ({table.name: Columns.of_rows(rows[table.name], table.types)} for rows in members)
+            writer = step.spool(batches, [table])[table.name]
+            used = {**step.used(), "complete": complete, **step.losses(writer.lost)}
+            state = step.state(table.name, through=through, complete=complete)
             extract = Extract(
                 table,
-                spool=spool,
-                began=start.began,
+                spool=writer.spool,
+                began=step.began,
                 # What an answer of another shape lacks is not gone.
-                coverage=replace(WHOLE_TABLE, read_at=now) if complete and not misshapen else None,
+                coverage=replace(WHOLE_TABLE, read_at=step.now) if complete and not step.misshapen else None,
                 guarded=not config.accept_shrink,
-                states=tuple(done),
+                states=(state, step.state(table.name, COMPLETE)) if complete else (state,),
                 metadata=lambda: used,
             )
             yield dg.Output(extract, output_name=table.name)

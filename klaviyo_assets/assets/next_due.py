@@ -17,7 +17,7 @@ from klaviyo_assets.tables.accounts import ACCOUNT_HISTORY
 from klaviyo_assets.tables.events import EVENT
 from klaviyo_assets.tables.profiles import PERSON
 from klaviyo_assets.tables.registry import TABLES
-from klaviyo_assets.tables.table import WEEKLY
+from klaviyo_assets.tables.table import WEEKLY, Family
 from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
 
 States = Mapping[tuple[str, str], SyncState]
@@ -26,7 +26,7 @@ States = Mapping[tuple[str, str], SyncState]
 def next_due(settings: Settings, states: States) -> dict[dg.AssetKey, dt.datetime]:
     """Return the server's time from which on each asset is due; those that the next sync has to read are left out."""
     found = dict(_passes(settings, states))
-    families: dict[str, list[str]] = {}
+    families: dict[Family, list[str]] = {}
     cadences = {table.name: table.cadence for table in TABLES}
     for table in TABLES:
         if table.family in READS and settings.enabled(table):

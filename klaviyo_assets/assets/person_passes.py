@@ -1,22 +1,18 @@
 """Two slow passes over all profiles: which were deleted or merged, and their predictive analytics."""
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import dagster as dg
 
-from klaviyo_assets.api import NotPermitted, Page, any_of, attribute_times, read_windows, strictly_between
+from klaviyo_assets.api import Page, any_of, attribute_times, read_windows, strictly_between
 from klaviyo_assets.assets.incremental import IDS, without_pauses
-from klaviyo_assets.assets.losses import warn_of_lost
 from klaviyo_assets.assets.resources import KlaviyoAccount
-from klaviyo_assets.assets.run_tags import is_incremental
-from klaviyo_assets.assets.snapshots import PublishConfig, SnapshotConfig, skip_or_raise
 from klaviyo_assets.assets.specs import asset_out, latest_day, pass_spec
+from klaviyo_assets.assets.step import Batch, PublishConfig, SnapshotConfig, Step
 from klaviyo_assets.schema.columns import Columns
-from klaviyo_assets.schema.lost import noting
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.sync.due import is_due
 from klaviyo_assets.sync.progress import ProgressReporter
 from klaviyo_assets.sync.scopes import PREDICTIVE_ANALYTICS, SWEEP
 from klaviyo_assets.tables import profiles
@@ -25,8 +21,6 @@ from klaviyo_assets.tables.jsonapi import resources
 from klaviyo_assets.tables.profiles import ANALYTICS, PERSON
 from klaviyo_assets.tables.table import WEEKLY
 from klaviyo_assets.warehouse.extract import Extract, Sweep
-from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
-from klaviyo_assets.warehouse.state import SyncState
 
 PERSON_DELETES = "person_deletes"
 """Name of the sweep's asset."""
@@ -52,6 +46,7 @@ def build_person_passes(settings: Settings) -> list[dg.AssetsDefinition]:
 
 
 def _sweep(settings: Settings) -> dg.AssetsDefinition:
+    person = settings.table(PERSON)
     spec = pass_spec(
         settings,
         PERSON_DELETES,
@@ -67,35 +62,23 @@ def _sweep(settings: Settings) -> dg.AssetsDefinition:
         required_resource_keys={settings.name},
     )
     def person_deletes(context: dg.AssetExecutionContext, config: SweepConfig) -> Iterator[dg.Output[Sweep]]:
-        account: KlaviyoAccount = getattr(context.resources, settings.name)
-        use = account.usage()
-        start = account.start(context.log.warning, [settings.table(PERSON)])
-        now = start.now
-        if not _due(settings, context, start.states, config, SWEEP, now):
-            return
-        with temporary_spool() as spool:
-            writer = SpoolWriter(IDS, spool)
-            report = ProgressReporter(PERSON_DELETES, context.log)
-            try:
-                for page in _all_profiles(account, {"fields[profile]": "created"}, report):
-                    ids = [profile["id"] for profile in resources(page.json())]
-                    writer.add(Columns(len(ids), {"id": ids}))
-            except NotPermitted as error:
-                skip_or_raise(settings, context, error, [PERSON])
+        with Step(settings, context, [person]) as step:
+            if step.skips(config, due=step.is_due(person.name, SWEEP, WEEKLY), what="The sweep of person is"):
                 return
-            writer.close()
-            state = SyncState(PERSON.name, SWEEP, synced_through=now, complete=True, run_id=context.run.run_id)
+            pages = _all_profiles(
+                step.account, {"fields[profile]": "created"}, ProgressReporter(PERSON_DELETES, context.log)
+            )
             sweep = Sweep(
-                settings.table(PERSON),
-                spool,
-                began=start.began,
+                person,
+                step.spool(map(_ids, pages), [IDS])[IDS.name].spool,
+                began=step.began,
                 created="created",
-                created_before=now,
-                still_there=lambda ids: _still_there(account, ids),
+                created_before=step.now,
+                still_there=lambda ids: _still_there(step.account, ids),
                 children=((settings.table(GLOBAL_EXCLUSION), "person_id"), (settings.table(LIST_EXCLUSION), "id")),
                 accept_shrink=config.accept_shrink,
-                states=(state,),
-                metadata=use,
+                states=(step.state(person.name, SWEEP),),
+                metadata=step.used,
             )
             yield dg.Output(sweep, output_name=PERSON_DELETES)
 
@@ -117,55 +100,40 @@ def _predictions(settings: Settings) -> dg.AssetsDefinition:
         required_resource_keys={settings.name},
     )
     def person_predictions(context: dg.AssetExecutionContext, config: SnapshotConfig) -> Iterator[dg.Output[Extract]]:
-        account: KlaviyoAccount = getattr(context.resources, settings.name)
-        start = account.start(context.log.warning, [settings.table(PERSON)])
-        use = account.usage()
-        if not _due(settings, context, start.states, config, PREDICTIVE_ANALYTICS, start.now):
-            return
-        wanted = {
-            "additional-fields[profile]": "predictive_analytics",
-            "fields[profile]": "created,predictive_analytics",
-        }
-        with temporary_spool() as spool:
-            writer = SpoolWriter(person, spool)
-            report = ProgressReporter("person_predictions", context.log)
-            try:
-                pages = _all_profiles(account, wanted, report)
-                with noting() as misshapen:
-                    for batch in without_pauses({"": profiles.columns(page.content)} for page in pages):
-                        columns = batch[""]
-                        own = {name: v for name, v in columns.declared.items() if name == "id" or ANALYTICS in name}
-                        writer.add(Columns(columns.rows, own))
-            except NotPermitted as error:
-                skip_or_raise(settings, context, error, [PERSON])
+        with Step(settings, context, [person]) as step:
+            due = step.is_due(person.name, PREDICTIVE_ANALYTICS, WEEKLY)
+            if step.skips(config, due=due, what="The predictive_analytics of person is"):
                 return
-            writer.close()
-            state = SyncState(
-                PERSON.name, PREDICTIVE_ANALYTICS, synced_through=start.now, complete=True, run_id=context.run.run_id
-            )
-            used = {**use(), **warn_of_lost(context, [person], misshapen, writer.lost)}
+            wanted = {
+                "additional-fields[profile]": "predictive_analytics",
+                "fields[profile]": "created,predictive_analytics",
+            }
+            pages = _all_profiles(step.account, wanted, ProgressReporter("person_predictions", context.log))
+            batches = without_pauses({person.name: _analytics(page)} for page in pages)
+            writer = step.spool(batches, [person])[person.name]
+            used = {**step.used(), **step.losses(writer.lost)}
             extract = Extract(
-                person, spool=spool, began=start.began, patch=True, states=(state,), metadata=lambda: used
+                person,
+                spool=writer.spool,
+                began=step.began,
+                patch=True,
+                states=(step.state(person.name, PREDICTIVE_ANALYTICS),),
+                metadata=lambda: used,
             )
             yield dg.Output(extract, output_name="person_predictions")
 
     return person_predictions
 
 
-def _due(
-    settings: Settings,
-    context: dg.AssetExecutionContext,
-    states: Mapping[tuple[str, str], SyncState],
-    config: SnapshotConfig,
-    scope: str,
-    now: dt.datetime,
-) -> bool:
-    if not is_incremental(context, config.only_due):
-        return True
-    due = is_due(settings, states, PERSON.name, scope, WEEKLY, now)
-    if not due:
-        context.log.info(f"The {scope} of person is not due yet.")
-    return due
+def _ids(page: Page) -> Batch:
+    ids = [profile["id"] for profile in resources(page.json())]
+    return {IDS.name: Columns(len(ids), {"id": ids})}
+
+
+def _analytics(page: Page) -> Columns:
+    columns = profiles.columns(page.content)
+    own = {name: values for name, values in columns.declared.items() if name == "id" or ANALYTICS in name}
+    return Columns(columns.rows, own)
 
 
 def _all_profiles(account: KlaviyoAccount, wanted: dict[str, str], report: Callable[..., None]) -> Iterator[Page]:

@@ -6,15 +6,12 @@ from typing import Any
 
 import dagster as dg
 
-from klaviyo_assets.api import InvalidRequest, KlaviyoClient, NotPermitted
+from klaviyo_assets.api import InvalidRequest, KlaviyoClient
 from klaviyo_assets.assets.history import RANGES, first_times, to_reread
-from klaviyo_assets.assets.resources import KlaviyoAccount
-from klaviyo_assets.assets.run_tags import is_incremental
-from klaviyo_assets.assets.snapshots import SnapshotConfig, skip_or_raise
 from klaviyo_assets.assets.specs import latest_day, progress_spec, table_key
+from klaviyo_assets.assets.step import SnapshotConfig, Step
 from klaviyo_assets.privacy.policy import Action
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.sync.due import is_due
 from klaviyo_assets.sync.ranges import DAY, first_whole_day, reread_from
 from klaviyo_assets.sync.scopes import RECONCILIATION, REREAD
 from klaviyo_assets.tables import metrics
@@ -22,7 +19,6 @@ from klaviyo_assets.tables.events import EVENT
 from klaviyo_assets.tables.jsonapi import instant
 from klaviyo_assets.tables.table import WEEKLY
 from klaviyo_assets.warehouse.results import Difference
-from klaviyo_assets.warehouse.state import SyncState
 
 LONGEST_RANGE = dt.timedelta(days=365)
 """Klaviyo aggregates at most a year at a time."""
@@ -51,59 +47,55 @@ def build_reconciliation(settings: Settings) -> dg.AssetsDefinition:
     def event_reconciliation(
         context: dg.AssetExecutionContext, config: SnapshotConfig
     ) -> Iterator[dg.MaterializeResult[Any]]:
-        account: KlaviyoAccount = getattr(context.resources, settings.name)
-        begin = account.start(context.log.warning, [settings.table(EVENT)])
-        now, states = begin.now, begin.states
-        if is_incremental(context, config.only_due) and not is_due(
-            settings, states, EVENT.name, RECONCILIATION, WEEKLY, now
-        ):
-            context.log.info("The reconciliation is not due yet.")
-            return
-        known = states.get((EVENT.name, ""))
-        if known is None or known.synced_through is None:
-            return
-        limit = dt.datetime.combine(settings.first_partition, dt.time(), dt.UTC)
-        start = first_whole_day(known.synced_from or limit)
-        start = max(start, limit) if settings.history_start else start
-        # Of the days from there on the next daily re-read takes care: that Klaviyo knows more of them is normal.
-        end = reread_from(known.synced_through, states.get((EVENT.name, REREAD)), settings.reread_days)
-        if start >= end:
-            context.log.info("There is nothing to compare yet: the days before the daily re-read have not been read.")
-            return
-        try:
-            names, theirs = klaviyo_counts(account.client, start, end, context, show_names=shows_names)
-        except NotPermitted as error:
-            skip_or_raise(settings, context, error, [EVENT])
-            return
-        ours = account.warehouse.daily_counts(EVENT.name, "metric_id", "datetime", start, end)
+        with Step(settings, context, [settings.table(EVENT)]) as step:
+            states, warehouse = step.states, step.account.warehouse
+            due = step.is_due(EVENT.name, RECONCILIATION, WEEKLY)
+            if step.skips(config, due=due, what="The reconciliation is"):
+                return
+            known = states.get((EVENT.name, ""))
+            if known is None or known.synced_through is None:
+                return
+            limit = dt.datetime.combine(settings.first_partition, dt.time(), dt.UTC)
+            start = first_whole_day(known.synced_from or limit)
+            start = max(start, limit) if settings.history_start else start
+            # Of the days from there on the next daily re-read takes care: that Klaviyo knows more of them is normal.
+            end = reread_from(known.synced_through, states.get((EVENT.name, REREAD)), settings.reread_days)
+            if start >= end:
+                context.log.info(
+                    "There is nothing to compare yet: the days before the daily re-read have not been read."
+                )
+                return
+            names, theirs = klaviyo_counts(step.account.client, start, end, context, show_names=shows_names)
+            ours = warehouse.daily_counts(EVENT.name, "metric_id", "datetime", start, end)
 
-        def is_wanted(each: Difference) -> bool:
-            # Klaviyo's own numbers count the events of deleted profiles too: that it knows more is no reason to read.
-            is_wrong = not settings.only_active_profiles or each.ours > each.theirs
-            return is_wrong and each.reads < MOST_TIMES
+            def is_wanted(each: Difference) -> bool:
+                # Klaviyo's own numbers count the events of deleted profiles too: that it has more is no reason to read.
+                is_wrong = not settings.only_active_profiles or each.ours > each.theirs
+                return is_wrong and each.reads < MOST_TIMES
 
-        state = SyncState(EVENT.name, RECONCILIATION, synced_through=now, complete=True, run_id=context.run.run_id)
-        found = account.warehouse.remember_differences(compare(theirs, ours), is_wanted, state)
-        compared = start.date(), (end - DAY).date()
-        times = [each.date() for each in first_times(EVENT, account.warehouse, account.client)]
-        first = max(min(times, default=start.date()), settings.history_start or dt.date.min)
-        sentences = [as_table(found, names, compared), *not_compared(names, theirs, compared, first)]
-        if settings.only_active_profiles:
-            sentences.append(
-                "Klaviyo also counts the events of deleted profiles, so days on which it has more are not read again."
+            state = step.state(EVENT.name, RECONCILIATION)
+            found = warehouse.remember_differences(compare(theirs, ours), is_wanted, state)
+            compared = start.date(), (end - DAY).date()
+            times = [each.date() for each in first_times(EVENT, warehouse, step.account.client)]
+            first = max(min(times, default=start.date()), settings.history_start or dt.date.min)
+            sentences = [as_table(found, names, compared), *not_compared(names, theirs, compared, first)]
+            if settings.only_active_profiles:
+                sentences.append(
+                    "Klaviyo also counts the events of deleted profiles, so days on which it has more are not read "
+                    "again."
+                )
+            yield dg.MaterializeResult(
+                asset_key=table_key(settings, RECONCILIATION),
+                metadata={
+                    "metrics": len(theirs),
+                    "days_compared": (end - start).days,
+                    "first_day_compared": start.date().isoformat(),
+                    "last_day_compared": (end - DAY).date().isoformat(),
+                    "days_that_differ": len({difference.day for difference in found}),
+                    "differences": dg.MetadataValue.md("\n\n".join(sentences)),
+                    RANGES: to_reread(settings, warehouse),
+                },
             )
-        yield dg.MaterializeResult(
-            asset_key=table_key(settings, RECONCILIATION),
-            metadata={
-                "metrics": len(theirs),
-                "days_compared": (end - start).days,
-                "first_day_compared": start.date().isoformat(),
-                "last_day_compared": (end - DAY).date().isoformat(),
-                "days_that_differ": len({difference.day for difference in found}),
-                "differences": dg.MetadataValue.md("\n\n".join(sentences)),
-                RANGES: to_reread(settings, account.warehouse),
-            },
-        )
 
     return event_reconciliation
 

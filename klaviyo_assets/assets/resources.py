@@ -3,7 +3,6 @@
 import datetime as dt
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -25,19 +24,6 @@ CONNECT_TIMEOUT = 10.0
 
 APART = dt.timedelta(hours=1)
 """How far the clocks of this machine and of Klaviyo may be apart."""
-
-
-@dataclass(frozen=True)
-class Start:
-    """What a step knows when it begins to read.
-
-    now: Klaviyo's time, or this machine's if that is earlier, aware. began: number of the read.
-    states: (table, scope) -> how far it is synced.
-    """
-
-    now: dt.datetime
-    began: int
-    states: Mapping[tuple[str, str], SyncState]
 
 
 _begun: set[tuple[str, str]] = set()
@@ -145,8 +131,13 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
                 ) from None
         return self._client
 
-    def start(self, log: Callable[[str], object], tables: Iterable[TableSpec] = ()) -> Start:
+    def start(
+        self, log: Callable[[str], object], tables: Iterable[TableSpec] = ()
+    ) -> tuple[dt.datetime, int, Mapping[tuple[str, str], SyncState]]:
         """Return what a step has to know before it reads; make sure that its rows may go where they are to go.
+
+        That is: Klaviyo's time, or this machine's if that is earlier, aware; the number of the read; and
+        (table, scope) -> how far it is synced.
 
         log: takes a warning about what had to be mended, and about a key that can't say whose it is.
         tables: that the step reads, as the settings have them written.
@@ -170,7 +161,7 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
             ) from None
         for sentence in (*read.mended, *([warning] if warning else ())):
             log(sentence)
-        return Start(now, read.number, read.states)
+        return now, read.number, read.states
 
     def now(self) -> dt.datetime:
         """Return the time; raise dagster.Failure if Klaviyo and this machine's clock tell different ones.

@@ -1,48 +1,24 @@
 """Tables that are imported as a whole: a snapshot, a check on it, and the table that it is published to."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 
 import dagster as dg
-from pydantic import Field
 
-from klaviyo_assets.api import NotPermitted
 from klaviyo_assets.assets.advice import suspicion
-from klaviyo_assets.assets.losses import warn_of_lost
-from klaviyo_assets.assets.resources import KlaviyoAccount
-from klaviyo_assets.assets.run_tags import is_incremental
 from klaviyo_assets.assets.specs import asset_out, snapshot_key, snapshot_spec, table_spec
+from klaviyo_assets.assets.step import Batch, PublishConfig, SnapshotConfig, Step, chosen
 from klaviyo_assets.schema.columns import Columns
-from klaviyo_assets.schema.lost import noting
 from klaviyo_assets.schema.spec import STAGING
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.sync.due import is_due, is_unpublished
+from klaviyo_assets.sync.due import is_unpublished
 from klaviyo_assets.sync.reads import READS, Read
+from klaviyo_assets.tables.jsonapi import Rows
 from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.extract import Extract, Publication
 from klaviyo_assets.warehouse.guard import FEW_WAIT, is_suspicious
 from klaviyo_assets.warehouse.results import Shrinkage
-from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
-from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
-
-
-class SnapshotConfig(dg.Config):
-    """What a run may decide about a snapshot."""
-
-    only_due: bool | None = Field(
-        default=None,
-        description="Leave out tables whose last snapshot is younger than their cadence. Default: only in syncs.",
-    )
-
-
-class PublishConfig(dg.Config):
-    """What a run may decide about publishing a table."""
-
-    accept_shrink: bool = Field(
-        default=False,
-        description="Flag rows as deleted even if they are more than `delete_guard` allows.",
-    )
+from klaviyo_assets.warehouse.state import SNAPSHOT
 
 
 def build_snapshots(settings: Settings) -> tuple[list[dg.AssetsDefinition], list[dg.AssetsDefinition]]:
@@ -53,7 +29,7 @@ def build_snapshots(settings: Settings) -> tuple[list[dg.AssetsDefinition], list
         for family in dict.fromkeys(t.family for t in tables)
     }
     return (
-        [_snapshot(settings, family, members, READS[family]) for family, members in families.items()],
+        [_snapshot(settings, family.name, members, READS[family]) for family, members in families.items()],
         [_published(settings, table) for table in tables],
     )
 
@@ -72,62 +48,37 @@ def _snapshot(settings: Settings, family: str, tables: Sequence[Table], read: Re
     def snapshot(
         context: dg.AssetExecutionContext, config: SnapshotConfig
     ) -> Iterator[dg.Output[Extract] | dg.AssetCheckResult]:
-        account: KlaviyoAccount = getattr(context.resources, settings.name)
-        chosen = [table for table in tables if table.name in context.op_execution_context.selected_output_names]
-        use = account.usage()
-        start = account.start(context.log.warning, chosen)
-        if is_incremental(context, config.only_due) and not any(
-            is_due(settings, start.states, table.name, SNAPSHOT, table.cadence, start.now)
-            or is_unpublished(start.states, table.name)
-            for table in chosen
-        ):
-            context.log.info(f"The {family} are not due yet.")
-            return
-        with ExitStack() as stack:
-            writers = {table.name: SpoolWriter(table, stack.enter_context(temporary_spool())) for table in chosen}
-            try:
-                with noting() as misshapen:
-                    for rows in read(account):
-                        for table in chosen:
-                            writers[table.name].add(Columns.of_rows(rows.get(table.name, []), table.types))
-            except NotPermitted as error:
-                skip_or_raise(settings, context, error, tables)
+        wanted = chosen(context, tables)
+
+        def columns_of(rows: Rows) -> Batch:
+            return {table.name: Columns.of_rows(rows.get(table.name, []), table.types) for table in wanted}
+
+        with Step(settings, context, wanted) as step:
+            due = any(
+                step.is_due(table.name, SNAPSHOT, table.cadence) or is_unpublished(step.states, table.name)
+                for table in wanted
+            )
+            if step.skips(config, due=due, what=f"The {family} are"):
                 return
-            for writer in writers.values():
-                writer.close()
-            used = {**use(), **warn_of_lost(context, chosen, misshapen, *(writer.lost for writer in writers.values()))}
-            for table in chosen:
+            writers = step.spool(map(columns_of, read(step.account)), wanted)
+            used = {**step.used(), **step.losses(*(writer.lost for writer in writers.values()))}
+            for table in wanted:
                 # What an answer of another shape lacks is not gone.
-                lacking = misshapen or set(table.primary_key) & writers[table.name].lost.keys()
-                state = SyncState(
-                    table.name, SNAPSHOT, synced_through=start.now, complete=not lacking, run_id=context.run.run_id
-                )
+                lacking = step.misshapen or set(table.primary_key) & writers[table.name].lost.keys()
                 extract = Extract(
                     table,
                     spool=writers[table.name].spool,
-                    began=start.began,
+                    began=step.began,
                     snapshot=True,
-                    states=(state,),
+                    states=(step.state(table.name, SNAPSHOT, complete=not lacking),),
                     metadata=lambda: used,
                 )
                 yield dg.Output(extract, output_name=table.name)
                 # The IO manager has stored it by now.
                 if _check_spec(settings, table).key in context.selected_asset_check_keys:
-                    yield _check(settings, table, account.warehouse.shrinkage(table))
+                    yield _check(settings, table, step.account.warehouse.shrinkage(table))
 
     return snapshot
-
-
-def skip_or_raise(
-    settings: Settings, context: dg.AssetExecutionContext, error: NotPermitted, tables: Sequence[Table]
-) -> None:
-    """Say which tables the API key does not allow: in a warning or, if the settings say so, as a dagster.Failure."""
-    names = ", ".join(table.name for table in tables)
-    if settings.missing_scope == "fail":
-        raise dg.Failure(
-            f"{error} The setting `missing_scope: fail` has it fail, rather than skip {names}.", allow_retries=False
-        ) from None
-    context.log.warning(f"Skipped {names}: {error}")
 
 
 def _published(settings: Settings, table: Table) -> dg.AssetsDefinition:

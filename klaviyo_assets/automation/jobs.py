@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from klaviyo_assets.assets.days import RANGE_END, RANGE_START
-from klaviyo_assets.assets.run_tags import INCREMENTAL
+from klaviyo_assets.assets.step import INCREMENTAL
 from klaviyo_assets.settings import Settings
 
 __all__ = ["RANGE_END", "RANGE_START", "build_jobs"]

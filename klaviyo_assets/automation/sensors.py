@@ -12,8 +12,8 @@ import msgspec
 
 from klaviyo_assets.assets.history import HISTORY, NEXT_RANGE, RANGES, DayRange
 from klaviyo_assets.assets.reconciliation import MOST_TIMES
-from klaviyo_assets.assets.run_tags import UNREAD_ONLY
 from klaviyo_assets.assets.specs import table_key
+from klaviyo_assets.assets.step import UNREAD_ONLY
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.automation.run_status import MAX_RUNTIME, run_in_progress
 from klaviyo_assets.clock import Clock, machine_time

@@ -21,12 +21,15 @@ from klaviyo_assets.api import (
 from klaviyo_assets.assets.advice import advised
 from klaviyo_assets.assets.history import known_histories, progress
 from klaviyo_assets.assets.identity import confirm
+from klaviyo_assets.assets.memberships import GROUPS
 from klaviyo_assets.privacy.policy import MissingSalt, salt
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.settings.describe import chosen
 from klaviyo_assets.settings.sources import DEFAULT_FILE, FORMER_FILE
 from klaviyo_assets.sync.due import is_due
 from klaviyo_assets.sync.fields import sparse_fields
+from klaviyo_assets.sync.reads import READS
+from klaviyo_assets.sync.reads.reading import Collection
 from klaviyo_assets.sync.scopes import COMPLETE
 from klaviyo_assets.tables.accounts import account_named
 from klaviyo_assets.tables.registry import TABLES
@@ -48,47 +51,44 @@ WARN_DAYS = 90
 
 @dataclass(frozen=True)
 class Probe:
-    """A scope, the cheapest request that needs it, and the families of tables that it feeds.
+    """The cheapest request that needs a scope.
 
     may_be_missing: the request asks for an object that need not exist, so that 404 is an answer to it.
     """
 
     operation: str
     path: str
-    families: tuple[str, ...]
     params: Mapping[str, Any] = field(default_factory=lambda: ONE)
     may_be_missing: bool = False
 
 
-PROBES: dict[str, Probe] = {
-    "accounts:read": Probe("get_accounts", "/accounts", ("accounts",), {}),
-    "events:read": Probe("get_events", "/events", ("events",)),
-    "profiles:read": Probe("get_profiles", "/profiles", ("profiles", "list_members", "segment_members")),
-    "metrics:read": Probe("get_metrics", "/metrics", ("metrics", "custom_metrics", "mapped_metrics"), {}),
-    "campaigns:read": Probe(
-        "get_campaigns",
-        "/campaigns",
-        ("campaigns", "campaign_reports"),
-        {"filter": equals("messages.channel", "email"), **ONE},
-    ),
-    "flows:read": Probe("get_flows", "/flows", ("flows", "flow_messages", "flow_reports")),
-    "lists:read": Probe("get_lists", "/lists", ("lists", "list_members")),
-    "segments:read": Probe("get_segments", "/segments", ("segments", "segment_members")),
-    "tags:read": Probe("get_tags", "/tags", ("tags", "tag_groups", "campaigns", "flows", "lists", "segments")),
-    "templates:read": Probe("get_templates", "/templates", ("templates", "universal_content", "campaigns")),
-    "coupons:read": Probe("get_coupons", "/coupons", ("coupons", "coupon_codes")),
-    "coupon-codes:read": Probe(
-        "get_coupon_codes", "/coupon-codes", ("coupon_codes",), {"filter": equals("coupon.id", "none"), **ONE}, True
-    ),
-    "forms:read": Probe("get_forms", "/forms", ("forms", "form_versions")),
-    "catalogs:read": Probe("get_catalog_items", "/catalog-items", ("catalog_items", "catalog_categories")),
-    "images:read": Probe("get_images", "/images", ("images",)),
-    "reviews:read": Probe("get_reviews", "/reviews", ("reviews",)),
-    "web-feeds:read": Probe("get_web_feeds", "/web-feeds", ("web_feeds",)),
-    "push-tokens:read": Probe("get_push_tokens", "/push-tokens", ("push_tokens",)),
-    "webhooks:read": Probe("get_webhooks", "/webhooks", ("webhooks",), {}),
-}
-"""Scope -> how to find out whether the key has it (scopes as in Klaviyo's OpenAPI document, revision 2026-07-15)."""
+def _probes() -> dict[str, Probe]:
+    """Return scope -> how to find out whether the key has it: the scopes of all families, those of the events first.
+
+    A collection that one query returns is asked for its first row; what is read in another way is listed here.
+    """
+    found = {
+        "accounts:read": Probe("get_accounts", "/accounts", {}),
+        "events:read": Probe("get_events", "/events"),
+        "profiles:read": Probe("get_profiles", "/profiles"),
+        "campaigns:read": Probe("get_campaigns", "/campaigns", {"filter": equals("messages.channel", "email"), **ONE}),
+        "flows:read": Probe("get_flows", "/flows"),
+        "coupon-codes:read": Probe(
+            "get_coupon_codes", "/coupon-codes", {"filter": equals("coupon.id", "none"), **ONE}, may_be_missing=True
+        ),
+        "forms:read": Probe("get_forms", "/forms"),
+        "images:read": Probe("get_images", "/images"),
+        "web-feeds:read": Probe("get_web_feeds", "/web-feeds"),
+    }
+    for family, read in READS.items():
+        if isinstance(read, Collection):
+            params = ONE if "page[size]" in read.query else {}
+            found.setdefault(family.scopes[0], Probe(read.operation, read.path, params))
+    return found
+
+
+PROBES = _probes()
+"""Scope -> how to find out whether the key has it (scopes as in Klaviyo's OpenAPI document)."""
 
 
 @dataclass
@@ -149,12 +149,8 @@ class CheckReport:
 
 def enabled_tables(settings: Settings) -> list[Table]:
     """Return the tables that the settings ask for."""
-    members = settings.memberships != "off"
-    return [
-        table
-        for table in TABLES
-        if settings.enabled(table) and (members or table.family not in ("list_members", "segment_members"))
-    ]
+    off = [group.table for group in GROUPS] if settings.memberships == "off" else []
+    return [table for table in TABLES if settings.enabled(table) and table not in off]
 
 
 def check(settings: Settings) -> CheckReport:
@@ -222,7 +218,7 @@ def _check_api(
 ) -> None:
     ours: AccountIdentity | None = None
     for scope, probe in PROBES.items():
-        fed = [table.name for table in tables if table.family in probe.families]
+        fed = [table.name for table in tables if scope in table.family.scopes]
         if not fed and probe.operation != "get_accounts":
             continue
         problem = None

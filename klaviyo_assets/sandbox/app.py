@@ -48,10 +48,8 @@ from klaviyo_assets.sandbox.faults import (
 from klaviyo_assets.sandbox.request_log import LoggedRequest, RequestLog
 
 JSON_API = "application/vnd.api+json"
-REVISIONS = frozenset(f"{year}-{date}" for year in (2025, 2026) for date in ("01-15", "04-15", "07-15", "10-15")) - {
-    "2026-10-15"
-}
-"""Stable revisions that are supported, as of the newest one that the sandbox speaks."""
+REVISIONS = frozenset(f"{year}-{date}" for year in (2025, 2026) for date in ("01-15", "04-15", "07-15", "10-15"))
+"""Stable revisions that are supported. What has changed since 2026-07-15 is answered as it was then."""
 
 SMALLEST_COMPRESSED = 1024
 
@@ -94,7 +92,7 @@ class App:
         if path.startswith("/sandbox"):
             await _send(send, self._control(method, path, body), headers, self.account)
             return
-        operations, id = _match(path)
+        operations, id = _match(path, _revision(headers))
         operation = operations.get(method)
         name = operation.id if operation else None
         self._numbers[name or path] += 1
@@ -183,19 +181,23 @@ class App:
             return Answer(error.status, error.body(), content_type="application/json")
 
 
-def _match(path: str) -> tuple[Mapping[str, Operation], str | None]:
-    """The operations at a path, by method, and the id in it."""
+def _match(path: str, revision: str) -> tuple[Mapping[str, Operation], str | None]:
+    """The operations that a revision has at a path, by method, and the id in it."""
     segments = tuple(path.rstrip("/").split("/")[1:])
     if segments[:1] != ("api",):
         return {}, None
     segments = segments[1:]
-    if len(segments) < 2:
-        return _ROUTES.get(segments, {}), None
-    return _ROUTES.get((segments[0], "{id}", *segments[2:]), {}), segments[1]
+    id = segments[1] if len(segments) > 1 else None
+    route = segments if id is None else (segments[0], "{id}", *segments[2:])
+    return {method: each for method, each in _ROUTES.get(route, {}).items() if each.since <= revision}, id
+
+
+def _revision(headers: Headers) -> str:
+    return headers.get("revision", "").removesuffix(".pre")
 
 
 def _check_revision(headers: Headers) -> None:
-    revision = headers.get("revision", "").removesuffix(".pre")
+    revision = _revision(headers)
     if headers.get("x-klaviyo-revision-fall-forward-opt-out") == "1" and revision not in REVISIONS:
         raise ApiError(410, "gone", f"The requested revision {revision or '(none)'} is no longer supported.")
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from klaviyo_assets.tables.jsonapi import Rows, attributes, described, latest, mapping, resources, row_of
-from klaviyo_assets.tables.table import DAILY, Table, boolean, text, timestamp
+from klaviyo_assets.tables.table import DAILY, Family, Table, boolean, text, timestamp
 
 ACCOUNT_HISTORY = Table(
     name="account_history",
-    family="accounts",
+    family=Family("accounts", ("accounts:read",)),
     captures_deletes=False,
     cadence=DAILY,
     description="The account's settings, as they were each time that they were read.",

@@ -24,11 +24,11 @@ from klaviyo_assets.tables.jsonapi import (
     related_ids,
     resources,
 )
-from klaviyo_assets.tables.table import DAILY, Table, boolean, date, double, references, text, timestamp
+from klaviyo_assets.tables.table import DAILY, Family, Table, boolean, date, double, references, text, timestamp
 
 CAMPAIGN = Table(
     name="campaign",
-    family="campaigns",
+    family=Family("campaigns", ("campaigns:read", "tags:read", "templates:read")),
     cadence=DAILY,
     description="Email, SMS and mobile push campaigns, archived ones included.",
     columns=(
@@ -77,7 +77,7 @@ CAMPAIGN = Table(
 
 CAMPAIGN_LIST = Table(
     name="campaign_list",
-    family="campaigns",
+    family=CAMPAIGN.family,
     cadence=DAILY,
     description="The lists and segments that a campaign goes to, or leaves out.",
     columns=(
@@ -91,7 +91,7 @@ CAMPAIGN_LIST = Table(
 
 CAMPAIGN_MESSAGE = Table(
     name="campaign_message",
-    family="campaigns",
+    family=CAMPAIGN.family,
     cadence=DAILY,
     description="The messages of campaigns: one, or one per variation of a test.",
     columns=(
@@ -123,7 +123,7 @@ CAMPAIGN_MESSAGE = Table(
 
 CAMPAIGN_MESSAGE_SEND_TIME = Table(
     name="campaign_message_send_time",
-    family="campaigns",
+    family=CAMPAIGN.family,
     cadence=DAILY,
     description="The times at which a campaign message is sent.",
     columns=(
@@ -137,7 +137,7 @@ CAMPAIGN_MESSAGE_SEND_TIME = Table(
 
 CAMPAIGN_TRACKING_UTM_PARAM = Table(
     name="campaign_tracking_utm_param",
-    family="campaigns",
+    family=CAMPAIGN.family,
     cadence=DAILY,
     description="The UTM parameters that a campaign adds to its links.",
     columns=(
@@ -152,7 +152,7 @@ CAMPAIGN_TRACKING_UTM_PARAM = Table(
 
 CAMPAIGN_TAG = Table(
     name="campaign_tag",
-    family="campaigns",
+    family=CAMPAIGN.family,
     cadence=DAILY,
     description="Which campaign carries which tag.",
     columns=(text("campaign_id", "The campaign."), text("tag_id", "The tag.")),

@@ -8,6 +8,7 @@ from typing import Any
 from klaviyo_assets.tables.jsonapi import Rows, described, latest, linked, related_id, related_ids, resources, row_of
 from klaviyo_assets.tables.table import (
     DAILY,
+    Family,
     Table,
     bigint,
     boolean,
@@ -20,7 +21,7 @@ from klaviyo_assets.tables.table import (
 
 CATALOG_ITEM = Table(
     name="catalog_item",
-    family="catalog_items",
+    family=Family("catalog_items", ("catalogs:read",)),
     cadence=DAILY,
     optional=True,
     description="The products of the catalog.",
@@ -44,7 +45,7 @@ CATALOG_ITEM = Table(
 
 CATALOG_VARIANT = Table(
     name="catalog_variant",
-    family="catalog_items",
+    family=CATALOG_ITEM.family,
     cadence=DAILY,
     optional=True,
     description="The variants of catalog items: sizes, colours and so on.",
@@ -73,7 +74,7 @@ CATALOG_VARIANT = Table(
 
 CATALOG_CATEGORY = Table(
     name="catalog_category",
-    family="catalog_categories",
+    family=Family("catalog_categories", ("catalogs:read",)),
     cadence=DAILY,
     optional=True,
     description="The categories of the catalog.",

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from klaviyo_assets.tables.jsonapi import Rows, described, latest, related_id, row_of
-from klaviyo_assets.tables.table import Table, references, text, timestamp
+from klaviyo_assets.tables.table import Family, Table, references, text, timestamp
 
 COUPON = Table(
     name="coupon",
-    family="coupons",
+    family=Family("coupons", ("coupons:read",)),
     description="Coupons, each with any number of codes.",
     columns=(
         text("id", "The coupon's id."),
@@ -22,7 +22,7 @@ COUPON = Table(
 
 COUPON_CODE = Table(
     name="coupon_code",
-    family="coupon_codes",
+    family=Family("coupon_codes", ("coupon-codes:read", "coupons:read")),
     description="The codes of coupons, each for one person.",
     columns=(
         text("id", "The code's id: the coupon's id and the code."),

@@ -23,7 +23,7 @@ from klaviyo_assets.schema.values import FIRST_SECOND, LAST_SECOND
 from klaviyo_assets.tables.jsonapi import identifier, instant_or_none
 from klaviyo_assets.tables.naming import column_names, with_hash
 from klaviyo_assets.tables.raw import NOTHING, number_of, raw_text
-from klaviyo_assets.tables.table import Table, double, json, references, text, timestamp
+from klaviyo_assets.tables.table import Family, Table, double, json, references, text, timestamp
 
 PREFIX = "property_"
 VALUE = "property_value"
@@ -32,7 +32,7 @@ ATTRIBUTION = "property_attribution"
 
 EVENT = Table(
     name="event",
-    family="events",
+    family=Family("events", ("events:read",)),
     description="Everything that happened: messages received, opened and clicked, orders, custom events.",
     columns=(
         text("id", "The event's id."),

@@ -12,7 +12,7 @@ from klaviyo_assets.tables.table import Table, references, text, timestamp
 
 GLOBAL_EXCLUSION = Table(
     name="global_exclusion",
-    family="profiles",
+    family=profiles.PERSON.family,
     description="Profiles that get no marketing email at all, and why.",
     columns=(
         text("person_id", "The profile."),
@@ -25,7 +25,7 @@ GLOBAL_EXCLUSION = Table(
 
 LIST_EXCLUSION = Table(
     name="list_exclusion",
-    family="profiles",
+    family=profiles.PERSON.family,
     description="Profiles that get no marketing email of a list, and why.",
     columns=(
         text("id", "The profile."),

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from klaviyo_assets.tables.jsonapi import Rows, described, latest, related_id, related_ids, row_of
-from klaviyo_assets.tables.table import DAILY, Table, bigint, boolean, json, references, text, timestamp
+from klaviyo_assets.tables.table import DAILY, Family, Table, bigint, boolean, double, json, references, text, timestamp
 
 IMAGE = Table(
     name="image",
-    family="images",
+    family=Family("images", ("images:read",)),
     cadence=DAILY,
     optional=True,
     description="The images of the account's library, hidden ones included.",
@@ -28,7 +28,7 @@ IMAGE = Table(
 
 REVIEW = Table(
     name="review",
-    family="reviews",
+    family=Family("reviews", ("reviews:read",)),
     cadence=DAILY,
     optional=True,
     description="Reviews, ratings and questions about products and the store.",
@@ -62,7 +62,7 @@ REVIEW = Table(
 
 WEB_FEED = Table(
     name="web_feed",
-    family="web_feeds",
+    family=Family("web_feeds", ("web-feeds:read",)),
     cadence=DAILY,
     optional=True,
     description="Web feeds that templates can show.",
@@ -81,7 +81,7 @@ WEB_FEED = Table(
 
 PUSH_TOKEN = Table(
     name="push_token",
-    family="push_tokens",
+    family=Family("push_tokens", ("push-tokens:read",)),
     cadence=DAILY,
     optional=True,
     description="The devices that can get push messages.",
@@ -114,7 +114,7 @@ PUSH_TOKEN = Table(
 
 WEBHOOK = Table(
     name="webhook",
-    family="webhooks",
+    family=Family("webhooks", ("webhooks:read",)),
     cadence=DAILY,
     optional=True,
     description="The webhooks of the account.",
@@ -131,7 +131,25 @@ WEBHOOK = Table(
     primary_key=("id",),
 )
 
-TABLES = (IMAGE, REVIEW, WEB_FEED, PUSH_TOKEN, WEBHOOK)
+BILLING_USAGE = Table(
+    name="billing_usage",
+    family=Family("billing_usage", ("usage:read",)),
+    cadence=DAILY,
+    optional=True,
+    description="How much of its plan the account has used in the current billing period, by type of usage.",
+    columns=(
+        text("id", "The type of usage, email_sends for example."),
+        timestamp("as_of", "When the usage was counted."),
+        timestamp("period_end", "End of the billing period, which no longer belongs to it."),
+        timestamp("period_start", "Start of the billing period."),
+        text("unit", "What is counted: messages, profiles, credits or a currency, for example."),
+        bigint("usage_max", "How much the plan allows."),
+        double("usage_used", "How much has been used in the period."),
+    ),
+    primary_key=("id",),
+)
+
+TABLES = (IMAGE, REVIEW, WEB_FEED, PUSH_TOKEN, WEBHOOK, BILLING_USAGE)
 
 _REVIEW_PATHS = {"status": "status.value", "status_rejection_reason": "status.rejection_reason"} | {
     f"{parent}_{name}": f"{parent}.{name}"
@@ -181,3 +199,8 @@ def webhooks(document: Mapping[str, Any]) -> Rows:
         for webhook in described(document)
     )
     return {"webhook": latest(found, "id")}
+
+
+def billing_usage(document: Mapping[str, Any]) -> Rows:
+    """Return the rows of BILLING_USAGE in an answer about billing usage."""
+    return {"billing_usage": latest((row_of(usage, BILLING_USAGE.types) for usage in described(document)), "id")}

@@ -25,11 +25,11 @@ from klaviyo_assets.tables.jsonapi import (
     resources,
     row_of,
 )
-from klaviyo_assets.tables.table import DAILY, Table, boolean, references, text, timestamp
+from klaviyo_assets.tables.table import DAILY, Family, Table, boolean, references, text, timestamp
 
 FLOW = Table(
     name="flow",
-    family="flows",
+    family=Family("flows", ("flows:read", "tags:read")),
     description="Flows: messages that a trigger sets off, archived ones included.",
     columns=(
         text("id", "The flow's id."),
@@ -45,7 +45,7 @@ FLOW = Table(
 
 FLOW_ACTION = Table(
     name="flow_action",
-    family="flows",
+    family=FLOW.family,
     description="The steps of flows: messages, delays, splits and so on.",
     columns=(
         text("id", "The action's id."),
@@ -71,7 +71,7 @@ FLOW_ACTION = Table(
 
 FLOW_ACTION_TRACKING_UTM_PARAM = Table(
     name="flow_action_tracking_utm_param",
-    family="flows",
+    family=FLOW.family,
     description="The UTM parameters that a flow's message adds to its links.",
     columns=(
         text("name", "The parameter, utm_source for example."),
@@ -84,7 +84,7 @@ FLOW_ACTION_TRACKING_UTM_PARAM = Table(
 
 FLOW_TAG = Table(
     name="flow_tag",
-    family="flows",
+    family=FLOW.family,
     description="Which flow carries which tag.",
     columns=(text("flow_id", "The flow."), text("tag_id", "The tag.")),
     primary_key=("flow_id", "tag_id"),
@@ -93,7 +93,7 @@ FLOW_TAG = Table(
 
 FLOW_MESSAGE = Table(
     name="flow_message",
-    family="flow_messages",
+    family=Family("flow_messages", ("flows:read",)),
     cadence=DAILY,
     description="The messages that flows send.",
     columns=(

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from klaviyo_assets.tables.jsonapi import Rows, described, latest, related_id, row_of
-from klaviyo_assets.tables.table import DAILY, Table, boolean, references, text, timestamp
+from klaviyo_assets.tables.table import DAILY, Family, Table, boolean, references, text, timestamp
 
 FORM = Table(
     name="form",
-    family="forms",
+    family=Family("forms", ("forms:read",)),
     cadence=DAILY,
     description="Sign-up forms.",
     columns=(
@@ -26,7 +26,7 @@ FORM = Table(
 
 FORM_VERSION = Table(
     name="form_version",
-    family="form_versions",
+    family=Family("form_versions", ("forms:read",)),
     cadence=DAILY,
     description="The versions of each form.",
     columns=(

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from klaviyo_assets.tables.jsonapi import Rows, attributes, described, latest, related_ids, resources, row_of
-from klaviyo_assets.tables.table import WEEKLY, Table, references, text, timestamp
+from klaviyo_assets.tables.table import WEEKLY, Family, Table, references, text, timestamp
 
 LIST = Table(
     name="list",
-    family="lists",
+    family=Family("lists", ("lists:read", "tags:read")),
     description="The lists that profiles are subscribed or added to.",
     columns=(
         text("id", "The list's id."),
@@ -23,7 +23,7 @@ LIST = Table(
 
 LIST_TAG = Table(
     name="list_tag",
-    family="lists",
+    family=LIST.family,
     description="Which list carries which tag.",
     columns=(text("list_id", "The list."), text("tag_id", "The tag.")),
     primary_key=("list_id", "tag_id"),
@@ -32,7 +32,7 @@ LIST_TAG = Table(
 
 LIST_PERSON = Table(
     name="list_person",
-    family="list_members",
+    family=Family("list_members", ("lists:read", "profiles:read")),
     cadence=WEEKLY,
     description="The members of each list.",
     columns=(

@@ -17,11 +17,11 @@ from klaviyo_assets.tables.jsonapi import (
     related_id,
     row_of,
 )
-from klaviyo_assets.tables.table import DAILY, Table, json, references, text, timestamp
+from klaviyo_assets.tables.table import DAILY, Family, Table, json, references, text, timestamp
 
 METRIC = Table(
     name="metric",
-    family="metrics",
+    family=Family("metrics", ("metrics:read",)),
     description="The kinds of events of the account: Received Email, Placed Order and so on.",
     columns=(
         text("id", "The metric's id."),
@@ -38,7 +38,7 @@ METRIC = Table(
 
 INTEGRATION = Table(
     name="integration",
-    family="metrics",
+    family=METRIC.family,
     description="The integrations that the account's metrics come from.",
     columns=(
         text("id", "The integration's id."),
@@ -50,7 +50,7 @@ INTEGRATION = Table(
 
 CUSTOM_METRIC = Table(
     name="custom_metric",
-    family="custom_metrics",
+    family=Family("custom_metrics", ("metrics:read",)),
     cadence=DAILY,
     optional=True,
     description="Metrics that the account has put together from others.",
@@ -67,7 +67,7 @@ CUSTOM_METRIC = Table(
 
 MAPPED_METRIC = Table(
     name="mapped_metric",
-    family="mapped_metrics",
+    family=Family("mapped_metrics", ("metrics:read",)),
     cadence=DAILY,
     optional=True,
     description="Which metric the account uses for revenue, started checkouts and so on.",

@@ -14,13 +14,13 @@ from klaviyo_assets.schema.decoding import Lenient
 from klaviyo_assets.schema.lost import UNDESCRIBED, note
 from klaviyo_assets.tables.jsonapi import Row, mapping
 from klaviyo_assets.tables.naming import column_names
-from klaviyo_assets.tables.table import Table, boolean, double, text, timestamp
+from klaviyo_assets.tables.table import Family, Table, boolean, double, text, timestamp
 
 PREFIX = "custom_"
 
 PERSON = Table(
     name="person",
-    family="profiles",
+    family=Family("profiles", ("profiles:read",)),
     description="The profiles of the account: everyone it has an email address, phone number or id of.",
     columns=(
         text("id", "The profile's id."),

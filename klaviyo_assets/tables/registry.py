@@ -92,4 +92,4 @@ def table(name: str) -> Table:
 
 def family(name: str) -> tuple[Table, ...]:
     """Return the tables that are read from the same pages, in the order of the registry."""
-    return tuple(table for table in TABLES if table.family == name)
+    return tuple(table for table in TABLES if table.family.name == name)

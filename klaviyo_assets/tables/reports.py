@@ -12,7 +12,7 @@ from typing import Any
 from klaviyo_assets.schema.decoding import text_of
 from klaviyo_assets.schema.lost import note
 from klaviyo_assets.tables.jsonapi import Row, Rows, described, latest, listed, mapping, objects
-from klaviyo_assets.tables.table import DAILY, Table, date, double, references, text
+from klaviyo_assets.tables.table import DAILY, Family, Table, date, double, references, text
 
 STATISTICS = {
     "average_order_value": "Value of a conversion, on average.",
@@ -58,7 +58,7 @@ _CHANNEL = text("send_channel", "email, sms, push-notification or whatsapp.")
 
 CAMPAIGN_REPORT = Table(
     name="campaign_report",
-    family="campaign_reports",
+    family=Family("campaign_reports", ("campaigns:read",)),
     captures_deletes=False,
     cadence=DAILY,
     optional=True,
@@ -81,7 +81,7 @@ CAMPAIGN_REPORT = Table(
 
 FLOW_REPORT = Table(
     name="flow_report",
-    family="flow_reports",
+    family=Family("flow_reports", ("flows:read",)),
     captures_deletes=False,
     cadence=DAILY,
     optional=True,

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from klaviyo_assets.tables.jsonapi import Rows, described, latest, related_ids, resources, row_of
-from klaviyo_assets.tables.table import WEEKLY, Table, json, references, text, timestamp
+from klaviyo_assets.tables.table import WEEKLY, Family, Table, json, references, text, timestamp
 
 SEGMENT = Table(
     name="segment",
-    family="segments",
+    family=Family("segments", ("segments:read", "tags:read")),
     description="Segments: groups of profiles that meet a definition.",
     columns=(
         text("id", "The segment's id."),
@@ -24,7 +24,7 @@ SEGMENT = Table(
 
 SEGMENT_TAG = Table(
     name="segment_tag",
-    family="segments",
+    family=SEGMENT.family,
     description="Which segment carries which tag.",
     columns=(text("segment_id", "The segment."), text("tag_id", "The tag.")),
     primary_key=("segment_id", "tag_id"),
@@ -33,7 +33,7 @@ SEGMENT_TAG = Table(
 
 SEGMENT_PERSON = Table(
     name="segment_person",
-    family="segment_members",
+    family=Family("segment_members", ("segments:read", "profiles:read")),
     cadence=WEEKLY,
     description="The members of each segment.",
     columns=(text("person_id", "The member."), text("segment_id", "The segment.")),

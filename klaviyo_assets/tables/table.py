@@ -12,17 +12,28 @@ DAILY = timedelta(days=1)
 WEEKLY = timedelta(days=7)
 
 
+@dataclass(frozen=True)
+class Family:
+    """Tables that come from the same pages of the API.
+
+    scopes: what an API key has to be allowed for all of their columns, first what they can't be read without.
+    """
+
+    name: str
+    scopes: tuple[str, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Table(TableSpec):
     """A table of the warehouse.
 
-    family: name of the API read that feeds the table; tables of one family come from the same pages.
+    family: the tables that are read together with this one.
     captures_deletes: whether rows that a complete read of their scope did not return are soft deleted.
     cadence: how long a complete read stays fresh; None means that every sync reads the table.
     optional: switched off until the user asks for the table.
     """
 
-    family: str
+    family: Family
     captures_deletes: bool = True
     cadence: timedelta | None = None
     optional: bool = False

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from klaviyo_assets.tables.jsonapi import Rows, described, latest, related_id, row_of
-from klaviyo_assets.tables.table import Table, boolean, references, text
+from klaviyo_assets.tables.table import Family, Table, boolean, references, text
 
 TAGS = Table(
     name="tags",
-    family="tags",
+    family=Family("tags", ("tags:read",)),
     description="Tags that campaigns, flows, lists and segments can carry.",
     columns=(
         text("id", "The tag's id."),
@@ -23,7 +23,7 @@ TAGS = Table(
 
 TAG_GROUP = Table(
     name="tag_group",
-    family="tag_groups",
+    family=Family("tag_groups", ("tags:read",)),
     description="Groups of tags.",
     columns=(
         text("id", "The group's id."),

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from klaviyo_assets.tables.jsonapi import Rows, described, latest, row_of
-from klaviyo_assets.tables.table import DAILY, Table, json, text, timestamp
+from klaviyo_assets.tables.table import DAILY, Family, Table, json, text, timestamp
 
 EMAIL_TEMPLATE = Table(
     name="email_template",
-    family="templates",
+    family=Family("templates", ("templates:read",)),
     description="The templates of the library. Campaigns and flows use copies, which are not among them.",
     columns=(
         text("id", "The template's id."),
@@ -26,7 +26,7 @@ EMAIL_TEMPLATE = Table(
 
 UNIVERSAL_CONTENT = Table(
     name="universal_content",
-    family="universal_content",
+    family=Family("universal_content", ("templates:read",)),
     cadence=DAILY,
     optional=True,
     description="Blocks and sections that several templates share.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 SNAPSHOT = "snapshot"
@@ -17,6 +18,12 @@ INSPECTED, INSPECTED_WHOLLY = "inspected", "inspected_wholly"
 PRIVACY = "privacy"
 """Scope of the state that says that a table holds nothing that the policy with its `fingerprint` would hide."""
 
+RANGE = "range"
+"""Beginning of the scopes of ranges of time that have been read, and that the table's own state does not touch yet."""
+
+
+_FIRST = dt.datetime.min.replace(tzinfo=dt.UTC)
+
 
 @dataclass(frozen=True)
 class SyncState:
@@ -30,7 +37,7 @@ class SyncState:
     stored_at: when this was stored, by the clock of the machine that did; the column `synced_at`.
     read_number: of the read that it speaks of.
     fingerprint: of the policy that a `PRIVACY` state speaks of. Its row has it in the column `run_id`.
-    extends: this is only worth storing if it touches what is stored already.
+    extends: this is no watermark: unless it touches what is stored already, it is a range of its own.
     """
 
     table: str
@@ -50,6 +57,14 @@ class SyncState:
         if self.synced_through is None or self.synced_through < end:
             return False
         return self.synced_from is None or self.synced_from <= start
+
+    def contains(self, other: SyncState) -> bool:
+        """Return whether all of another range has been read."""
+        if other.synced_through is None:
+            return True
+        if other.synced_from is None:
+            return self.synced_from is None and self.covers(other.synced_through, other.synced_through)
+        return self.covers(other.synced_from, other.synced_through)
 
     def after(self, before: SyncState | None) -> SyncState | None:
         """Return what is known once this is added to what was known before; None: nothing new.
@@ -73,3 +88,42 @@ class SyncState:
             synced_from=None if None in starts else min(start for start in starts if start),
             synced_through=max(self.synced_through, before.synced_through),
         )
+
+    @property
+    def is_range(self) -> bool:
+        """Return whether this is a range of time that has been read, of the table as a whole."""
+        return (not self.scope or self.scope.startswith(RANGE)) and not self.complete
+
+
+def joined(known: Iterable[SyncState], new: SyncState) -> list[SyncState]:
+    """Return the ranges of a table that have been read, once one is added: those that touch are one.
+
+    The table's own state, with the scope "", has the watermark. It takes in what it touches; others wait for that.
+    """
+    ranges = {state.scope: state for state in known}
+    before = ranges.pop("", None)
+    own = new.after(before) or before
+    apart = [*ranges.values(), *([] if own and own.contains(new) else [new])]
+    merged: list[SyncState] = []
+    for each in sorted(apart, key=lambda state: (state.synced_from or _FIRST, state.read_number or 0)):
+        each = replace(each, scope="", extends=False)
+        longer = each.after(merged[-1]) if merged else None
+        merged = [*merged[:-1], longer] if longer else [*merged, each]
+    for each in reversed(merged):  # the newest first: once own has taken it in, it may touch the next
+        longer = each.after(own)
+        if own and longer:
+            own = replace(own, synced_from=longer.synced_from, synced_through=longer.synced_through)
+    left = [each for each in merged if not (own and own.contains(each))]
+    named = [replace(each, scope=f"{RANGE} {each.synced_from or _FIRST:%Y-%m-%dT%H:%M:%S.%f}") for each in left]
+    return [own, *named] if own else named
+
+
+def is_read(states: Mapping[tuple[str, str], SyncState], table: str, start: dt.datetime, end: dt.datetime) -> bool:
+    """Return whether all of [start, end) of a table has been read."""
+    return any(state.table == table and state.is_range and state.covers(start, end) for state in states.values())
+
+
+def with_rows(states: Mapping[tuple[str, str], SyncState], table: str) -> SyncState | None:
+    """Return the state of a table that says how many rows it has: of its ranges, as long as it has none itself."""
+    ranges = [state for state in states.values() if state.table == table and state.is_range]
+    return states.get((table, "")) or max(ranges, key=lambda state: state.rows or 0, default=None)

@@ -13,6 +13,7 @@ from klaviyo_assets.warehouse.errors import ViewInPlace
 from klaviyo_assets.warehouse.names import whole_names
 from klaviyo_assets.warehouse.session import Session, Source
 from klaviyo_assets.warehouse.sql import column_list, literal, quote
+from klaviyo_assets.warehouse.state import SyncState
 
 _ROWS_AT_ONCE = 200
 
@@ -22,11 +23,14 @@ class Transaction:
     """An open transaction on one schema; the caller commits or rolls back.
 
     stamp: written to `_fivetran_synced` of every row that is touched: now, in UTC, without a zone.
+    states, newest_number: what `steps.states` and `steps.loads` know, once they have read it: nobody else writes now.
     """
 
     session: Session
     schema: str
     stamp: dt.datetime = dt.datetime.min
+    states: dict[tuple[str, str], SyncState] | None = field(default=None, init=False)
+    newest_number: int | None = field(default=None, init=False)
     _types: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
     _counts: dict[str, int] = field(default_factory=dict, init=False)
     _tables: set[str] | None = field(default=None, init=False)

@@ -16,7 +16,7 @@ import pytest
 
 from klaviyo_assets.api import KlaviyoClient
 from klaviyo_assets.assets.reconciliation import MOST_TIMES, counts_of, klaviyo_counts
-from klaviyo_assets.assets.run_tags import UNREAD_ONLY
+from klaviyo_assets.assets.step import UNREAD_ONLY
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.automation.schedules import cron
 from klaviyo_assets.sandbox.account import Account

@@ -1,4 +1,4 @@
-"""ACCOUNT_HISTORY; optional: WEBHOOK."""
+"""ACCOUNT_HISTORY; optional: BILLING_USAGE, WEBHOOK."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ ACCOUNT = {
 def account_history(account: Account) -> Expected:
     """The account as it is now, by id alone: `observed_at` is a time of the sync."""
     return resources(account, "account", ACCOUNT)
+
+
+def billing_usage(account: Account) -> Expected:
+    names = same_names("as_of period_end period_start unit usage_max usage_used")
+    return resources(account, "billing-usage", names)
 
 
 def webhook(account: Account) -> Expected:

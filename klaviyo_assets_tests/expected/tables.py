@@ -63,6 +63,7 @@ MORE_TABLES: dict[str, Table] = {
 """The other tables that Fivetran's connector has."""
 
 OPTIONAL_TABLES: dict[str, Table] = {
+    "billing_usage": accounts.billing_usage,
     "catalog_category": catalog.catalog_category,
     "catalog_item": catalog.catalog_item,
     "catalog_variant": catalog.catalog_variant,

@@ -23,8 +23,13 @@ def recorded(name: str) -> Any:
 
 @functools.cache
 def openapi() -> Any:
-    """The part of Klaviyo's OpenAPI document that `trim` keeps, revision 2026-07-15."""
-    return msgspec.json.decode((FOLDER / "klaviyo_openapi.json").read_bytes())
+    """The part of Klaviyo's OpenAPI document that `trim` keeps, revision 2026-07-15, with operations of later ones."""
+    document, later = (
+        msgspec.json.decode((FOLDER / f"klaviyo_openapi{name}.json").read_bytes()) for name in ("", "_later")
+    )
+    document["paths"] |= later["paths"]
+    document["components"]["schemas"] = later["components"]["schemas"] | document["components"]["schemas"]
+    return document
 
 
 def destination() -> Any:

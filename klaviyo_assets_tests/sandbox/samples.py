@@ -294,6 +294,18 @@ RESOURCES = [
     ),
     Resource("webhook-topic", "event:klaviyo.sent_sms"),
     Resource(
+        "billing-usage",
+        "email_sends",
+        {
+            "usage_used": 180000.25,
+            "usage_max": 250000,
+            "unit": "messages",
+            "period_start": SECOND,
+            "period_end": SECOND,
+            "as_of": SECOND,
+        },
+    ),
+    Resource(
         "tracking-setting",
         "Xy9zAB",
         {"auto_add_parameters": True, "utm_source": UTM, "utm_medium": UTM, "custom_parameters": []},

@@ -74,6 +74,18 @@ def test_a_revision_falls_forward(sandbox: Sandbox, revision: str | None) -> Non
     assert requests.get(f"{sandbox.url}/lists", headers=headers, timeout=10).status_code == (200 if known else 410)
 
 
+@pytest.mark.parametrize("path", ["billing-usage", "billing-usage/email_sends"])
+def test_an_operation_is_unknown_to_revisions_before_its_own(sandbox: Sandbox, path: str) -> None:
+    key = {"Authorization": HEADERS["Authorization"]}
+    for revision in ("2019-01-01", "2026-07-15", "2026-07-15.pre"):
+        found, unknown = (error(sandbox, each, 404, revision=revision, **key) for each in (path, "nope"))
+        assert {**found, "id": ""} == {**unknown, "id": ""}
+    assert error(sandbox, path, 404, **key)["code"] == "not_found"
+    new = {"revision": "2026-10-15"}
+    assert get(sandbox, path, headers=new)["data"] and get(sandbox, "lists", headers=new)["data"]
+    assert error(sandbox, path, 403, Authorization="Klaviyo-API-Key pk_events", **new)["detail"].endswith("usage:read")
+
+
 def test_routes(sandbox: Sandbox) -> None:
     assert get(sandbox, "lists/")["links"]["self"] == f"{sandbox.url}/lists/"
     assert get(sandbox, "lists/Y6nRLr/")["data"]["id"] == "Y6nRLr"

@@ -20,7 +20,8 @@ from klaviyo_assets.sandbox.shop.generate import generate_account
 
 NOW = datetime(2026, 9, 4, 12, tzinfo=UTC)
 TYPES = {collection: type for type, collection in COLLECTIONS.items()}
-GETS = [operation for operation in OPERATIONS.values() if operation.method == "GET"]
+GETS = [operation for operation in OPERATIONS.values() if operation.method == "GET" and not operation.since]
+"""Without those of later revisions, which this version of the SDK does not have."""
 WHOLE = [operation for operation in GETS if "{id}" not in operation.path]
 PARTS = [operation for operation in GETS if "{id}" in operation.path]
 CHANNELS = ("email", "sms", "mobile_push")
@@ -50,7 +51,8 @@ def methods(sandbox: Sandbox) -> dict[str, Method]:
     """Every method of the SDK that reads what the sandbox serves, by operation id."""
     sdk = KlaviyoAPI("pk_sandbox", max_retries=1, test_host=sandbox.url.removesuffix("/api"))
     sections = [getattr(sdk, name) for name, value in vars(KlaviyoAPI).items() if isinstance(value, property)]
-    return {id: next(getattr(each, id) for each in sections if hasattr(each, id)) for id in OPERATIONS}
+    known = [id for id, operation in OPERATIONS.items() if not operation.since]
+    return {id: next(getattr(each, id) for each in sections if hasattr(each, id)) for id in known}
 
 
 def options(operation: Operation) -> dict[str, Any]:

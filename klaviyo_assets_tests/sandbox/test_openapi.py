@@ -15,8 +15,7 @@ import requests
 
 from klaviyo_assets.sandbox import Resource, Sandbox
 from klaviyo_assets.sandbox.api.operation import Operation
-from klaviyo_assets.sandbox.api.operations import OPERATIONS
-from klaviyo_assets.sandbox.api.parameters import FIELDS
+from klaviyo_assets.sandbox.api.operations import FIELDS, OPERATIONS
 from klaviyo_assets.sandbox.api.serialize import COLLECTIONS
 from klaviyo_assets_tests.reference import openapi
 from klaviyo_assets_tests.sandbox.samples import ITEM, sample_account
@@ -170,7 +169,8 @@ def test_answer_has_the_documented_schema(sandbox: Sandbox, operation: Operation
         query["include"] = ",".join(operation.includes)
     if operation.id in FILTERS:
         query["filter"] = FILTERS[operation.id]
-    response = requests.get(sandbox.url + path, params=query, headers=HEADERS, timeout=10)
+    headers = HEADERS | ({"revision": operation.since} if operation.since else {})
+    response = requests.get(sandbox.url + path, params=query, headers=headers, timeout=10)
     assert response.status_code == 200, response.text
     document = response.json()
     assert document["data"] or operation.relationship in EMPTY

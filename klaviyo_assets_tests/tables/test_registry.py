@@ -61,7 +61,7 @@ def test_every_table_describes_itself_and_refers_to_tables_that_exist(entry):
     for key in entry.foreign_keys:
         assert key.column in entry.types
         assert key.references in table(key.table).types
-    assert entry in family(entry.family)
+    assert entry in family(entry.family.name)
     if entry.dynamic:
         assert entry.dynamic.endswith("_")
 

@@ -160,7 +160,7 @@ def test_a_read_in_whose_time_somebody_changed_the_table_does_not_count_as_one(h
     assert warehouse.state("event") is None and "4" in {row["id"] for row in rows(warehouse)}
 
 
-def test_a_staging_copy_that_somebody_emptied_is_read_again(tmp_path: Path) -> None:
+def test_a_snapshot_that_somebody_emptied_is_read_again(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     snapshot(warehouse, [{"id": "m", "note": "here"}])
     warehouse.query("DELETE FROM klaviyo_staging.metric")

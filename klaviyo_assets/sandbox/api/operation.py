@@ -85,7 +85,8 @@ class Operation:
     `required` names filter fields of which one has to be there, `ignored` those that Klaviyo accepts without effect,
     `failing` the filters, as `any(form_type)`, that it answers with 500.
     `extra_fields` are attributes that this operation shows besides the usual ones. `next` and `prev` links are null
-    at the ends of a collection, or left out when `bare_links`.
+    at the ends of a collection, or left out when `bare_links`. `since` is the first revision that has the operation,
+    where that is not the pinned one.
     """
 
     id: str
@@ -107,6 +108,7 @@ class Operation:
     parameter_rate: ParameterRate | None = None
     cursor: Cursor = KEYSET
     bare_links: bool = False
+    since: str = ""
 
     @property
     def segments(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from klaviyo_assets.sandbox.account.relations import relation
 from klaviyo_assets.sandbox.api.errors import ApiError, invalid
 from klaviyo_assets.sandbox.api.filters import Condition, parse_filter
 from klaviyo_assets.sandbox.api.operation import Operation, ParameterRate
-from klaviyo_assets.sandbox.api.parameters import FIELDS
+from klaviyo_assets.sandbox.api.operations import FIELDS
 from klaviyo_assets.sandbox.faults import OddPage
 
 Pairs = Sequence[tuple[str, str]]

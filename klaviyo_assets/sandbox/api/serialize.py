@@ -11,9 +11,8 @@ import msgspec
 from klaviyo_assets.sandbox.account import Account, Event, Resource, format_datetime
 from klaviyo_assets.sandbox.account.relations import RELATIONS
 from klaviyo_assets.sandbox.account.subscriptions import never_subscribed, no_predictions
-from klaviyo_assets.sandbox.api.operations import OPERATIONS
+from klaviyo_assets.sandbox.api.operations import ON_REQUEST, OPERATIONS
 from klaviyo_assets.sandbox.api.order import Row
-from klaviyo_assets.sandbox.api.parameters import ON_REQUEST
 from klaviyo_assets.sandbox.api.query import Query
 
 COLLECTIONS: dict[str, str] = {op.type: op.segments[0] for op in OPERATIONS.values() if op.by_id}

@@ -37,7 +37,7 @@ class Product(NamedTuple):
 
 
 def add_shop(shop: Shop) -> None:
-    """Add the account and its tracking settings, images, universal content, web feeds and webhooks."""
+    """Add the account, its tracking settings and its usage, images, universal content, web feeds and webhooks."""
     shop.account.advanced_kdp = True
     contact = {
         "default_sender_name": "Acme Tea",
@@ -73,6 +73,19 @@ def add_shop(shop: Shop) -> None:
         "custom_parameters": [],
     }
     shop.add("tracking-setting", "Xy9zAB", tracking)
+
+    month = shop.now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    period = {
+        "period_start": format_datetime(month),
+        "period_end": format_datetime((month + timedelta(days=31)).replace(day=1)),
+        "as_of": format_datetime(shop.now),
+    }
+    for id, unit, used, limit in (
+        ("email_sends", "messages", 18_250, 250_000),
+        ("sms_credits", "credits", 1_204.1875, 5_000),
+        ("active_profiles", "profiles", 2_000, 25_000),
+    ):
+        shop.add("billing-usage", id, {"usage_used": used, "usage_max": limit, "unit": unit, **period})
 
     old = shop.start - timedelta(days=200)
     for number in range(45):

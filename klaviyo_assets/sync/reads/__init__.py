@@ -16,18 +16,25 @@ from klaviyo_assets.sync.reads.flows import flow_messages, flows
 from klaviyo_assets.sync.reads.forms import form_versions, forms, web_feeds
 from klaviyo_assets.sync.reads.reading import Read
 from klaviyo_assets.sync.reads.reports import campaign_reports, flow_reports
+from klaviyo_assets.tables.campaigns import CAMPAIGN
+from klaviyo_assets.tables.coupons import COUPON_CODE
+from klaviyo_assets.tables.extras import WEB_FEED
+from klaviyo_assets.tables.flows import FLOW, FLOW_MESSAGE
+from klaviyo_assets.tables.forms import FORM, FORM_VERSION
+from klaviyo_assets.tables.reports import CAMPAIGN_REPORT, FLOW_REPORT
+from klaviyo_assets.tables.table import Family
 
-READS: dict[str, Read] = {
+READS: dict[Family, Read] = {
     **collections.READS,
-    "campaigns": campaigns,
-    "flows": flows,
-    "flow_messages": flow_messages,
-    "coupon_codes": coupon_codes,
-    "forms": forms,
-    "form_versions": form_versions,
-    "web_feeds": web_feeds,
-    "campaign_reports": campaign_reports,
-    "flow_reports": flow_reports,
+    CAMPAIGN.family: campaigns,
+    FLOW.family: flows,
+    FLOW_MESSAGE.family: flow_messages,
+    COUPON_CODE.family: coupon_codes,
+    FORM.family: forms,
+    FORM_VERSION.family: form_versions,
+    WEB_FEED.family: web_feeds,
+    CAMPAIGN_REPORT.family: campaign_reports,
+    FLOW_REPORT.family: flow_reports,
 }
 """Family -> how it is read."""
 

@@ -1,7 +1,7 @@
 """The families that one query returns: nothing about them decides which of several queries shows an object.
 
 The order is that of an immutable key wherever the API offers one; metrics, coupons and push tokens have no `sort`,
-custom metrics, mapped metrics and webhooks no pages.
+billing usage, custom metrics, mapped metrics and webhooks no pages.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from klaviyo_assets.api import equals
 from klaviyo_assets.sync.reads.reading import Account, Read, both_sides, collection
 from klaviyo_assets.tables import catalogs, coupons, extras, lists, metrics, segments, tags, templates
 from klaviyo_assets.tables.jsonapi import Rows
+from klaviyo_assets.tables.table import Family
 
 _ONLY_TAG_IDS = {"fields[tag]": "id"}
 _ONLY_PROFILE_IDS = {"fields[profile]": "id"}
@@ -23,19 +24,21 @@ def images(account: Account) -> Iterator[Rows]:
         yield extras.images(page)
 
 
-READS: dict[str, Read] = {
-    "metrics": collection("get_metrics", "/metrics", metrics.rows),
-    "lists": collection("get_lists", "/lists", lists.rows, include="tags", sort="id", page_size=10, **_ONLY_TAG_IDS),
-    "segments": collection(
+READS: dict[Family, Read] = {
+    metrics.METRIC.family: collection("get_metrics", "/metrics", metrics.rows),
+    lists.LIST.family: collection(
+        "get_lists", "/lists", lists.rows, include="tags", sort="id", page_size=10, **_ONLY_TAG_IDS
+    ),
+    segments.SEGMENT.family: collection(
         "get_segments", "/segments", segments.rows, include="tags", sort="id", page_size=10, **_ONLY_TAG_IDS
     ),
-    "templates": collection("get_templates", "/templates", templates.rows, sort="id", page_size=10),
-    "tags": collection(
+    templates.EMAIL_TEMPLATE.family: collection("get_templates", "/templates", templates.rows, sort="id", page_size=10),
+    tags.TAGS.family: collection(
         "get_tags", "/tags", tags.rows, include="tag-group", sort="id", page_size=50, **{"fields[tag-group]": "id"}
     ),
-    "tag_groups": collection("get_tag_groups", "/tag-groups", tags.groups, sort="id", page_size=25),
-    "coupons": collection("get_coupons", "/coupons", coupons.rows, page_size=100),
-    "catalog_items": collection(
+    tags.TAG_GROUP.family: collection("get_tag_groups", "/tag-groups", tags.groups, sort="id", page_size=25),
+    coupons.COUPON.family: collection("get_coupons", "/coupons", coupons.rows, page_size=100),
+    catalogs.CATALOG_ITEM.family: collection(
         "get_catalog_items",
         "/catalog-items",
         catalogs.rows,
@@ -43,11 +46,11 @@ READS: dict[str, Read] = {
         sort="created",
         page_size=100,
     ),
-    "catalog_categories": collection(
+    catalogs.CATALOG_CATEGORY.family: collection(
         "get_catalog_categories", "/catalog-categories", catalogs.categories, sort="created", page_size=100
     ),
-    "images": images,
-    "reviews": collection(
+    extras.IMAGE.family: images,
+    extras.REVIEW.family: collection(
         "get_reviews",
         "/reviews",
         extras.reviews,
@@ -55,14 +58,14 @@ READS: dict[str, Read] = {
         sort="created",
         page_size=100,
     ),
-    "universal_content": collection(
+    templates.UNIVERSAL_CONTENT.family: collection(
         "get_all_universal_content",
         "/template-universal-content",
         templates.universal_content,
         sort="id",
         page_size=100,
     ),
-    "push_tokens": collection(
+    extras.PUSH_TOKEN.family: collection(
         "get_push_tokens",
         "/push-tokens",
         extras.push_tokens,
@@ -70,9 +73,10 @@ READS: dict[str, Read] = {
         page_size=100,
         **_ONLY_PROFILE_IDS,
     ),
-    "webhooks": collection("get_webhooks", "/webhooks", extras.webhooks, include="webhook-topics"),
-    "custom_metrics": collection("get_custom_metrics", "/custom-metrics", metrics.custom),
-    "mapped_metrics": collection(
+    extras.BILLING_USAGE.family: collection("list_billing_usage", "/billing-usage", extras.billing_usage),
+    extras.WEBHOOK.family: collection("get_webhooks", "/webhooks", extras.webhooks, include="webhook-topics"),
+    metrics.CUSTOM_METRIC.family: collection("get_custom_metrics", "/custom-metrics", metrics.custom),
+    metrics.MAPPED_METRIC.family: collection(
         "get_mapped_metrics",
         "/mapped-metrics",
         metrics.mapped,

@@ -20,7 +20,7 @@ from typing import Any
 
 from klaviyo_assets.api import NotFound
 from klaviyo_assets.schema.spec import DELETED
-from klaviyo_assets.sync.reads.reading import Account, Document, Warehouse, both_sides
+from klaviyo_assets.sync.reads.reading import Account, Document, WarehouseReader, both_sides
 from klaviyo_assets.tables import flows as flow_tables
 from klaviyo_assets.tables.jsonapi import Row, Rows, attributes, included, instant_or_none, mapping
 
@@ -54,7 +54,7 @@ def flow_messages(account: Account) -> Iterator[Rows]:
 class KnownMessages:
     """The messages that the warehouse has, and whether they may have changed since."""
 
-    def __init__(self, warehouse: Warehouse) -> None:
+    def __init__(self, warehouse: WarehouseReader) -> None:
         state = warehouse.state("flow_message")  # before the rows: those may only be newer
         self._through = state.synced_through - LATENESS if state and state.synced_through else None
         self._rows: dict[str, list[Row]] = defaultdict(list)

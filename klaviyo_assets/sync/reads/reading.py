@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from klaviyo_assets.api import MARGIN, KlaviyoClient, PaginationError, equals, greater_or_equal
@@ -16,7 +17,7 @@ T = TypeVar("T")
 Document = dict[str, Any]
 
 
-class Warehouse(Protocol):
+class WarehouseReader(Protocol):
     """What the reads ask of a warehouse: what it has already."""
 
     def rows(self, table: str, columns: Sequence[str]) -> list[tuple[Any, ...]]:
@@ -34,7 +35,7 @@ class Account(Protocol):
         """The API client."""
 
     @property
-    def warehouse(self) -> Warehouse:
+    def warehouse(self) -> WarehouseReader:
         """Where the rows go."""
 
 
@@ -48,15 +49,24 @@ What is archived or brought back in the meantime is in one of the three answers.
 """
 
 
-def collection(operation: str, path: str, rows: Callable[[Document], Rows], **params: Any) -> Read:
+@dataclass(frozen=True)
+class Collection:
+    """The read of a collection that one query returns. rows: of the tables, on one of its pages."""
+
+    operation: str
+    path: str
+    rows: Callable[[Document], Rows]
+    query: Mapping[str, Any]
+
+    def __call__(self, account: Account) -> Iterator[Rows]:
+        """Read everything."""
+        for page in account.client.pages(self.operation, self.path, self.query):
+            yield self.rows(page.json())
+
+
+def collection(operation: str, path: str, rows: Callable[[Document], Rows], **params: Any) -> Collection:
     """Return the read of a collection that one query returns. `page_size` is written as such in `params`."""
-    query = _query(params)
-
-    def read(account: Account) -> Iterator[Rows]:
-        for page in account.client.pages(operation, path, query):
-            yield rows(page.json())
-
-    return read
+    return Collection(operation, path, rows, _query(params))
 
 
 def both_sides(client: KlaviyoClient, operation: str, path: str, split_by: str, **params: Any) -> Iterator[Document]:

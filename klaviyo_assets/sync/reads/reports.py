@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from klaviyo_assets.api import InvalidRequest, KlaviyoClient, KlaviyoError, PaginationError
+from klaviyo_assets.settings.model import FOUNDED
 from klaviyo_assets.sync.reads.reading import Account
 from klaviyo_assets.tables import metrics as metric_tables
 from klaviyo_assets.tables import reports as report_tables
@@ -26,8 +27,6 @@ from klaviyo_assets.tables.jsonapi import Row, Rows, related_id, resources
 from klaviyo_assets.tables.table import Table
 
 YEAR = dt.timedelta(days=365)
-FOUNDED = dt.datetime(2012, 1, 1, tzinfo=dt.UTC)
-"""There are no numbers from before Klaviyo."""
 
 STILL_CHANGING = dt.timedelta(days=14)
 """How long after a message was sent its numbers are read again, if a pause of the syncs came in between."""
@@ -164,7 +163,7 @@ def _read(account: Account, report: Report, most: dict[tuple[Any, ...], float]) 
                 fullest.append(row)
         yield {report.table.name: fullest}
         empty = dt.timedelta(0) if any(_number(row["recipients"]) for row in rows) else empty + (end - start)
-        if start < FOUNDED or (start <= since if since else empty >= YEAR):
+        if start.date() < FOUNDED or (start <= since if since else empty >= YEAR):
             return
         end = start + report.overlap
         start = end - report.span

@@ -39,8 +39,10 @@ class DuckDBWarehouse(Warehouse, DuckDBResource):
     Usable wherever a `DuckDBResource` is. The file is open only as long as a transaction or a read takes.
 
     Example:
-        >>> from klaviyo_assets.schema.spec import Column, Type
-        >>> from klaviyo_assets.warehouse.spool import SpoolWriter
+        >>> from klaviyo_assets.schema.columns import Columns
+        >>> from klaviyo_assets.schema.spec import Column, TableSpec, Type
+        >>> from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Extract
+        >>> from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
         >>> columns = (Column("id", Type.TEXT), Column("name", Type.TEXT))
         >>> spec = TableSpec(name="list", columns=columns, primary_key=("id",))
         >>> warehouse = DuckDBWarehouse(database="warehouse.duckdb")

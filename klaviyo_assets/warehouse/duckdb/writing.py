@@ -8,18 +8,15 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
+from klaviyo_assets.warehouse.duckdb.catalog import DuckDBCatalog
 from klaviyo_assets.warehouse.local.keys import stage_keys
 from klaviyo_assets.warehouse.local.rows import ORDER, IncomingRows, relation_rows, spool_rows
 from klaviyo_assets.warehouse.local.sql import fold, has_array
 from klaviyo_assets.warehouse.session import STAGE, Source, Staged
 from klaviyo_assets.warehouse.spool import Spool
 from klaviyo_assets.warehouse.sql import column_list, quote, same_key
-
-if TYPE_CHECKING:
-    from klaviyo_assets.warehouse.duckdb.session import DuckDBSession
 
 _KEPT = "_kept"
 
@@ -32,7 +29,7 @@ class StagedRows(Staged):
 
 
 def stage(
-    session: DuckDBSession,
+    session: DuckDBCatalog,
     spec: TableSpec,
     source: Spool | Source,
     types: Mapping[str, str],
@@ -57,7 +54,7 @@ def stage(
 
 
 def write(
-    session: DuckDBSession,
+    session: DuckDBCatalog,
     schema: str,
     spec: TableSpec,
     staged: Staged,
@@ -87,7 +84,7 @@ def write(
 
 
 def _insert(
-    session: DuckDBSession,
+    session: DuckDBCatalog,
     table: str,
     spec: TableSpec,
     rows: IncomingRows,
@@ -113,7 +110,7 @@ def _insert(
 
 
 def _keep_other_columns(
-    session: DuckDBSession, schema: str, spec: TableSpec, types: Mapping[str, str], filled: set[str]
+    session: DuckDBCatalog, schema: str, spec: TableSpec, types: Mapping[str, str], filled: set[str]
 ) -> list[str]:
     """Remember the columns that this load does not speak of: they are another load's, or the user's."""
     others = [name for name in types if name not in filled | {SYNCED.name, DELETED.name}]
@@ -132,7 +129,7 @@ def _keep_other_columns(
     return others
 
 
-def _needing_own_insert(session: DuckDBSession, schema: str, spec: TableSpec, types: Mapping[str, str]) -> set[str]:
+def _needing_own_insert(session: DuckDBCatalog, schema: str, spec: TableSpec, types: Mapping[str, str]) -> set[str]:
     """Return the columns that an insert of new rows must not name.
 
     Those with a default, which new rows get, and arrays: DuckDB 2.0 fails to insert an outer join's NULL into one.
@@ -140,12 +137,12 @@ def _needing_own_insert(session: DuckDBSession, schema: str, spec: TableSpec, ty
     return _with_default(session, schema, spec) | {name for name, native in types.items() if has_array(native)}
 
 
-def _with_default(session: DuckDBSession, schema: str, spec: TableSpec) -> set[str]:
+def _with_default(session: DuckDBCatalog, schema: str, spec: TableSpec) -> set[str]:
     described = session.sql(f"DESCRIBE {session.name(schema, spec.name)}")
     return {fold(name) for name, _, _, _, default, *_ in described if default is not None}
 
 
-def _generated(session: DuckDBSession, schema: str, spec: TableSpec) -> set[str]:
+def _generated(session: DuckDBCatalog, schema: str, spec: TableSpec) -> set[str]:
     """Return the columns that DuckDB computes: the catalog has a default for them, DESCRIBE has none."""
     catalog = session.catalog_rows("duckdb_columns", "column_name, column_default", schema, spec.name)
     return {fold(name) for name, default in catalog if default is not None} - _with_default(session, schema, spec)

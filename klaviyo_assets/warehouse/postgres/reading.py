@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 from psycopg import sql
@@ -13,10 +13,8 @@ from pyarrow import csv
 
 from klaviyo_assets.schema.spec import Type
 from klaviyo_assets.warehouse.batches import ARROW_TYPES
+from klaviyo_assets.warehouse.postgres.catalog import PostgresCatalog
 from klaviyo_assets.warehouse.sql import quote
-
-if TYPE_CHECKING:
-    from klaviyo_assets.warehouse.postgres.session import PostgresSession
 
 _BLOCK = 16 * 2**20
 """Bytes of CSV that are parsed at a time, at least those of the longest row."""
@@ -25,7 +23,7 @@ _NUMERIC = re.compile(r"numeric\((\d+),(\d+)\)")
 _EXACT = {"smallint": pa.int16(), "integer": pa.int32(), "real": pa.float32(), "numeric": pa.float64()}
 
 
-def arrow(session: PostgresSession, query: str, parameters: Sequence[Any]) -> pa.Table:
+def arrow(session: PostgresCatalog, query: str, parameters: Sequence[Any]) -> pa.Table:
     """Run a query and return its rows: times in UTC without a zone, JSON and what Arrow has no type for as text."""
     parts = re.split(r"\?", query) if parameters else [query]
     inlined = (
@@ -73,7 +71,7 @@ def _modifier(column: Any) -> int:
     return -1
 
 
-def _arrow_type(session: PostgresSession, native: str) -> pa.DataType:
+def _arrow_type(session: PostgresCatalog, native: str) -> pa.DataType:
     if found := _NUMERIC.fullmatch(native):
         return pa.decimal128(int(found[1]), int(found[2])) if int(found[1]) <= 38 else pa.string()
     if native in _EXACT:

@@ -10,7 +10,7 @@ import datetime as dt
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence, Set
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pgpq
 import pyarrow as pa
@@ -23,18 +23,13 @@ from klaviyo_assets.warehouse.local.keys import keyless, stage_keys
 from klaviyo_assets.warehouse.local.rows import ORDER, IncomingRows, spool_rows
 from klaviyo_assets.warehouse.local.sql import TEXT
 from klaviyo_assets.warehouse.local.sql import TYPE_NAMES as LOCAL_NAMES
+from klaviyo_assets.warehouse.postgres.catalog import INSTEAD_OF_NUL, PostgresCatalog
 from klaviyo_assets.warehouse.postgres.dialect import PostgresDialect
 from klaviyo_assets.warehouse.session import STAGE, Source, Staged
 from klaviyo_assets.warehouse.spool import Spool
 from klaviyo_assets.warehouse.sql import column_list, literal, quote
 
-if TYPE_CHECKING:
-    from klaviyo_assets.warehouse.postgres.session import PostgresSession
-
 _log = logging.getLogger(__name__)
-
-INSTEAD_OF_NUL = "\ufffd"
-"""What stands for a NUL character, which no text of Postgres' can hold: the character for those that are unknown."""
 
 _CELLS = 1_000_000
 """Values of a batch."""
@@ -66,7 +61,7 @@ def takes(dialect: PostgresDialect, spool: Spool, name: str, kind: Type, target:
         return condition is None or local.all_are(query(connection), spool, name, kind, condition)
 
 
-def copy_spooled(session: PostgresSession, table: str, spool: Spool, types: Mapping[str, Type]) -> None:
+def copy_spooled(session: PostgresCatalog, table: str, spool: Spool, types: Mapping[str, Type]) -> None:
     """Make a temporary table of columns of all of a spool's rows."""
     natives = {name: session.dialect.type_names[kind] for name, kind in types.items()}
     _create(session, table, natives)
@@ -80,7 +75,7 @@ def copy_spooled(session: PostgresSession, table: str, spool: Spool, types: Mapp
 
 
 def stage_spool(
-    session: PostgresSession,
+    session: PostgresCatalog,
     spec: TableSpec,
     spool: Spool,
     types: Mapping[str, str],
@@ -121,7 +116,7 @@ def stage_spool(
     return Staged(total, came | ({spec.overflow} if shortened and spec.overflow else set()))
 
 
-def stage_relation(session: PostgresSession, spec: TableSpec, source: Source, types: Mapping[str, str]) -> Staged:
+def stage_relation(session: PostgresCatalog, spec: TableSpec, source: Source, types: Mapping[str, str]) -> Staged:
     """Make `STAGE` of the declared columns of another table, one row per key."""
     came = {name for name in types if name in spec.types and name in source.types}
     names = [name for name in types if name in {*came, *spec.primary_key, *([spec.version] if spec.version else [])}]
@@ -146,7 +141,7 @@ def stage_relation(session: PostgresSession, spec: TableSpec, source: Source, ty
     return Staged(total, came)
 
 
-def _create(session: PostgresSession, table: str, types: Mapping[str, str]) -> None:
+def _create(session: PostgresCatalog, table: str, types: Mapping[str, str]) -> None:
     ddl = ", ".join(f"{quote(name)} {native}" for name, native in types.items())
     session.execute(f"CREATE TEMP TABLE {table} ({ddl}) ON COMMIT DROP")
 
@@ -170,7 +165,7 @@ def _batch(names: Sequence[str] | Mapping[str, object]) -> int:
     return max(500, min(50_000, _CELLS // max(1, len(names))))
 
 
-def _copy(session: PostgresSession, table: str, names: Sequence[str], batches: Iterator[pa.RecordBatch]) -> None:
+def _copy(session: PostgresCatalog, table: str, names: Sequence[str], batches: Iterator[pa.RecordBatch]) -> None:
     statement = f"COPY {table} ({column_list(names)}) FROM STDIN (FORMAT binary)"
     encoder = None
     with session.copy(statement) as copy:

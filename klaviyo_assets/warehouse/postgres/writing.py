@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
 
 from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec
+from klaviyo_assets.warehouse.postgres.catalog import PostgresCatalog
 from klaviyo_assets.warehouse.session import STAGE, Staged
 from klaviyo_assets.warehouse.sql import column_list, quote, same_key
-
-if TYPE_CHECKING:
-    from klaviyo_assets.warehouse.postgres.session import PostgresSession
 
 _MANY = 10_000
 """Rows from which on an index is better made anew."""
 
 
 def write(
-    session: PostgresSession,
+    session: PostgresCatalog,
     schema: str,
     spec: TableSpec,
     staged: Staged,
@@ -66,7 +63,7 @@ def write(
     return int(written), int(updated)
 
 
-def _primary_key_of_empty(session: PostgresSession, table: str, spec: TableSpec) -> str | None:
+def _primary_key_of_empty(session: PostgresCatalog, table: str, spec: TableSpec) -> str | None:
     """Return the name of the primary key of a table that many rows come to and that is empty, if nothing needs it."""
     if session.sql(f"SELECT 1 FROM {table} LIMIT 1") or not session.sql(
         f"SELECT 1 FROM {STAGE} OFFSET {_MANY} LIMIT 1"
@@ -82,7 +79,7 @@ def _primary_key_of_empty(session: PostgresSession, table: str, spec: TableSpec)
     return next((name for name, columns in found if columns == sorted(spec.primary_key)), None)
 
 
-def _needed(session: PostgresSession, table: str) -> set[str]:
+def _needed(session: PostgresCatalog, table: str) -> set[str]:
     """Return the columns that a new row must have a value for."""
     found = session.sql(
         "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = CAST(? AS regclass) AND attnum > 0 "

@@ -13,12 +13,12 @@ from klaviyo_assets.schema.spec import TableSpec, Type
 from klaviyo_assets.warehouse.errors import AnotherAccount
 from klaviyo_assets.warehouse.results import AccountIdentity, Beginning
 from klaviyo_assets.warehouse.sql import column_list
-from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
+from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState, with_rows
 from klaviyo_assets.warehouse.steps.declared import with_system_columns
 from klaviyo_assets.warehouse.steps.ensuring import ensure
 from klaviyo_assets.warehouse.steps.loads import take_number
-from klaviyo_assets.warehouse.steps.states import STATE_TABLE, forget, read_states, void, why_void
-from klaviyo_assets.warehouse.transaction import Transaction, naive
+from klaviyo_assets.warehouse.steps.states import cut_state, forget, read_states, void, why_void
+from klaviyo_assets.warehouse.transaction import Transaction
 
 ACCOUNT_TABLE = "_account"
 _COLUMNS = {"id": Type.TEXT, "name": Type.TEXT}
@@ -69,7 +69,8 @@ def begin(
     declared = {spec.name: with_system_columns(spec, *spec.types).keys() for spec in tables}
     counts = {place.schema: place.row_counts(table for table, _ in states) for place in (transaction, staging)}
     for table, scope in sorted({(table, scope if scope == SNAPSHOT else "") for table, scope in states}):
-        place, state = staging if scope == SNAPSHOT else transaction, states.get((table, scope))
+        place = staging if scope == SNAPSHOT else transaction
+        state = states.get((table, scope)) if scope == SNAPSHOT else with_rows(states, table)
         if state is None and table in counts[place.schema]:
             continue
         reason = why_void(place, state or SyncState(table), counts[place.schema], declared.get(table, ()))
@@ -107,8 +108,5 @@ def _cut(transaction: Transaction, state: SyncState, now: dt.datetime) -> bool:
     through = min(state.stored_at, now) - TOLERANCE
     if through <= state.synced_from:
         return False
-    transaction.change(
-        f'UPDATE {transaction.table(STATE_TABLE)} SET synced_through = ? WHERE "table" = ? AND scope = ?',
-        [naive(through), state.table, state.scope],
-    )
+    cut_state(transaction, state, through)
     return True

@@ -7,8 +7,9 @@ import logging
 from klaviyo_assets.schema.spec import SYSTEM_COLUMNS, Column, TableSpec, Type
 from klaviyo_assets.warehouse.errors import WarehouseError
 from klaviyo_assets.warehouse.sql import quote
+from klaviyo_assets.warehouse.state import with_rows
 from klaviyo_assets.warehouse.steps.declared import with_system_columns
-from klaviyo_assets.warehouse.steps.states import read_state, void, why_void
+from klaviyo_assets.warehouse.steps.states import read_states, void, why_void
 from klaviyo_assets.warehouse.transaction import Transaction
 
 _log = logging.getLogger(__name__)
@@ -25,7 +26,7 @@ def ensure(transaction: Transaction, spec: TableSpec) -> bool:
     dialect = transaction.dialect
     transaction.create_schema()
     declared = with_system_columns(spec, *spec.types)
-    known = read_state(transaction, spec.name)
+    known = with_rows(read_states(transaction), spec.name)
     reason = why_void(transaction, known, transaction.row_counts([spec.name]), declared) if known else None
     if reason:
         _log.warning("What was known of how far %s is synced is void: %s.", spec.name, reason)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from klaviyo_assets.schema.spec import SYNCED, Type
 from klaviyo_assets.warehouse.errors import OutdatedRead
 from klaviyo_assets.warehouse.sql import column_list, literal, quote
-from klaviyo_assets.warehouse.steps.states import STATE_TABLE
+from klaviyo_assets.warehouse.steps.states import read_states
 from klaviyo_assets.warehouse.transaction import Transaction
 
 LOADS_TABLE = "_loads"
@@ -48,21 +48,28 @@ def newest_number(transaction: Transaction) -> int:
     The states know numbers, too. If they know a higher one, `_loads` was emptied or replaced: then so many count as
     taken that none from before, also of a read that has no state yet, is taken for remembered.
     """
-    recorded = _highest(transaction, LOADS_TABLE, "number")
-    stated = _highest(transaction, STATE_TABLE, "read_number")
-    return recorded if recorded >= stated else stated + 2 * KEPT
+    if transaction.newest_number is None:
+        recorded = _recorded(transaction)
+        stated = max((state.read_number or 0 for state in read_states(transaction).values()), default=0)
+        transaction.newest_number = recorded if recorded >= stated else stated + 2 * KEPT
+    return transaction.newest_number
 
 
-def _highest(transaction: Transaction, table: str, column: str) -> int:
-    if column not in transaction.column_types(table):
+def _recorded(transaction: Transaction) -> int:
+    if not transaction.column_types(LOADS_TABLE):
         return 0
-    number: int = transaction.value(f"SELECT coalesce(max({quote(column)}), 0) FROM {transaction.table(table)}")
+    number: int = transaction.value(f"SELECT coalesce(max(number), 0) FROM {transaction.table(LOADS_TABLE)}")
     return number
+
+
+def _next_number(transaction: Transaction) -> int:
+    transaction.newest_number = newest_number(transaction) + 1
+    return transaction.newest_number
 
 
 def take_number(transaction: Transaction) -> int:
     """Return a number for a read that begins now; forget those that are too old to matter."""
-    number = newest_number(transaction) + 1
+    number = _next_number(transaction)
     table = transaction.table(LOADS_TABLE)
     transaction.change(f"INSERT INTO {table} (number) VALUES (?)", [number])
     transaction.change(f"DELETE FROM {table} WHERE number <= ?", [number - KEPT])
@@ -73,7 +80,7 @@ def record(transaction: Transaction, table: str, read_number: int) -> None:
     """Remember that this transaction has written rows of a table, from the read of a number."""
     transaction.change(
         f"INSERT INTO {transaction.table(LOADS_TABLE)} ({column_list(_COLUMNS)}) VALUES (?, ?, ?, ?)",
-        [newest_number(transaction) + 1, table, read_number, transaction.stamp],
+        [_next_number(transaction), table, read_number, transaction.stamp],
     )
 
 
@@ -117,7 +124,7 @@ def _remember(transaction: Transaction, table: str, first: dt.datetime) -> None:
         f"INSERT INTO {transaction.table(LOADS_TABLE)} ({column_list(_COLUMNS)}) "
         f"SELECT DISTINCT CAST(? AS BIGINT), CAST(? AS VARCHAR), read_number, stamp FROM {_RESTAMPED} "
         f"WHERE stamp IN ({used})",
-        [newest_number(transaction) + 1, table, first],
+        [_next_number(transaction), table, first],
     )
 
 

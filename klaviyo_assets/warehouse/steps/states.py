@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from klaviyo_assets.schema.spec import Type
 from klaviyo_assets.warehouse.sql import column_list
-from klaviyo_assets.warehouse.state import INSPECTED, INSPECTED_WHOLLY, PRIVACY, SNAPSHOT, SyncState
+from klaviyo_assets.warehouse.state import INSPECTED, INSPECTED_WHOLLY, PRIVACY, SNAPSHOT, SyncState, joined
 from klaviyo_assets.warehouse.transaction import Transaction, aware, naive
 
 STATE_TABLE = "_sync_state"
@@ -36,38 +38,53 @@ def ensure_states(transaction: Transaction) -> None:
 
 def write_state(transaction: Transaction, state: SyncState) -> None:
     """Store a state, added to what was known before; the state of an earlier read replaces none of a later one."""
-    known = state.after(read_state(transaction, state.table, state.scope))
-    if known is None:
-        return
-    table = transaction.table(STATE_TABLE)
-    transaction.change(f'DELETE FROM {table} WHERE "table" = ? AND scope = ?', [state.table, state.scope])
+    if state.is_range and state.synced_through:
+        before = [known for known in _known(transaction).values() if known.table == state.table and known.is_range]
+        after = joined(before, state)
+        for gone in {known.scope for known in before} - {known.scope for known in after}:
+            forget(transaction, [state.table], gone)
+        for changed in after:
+            if changed not in before:
+                _store(transaction, changed)
+    elif known := state.after(read_state(transaction, state.table, state.scope)):
+        _store(transaction, known)
+
+
+def _store(transaction: Transaction, state: SyncState) -> None:
+    forget(transaction, [state.table], state.scope)
     row = (
-        known.table, known.scope, naive(known.synced_from), naive(known.synced_through), known.complete, known.rows,
-        known.fingerprint or known.run_id, transaction.stamp, known.read_number,
+        state.table, state.scope, naive(state.synced_from), naive(state.synced_through), state.complete, state.rows,
+        state.fingerprint or state.run_id, transaction.stamp, state.read_number,
     )  # fmt: skip
     transaction.insert(STATE_TABLE, list(_COLUMNS), [row])
+    known = replace(state, stored_at=aware(transaction.stamp), extends=False)
+    _known(transaction)[state.table, state.scope] = known
 
 
 def read_state(transaction: Transaction, table: str, scope: str = "") -> SyncState | None:
     """Return what is known of a scope, with aware UTC times."""
-    return _read(transaction, ' WHERE "table" = ? AND scope = ?', [table, scope]).get((table, scope))
+    return _known(transaction).get((table, scope))
 
 
 def read_states(transaction: Transaction) -> dict[tuple[str, str], SyncState]:
     """Return (table, scope) -> what is known of it, with aware UTC times."""
-    return _read(transaction)
+    return dict(_known(transaction))
 
 
-def _read(
-    transaction: Transaction, where: str = "", parameters: Sequence[str] = ()
-) -> dict[tuple[str, str], SyncState]:
+def _known(transaction: Transaction) -> dict[tuple[str, str], SyncState]:
+    if transaction.states is None:
+        transaction.states = _read(transaction)
+    return transaction.states
+
+
+def _read(transaction: Transaction) -> dict[tuple[str, str], SyncState]:
     if not transaction.has_table(STATE_TABLE):
         return {}
     names = list(_COLUMNS)
     if "read_number" not in transaction.column_types(STATE_TABLE):  # written by an older version
         names.remove("read_number")
     found = {}
-    for row in transaction.sql(f"SELECT {column_list(names)} FROM {transaction.table(STATE_TABLE)}{where}", parameters):
+    for row in transaction.sql(f"SELECT {column_list(names)} FROM {transaction.table(STATE_TABLE)}"):
         state = dict(zip(names, row, strict=True))
         state["stored_at"] = state.pop("synced_at")
         for name in ("synced_from", "synced_through", "stored_at"):
@@ -78,15 +95,21 @@ def _read(
     return found
 
 
+def cut_state(transaction: Transaction, state: SyncState, through: dt.datetime) -> None:
+    """Let a state that is stored end at another moment, aware."""
+    transaction.change(
+        f'UPDATE {transaction.table(STATE_TABLE)} SET synced_through = ? WHERE "table" = ? AND scope = ?',
+        [naive(through), state.table, state.scope],
+    )
+    _known(transaction)[state.table, state.scope] = replace(state, synced_through=through)
+
+
 def forget(transaction: Transaction, tables: Sequence[str], scope: str | None = None) -> None:
     """Remove the states of tables, of one scope or of all."""
-    if not transaction.column_types(STATE_TABLE):
-        return
-    for table in tables:
-        transaction.change(
-            f'DELETE FROM {transaction.table(STATE_TABLE)} WHERE "table" = ? AND scope = coalesce(?, scope)',
-            [table, scope],
-        )
+    gone = [key for key in _known(transaction) if key[0] in tables and scope in (None, key[1])]
+    for key in gone:
+        transaction.change(f'DELETE FROM {transaction.table(STATE_TABLE)} WHERE "table" = ? AND scope = ?', key)
+        del _known(transaction)[key]
 
 
 def why_void(
@@ -101,8 +124,9 @@ def why_void(
         return "the table is gone"
     if rows < expected:
         return f"{expected - rows:,} of its {expected:,} rows were removed" if rows else "the table was emptied"
-    if lacking := sorted(set(declared) - transaction.column_types(state.table).keys()):
-        return f"its rows have no {' and no '.join(lacking)}" if rows else None
+    names = set(declared) if rows else set()
+    if names and (lacking := sorted(names - transaction.column_types(state.table).keys())):
+        return f"its rows have no {' and no '.join(lacking)}"
     return None
 
 

@@ -73,13 +73,13 @@ def attributes(account: Account, type: str, name: str) -> list[Any]:
 
 def test_same_arguments_give_the_same_account_in_every_process() -> None:
     code = (
-        "from klaviyo_assets_tests.sandbox.test_generate import *;"
+        "from klaviyo_assets_tests.sandbox.shop.test_generate import *;"
         "print(digest(generate(events=2000, profiles=200, late='hard')))"
     )
     seen = set()
     for hash_seed in "12":
         environment = os.environ | {"PYTHONHASHSEED": hash_seed}
-        root = Path(__file__).parents[2]
+        root = Path(__file__).parents[3]
         run = [sys.executable, "-c", code]
         done = subprocess.run(run, cwd=root, env=environment, check=True, capture_output=True, text=True)
         seen.add(done.stdout.strip())

@@ -1,4 +1,4 @@
-"""Klaviyo's rate limits, per operation (the `x-klaviyo-ratelimit` of its OpenAPI document, revision 2026-07-15).
+"""Klaviyo's operations: rate limits (the `x-klaviyo-ratelimit` of its OpenAPI document, revision 2026-07-15).
 
 Every GET operation, the metric aggregates and the reports. Limits are per account and operation, whoever asks, in
 fixed windows of a second (burst), a minute (steady) and, for reports, a day. Some parameters have limits of their
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+from klaviyo_assets.api.revision import REVISION
 
 
 class Rate(NamedTuple):
@@ -96,6 +98,19 @@ _TABLE = {
 
 RATES: dict[str, Rate] = {operation: rate for rate, operations in _TABLE.items() for operation in operations.split()}
 
+
+class Later(NamedTuple):
+    """An operation that the pinned revision does not have yet: the revision that it is asked for in, and its limits."""
+
+    revision: str
+    rate: Rate
+
+
+LATER = {
+    "get_billing_usage": Later("2026-10-15", Rate(10, 150)),
+    "list_billing_usage": Later("2026-10-15", Rate(10, 150)),
+}
+
 _PREDICTIVE_ANALYTICS = ("predictive_analytics", Rate(10, 150))
 _PROFILE_COUNT = ("profile_count", Rate(1, 15))
 _PROFILE_GROUPS = ("get_profile include", Rate(1, 15))
@@ -107,7 +122,7 @@ def limits(operation: str, query: Mapping[str, Sequence[str]]) -> list[tuple[str
     `query` maps the parameters of the request to their values, as `urllib.parse.parse_qs` does. Raises ValueError
     for an operation that is not in the table.
     """
-    rate = RATES.get(operation)
+    rate = LATER[operation].rate if operation in LATER else RATES.get(operation)
     if rate is None:
         raise ValueError(f"{operation!r} is not the id of a Klaviyo operation that reads")
     found = [(operation, rate)]
@@ -118,6 +133,11 @@ def limits(operation: str, query: Mapping[str, Sequence[str]]) -> list[tuple[str
     if operation == "get_profile" and _values(query, "include") & {"lists", "segments"}:
         found.append(_PROFILE_GROUPS)
     return found
+
+
+def revision(operation: str) -> str:
+    """The revision of the API that an operation is asked for in."""
+    return LATER[operation].revision if operation in LATER else REVISION
 
 
 def _values(query: Mapping[str, Sequence[str]], name: str) -> set[str]:

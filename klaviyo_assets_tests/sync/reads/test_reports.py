@@ -114,7 +114,7 @@ def read(source: KlaviyoAccount, name: str, *, through: dt.date | None = None) -
     """Read a report into the warehouse, as if it was `through` that day; returns what the warehouse holds then."""
     spec = table(name)
     now = dt.datetime.combine(through or TODAY, dt.time(13), dt.UTC)
-    rows = [row for page in READS[f"{name}s"](source) for row in page[name]]
+    rows = [row for page in READS[table(name).family](source) for row in page[name]]
     with temporary_spool() as spool:
         spool.write(typed_batch(Columns.of_rows(rows, spec.types), spec))
         state = SyncState(name, synced_through=now, complete=True)
@@ -183,12 +183,12 @@ def test_a_campaign_that_a_timeframe_cuts_keeps_its_numbers(
 @pytest.mark.parametrize("name", ["campaign_report", "flow_report"])
 def test_a_report_of_several_pages_is_read_to_its_end(reports: Reports, source: KlaviyoAccount, name: str) -> None:
     reports.sent = {f"m{number}": daily(f"m{number}", number % 5, 5) for number in range(7)}
-    whole = [row for page in READS[f"{name}s"](source) for row in page[name]]
+    whole = [row for page in READS[table(name).family](source) for row in page[name]]
     timeframes = len(reports.asked)
     assert len({row["send_channel"] + row["conversion_metric_id"] for row in whole}) == 1 and len(whole) >= 7
     reports.page_size = 3
     reports.asked.clear()
-    assert [row for page in READS[f"{name}s"](source) for row in page[name]] == whole
+    assert [row for page in READS[table(name).family](source) for row in page[name]] == whole
     assert len(reports.asked) == timeframes + 2  # nothing was sent in the other timeframes
 
 
