@@ -7,13 +7,17 @@ from collections.abc import Iterator
 import pytest
 
 from klaviyo_assets_tests.warehouse import helpers
-from klaviyo_assets_tests.warehouse.databases import DATABASES, postgres_server
+from klaviyo_assets_tests.warehouse.databases import DATABASES, postgres_server, stop_servers
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "every_database: run once on each database that is there")
     config.addinivalue_line("markers", "of_duckdb: about DuckDB alone")
     config.addinivalue_line("markers", "of_postgres: about Postgres alone")
+
+
+def pytest_sessionfinish() -> None:
+    stop_servers()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

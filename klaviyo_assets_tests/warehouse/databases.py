@@ -81,6 +81,12 @@ def postgres_server() -> str:
 _servers: list[Any] = []
 
 
+def stop_servers() -> None:
+    """Stop what this process has started, unless others use it; at its exit it may be killed before that is done."""
+    while _servers:
+        _servers.pop().cleanup()
+
+
 def _session_id() -> str:
     return os.environ.get("PYTEST_XDIST_TESTRUNUID") or str(os.getpid())
 

@@ -1,62 +1,33 @@
-"""Statements, the catalog and changes of tables, in Postgres.
-
-Everything is the transaction's own: settings, the lock and temporary tables end with it, whoever pools connections.
-"""
+"""Statements on a connection to a Postgres database, and what its catalog says."""
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any
 
 import psycopg
 
-from klaviyo_assets.schema.spec import TableSpec
-from klaviyo_assets.warehouse.errors import ColumnFixed, WarehouseError
 from klaviyo_assets.warehouse.postgres.connecting import Connection
-from klaviyo_assets.warehouse.postgres.dialect import INSTEAD_OF_NUL, PostgresDialect
+from klaviyo_assets.warehouse.postgres.dialect import PostgresDialect
 from klaviyo_assets.warehouse.session import Session
-from klaviyo_assets.warehouse.sql import column_list, literal, quote
+from klaviyo_assets.warehouse.sql import quote
+
+INSTEAD_OF_NUL = "\ufffd"
+"""What stands for a NUL character, which no text of Postgres' can hold: the character for those that are unknown."""
 
 _ROWS_IN_A_PART = 10_000
 _TABLES, _VIEWS = ("r", "p"), ("v", "m", "f")
 _MARK = re.compile(r"""("(?:[^"]|"")*"|'(?:[^']|'')*')|\?""")
-_SAVEPOINT = "_before"
-_COLUMN = re.compile(r'column "?([^"\s]+)"?')
-
-_FIXED = ("0A", "22", "2B", "42", "54")
-"""Classes of what Postgres says if a column can't change because of what depends on it, or because a row would be too
-long."""
-
 _COLUMNS = """
     SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
     FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = ? AND c.relkind = ANY (?) AND a.attnum > 0 AND NOT a.attisdropped AND c.relname = coalesce(?, c.relname)
     ORDER BY c.relname, a.attnum
-"""  # noqa: E501
-
-_HAS_KEY = """
-    SELECT 1 FROM pg_catalog.pg_index i WHERE i.indrelid = CAST(? AS regclass)
-    AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
-    AND ARRAY(SELECT CAST(a.attname AS text) FROM pg_catalog.pg_attribute a WHERE a.attrelid = i.indrelid
-              AND a.attnum = ANY ((CAST(i.indkey AS smallint[]))[0:i.indnkeyatts - 1]) ORDER BY 1) = CAST(? AS text[])
-"""
-
-_DEPENDENTS = """
-    SELECT a.attname, CASE v.relkind WHEN 'm' THEN 'materialized view ' ELSE 'view ' END || n.nspname || '.' || v.relname
-    FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_rewrite r ON r.oid = d.objid
-    JOIN pg_catalog.pg_class v ON v.oid = r.ev_class JOIN pg_catalog.pg_namespace n ON n.oid = v.relnamespace
-    JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-    WHERE d.classid = CAST('pg_catalog.pg_rewrite' AS regclass) AND d.refobjid = CAST(? AS regclass) AND v.oid <> d.refobjid
-    UNION
-    SELECT a.attname, 'index ' || i.relname
-    FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class i ON i.oid = d.objid AND i.relkind = 'i'
-    JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-    WHERE d.refobjid = CAST(? AS regclass) ORDER BY 1, 2
 """  # noqa: E501
 
 
@@ -76,7 +47,7 @@ def numbered(statement: str) -> str:
 
 
 class PostgresCatalog(Session):
-    """An open connection, in a transaction that the caller began."""
+    """An open connection, in a transaction that the caller began: its statements, and its catalog."""
 
     dialect = PostgresDialect()
 
@@ -174,105 +145,3 @@ class PostgresCatalog(Session):
             [self.name(schema, table)],
         )
         return max(0, (self.dialect.capabilities.most_columns or 0) - int(used))
-
-    # Changing tables
-
-    def create(self, schema: str, table: str, types: Mapping[str, str], spec: TableSpec | None = None) -> None:
-        """Create a table: the key and the system columns first, for Postgres reads a row from its beginning.
-
-        A table of rows has its key as its primary key, and a BRIN index on the time of its partitions, which costs
-        next to nothing.
-        """
-        first = [*(spec.primary_key if spec else ()), *(name for name in types if spec and name not in spec.types)]
-        ordered = dict.fromkeys([*first, *types])
-        ddl = [f"{quote(column)} {types[column]}" for column in ordered]
-        key = [f"PRIMARY KEY ({column_list(spec.primary_key)})"] if spec else []
-        self.execute(f"CREATE TABLE {self.name(schema, table)} ({', '.join([*ddl, *key])})")
-        if spec and spec.partitioned_by:
-            self.execute(
-                f"CREATE INDEX ON {self.name(schema, table)} USING brin ({quote(spec.partitioned_by)}) "
-                "WITH (pages_per_range = 32, autosummarize = on)"
-            )
-
-    def ensure_key(self, schema: str, spec: TableSpec) -> None:
-        """Make a unique index on the key of a table that lacks one; raise WarehouseError if duplicates forbid it."""
-        table, key = self.name(schema, spec.name), sorted(spec.primary_key)
-        if self.sql(_HAS_KEY, [table, key]):
-            return
-        chosen = column_list(spec.primary_key)
-        try:
-            with self._undone_on_error():
-                self.execute(f"CREATE UNIQUE INDEX ON {table} ({chosen})")
-        except psycopg.errors.UniqueViolation:
-            twice = f"SELECT 1 FROM {table} GROUP BY {chosen} HAVING count(*) > 1"
-            ((count,),) = self.sql(f"SELECT count(*) FROM ({twice}) AS twice")
-            raise WarehouseError(
-                f"{schema}.{spec.name} has several rows with one key ({', '.join(spec.primary_key)}), for {count:,} "
-                "keys, so that the unique index can't be made by which rows are found. Remove the rows that are too "
-                "many, and run it again."
-            ) from None
-
-    def add_columns(self, schema: str, table: str, types: Mapping[str, str]) -> None:
-        """Add empty columns, all at once."""
-        added = ", ".join(f"ADD COLUMN {quote(name)} {native}" for name, native in types.items())
-        self.execute(f"ALTER TABLE {self.name(schema, table)} {added}")
-
-    def describe(self, schema: str, table: str, comments: Mapping[str, str]) -> None:
-        """Comment on columns."""
-        for name, comment in comments.items():
-            self.execute(f"COMMENT ON COLUMN {self.name(schema, table)}.{quote(name)} IS {literal(comment)}")
-
-    def descriptions(self, schema: str, table: str) -> dict[str, str]:
-        """Return column -> comment, of the columns that have one."""
-        found = self.sql(
-            "SELECT a.attname, d.description FROM pg_catalog.pg_description d JOIN pg_catalog.pg_attribute a "
-            "ON a.attrelid = d.objoid AND a.attnum = d.objsubid "
-            "WHERE d.classoid = CAST('pg_catalog.pg_class' AS regclass) AND d.objoid = CAST(? AS regclass) "
-            "AND NOT a.attisdropped",
-            [self.name(schema, table)],
-        )
-        return dict(found)
-
-    def widen(self, schema: str, table: str, changes: Mapping[str, tuple[str, str]]) -> None:
-        """Change the types of columns, all at once: Postgres writes the table anew, and its indexes."""
-        place = self.name(schema, table)
-        altered = ", ".join(
-            f"ALTER COLUMN {quote(name)} TYPE {target} USING {self.dialect.convert(quote(name), existing, target)}"
-            for name, (existing, target) in changes.items()
-        )
-        try:
-            with self._undone_on_error():
-                self.execute(f"ALTER TABLE {place} {altered}")
-        except psycopg.Error as error:
-            refused = (error.sqlstate or "").startswith(_FIXED)
-            if not refused or isinstance(error, psycopg.errors.InsufficientPrivilege):
-                raise
-            dependents: dict[str, list[str]] = {}
-            for column, what in self.sql(_DEPENDENTS, [place, place]):
-                dependents.setdefault(column, []).append(what)
-            told = f"{error.diag.message_primary} {error.diag.message_detail or ''}"
-            said = [name for name in _COLUMN.findall(told) if name in changes]
-            name = next(iter([*said, *(name for name in changes if name in dependents), *changes]))
-            because = dependents.get(name) or [str(error.diag.message_primary)]
-            raise ColumnFixed(table, name, *changes[name], because) from None
-
-    def drop_column(self, schema: str, table: str, name: str) -> bool:
-        """Drop a column; return False if a view shows it."""
-        try:
-            with self._undone_on_error():
-                self.execute(f"ALTER TABLE {self.name(schema, table)} DROP COLUMN {quote(name)}")
-        except psycopg.errors.DependentObjectsStillExist:
-            return False
-        return True
-
-    @contextmanager
-    def _undone_on_error(self) -> Iterator[None]:
-        """Undo what fails, and no more."""
-        self.execute(f"SAVEPOINT {_SAVEPOINT}")
-        try:
-            yield
-        except psycopg.Error:
-            if not self.connection.closed:
-                self.execute(f"ROLLBACK TO SAVEPOINT {_SAVEPOINT}")
-            raise
-        self.execute(f"RELEASE SAVEPOINT {_SAVEPOINT}")

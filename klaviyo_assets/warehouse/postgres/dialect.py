@@ -26,9 +26,6 @@ TYPE_NAMES: dict[Type, str] = {
     Type.JSON: "json",
 }
 
-INSTEAD_OF_NUL = "\ufffd"
-"""What stands for a NUL character, which no text of Postgres' can hold: the character for those that are unknown."""
-
 _WITHOUT_ZONE = "timestamp without time zone"
 _ZONED = TYPE_NAMES[Type.TIMESTAMP]
 _NEAREST: dict[str, Type] = (

@@ -23,8 +23,8 @@ from klaviyo_assets.warehouse.local.keys import keyless, stage_keys
 from klaviyo_assets.warehouse.local.rows import ORDER, IncomingRows, spool_rows
 from klaviyo_assets.warehouse.local.sql import TEXT
 from klaviyo_assets.warehouse.local.sql import TYPE_NAMES as LOCAL_NAMES
-from klaviyo_assets.warehouse.postgres.catalog import PostgresCatalog
-from klaviyo_assets.warehouse.postgres.dialect import INSTEAD_OF_NUL, PostgresDialect
+from klaviyo_assets.warehouse.postgres.catalog import INSTEAD_OF_NUL, PostgresCatalog
+from klaviyo_assets.warehouse.postgres.dialect import PostgresDialect
 from klaviyo_assets.warehouse.session import STAGE, Source, Staged
 from klaviyo_assets.warehouse.spool import Spool
 from klaviyo_assets.warehouse.sql import column_list, literal, quote

@@ -466,7 +466,7 @@ import os, signal, sys
 import psycopg
 import klaviyo_assets.warehouse.postgres.session
 from klaviyo_assets.warehouse.state import SyncState
-from klaviyo_assets_tests.warehouse import test_postgres as tests
+from klaviyo_assets_tests.warehouse.postgres import test_postgres as tests
 
 class Killed(tests.Proxy):
     def before(self, session):
