@@ -129,7 +129,7 @@ def assert_a_backfill_and_a_refresh_of_it_find_nothing_new(folder: Path, monkeyp
     first = account.now.date() - dt.timedelta(days=3)
     with (
         sandbox_process(account) as url,
-        account.environment(url),
+        account.environment(url, str(account.database.absolute())),
         dg.DagsterInstance.get() as instance,
     ):
         definitions = build_definitions(Settings())

@@ -116,7 +116,7 @@ def test_what_dagster_would_write_over_the_environment(real_folder: Path, monkey
     account = SimulatedAccount.begin(Path("data/demo.duckdb"), OPTIONS)
     (real_folder / ".env").write_text(f"KLAVIYO_WAREHOUSE={account.database.absolute()}\nKLAVIYO_SCHEMA=klaviyo\n")
     monkeypatch.setattr(environment, "_at_start", lambda: real_account(real_folder))
-    with account.environment("http://127.0.0.1:9/api"):
+    with account.environment("http://127.0.0.1:9/api", str(account.database.absolute())):
         settings = Settings()
     assert (settings.duckdb_path, settings.schema_name) == (str(account.database.absolute()), "klaviyo")
 
