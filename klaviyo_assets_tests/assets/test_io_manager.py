@@ -103,7 +103,7 @@ def test_days_with_a_gap_between_them_are_read_without_it(klaviyo: Project, want
 
 
 def test_a_table_can_only_be_read_as_what_is_documented(klaviyo: Project) -> None:
-    with pytest.raises(dg.DagsterInvariantViolationError, match=r"pandas.DataFrame or pyarrow.Table"):
+    with pytest.raises(dg.DagsterInvariantViolationError, match=r"pandas.DataFrame, pyarrow.Table, polars"):
         downstream(klaviyo, False, dict)
 
 
