@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -638,8 +639,10 @@ def role(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     name = f"role_{abs(hash(tmp_path)):x}"
     run(owner, f"CREATE ROLE {name} LOGIN PASSWORD '{SECRET}'")
     database = owner.address.partition("?")[0].rpartition("/")[2]
-    host = owner.address.partition("host=")[2]
-    url = f"postgresql://{name}:{QUOTED}@/{database}?host={host}"
+    at = urlsplit(owner.address)
+    url = at._replace(
+        netloc=f"{name}:{QUOTED}@{at.netloc.rpartition('@')[2]}", query=at.query or "connect_timeout=9"
+    ).geturl()
     monkeypatch.setenv("WAREHOUSE_URL", url)
     made = TimedPostgres(address=shown(url), url_variable="WAREHOUSE_URL", lock_timeout=1.0)
     yield owner, made, name, database
@@ -670,7 +673,7 @@ def test_a_server_that_does_not_let_us_in_is_told_without_a_password(
     url = os.environ["WAREHOUSE_URL"]
     wrong = {
         url.replace(f"/{database}?", "/nothing?"): 'database "nothing" does not exist',
-        url.replace(name, "nobody"): 'role "nobody" does not exist',
+        url.replace(name, "nobody"): '"nobody"',
         f"postgresql://{name}:{QUOTED}@127.0.0.1:1/x": "Connection refused",
         f"postgresql://{name}:{QUOTED}@nowhere.invalid/x": "nowhere.invalid",
         f"postgresql://{name}:{SECRET}@here:x/y": "is no URL as Postgres knows them",
