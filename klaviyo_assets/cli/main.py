@@ -67,7 +67,12 @@ class _Commands(click.Group):
         except SettingsError as error:
             raise click.ClickException(str(error)) from None
         except KeyboardInterrupt:
-            click.echo("\nStopped. What was loaded stays; another run goes on from there.", err=True)
+            stays = (
+                "The next demo begins anew."
+                if ctx.invoked_subcommand == "demo"
+                else ("What was loaded stays; another run goes on from there.")
+            )
+            click.echo(f"\nStopped. {stays}", err=True)
             sys.stdout.flush()
             sys.stderr.flush()
             # All has been closed on the way here. What an interrupted library still holds, it would complain about.

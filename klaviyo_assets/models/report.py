@@ -1,6 +1,7 @@
 """The campaign report: one HTML page that needs nothing else, also as asset metadata."""
 
 import datetime as dt
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from klaviyo_assets.models.svg import NotDrawn
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.text import clean
 from klaviyo_assets.warehouse.duckdb.location import file_of
-from klaviyo_assets.warehouse.location import kind_of
+from klaviyo_assets.warehouse.location import server
 from klaviyo_assets.warehouse.warehouse import Warehouse
 
 REPORT = "campaign_report"
@@ -81,9 +82,10 @@ def account_schemas(settings: Settings) -> list[str]:
 
 
 def default_path(settings: Settings) -> Path:
-    """Return where the page goes if nobody says: beside the warehouse file, in `data` if it is in none."""
-    on_server = kind_of(settings.warehouse) != "duckdb"
-    database = (None if on_server else file_of(settings.warehouse)) or Path("data/warehouse")
+    """Return where the page goes if nobody says: beside the warehouse file, in `data` for a server's database."""
+    found = server(settings.warehouse)
+    name = re.sub(r"\W", "_", found.database or "") if found else ""
+    database = (None if found else file_of(settings.warehouse)) or Path("data") / (name or "warehouse")
     account = "" if settings.name == "klaviyo" else f"{settings.name}_"
     return database.with_name(f"{database.stem}_{account}{REPORT}.html")
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -248,6 +249,16 @@ class Settings(BaseSettings):
         if seconds or not 5 <= minutes <= 1440 or not whole:
             raise ValueError("it must be 5 to 60 minutes that divide an hour, or hours that divide a day")
         return interval
+
+    @field_validator("api_url")
+    @classmethod
+    def _is_an_address(cls, given: str) -> str:
+        parts = urlsplit(given)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+            raise ValueError(
+                "it has to be an address such as https://a.klaviyo.com/api, without a user, a password or a query in it"
+            )
+        return given
 
     @field_validator("warehouse")
     @classmethod

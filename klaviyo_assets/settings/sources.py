@@ -150,12 +150,22 @@ class FormerDefaults(_Values):
         return {"warehouse": FORMER_FILE} if former_file() else {}
 
 
+class _Loader(yaml.SafeLoader):
+    """Leaves dates to the settings, which say what is wrong with one."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [resolver for resolver in resolvers if resolver[0] != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 def _read(path: str) -> dict[str, Any]:
     def wrong(what: str) -> dict[str, Any]:
         return {FILE_VARIABLE: Unreadable(what)}
 
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 # a safe one
     except OSError as error:
         if isinstance(error, FileNotFoundError):
             return wrong(f"{FILE_VARIABLE} names {path}, which does not exist")

@@ -22,6 +22,7 @@ _PAIRS = re.compile(r"(service|host|hostaddr|port|dbname|user|password|sslmode|p
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _NO_PERCENT = re.compile("%(?![0-9a-f]{2})", re.IGNORECASE)
 _PORT_OF = re.compile(r"([^/]*):(\d*)")
+_MISTYPED = re.compile(r"postgres(?:ql)?(?!://)\W.*@|(?!\w+://)\w+:?//[^/]*:[^/]*@", re.IGNORECASE)
 _SECRETS = ("password", "sslpassword")
 _PORT = "5432"
 
@@ -52,6 +53,8 @@ def server(address: str) -> Server | None:
     """
     address = address.strip()
     if kind_of(address) == "duckdb":
+        if _MISTYPED.match(address):
+            raise ValueError("it looks like the URL of a server, which has `://`: `postgresql://user@host/database`")
         return None
     if service := _SERVICE.fullmatch(address):
         return Server(f"service={service['service']}", False, None, f"service={service['service']}")

@@ -41,4 +41,4 @@ def test_ctrl_c_ends_a_demo_with_a_line(open_terminal: Callable[..., Terminal], 
     assert terminal.status() == 130, terminal.text
     assert "Traceback" not in terminal.text and "Error" not in terminal.text
     last = [line for line in terminal.text.splitlines() if line.strip()][-1]
-    assert last.endswith("Stopped. What was loaded stays; another run goes on from there.")
+    assert last.endswith("Stopped. The next demo begins anew.")

@@ -26,6 +26,8 @@ api_key: pk_verysecret
 sync_interval: PT7M
 delete_guard: 0.5
 memberships: sometimes
+history_start: 2022-13-01
+api_url: a.klaviyo.com
 tables: {evnt: true, image: maybe}
 blocked_columns:
   person: [emial, id, "*", updated, "custom_*x", email]
@@ -45,6 +47,9 @@ PROBLEMS = [
     "KLAVIYO_DELETE_GUARD): it has to be less than or equal to 1, not '7'",
     "KLAVIYO_OWNERS): it has to be a valid tuple, not '[team:data'",
     "api_key ({file}): there is no such setting; did you mean api_key_variable?",
+    "api_url ({file}): it has to be an address such as https://a.klaviyo.com/api, without a user, a password or a "
+    "query in it, not 'a.klaviyo.com'",
+    "history_start ({file}): it has to be a valid date",
     "blocked_columns.events ({file}): there is no such table; did you mean event?",
     "blocked_columns.metric ({file}): it has to be a list of columns, or of patterns such as custom_*phone*, "
     "not 'name'",
@@ -292,3 +297,16 @@ def test_variables_of_others_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("KLAVIYO_OWNERS", "")
     monkeypatch.setenv("KLAVIYO_OWNER", "")
     assert Settings().owners == ()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["a.klaviyo.com", "ftp://a.klaviyo.com/api", "https://u:geheim@a.klaviyo.com/api", "https://a.klaviyo.com/?x=1"],
+)
+def test_an_address_that_is_none_is_one_line_in_every_command(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KLAVIYO_API_URL", url)
+    monkeypatch.setenv("KLAVIYO_API_KEY", "pk_any")
+    for command in ("settings", "check"):
+        done = CliRunner().invoke(main, [command])
+        assert done.exit_code == 1 and "api_url (KLAVIYO_API_URL): it has to be an address" in done.output
+        assert "Traceback" not in done.output and "geheim" not in done.output and len(done.output.splitlines()) == 2

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from klaviyo_assets.cli.main import main
+from klaviyo_assets.models.report import default_path
 from klaviyo_assets.settings import Settings, SettingsError, require_distinct
 from klaviyo_assets.settings.describe import json_schema
 from klaviyo_assets.warehouse.location import located, place_of, server, shown
@@ -81,6 +82,8 @@ def test_a_password_in_a_file_or_in_code_is_refused(
         (f"host=h user=loader password={SECRET}", "it has to be a URL"),
         (f"service=x password={SECRET}", "it has to be a URL"),
         (f"mysql://loader:{SECRET}@h/db", "it has to be a DuckDB file"),
+        (f"postgresql//loader:{SECRET}@h/db", "it looks like the URL of a server"),
+        (f"postgres:/loader:{SECRET}@h/db", "it looks like the URL of a server"),
         (f"postgresql+psycopg://loader:{SECRET}@h/db", "it has to be a DuckDB file"),
     ],
 )
@@ -188,3 +191,8 @@ def test_nothing_that_is_shown_holds_a_password(scheme: str, user: str, before: 
         assert found and SECRET not in repr(found) and SECRET not in place_of(address)
         again = server(found.text)
         assert again and not again.has_secret and (again.text, again.place) == (found.text, found.place)
+
+
+def test_the_report_of_a_servers_database_has_its_name() -> None:
+    for address, name in (("postgresql://h/klaviyo_demo", "klaviyo_demo"), ("service=x", "warehouse")):
+        assert default_path(Settings(warehouse=address)) == Path(f"data/{name}_campaign_report.html")
