@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from klaviyo_assets.warehouse.local.interrupts import interruptible
 from klaviyo_assets.warehouse.local.sql import IN_UTC
@@ -52,6 +53,12 @@ def _ready(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     connection.execute(IN_UTC).fetchall()
     with interruptible(connection):
         yield
+
+
+def batches(relation: duckdb.DuckDBPyRelation, rows: int) -> Iterator[pa.RecordBatch]:
+    """Give a relation's rows as Arrow, so many at a time. DuckDB 1.4 has another name for it, 2 warns of that one."""
+    read = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
+    yield from read(rows)
 
 
 def query(connection: duckdb.DuckDBPyConnection) -> Query:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
 from klaviyo_assets.warehouse.local import rows as local
-from klaviyo_assets.warehouse.local.engine import engine, query
+from klaviyo_assets.warehouse.local.engine import batches, engine, query
 from klaviyo_assets.warehouse.local.keys import keyless, stage_keys
 from klaviyo_assets.warehouse.local.rows import ORDER, IncomingRows, spool_rows
 from klaviyo_assets.warehouse.local.sql import TEXT
@@ -69,7 +69,7 @@ def copy_spooled(session: PostgresCatalog, table: str, spool: Spool, types: Mapp
         return
     chosen = ", ".join(_sent(quote(name), LOCAL_NAMES[kind], name) for name, kind in types.items())
     with engine(spool) as connection:
-        reader = connection.sql(f"SELECT {chosen} FROM {local.spooled(spool, types)}").to_arrow_reader(_batch(types))
+        reader = batches(connection.sql(f"SELECT {chosen} FROM {local.spooled(spool, types)}"), _batch(types))
         _copy(session, table, list(types), reader)
     session.execute(f"ANALYZE {table}")
 
@@ -98,7 +98,7 @@ def stage_spool(
             there = [name for name in names if name in part.values]
             chosen = ", ".join(_sent(quote(name), natives[name], name, as_text=name in foreign) for name in there)
             statement = f"SELECT {chosen} FROM ({part.select(there)}) AS came{where}"
-            reader: Iterator[pa.RecordBatch] = connection.sql(statement).to_arrow_reader(_batch(there))
+            reader = batches(connection.sql(statement), _batch(there))
             if shortened:
                 reader, there = shortened.batches(reader), shortened.names(there)
             _copy(session, STAGE, there, reader)
