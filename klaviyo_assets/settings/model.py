@@ -70,7 +70,12 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=sources.ENV_PREFIX, extra="forbid", frozen=True, populate_by_name=True, env_ignore_empty=True
+        protected_namespaces=("settings_customise_sources",),  # earlier versions of pydantic protect all of `model_`
+        env_prefix=sources.ENV_PREFIX,
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        env_ignore_empty=True,
     )
 
     name: str = Field("klaviyo", pattern=r"^[a-z][a-z0-9_]*$", description="Prefix of asset keys and jobs.")
