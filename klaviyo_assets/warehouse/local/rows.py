@@ -1,4 +1,4 @@
-"""IncomingRows that a load reads: where they lie, and how they become values of the table's types."""
+"""Rows that a load reads: where they lie, and how they become values of the table's types."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
 from klaviyo_assets.warehouse.local import rows as local
 from klaviyo_assets.warehouse.local.engine import batches, engine, query
-from klaviyo_assets.warehouse.local.keys import keyless, stage_keys
+from klaviyo_assets.warehouse.local.keys import keep_one_per_key, stage_keys
 from klaviyo_assets.warehouse.local.rows import ORDER, IncomingRows, spool_rows
 from klaviyo_assets.warehouse.local.sql import TEXT
 from klaviyo_assets.warehouse.local.sql import TYPE_NAMES as LOCAL_NAMES
@@ -123,21 +123,9 @@ def stage_relation(session: PostgresCatalog, spec: TableSpec, source: Source, ty
     there = [name for name in names if name in came]
     values = ", ".join(session.dialect.convert(quote(name), source.types[name], types[name]) for name in there)
     _create(session, STAGE, {name: types[name] for name in names})
-    total = session.change(f"INSERT INTO {STAGE} ({column_list(there)}) SELECT {values} FROM {source.relation}")
-    key = column_list(spec.primary_key)
-    ((distinct, without_key),) = session.sql(
-        f"SELECT (SELECT count(*) FROM (SELECT DISTINCT {key} FROM {STAGE}) AS keys), "
-        f"count(*) FILTER (WHERE {' OR '.join(f'{quote(name)} IS NULL' for name in spec.primary_key)}) FROM {STAGE}"
-    )
-    if without_key:
-        raise keyless(spec, without_key)
-    if total > distinct:
-        newest = f"{quote(spec.version)} DESC NULLS LAST, " if spec.version else ""
-        session.execute(
-            f"DELETE FROM {STAGE} WHERE ctid IN (SELECT ctid FROM (SELECT ctid, row_number() OVER "
-            f"(PARTITION BY {key} ORDER BY {newest}ctid DESC) AS n FROM {STAGE}) AS numbered WHERE n > 1)"
-        )
-    session.execute(f"ANALYZE {STAGE} ({key})")
+    session.change(f"INSERT INTO {STAGE} ({column_list(there)}) SELECT {values} FROM {source.relation}")
+    total, _ = keep_one_per_key(session.sql, spec, names, "ctid")
+    session.execute(f"ANALYZE {STAGE} ({column_list(spec.primary_key)})")
     return Staged(total, came)
 
 
