@@ -43,9 +43,8 @@ def claim(transaction: Transaction, account: AccountIdentity, place: str) -> Non
     if known == account:
         return
     transaction.create(ACCOUNT_TABLE, _COLUMNS)
-    table = transaction.table(ACCOUNT_TABLE)
-    transaction.change(f"DELETE FROM {table}")
-    transaction.change(f"INSERT INTO {table} VALUES (?, ?)", [account.id, account.name])
+    transaction.change(f"DELETE FROM {transaction.table(ACCOUNT_TABLE)}")
+    transaction.insert(ACCOUNT_TABLE, list(_COLUMNS), [(account.id, account.name)])
 
 
 def begin(

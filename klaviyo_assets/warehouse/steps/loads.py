@@ -70,18 +70,15 @@ def _next_number(transaction: Transaction) -> int:
 def take_number(transaction: Transaction) -> int:
     """Return a number for a read that begins now; forget those that are too old to matter."""
     number = _next_number(transaction)
-    table = transaction.table(LOADS_TABLE)
-    transaction.change(f"INSERT INTO {table} (number) VALUES (?)", [number])
-    transaction.change(f"DELETE FROM {table} WHERE number <= ?", [number - KEPT])
+    transaction.insert(LOADS_TABLE, ["number"], [(number,)])
+    transaction.change(f"DELETE FROM {transaction.table(LOADS_TABLE)} WHERE number <= ?", [number - KEPT])
     return number
 
 
 def record(transaction: Transaction, table: str, read_number: int) -> None:
     """Remember that this transaction has written rows of a table, from the read of a number."""
-    transaction.change(
-        f"INSERT INTO {transaction.table(LOADS_TABLE)} ({column_list(_COLUMNS)}) VALUES (?, ?, ?, ?)",
-        [_next_number(transaction), table, read_number, transaction.stamp],
-    )
+    row = (_next_number(transaction), table, read_number, transaction.stamp)
+    transaction.insert(LOADS_TABLE, list(_COLUMNS), [row])
 
 
 @dataclass
