@@ -17,14 +17,15 @@ _ENDINGS = {signal.SIGINT, signal.SIGTERM}
 
 
 @contextmanager
-def interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+def interruptible(connection: duckdb.DuckDBPyConnection, again: float = AGAIN) -> Iterator[None]:
     """Let a signal end what a connection computes; raises KeyboardInterrupt instead of DuckDB's own errors.
 
     Python sees no signal while DuckDB has the thread, and DuckDB looks for one between two parts of its work, which
     may take minutes, and makes an error of it as any other. The system tells a thread through a pipe at once.
+    It is repeated, as DuckDB forgets one that comes before a statement has begun.
     """
     try:
-        with _told(connection.interrupt):
+        with _told(connection.interrupt, connection.interrupt, again):
             yield
     except (duckdb.InterruptException, RuntimeError) as error:
         if is_interrupt(error):
@@ -43,29 +44,24 @@ def insisting(again: float = AGAIN) -> Iterator[threading.Event]:
 
     Gives what tells whether there was one.
     """
-    pressed, over = threading.Event(), threading.Event()
-
-    def insist() -> None:
-        pressed.set()
-        while not over.wait(again):
-            os.kill(os.getpid(), signal.SIGINT)
-
-    with _told(insist):
-        try:
-            yield pressed
-        finally:
-            over.set()
+    pressed = threading.Event()
+    with _told(pressed.set, lambda: os.kill(os.getpid(), signal.SIGINT), again):
+        yield pressed
 
 
 @contextmanager
-def _told(act: Callable[[], object]) -> Iterator[None]:
-    """Have a thread act at each signal that ends a process, whoever else handles it. Only the main thread gets any."""
+def _told(act: Callable[[], object], repeat: Callable[[], object], again: float) -> Iterator[None]:
+    """Have a thread act at the first signal that ends a process, whoever else handles it, and repeat from then on.
+
+    Only the main thread gets any.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    over = threading.Event()
 
     def watch() -> None:
         while received := os.read(reading, 1):
@@ -74,12 +70,15 @@ def _told(act: Callable[[], object]) -> Iterator[None]:
                     os.write(before, received)
             if received[0] in _ENDINGS:
                 act()
+                while not over.wait(again):
+                    repeat()
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
         yield
     finally:
+        over.set()
         signal.set_wakeup_fd(before)
         os.close(writing)
         watcher.join()

@@ -44,20 +44,18 @@ def rewrite(transaction: Transaction, spec: TableSpec) -> list[str]:
     table, names, done = transaction.table(spec.name), _all_names(transaction, spec), []
     blocked = [name for name in names if any(map(policy.blocks, names[name]))]
     old = [name for name in names if name not in blocked and _is_old(transaction, spec, name, names[name])]
+    hashed = [name for name in old if any(map(policy.hashes, names[name]))]
+    # What changes columns comes before what changes rows: DuckDB 1.4 refuses a transaction that does it after.
+    kept = [name for name in blocked if not transaction.drop_column(spec.name, name)]
+    transaction.widen(spec.name, dict.fromkeys(hashed, transaction.dialect.text))
     for name in blocked:
-        if transaction.drop_column(spec.name, name):
-            done.append(f"{name} dropped")
-        else:
+        if name in kept:
             transaction.change(f"UPDATE {table} SET {quote(name)} = NULL WHERE {quote(name)} IS NOT NULL")
-            done.append(f"{name} emptied")
+        done.append(f"{name} {'emptied' if name in kept else 'dropped'}")
     for name in old:
-        if any(map(policy.hashes, names[name])):
-            transaction.widen(spec.name, {name: transaction.dialect.text})
-            _replace(transaction, spec, name, policy.digest)
-            done.append(f"{name} hashed")
-        else:
-            _replace(transaction, spec, name, policy.apply_to_json)
-            done.append(f"{name} rewritten")
+        is_hashed = name in hashed
+        _replace(transaction, spec, name, policy.digest if is_hashed else policy.apply_to_json)
+        done.append(f"{name} {'hashed' if is_hashed else 'rewritten'}")
     return done
 
 

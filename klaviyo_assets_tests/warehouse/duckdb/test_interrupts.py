@@ -7,9 +7,10 @@ import signal
 import threading
 from pathlib import Path
 
+import duckdb
 import pytest
 
-from klaviyo_assets.warehouse.local.interrupts import insisting
+from klaviyo_assets.warehouse.local.interrupts import insisting, interruptible
 from klaviyo_assets.warehouse.transaction import Transaction
 from klaviyo_assets_tests.warehouse.helpers import warehouse_at
 from klaviyo_assets_tests.warehouse.test_loading import load, rows
@@ -85,3 +86,16 @@ def test_a_signal_that_somebody_swallows_comes_again() -> None:
         signal.set_wakeup_fd(outer)
         signal.signal(signal.SIGINT, before)
     assert swallowed == 3
+
+
+def test_an_interrupt_that_comes_before_the_statement_ends_it_too() -> None:
+    before = signal.signal(signal.SIGINT, lambda *_: None)  # as where Python sees the signal too early
+    connection = duckdb.connect()
+    try:
+        with pytest.raises(KeyboardInterrupt), interruptible(connection, again=0.05):
+            os.kill(os.getpid(), signal.SIGINT)
+            connection.execute("SELECT 1").fetchall()
+            connection.execute(LONG).fetchall()
+    finally:
+        signal.signal(signal.SIGINT, before)
+        connection.close()
