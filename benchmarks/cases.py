@@ -6,7 +6,7 @@ import datetime as dt
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import duckdb
 from benchmarks.account import DAYS
 from benchmarks.measure import Used, asked_for, run_job
 from benchmarks.sandbox import Served, serving
+from benchmarks.warehouses import Measured, warehouse_in
 
 CEILING = {"event": 3500 * 1000 / 60, "person": 750 * 100 / 60}
 """Rows a second that Klaviyo allows."""
@@ -48,11 +49,13 @@ class Case:
     limits: str = "off"
     big: bool = False
     size: int = 0
+    database: str = "duckdb"
 
 
-def environment(url: str) -> dict[str, str]:
-    """Return the settings that point a run at a sandbox."""
-    return {"KLAVIYO_API_KEY": KEY, "KLAVIYO_API_URL": url}
+def environment(served: Served, warehouse: Measured | None = None) -> dict[str, str]:
+    """Return the settings that point a run at a sandbox and a warehouse."""
+    address = {"KLAVIYO_WAREHOUSE": warehouse.address} if warehouse else {}
+    return {"KLAVIYO_API_KEY": KEY, "KLAVIYO_API_URL": served.url, **address}
 
 
 def history(served: Served) -> tuple[str, str]:
@@ -61,16 +64,19 @@ def history(served: Served) -> tuple[str, str]:
 
 
 @contextmanager
-def counted(served: Served, case: Case) -> Iterator[Callable[..., Result]]:
-    """Set latency and limits; the function that is given makes the result."""
+def counted(served: Served, case: Case, warehouse: Measured | None = None) -> Iterator[Callable[..., Result]]:
+    """Set latency and limits; the function that is given makes the result, the warehouse's CPU seconds included."""
     before = served.tell(latency=case.latency, limits=case.limits)
+    cpu = warehouse.cpu() if warehouse else 0.0
 
-    def result(used: Used, answer: Mapping[str, Any], rows: int, table: str = "", loading: float = 0.0) -> Result:
+    def result(used: Used, answer: Mapping[str, Any], rows: int = 0) -> Result:
         after = served.tell()
         requests = sum(after["requests"].values()) - sum(before["requests"].values())
+        if warehouse:
+            used = replace(used, cpu=used.cpu + warehouse.cpu() - cpu)
         return Result(
             case.name, rows, used, requests, after["refused"] - before["refused"], after["cpu"] - before["cpu"],
-            answer["stages"], table, loading,
+            answer["stages"],
         )  # fmt: skip
 
     yield result
@@ -80,69 +86,75 @@ def backfill(table: str) -> Callable[[Case, Served], Result]:
     """Return how a backfill of a whole table is measured; its rows are counted and its keys are distinct."""
 
     def run(case: Case, served: Served) -> Result:
-        with tempfile.TemporaryDirectory() as name, counted(served, case) as result:
-            folder = Path(name)
-            only = ("event",) if table == "event" else ("person", "global_exclusion", "list_exclusion")
-            only = tuple(f"klaviyo/{name}" for name in only)
-            used, answer = run_job("klaviyo_backfill", folder, environment(served.url), days=history(served), only=only)
+        with tempfile.TemporaryDirectory() as name, warehouse_in(Path(name), case.database) as warehouse:
+            tables = ("event",) if table == "event" else ("person", "global_exclusion", "list_exclusion")
+            only = [f"klaviyo/{name}" for name in tables]
+            settings = environment(served, warehouse)
+            with counted(served, case, warehouse) as result:
+                used, answer = run_job("klaviyo_backfill", Path(name), settings, days=history(served), only=only)
+                done = result(used, answer)
             rows = int(case.account["events" if table == "event" else "profiles"])
-            verify(folder, table, rows)
-            return result(used, answer, rows, table, answer["assets"][f"klaviyo/{table}"]["seconds"])
+            verify(warehouse, table, rows)
+            return replace(
+                done, rows=rows, table=table, seconds_loading=answer["assets"][f"klaviyo/{table}"]["seconds"]
+            )
 
     return run
 
 
-def incremental(case: Case, served: Served) -> Result:
-    """Sync 5,000 new events into a table of `case.size` rows, and compare the contents before and after."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        today = (served.now.date().isoformat(), served.now.date().isoformat())
-        run_job("klaviyo_sync", folder, environment(served.url), days=today, only=["klaviyo/event"])
-        fill(folder, case.size)
-        # The checks look once at all of what has not been there before.
-        run_job("klaviyo_sync", folder, environment(served.url), days=today, only=["klaviyo/event"])
-        before = contents(folder)
-        served.tell(add_events=5000)
-        with counted(served, case) as result:
-            used, answer = run_job("klaviyo_sync", folder, environment(served.url), days=today, only=["klaviyo/event"])
-        after = contents(folder)
-        if after[:3] != before[:3] or after[3] != before[3] + 5000 or after[4] != after[3]:
-            raise AssertionError(f"{case.name}: {before} became {after}")
-        return result(used, answer, 5000, "event", answer["assets"]["klaviyo/event"]["seconds"])
-
-
-def fill(folder: Path, rows: int) -> None:
-    """Add old rows until the table has so many; their ids say nothing about their times."""
-    with duckdb.connect(str(folder / "warehouse.duckdb")) as connection:
-        (there,) = connection.execute("SELECT count(*) FROM warehouse.klaviyo.event").fetchall()[0]
-        connection.execute(
-            "INSERT INTO warehouse.klaviyo.event (id, metric_id, person_id, datetime, timestamp, type, uuid, "
-            "property_value, property_subject, property_url, _fivetran_synced, _fivetran_deleted) "
-            "SELECT 'old' || md5(CAST(i AS VARCHAR))[:8] || i, 'Mtrc00', '01' || i % 50000, moment, moment, "
-            "'Metric 0', md5(CAST(i AS VARCHAR)), i / 8, 'Number ' || i % 90, 'https://shop.example/' || i % 300, "
-            "TIMESTAMP '2026-01-01', false "
-            "FROM (SELECT i, TIMESTAMP '2023-01-01' + INTERVAL (i * 1000 // ?) DAY AS moment FROM range(?) AS r(i))",
-            [rows, rows - there],
-        )
-
-
-def contents(folder: Path) -> tuple[Any, ...]:
-    """Return count, sum of values and hash of the rows that `fill` made, and count and distinct ids of all rows."""
-    with duckdb.connect(str(folder / "warehouse.duckdb"), read_only=True) as connection:
-        return connection.execute(
-            "SELECT count(*) FILTER (old), sum(property_value) FILTER (old), "
-            "sum(hash(id, datetime, uuid, property_url)) FILTER (old), count(*), count(DISTINCT id) "
-            "FROM (SELECT *, starts_with(id, 'old') AS old FROM warehouse.klaviyo.event)"
-        ).fetchall()[0]
-
-
-def verify(folder: Path, table: str, rows: int) -> None:
+def verify(warehouse: Measured, table: str, rows: int) -> None:
     """Raise AssertionError unless the table has so many rows, all with another id."""
-    with duckdb.connect(str(folder / "warehouse.duckdb"), read_only=True) as connection:
-        query = f"SELECT count(*), count(DISTINCT id) FROM warehouse.klaviyo.{table}"
-        found = connection.execute(query).fetchall()[0]
+    (found,) = warehouse.sql(f"SELECT count(*), count(DISTINCT id) FROM klaviyo.{table}")
     if found != (rows, rows):
         raise AssertionError(f"{table} has {found[0]} rows and {found[1]} ids, not {rows}")
+
+
+def incremental(case: Case, served: Served) -> Result:
+    """Sync 5,000 new events into a table of `case.size` rows, and compare the contents before and after."""
+    with tempfile.TemporaryDirectory() as name, warehouse_in(Path(name), case.database) as warehouse:
+        today = (served.now.date().isoformat(), served.now.date().isoformat())
+        settings = environment(served, warehouse)
+
+        def sync() -> tuple[Used, dict[str, Any]]:
+            return run_job("klaviyo_sync", Path(name), settings, days=today, only=["klaviyo/event"])
+
+        sync()
+        fill(warehouse, case.size)
+        sync()  # the checks look once at all of what has not been there before
+        before = contents(warehouse)
+        served.tell(add_events=5000)
+        with counted(served, case, warehouse) as result:
+            used, answer = sync()
+            done = result(used, answer)
+        after = contents(warehouse)
+        if after[:3] != before[:3] or after[3] != before[3] + 5000 or after[4] != after[3]:
+            raise AssertionError(f"{case.name}: {before} became {after}")
+        return replace(done, rows=5000, table="event", seconds_loading=answer["assets"]["klaviyo/event"]["seconds"])
+
+
+def fill(warehouse: Measured, rows: int) -> None:
+    """Add old rows until the table has so many; their ids say nothing about their times."""
+    ((there,),) = warehouse.sql("SELECT count(*) FROM klaviyo.event")
+    warehouse.sql(
+        "INSERT INTO klaviyo.event (id, metric_id, person_id, datetime, timestamp, type, uuid, "
+        "property_value, property_subject, property_url, _fivetran_synced, _fivetran_deleted) "
+        "SELECT concat('old', substr(md5(CAST(i AS VARCHAR)), 1, 8), i), 'Mtrc00', concat('01', i % 50000), "
+        "moment, moment, 'Metric 0', md5(CAST(i AS VARCHAR)), floor(i / 8.0), concat('Number ', i % 90), "
+        "concat('https://shop.example/', i % 300), TIMESTAMP '2026-01-01', false FROM (SELECT i, "
+        f"TIMESTAMP '2023-01-01' + CAST(floor(i * 1000.0 / {rows}) AS INTEGER) * INTERVAL '1' DAY AS moment "
+        f"FROM generate_series(0, {rows - there - 1}) AS r(i)) AS old"
+    )
+    warehouse.sql("ANALYZE klaviyo.event")
+
+
+def contents(warehouse: Measured) -> tuple[Any, ...]:
+    """Return count, sum of values and hash of the rows that `fill` made, and count and distinct ids of all rows."""
+    (found,) = warehouse.sql(
+        "SELECT count(*) FILTER (WHERE old), sum(property_value) FILTER (WHERE old), "
+        f"sum({warehouse.hashed}(concat(id, uuid, property_url))) FILTER (WHERE old), count(*), count(DISTINCT id) "
+        "FROM (SELECT *, id LIKE 'old%' AS old FROM klaviyo.event) AS marked"
+    )
+    return found
 
 
 def whole_account(job: str, *, again: bool, scheduled: bool = False) -> Callable[[Case, Served], Result]:
@@ -152,20 +164,20 @@ def whole_account(job: str, *, again: bool, scheduled: bool = False) -> Callable
     """
 
     def run(case: Case, served: Served) -> Result:
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
+        with tempfile.TemporaryDirectory() as name, warehouse_in(Path(name), case.database) as warehouse:
+            folder, settings = Path(name), environment(served, warehouse)
             today = (served.now.date().isoformat(), served.now.date().isoformat())
             if again:
                 served.tell(latency=0.0, limits="off")
-                run_job("klaviyo_sync", folder, environment(served.url), days=today)
+                run_job("klaviyo_sync", folder, settings, days=today)
             days = None if job == "klaviyo_full_refresh" else today
-            only = asked_for(folder, environment(served.url)) if scheduled else ()
+            only = asked_for(folder, settings) if scheduled else ()
             if scheduled and not only:
                 raise AssertionError(f"{case.name}: the schedule asks for everything")
-            with counted(served, case) as result:
-                used, answer = run_job(job, folder, environment(served.url), days=days, only=only)
-            rows = sum(int(values.get("rows_read", 0)) for values in answer["assets"].values())
-            return result(used, answer, rows)
+            with counted(served, case, warehouse) as result:
+                used, answer = run_job(job, folder, settings, days=days, only=only)
+                rows = sum(int(values.get("rows_read", 0)) for values in answer["assets"].values())
+                return result(used, answer, rows)
 
     return run
 
@@ -180,10 +192,10 @@ def models(*, again: bool) -> Callable[[Case, Served], Result]:
             make_tables(folder, people=rows // 20)
             add_rows(folder, 0, rows)
             if again:
-                run_job("klaviyo_models_job", folder, environment(served.url))
+                run_job("klaviyo_models_job", folder, environment(served))
                 add_rows(folder, rows, rows := rows + 5000)
             with counted(served, case) as result:
-                used, answer = run_job("klaviyo_models_job", folder, environment(served.url))
+                used, answer = run_job("klaviyo_models_job", folder, environment(served))
             with duckdb.connect(str(folder / "warehouse.duckdb"), read_only=True) as connection:
                 found = connection.execute(
                     "SELECT count(*), count(DISTINCT event_id), count(last_touch_type) "
@@ -272,6 +284,24 @@ CASES = [
     *(
         Case(f"incremental-{name}", _events(10_000), incremental, size=size, big=size > 1_000_000)
         for name, size in (("100k", 100_000), ("1m", 1_000_000), ("5m", 5_000_000), ("10m", 10_000_000))
+    ),
+    *(
+        Case(
+            f"event-{name}-50ms-postgres",
+            _events(size, shape),
+            backfill("event"),
+            big=True,
+            database="postgres",
+        )
+        for name, size, shape in (
+            ("100k", 100_000, "narrow"),
+            ("100k-wide", 100_000, "wide"),
+            ("1m", 1_000_000, "narrow"),
+        )
+    ),
+    *(
+        Case(f"incremental-{name}-postgres", _events(10_000), incremental, size=size, big=True, database="postgres")
+        for name, size in (("100k", 100_000), ("1m", 1_000_000), ("10m", 10_000_000))
     ),
     Case("sync-first", _MIXED, whole_account("klaviyo_sync", again=False)),
     Case("sync-nothing-new", _MIXED, whole_account("klaviyo_sync", again=True, scheduled=True)),

@@ -59,7 +59,9 @@ def run_job(
     days: tuple[str, str] | None = None,
     only: Sequence[str] = (),
 ) -> tuple[Used, dict[str, Any]]:
-    """Run a Dagster job as a user would, on `folder/warehouse.duckdb`; return what it used and what `run` says.
+    """Run a Dagster job as a user would; return what it used and what `run` says.
+
+    The warehouse is `folder/warehouse.duckdb`, if the environment names no other.
 
     only: keys of assets, such as `klaviyo/event`; all if there are none.
     """
@@ -81,7 +83,7 @@ def _run(wanted: Mapping[str, Any], folder: Path, environment: Mapping[str, str]
         [sys.executable, "-W", "ignore", "-m", "benchmarks.run", json.dumps(wanted)],
         {
             "DAGSTER_HOME": str(folder / "dagster"),
-            "KLAVIYO_DUCKDB_PATH": str(folder / "warehouse.duckdb"),
+            "KLAVIYO_WAREHOUSE": str(folder / "warehouse.duckdb"),
             **environment,
         },
         folder / "output.txt",

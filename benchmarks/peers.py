@@ -17,6 +17,7 @@ import click
 from benchmarks.cases import history, verify
 from benchmarks.measure import Used, measured, run_job
 from benchmarks.sandbox import Served, serving
+from benchmarks.warehouses import warehouse_in
 
 INSTALLED = Path(".bench-peers")
 PEERS = {"ingestr": "ingestr==1.1.22", "source-klaviyo": "airbyte-source-klaviyo==2.13.1"}
@@ -61,8 +62,9 @@ def _proxied(served: Served, folder: Path) -> Iterator[dict[str, str]]:
 
 def _own(served: Served, folder: Path, proxy: dict[str, str]) -> Used:
     settings = {**proxy, "KLAVIYO_API_KEY": "pk_sandbox", "KLAVIYO_API_URL": "https://a.klaviyo.com/api"}
-    used, _ = run_job("klaviyo_backfill", folder, settings, days=history(served), only=["klaviyo/event"])
-    verify(folder, "event", EVENTS)
+    with warehouse_in(folder, "duckdb") as warehouse:
+        used, _ = run_job("klaviyo_backfill", folder, settings, days=history(served), only=["klaviyo/event"])
+        verify(warehouse, "event", EVENTS)
     return used
 
 
@@ -133,4 +135,4 @@ def compare(times: int) -> list[str]:
 
 
 def _middle(uses: list[Used], what: str) -> float:
-    return median(getattr(use, what) for use in uses)
+    return float(median(getattr(use, what) for use in uses))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import resource
 import sys
 import threading
@@ -46,10 +47,9 @@ def timed(owner: Any, name: str, stage: str, *, clock: Callable[[], float] = tim
 
 def _time_stages() -> None:
     from klaviyo_assets.api import client, page
-    from klaviyo_assets.assets import incremental
-    from klaviyo_assets.tables import events, profiles
-    from klaviyo_assets.warehouse import batches, spool
-    from klaviyo_assets.warehouse.duckdb import session, warehouse
+    from klaviyo_assets.tables import events, exclusions, profiles
+    from klaviyo_assets.warehouse import batches, spool, warehouse
+    from klaviyo_assets.warehouse.duckdb.catalog import DuckDBCatalog
 
     send = client.KlaviyoClient._send_now
 
@@ -63,17 +63,21 @@ def _time_stages() -> None:
                 _seconds["receive"] += cpu
                 _seconds["wait"] += time.monotonic() - wall - cpu
 
-    client.KlaviyoClient._send_now = send_now  # type: ignore[method-assign]
+    client.KlaviyoClient._send_now = send_now  # type: ignore[assignment, method-assign]
     timed(page.Page, "of", "parse")
     for module in (events, profiles):
-        timed(module, "decoded", "parse")
+        timed(module, "read", "parse")
         timed(module, "columns", "map")
-    timed(incremental.exclusions, "rows", "map")
+    timed(exclusions, "rows", "map")
     timed(batches, "typed_batch", "type")
     timed(spool.Spool, "write", "spool")
     for step in ("load", "publish", "store_snapshot"):
-        timed(warehouse.DuckDBWarehouse, step, "load", clock=time.monotonic)
-    timed(session.DuckDBSession, "commit", "commit", clock=time.monotonic)
+        timed(warehouse.Warehouse, step, "load", clock=time.monotonic)
+    timed(DuckDBCatalog, "commit", "commit", clock=time.monotonic)
+    if os.environ["KLAVIYO_WAREHOUSE"].startswith("postgresql"):
+        from klaviyo_assets.warehouse.postgres.catalog import PostgresCatalog
+
+        timed(PostgresCatalog, "commit", "commit", clock=time.monotonic)
 
 
 def _ask(answer: str) -> None:
