@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from klaviyo_assets.sandbox.account import Account
-from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from klaviyo_assets.warehouse.reader import Reader
 from klaviyo_assets_tests.expected.rows import Expected, keyed
 from klaviyo_assets_tests.expected.tables import MORE_TABLES, OPTIONAL_TABLES, TABLES, Table
 
@@ -19,12 +19,12 @@ HISTORY = {"account_history": "observed_at"}
 """Tables that keep what they held before: the column that says when a row was observed."""
 
 
-def stored(warehouse: DuckDBWarehouse, table: str) -> list[dict[str, Any]]:
+def stored(warehouse: Reader, table: str) -> list[dict[str, Any]]:
     """Every row of a table, deleted ones included."""
     return warehouse.read(table).to_pylist()
 
 
-def live(warehouse: DuckDBWarehouse, table: str, key: Iterable[str]) -> Expected:
+def live(warehouse: Reader, table: str, key: Iterable[str]) -> Expected:
     names = tuple(key)
     rows = [row for row in stored(warehouse, table) if not row["_fivetran_deleted"]]
     found = keyed(rows, *names)
@@ -34,7 +34,7 @@ def live(warehouse: DuckDBWarehouse, table: str, key: Iterable[str]) -> Expected
 
 def differences(
     account: Account,
-    warehouse: DuckDBWarehouse,
+    warehouse: Reader,
     table: str,
     key: Iterable[str],
     expected: Table | None = None,

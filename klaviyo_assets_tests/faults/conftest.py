@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from klaviyo_assets.sandbox.account import Account
 from klaviyo_assets.sandbox.server import Sandbox
 from klaviyo_assets_tests.faults.crashes import Kill, Outcome, Syncs
+from klaviyo_assets_tests.faults.folders import FOLDERS, Folders
 from klaviyo_assets_tests.faults.story import DAYS, first_day
 
 
@@ -19,6 +21,7 @@ from klaviyo_assets_tests.faults.story import DAYS, first_day
 class Killing:
     """The process that syncs, the port of the sandbox, and a first sync: its warehouse and what it did."""
 
+    folders: Folders
     syncs: Syncs
     port: int
     template: Path
@@ -34,17 +37,30 @@ class Killing:
         return outcome
 
 
-@pytest.fixture(scope="session")
-def killing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killing]:
-    template = tmp_path_factory.mktemp("yesterday")
+@contextmanager
+def _killing(folders: Folders, template: Path) -> Iterator[Killing]:
     (template / "temporary").mkdir()
+    folders.begin(template)
     with Sandbox(first_day()) as free:
         url = free.url
-    with Syncs(url) as syncs:
-        killing = Killing(syncs, int(url.split(":")[-1].split("/")[0]), template, Outcome(False, False, {}, 0.0))
+    port = int(url.split(":")[-1].split("/")[0])
+    with Syncs(url, folders.address) as syncs:
+        killing = Killing(folders, syncs, port, template, Outcome(False, False, {}, 0.0))
         killing.first = killing.sync(first_day(), template)
         assert killing.first.success and all(killing.first.counts.values())
         yield killing
+
+
+@pytest.fixture(scope="session")
+def killing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killing]:
+    with _killing(FOLDERS["duckdb"], tmp_path_factory.mktemp("yesterday")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def killing_on_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killing]:
+    with _killing(FOLDERS["postgres"], tmp_path_factory.mktemp("yesterday_on_postgres")) as made:
+        yield made
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Syncs that are killed: each in a process of its own, forked from one that has imported everything.
 
-`python -m klaviyo_assets_tests.faults.crashes` is that process: it reads an order a line and answers with what became
-of it. It never has more than one thread, so that forking it is safe.
+`python -m klaviyo_assets_tests.faults.crashes URL WAREHOUSE` is that process: it reads an order a line and answers with
+what became of it. It never has more than one thread, so that forking it is safe.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from klaviyo_assets import clock
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.definitions import build_definitions
 from klaviyo_assets_tests.conftest import QUIET
+from klaviyo_assets_tests.faults.folders import SERVICE_FILE
 from klaviyo_assets_tests.faults.overlapping import Children, homely
 from klaviyo_assets_tests.faults.points import POINTS, Points
 from klaviyo_assets_tests.faults.story import SETTINGS, TABLES, assets, in_any_folder
@@ -68,14 +69,17 @@ class Outcome:
 
 
 class Syncs:
-    """The process that forks, for a sandbox at `url`; use it as a context manager."""
+    """The process that forks, for a sandbox at `url` and what is at `address` in any folder; a context manager."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, url: str, address: str) -> None:
+        self._arguments = (url, address)
 
     def __enter__(self) -> Syncs:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __spec__.name, self._url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", __spec__.name, *self._arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         return self
 
@@ -105,16 +109,16 @@ def warm_up() -> None:
     nothing()
 
 
-def serve(url: str) -> None:
+def serve(url: str, address: str) -> None:
     """Fork for each order. The job is made once, and Dagster warmed up by a job of nothing, so that a sync is short."""
-    os.environ["KLAVIYO_API_KEY"] = "pk_sandbox"
-    definitions = build_definitions(in_any_folder(api_url=url, **SETTINGS))
+    os.environ |= {"KLAVIYO_API_KEY": "pk_sandbox", "PGSERVICEFILE": SERVICE_FILE}
+    definitions = build_definitions(in_any_folder(address, api_url=url, **SETTINGS))
     job = definitions.resolve_job_def("klaviyo_sync")
     with dg.DagsterInstance.ephemeral() as instance:
         warm_up.execute_in_process(run_config=QUIET, instance=instance)
     with tempfile.TemporaryDirectory() as home, homely(Path(home)) as instance:
         warm_up.execute_in_process(run_config=QUIET, instance=instance)
-    children = Children()
+    children = Children(address)
     for line in sys.stdin:
         order = json.loads(line)
         what = order.pop("do")
@@ -172,4 +176,4 @@ def sync(job: dg.JobDefinition, order: Mapping[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(*sys.argv[1:])

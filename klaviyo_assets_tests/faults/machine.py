@@ -29,6 +29,7 @@ import datetime as dt
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -38,12 +39,12 @@ from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.sandbox.account import Account, Resource, format_datetime
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.tables.registry import table
-from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets_tests.conftest import only
 from klaviyo_assets_tests.expected import MORE_TABLES, OPTIONAL_TABLES, differences
 from klaviyo_assets_tests.expected import TABLES as MOST_TABLES
 from klaviyo_assets_tests.faults.crashes import Syncs
+from klaviyo_assets_tests.faults.folders import Folders
 from klaviyo_assets_tests.faults.story import exists
 
 DAYS = 4
@@ -107,6 +108,7 @@ class Machine:
 
     seed: int
     account: Account
+    folders: Folders
     folder: Path
     syncs: Syncs
     url: str
@@ -124,7 +126,7 @@ class Machine:
 
     def __post_init__(self) -> None:
         self.random = Random(f"machine {self.seed}")
-        self.warehouse = DuckDBWarehouse(database=str(self.folder / "warehouse.duckdb"))
+        self.warehouse = self.folders.warehouse(self.folder)
         self.horizon = self.account.clock.now() + 20 * HOUR
         self._born = 0
         self._tell_time()
@@ -192,7 +194,7 @@ class Machine:
             self._event()
         self._note_live(self.step)
         self._healthy("klaviyo_sync", first=-DAYS - 2)
-        with self.warehouse.connect():
+        with self._kept_open():
             missing = [problem for problem in self._wrong("event") if " lacks " in problem]
             missing = [problem for problem in missing if not any(id in problem for id in self.appeared_late)]
             missing += [problem for problem in self._wrong("person") if "should be gone" not in problem]
@@ -200,7 +202,7 @@ class Machine:
         self._healthy("klaviyo_full_refresh")
         self._healthy("klaviyo_backfill", first=-DAYS - 2)
         self._look()
-        with self.warehouse.connect():
+        with self._kept_open():
             wrong = [problem for name in NAMES for problem in self._wrong(name)]
         assert not wrong, f"in the end: {wrong[:5]}"
 
@@ -348,7 +350,7 @@ class Machine:
     def _look(self) -> None:
         self.active |= {run.began for run in self._alive() if run.state == "waits"}
         if not self._is_held():
-            with self.warehouse.connect():  # as long as it is open, opening it again costs nothing
+            with self._kept_open():
                 self._look_at_tables(min(self.active, default=self.step))
             self.active = set()
 
@@ -382,12 +384,15 @@ class Machine:
         chosen = ", ".join((*key, "_fivetran_deleted"))
         return [(row[:-1], row[-1]) for row in self.warehouse.query(f"SELECT {chosen} FROM klaviyo.{name}")]
 
+    def _kept_open(self) -> AbstractContextManager[Any]:
+        return self.folders.kept_open(self.warehouse)
+
     def _states(self) -> dict[tuple[str, str], SyncState]:
         states = self.warehouse.states().items()
         return {key: state for key, state in states if "inspected" not in key[1]}
 
     def _contents(self) -> tuple[Any, ...]:
-        with self.warehouse.connect():
+        with self._kept_open():
             return self._read_contents()
 
     def _read_contents(self) -> tuple[Any, ...]:
@@ -545,19 +550,20 @@ def an_account(later: dt.timedelta = 0 * HOUR) -> Account:
     return account
 
 
-def begin(template: Path, syncs: Syncs, url: str) -> None:
+def begin(folders: Folders, template: Path, syncs: Syncs, url: str) -> None:
     """Make the warehouse and the DAGSTER_HOME that the stories begin with."""
     (template / "temporary").mkdir()
-    machine = Machine(0, an_account(), template, syncs, url)
+    folders.begin(template)
+    machine = Machine(0, an_account(), folders, template, syncs, url)
     machine._healthy("klaviyo_sync", first=-DAYS)
     machine._healthy("klaviyo_full_refresh")
     syncs.ask("end")
 
 
-def copied(template: Path, folder: Path) -> Path:
+def copied(folders: Folders, template: Path, folder: Path) -> Path:
     """Copy what the stories begin with; return the folder."""
     (folder / "temporary").mkdir()
-    shutil.copy(template / "warehouse.duckdb", folder)
+    folders.copy(template, folder)
     for home in ("home0", "home1"):
         shutil.copytree(template / "home0", folder / home)
     return folder

@@ -10,9 +10,10 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,13 @@ from klaviyo_assets import clock
 from klaviyo_assets.cli.places import prepare_home
 from klaviyo_assets.definitions import build_definitions
 from klaviyo_assets.warehouse.duckdb import warehouse as database
+from klaviyo_assets.warehouse.postgres.warehouse import PostgresWarehouse
 from klaviyo_assets_tests.conftest import QUIET, failures
+from klaviyo_assets_tests.faults.folders import IN_POSTGRES, url_in
 from klaviyo_assets_tests.faults.points import HOLDS_THE_FILE, Points
 from klaviyo_assets_tests.faults.story import in_any_folder
+
+_WAITS = "SELECT application_name FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 
 PATIENCE = 600.0
 """Seconds to wait for the file here, since the story decides how long somebody holds it, and for a run to go on."""
@@ -34,7 +39,7 @@ PATIENCE = 600.0
 
 @dataclass
 class Child:
-    """A run's process. state: `running`, `stopped at` a point, `waits` for the file, `ended`, `killed`, `hung`."""
+    """A run's process. state: `running`, `stopped at` a point, `waits` for others, `ended`, `killed`, `hung`."""
 
     files: Path
     state: str = "running"
@@ -55,13 +60,14 @@ class Child:
 class Children:
     """Forks runs, and knows what became of them; lives in a process that has only one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str) -> None:
+        self._address = address
         self._children: dict[int, Child] = {}
         self._number = 0
 
     def start(self, settings: dict[str, Any], job: str, **order: Any) -> int:
         """Fork a run of a job; return its process id. See `execute` for the rest of the order."""
-        definition = _definitions(json.dumps(settings)).resolve_job_def(job)
+        definition = _definitions(self._address, json.dumps(settings)).resolve_job_def(job)
         self._number += 1
         child = Child(Path(order["folder"]).absolute() / f"run{self._number}")
         process = os.fork()
@@ -82,14 +88,40 @@ class Children:
         A child that does none of it for as long as `PATIENCE` is killed: its state is `hung`.
         """
         patient_until = time.monotonic() + PATIENCE
-        while True:
-            states = {process: self._look(process) for process in self._children if self._children[process].is_alive}
-            held = any(self._children[process].holds_the_file for process in states)
-            if all(state != "running" and (state != "waits" or held) for state in states.values()):
-                return {str(process): child.state for process, child in self._children.items()}
-            if time.monotonic() > patient_until:
-                self._end_hung()
-            time.sleep(0.003)
+        with self._locks() as waiting:
+            while True:
+                waits = waiting()
+                alive = [process for process, child in self._children.items() if child.is_alive]
+                states = {process: self._look(process, process in waits) for process in alive}
+                held = any(self._children[process].holds_the_file for process in states)
+                if all(state != "running" and (state != "waits" or held) for state in states.values()):
+                    return {str(process): child.state for process, child in self._children.items()}
+                if time.monotonic() > patient_until:
+                    self._end_hung()
+                time.sleep(0.003)
+
+    @contextmanager
+    def _locks(self) -> Iterator[Callable[[], set[int]]]:
+        """Give what tells which children wait for the file, or for a lock of the server's.
+
+        No connection to the server is open when a child is forked.
+        """
+        if self._address != IN_POSTGRES:
+            yield lambda: {process for process, child in self._children.items() if child.file("waits").exists()}
+            return
+        import psycopg
+
+        with ExitStack() as connections:
+            opened = {
+                folder: connections.enter_context(psycopg.connect(url_in(folder), autocommit=True))
+                for folder in {child.files.parent for child in self._children.values()}
+            }
+            yield lambda: {
+                int(name)
+                for connection in opened.values()
+                for (name,) in connection.execute(_WAITS).fetchall()
+                if name.isdecimal()
+            }
 
     def _end_hung(self) -> None:
         for process, child in self._children.items():
@@ -121,7 +153,7 @@ class Children:
                 self.signal(process, "SIGKILL")
         self._children = {}
 
-    def _look(self, process: int) -> str:
+    def _look(self, process: int, waits: bool) -> str:
         child = self._children[process]
         done, status = os.waitpid(process, os.WNOHANG | os.WUNTRACED)
         if done and os.WIFSTOPPED(status):
@@ -129,7 +161,7 @@ class Children:
         elif done:
             child.state = "killed" if os.WIFSIGNALED(status) else "ended"
         elif child.state in ("running", "waits"):
-            child.state = "waits" if child.file("waits").exists() else "running"
+            child.state = "waits" if waits else "running"
         return child.state
 
 
@@ -155,8 +187,8 @@ def _migrations(place: str, config: Config) -> ScriptDirectory:
 
 
 @cache
-def _definitions(settings: str) -> dg.Definitions:
-    return build_definitions(in_any_folder(**json.loads(settings)))
+def _definitions(address: str, settings: str) -> dg.Definitions:
+    return build_definitions(in_any_folder(address, **json.loads(settings)))
 
 
 def execute(
@@ -224,3 +256,14 @@ def _say_who_waits(child: Child) -> None:
             child.file("waits").unlink(missing_ok=True)
 
     database.opened = patient
+    connected = PostgresWarehouse._connected
+
+    @contextmanager
+    def as_patient(warehouse: PostgresWarehouse) -> Iterator[Any]:
+        connecting: Any = import_module("klaviyo_assets.warehouse.postgres.connecting")
+        connecting._DEFAULTS = {**connecting._DEFAULTS, "application_name": str(os.getpid())}
+        warehouse.__dict__["lock_timeout"] = PATIENCE  # it is frozen
+        with connected(warehouse) as connection:
+            yield connection
+
+    PostgresWarehouse._connected = as_patient  # type: ignore[method-assign, assignment]

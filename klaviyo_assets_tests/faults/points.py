@@ -12,6 +12,7 @@ import dagster as dg
 from klaviyo_assets.api import KlaviyoClient
 from klaviyo_assets.assets.io_manager import WarehouseIOManager
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from klaviyo_assets.warehouse.postgres.warehouse import PostgresWarehouse
 from klaviyo_assets.warehouse.spool import Spool
 
 POINTS = ("request", "answer", "spool", "statement", "executed", "step", "stored")
@@ -47,15 +48,8 @@ class Points:
         self._around(Spool, "write", "spool", "spool")
         self._around(WarehouseIOManager, "handle_output", "step", "stored")
         self._around_each_load()
-        connect = DuckDBWarehouse._connect
-        points = self
-
-        @contextlib.contextmanager
-        def connected(warehouse: DuckDBWarehouse) -> Iterator[Watched]:
-            with connect(warehouse) as connection:
-                yield Watched(connection, points)
-
-        DuckDBWarehouse._connect = connected  # type: ignore[method-assign, assignment]
+        self._around_each_statement(DuckDBWarehouse, "_connect")
+        self._around_each_statement(PostgresWarehouse, "_connected")
         yield
 
     def _around(self, owner: type, name: str, before: str, after: str) -> None:
@@ -68,6 +62,16 @@ class Points:
             return result
 
         setattr(owner, name, watched)
+
+    def _around_each_statement(self, owner: type, name: str) -> None:
+        connect: Callable[..., Any] = getattr(owner, name)
+
+        @contextlib.contextmanager
+        def connected(warehouse: Any) -> Iterator[Watched]:
+            with connect(warehouse) as connection:
+                yield Watched(connection, self)
+
+        setattr(owner, name, connected)
 
     def _around_each_load(self) -> None:
         """Points of their own before what an asset loads: `load:klaviyo/event`."""

@@ -16,8 +16,8 @@ from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.ranges import MARGIN
 from klaviyo_assets.tables.registry import table
-from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.state import SyncState
+from klaviyo_assets.warehouse.warehouse import Warehouse
 from klaviyo_assets_tests.conftest import only
 from klaviyo_assets_tests.expected import differences, stored
 
@@ -39,9 +39,9 @@ Rows = dict[str, list[dict[str, Any]]]
 States = dict[tuple[str, str], SyncState]
 
 
-def in_any_folder(**given: Any) -> Settings:
+def in_any_folder(address: str, **given: Any) -> Settings:
     """Settings whose warehouse is in the folder where the process is when it opens it, made once for many folders."""
-    return Settings(**given).model_copy(update={"warehouse": "warehouse.duckdb"})
+    return Settings(**given).model_copy(update={"warehouse": address})
 
 
 def first_day() -> Account:
@@ -100,7 +100,7 @@ def assets(tables: Iterable[str]) -> list[dg.AssetKey]:
     return [dg.AssetKey(["klaviyo", name]) for name in names] + staging
 
 
-def rows_of(warehouse: DuckDBWarehouse) -> Rows:
+def rows_of(warehouse: Warehouse) -> Rows:
     """Every row of every table, by key; EVENT without what other tables correct."""
     found: Rows = {}
     for name in TABLES:
@@ -112,15 +112,12 @@ def rows_of(warehouse: DuckDBWarehouse) -> Rows:
     return found
 
 
-def exists(warehouse: DuckDBWarehouse, name: str) -> bool:
-    return Path(warehouse.database).exists() and bool(
-        warehouse.query(
-            "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'klaviyo' AND table_name = ? LIMIT 1", [name]
-        )
-    )
+def exists(warehouse: Warehouse, name: str) -> bool:
+    with warehouse.reading() as transaction:
+        return transaction is not None and name in transaction.tables()
 
 
-def wrong(account: Account, warehouse: DuckDBWarehouse, name: str, *, finally_: bool = True) -> list[str]:
+def wrong(account: Account, warehouse: Warehouse, name: str, *, finally_: bool = True) -> list[str]:
     """What is wrong with a table; `finally_`: also with what another table corrects."""
     if not exists(warehouse, name):
         return [f"there is no table {name}"]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import shutil
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
 from klaviyo_assets.sandbox.account import Account
-from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from klaviyo_assets.warehouse.warehouse import Warehouse
 from klaviyo_assets_tests.expected import stored
 from klaviyo_assets_tests.faults.conftest import Killing
 from klaviyo_assets_tests.faults.crashes import Kill
@@ -22,13 +21,13 @@ IN_TEST, IN_SOAK = 4, 200
 def survive(seed: int, killing: Killing, folder: Path) -> None:
     """Kill the sync of a seed, look, sync again, look."""
     (folder / "temporary").mkdir()
-    shutil.copy(killing.template / "warehouse.duckdb", folder)
+    killing.folders.copy(killing.template, folder)
     kill = Kill.of(seed, killing.first.counts, killing.first.seconds)
     account = second_day(seed)
-    warehouse = DuckDBWarehouse(database=str(folder / "warehouse.duckdb"))
+    warehouse = killing.folders.warehouse(folder)
 
     outcome = killing.sync(account, folder, kill)
-    with warehouse.connect():
+    with killing.folders.kept_open(warehouse):
         ahead = ahead_of_data(account, warehouse)
         assert not ahead, (seed, kill, outcome, ahead[:3])
     left = spools(folder)
@@ -38,7 +37,7 @@ def survive(seed: int, killing: Killing, folder: Path) -> None:
 
     resumed = killing.sync(account, folder)
     assert resumed.success, (seed, kill)
-    with warehouse.connect():
+    with killing.folders.kept_open(warehouse):
         for name in TABLES:
             assert wrong(account, warehouse, name) == [], (seed, kill, outcome)
         assert ahead_of_data(account, warehouse) == [], (seed, kill)
@@ -46,7 +45,7 @@ def survive(seed: int, killing: Killing, folder: Path) -> None:
     assert not (folder / "warehouse.duckdb.wal").exists(), (seed, kill)
 
 
-def ahead_of_data(account: Account, warehouse: DuckDBWarehouse) -> list[str]:
+def ahead_of_data(account: Account, warehouse: Warehouse) -> list[str]:
     """Watermarks that claim more than the warehouse holds."""
     ahead = []
     now = account.clock.now()
@@ -79,7 +78,18 @@ def test_a_kill(seed: int, killing: Killing, tmp_path: Path) -> None:
     survive(seed, killing, tmp_path)
 
 
+@pytest.mark.parametrize("seed", [0])
+def test_a_kill_on_postgres(seed: int, killing_on_postgres: Killing, tmp_path: Path) -> None:
+    survive(seed, killing_on_postgres, tmp_path)
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(IN_TEST, IN_SOAK))
 def test_a_kill_in_soak(seed: int, killing: Killing, tmp_path: Path) -> None:
     survive(seed, killing, tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(1, IN_SOAK // 4))
+def test_a_kill_on_postgres_in_soak(seed: int, killing_on_postgres: Killing, tmp_path: Path) -> None:
+    survive(seed, killing_on_postgres, tmp_path)
