@@ -19,11 +19,13 @@ class Capabilities:
 
     longest_name: bytes that a name may have. most_columns: that a table may have, dropped ones included.
     sure_to_fit: columns up to which every row fits in, whatever it holds. None: any.
+    counts_at_once: whether the rows of a table are counted without looking at them.
     """
 
     longest_name: int | None = None
     most_columns: int | None = None
     sure_to_fit: int | None = None
+    counts_at_once: bool = False
 
 
 class Dialect(ABC):

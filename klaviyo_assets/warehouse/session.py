@@ -110,6 +110,10 @@ class Session(ABC):
     def ensure_key(self, schema: str, spec: TableSpec) -> None:  # noqa: B027
         """Make an existing table ready for `write`, which finds rows by their key."""
 
+    def has_primary_key(self, schema: str, spec: TableSpec) -> bool:
+        """Return whether the database itself lets no row of a table lack its key, or share it."""
+        return False
+
     def room(self, schema: str, table: str) -> int | None:
         """Return how many columns can still be added to a table, None if any number."""
         return None

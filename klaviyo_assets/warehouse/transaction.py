@@ -113,13 +113,22 @@ class Transaction:
         found = self.session.all_columns(self.schema)
         return {name: Source(self.table(name), types) for name, types in found.items()}
 
-    def row_counts(self, tables: Iterable[str]) -> dict[str, int]:
-        """Return table -> number of rows, of those that are there."""
+    def row_counts(self, tables: Iterable[str]) -> dict[str, int | None]:
+        """Return table -> number of rows, of those that are there.
+
+        None, if it is not empty and counting takes long: `count` does it.
+        """
         there = sorted({table for table in tables if self.dialect.fold(table) in self.tables()})
-        counts = [f"SELECT {literal(table)}, count(*) FROM {self.table(table)}" for table in there]
-        found: dict[str, int] = dict(self.sql(" UNION ALL ".join(counts))) if counts else {}
-        self._counts |= found
-        return found
+        if not there:
+            return {}
+        if self.dialect.capabilities.counts_at_once:
+            counts = [f"SELECT {literal(table)}, count(*) FROM {self.table(table)}" for table in there]
+        else:
+            counts = [
+                f"SELECT {literal(table)}, CASE WHEN NOT EXISTS (SELECT 1 FROM {self.table(table)}) THEN 0 END"
+                for table in there
+            ]
+        return dict(self.sql(" UNION ALL ".join(counts)))
 
     def count(self, table: str) -> int:
         """Return the number of rows of a table, which is counted once: in some databases that takes long."""

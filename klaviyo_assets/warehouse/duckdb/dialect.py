@@ -17,7 +17,7 @@ _HOLD_ALL = {Type.TIMESTAMP: (ZONED, NANOSECONDS)}
 class DuckDBDialect(Dialect):
     """A DuckDB's own types are those of the local engine."""
 
-    capabilities = Capabilities()
+    capabilities = Capabilities(counts_at_once=True)
     type_names = TYPE_NAMES
 
     def fold(self, name: str) -> str:

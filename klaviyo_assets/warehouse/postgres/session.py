@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 import pyarrow as pa
 
-from klaviyo_assets.schema.spec import TableSpec, Type
+from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
 from klaviyo_assets.warehouse.errors import ColumnFixed, WarehouseError
 from klaviyo_assets.warehouse.postgres import reading, staging, writing
 from klaviyo_assets.warehouse.postgres.catalog import PostgresCatalog
@@ -30,9 +30,12 @@ _FIXED = ("0A", "22", "2B", "42", "54")
 """Classes of what Postgres says if a column can't change because of what depends on it, or because a row would be too
 long."""
 
+_UPDATES_BESIDE_BRIN = 160000
+
 _HAS_KEY = """
     SELECT 1 FROM pg_catalog.pg_index i WHERE i.indrelid = CAST(? AS regclass)
     AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
+    AND (i.indisprimary OR NOT CAST(? AS boolean))
     AND ARRAY(SELECT CAST(a.attname AS text) FROM pg_catalog.pg_attribute a WHERE a.attrelid = i.indrelid
               AND a.attnum = ANY ((CAST(i.indkey AS smallint[]))[0:i.indnkeyatts - 1]) ORDER BY 1) = CAST(? AS text[])
 """
@@ -67,8 +70,8 @@ class PostgresSession(PostgresCatalog):
     def create(self, schema: str, table: str, types: Mapping[str, str], spec: TableSpec | None = None) -> None:
         """Create a table: the key and the system columns first, for Postgres reads a row from its beginning.
 
-        A table of rows has its key as its primary key, and a BRIN index on the time of its partitions, which costs
-        next to nothing.
+        A table of rows has its key as its primary key. A large one has indexes that cost next to nothing: BRIN on the
+        time of its partitions and on when rows were written, and one of the rows that are deleted.
         """
         first = [*(spec.primary_key if spec else ()), *(name for name in types if spec and name not in spec.types)]
         ordered = dict.fromkeys([*first, *types])
@@ -76,16 +79,21 @@ class PostgresSession(PostgresCatalog):
         key = [f"PRIMARY KEY ({column_list(spec.primary_key)})"] if spec else []
         self.execute(f"CREATE TABLE {self.name(schema, table)} ({', '.join([*ddl, *key])})")
         if spec and spec.partitioned_by:
-            self.execute(
-                f"CREATE INDEX ON {self.name(schema, table)} USING brin ({quote(spec.partitioned_by)}) "
-                "WITH (pages_per_range = 32, autosummarize = on)"
-            )
+            place, deleted = self.name(schema, table), quote(DELETED.name)
+            self.execute(f"CREATE INDEX ON {place} ({quote(spec.primary_key[0])}) WHERE {deleted}")
+            # Before 16, an update of a column with any index writes to all indexes.
+            written = [SYNCED.name] if self.connection.info.server_version >= _UPDATES_BESIDE_BRIN else []
+            for name in (spec.partitioned_by, *written):
+                self.execute(
+                    f"CREATE INDEX ON {place} USING brin ({quote(name)}) "
+                    "WITH (pages_per_range = 32, autosummarize = on)"
+                )
 
     def ensure_key(self, schema: str, spec: TableSpec) -> None:
         """Make a unique index on the key of a table that lacks one; raise WarehouseError if duplicates forbid it."""
-        table, key = self.name(schema, spec.name), sorted(spec.primary_key)
-        if self.sql(_HAS_KEY, [table, key]):
+        if self._has_key(schema, spec):
             return
+        table = self.name(schema, spec.name)
         chosen = column_list(spec.primary_key)
         try:
             with self._undone_on_error():
@@ -98,6 +106,13 @@ class PostgresSession(PostgresCatalog):
                 "keys, so that the unique index can't be made by which rows are found. Remove the rows that are too "
                 "many, and run it again."
             ) from None
+
+    def has_primary_key(self, schema: str, spec: TableSpec) -> bool:
+        """Return whether a table has its key as its primary key."""
+        return self._has_key(schema, spec, primary=True)
+
+    def _has_key(self, schema: str, spec: TableSpec, *, primary: bool = False) -> bool:
+        return bool(self.sql(_HAS_KEY, [self.name(schema, spec.name), primary, sorted(spec.primary_key)]))
 
     def add_columns(self, schema: str, table: str, types: Mapping[str, str]) -> None:
         """Add empty columns, all at once."""

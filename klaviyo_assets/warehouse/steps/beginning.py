@@ -54,7 +54,8 @@ def begin(
 
     now: the source's time, aware; None: its clock is not asked. tables: that are to be read; if their rows lack
     columns of these, they are to be read anew. Raises ViewInPlace if a view has the name of one, or of its snapshot.
-    The states of other such tables stay: the view may only be there for a while.
+    The states of other such tables stay: the view may only be there for a while. If a database would have to look at
+    all rows to count them, only the next load finds that some were removed.
     """
     mended, tables = [], tuple(tables)
     for spec in tables:

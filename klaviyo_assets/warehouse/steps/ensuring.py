@@ -27,7 +27,9 @@ def ensure(transaction: Transaction, spec: TableSpec) -> bool:
     transaction.create_schema()
     declared = with_system_columns(spec, *spec.types)
     known = with_rows(read_states(transaction), spec.name)
-    reason = why_void(transaction, known, transaction.row_counts([spec.name]), declared) if known else None
+    there = bool(transaction.column_types(spec.name))
+    counts = {spec.name: transaction.count(spec.name)} if known and there else {}
+    reason = why_void(transaction, known, counts, declared) if known else None
     if reason:
         _log.warning("What was known of how far %s is synced is void: %s.", spec.name, reason)
     if reason or not transaction.column_types(spec.name):

@@ -182,4 +182,4 @@ def _among(stamps: list[dt.datetime]) -> str:
     if not stamps:
         return "false"
     among = ", ".join(f"TIMESTAMP {literal(str(stamp))}" for stamp in stamps)
-    return f"coalesce({quote(SYNCED.name)} IN ({among}), false)"
+    return f"({quote(SYNCED.name)} IS NOT NULL AND {quote(SYNCED.name)} IN ({among}))"

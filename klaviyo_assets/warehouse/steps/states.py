@@ -113,18 +113,19 @@ def forget(transaction: Transaction, tables: Sequence[str], scope: str | None = 
 
 
 def why_void(
-    transaction: Transaction, state: SyncState, counts: Mapping[str, int], declared: Iterable[str] = ()
+    transaction: Transaction, state: SyncState, counts: Mapping[str, int | None], declared: Iterable[str] = ()
 ) -> str | None:
     """Say why a state can't be true of its table: somebody made that anew, or removed rows; None: it can.
 
-    counts: table -> rows, see `row_counts`; no load makes them fewer. declared: columns that rows should have.
+    counts: table -> rows, see `row_counts`; no load makes them fewer. None: some. declared: columns that rows should
+    have.
     """
-    rows, expected = counts.get(state.table), state.rows or 0
-    if rows is None:
+    if state.table not in counts:
         return "the table is gone"
-    if rows < expected:
+    rows, expected = counts[state.table], state.rows or 0
+    if rows is not None and rows < expected:
         return f"{expected - rows:,} of its {expected:,} rows were removed" if rows else "the table was emptied"
-    names = set(declared) if rows else set()
+    names = set(declared) if rows != 0 else set()
     if names and (lacking := sorted(names - transaction.column_types(state.table).keys())):
         return f"its rows have no {' and no '.join(lacking)}"
     return None
