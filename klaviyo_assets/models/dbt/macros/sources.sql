@@ -2,17 +2,17 @@
 
     columns: {name, type, other names that the column may have}. A column or a whole table that does not exist is NULL
     or empty: Klaviyo may never have filled it, or the table is turned off. pass_through: columns to take along, by
-    their new names and with the types that they have. -#}
+    their new names and with the types that they have, as text if these are of no one kind. -#}
 {% macro source_rows(source_name, table_name, columns, pass_through=[]) %}
-    {%- set parts = [] -%}
-    {%- for table in source_tables(source_name, table_name) -%}
+    {%- set parts, tables = [], source_tables(source_name, table_name) -%}
+    {%- for table in tables -%}
         {%- set part -%}
         select
             {%- for column in columns %}
             {{ _typed(table.columns, [column.name] + column.get('or', []), column.type) }} as {{ adapter.quote(column.name) }},
             {%- endfor %}
             {%- for column in pass_through %}
-            {{ adapter.quote(table.columns[column.name | lower].name) if column.name | lower in table.columns else 'null' }} as {{ column.alias }},
+            {{ _taken_along(tables, table.columns, column.name | lower) }} as {{ column.alias }},
             {%- endfor %}
             cast({{ dbt.string_literal(dbt.escape_single_quotes(table.source_relation)) }} as {{ dbt.type_string() }}) as source_relation
         {%- if table.relation %}
@@ -26,6 +26,26 @@
     {%- endfor -%}
     {{ parts | join('\n        union all\n        ') }}
 {%- endmacro %}
+
+{#- A column of one account, NULL if it has none, such that a union takes it beside those of the others. -#}
+{%- macro _taken_along(tables, existing, name) -%}
+    {%- set types, texts = [], [] -%}
+    {%- for table in tables if name in table.columns -%}
+        {%- set column = table.columns[name] -%}
+        {%- do types.append(column.data_type) -%}
+        {%- if column.is_string() or 'json' in column.data_type | lower or column.data_type | lower == 'boolean' -%}
+            {%- do texts.append(name) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- set value = adapter.quote(existing[name].name) if name in existing else 'null' -%}
+    {%- if types | unique | list | length == 1 and name not in existing -%}
+    cast(null as {{ types[0] }})
+    {%- elif types | unique | list | length > 1 and (texts or name not in existing) -%}
+    cast({{ value }} as {{ dbt.type_string() if texts else types[0] }})
+    {%- else -%}
+    {{ value }}
+    {%- endif -%}
+{%- endmacro -%}
 
 {#- The first of some columns that has a value, as a type, or as the text of JSON; NULL if none exists. A column that the
     setting hashed_columns names is text whatever it held, and its digests are no times and no numbers. -#}
