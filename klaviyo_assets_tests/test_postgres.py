@@ -7,6 +7,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ from klaviyo_assets.settings import Settings, SettingsError
 from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.warehouse.location import located, server
 from klaviyo_assets_tests.commands import SMALL, counts, run
-from klaviyo_assets_tests.conftest import Project, failures, only
+from klaviyo_assets_tests.conftest import Project, failures, only, without_campaigns
+from klaviyo_assets_tests.expected import stored
 from klaviyo_assets_tests.warehouse.databases import postgres_database
 
 SECRET = "very-s3cret"
@@ -187,6 +189,74 @@ def test_a_sync_a_read_and_a_rewrite(klaviyo: Project, caplog: pytest.LogCapture
         "klaviyo_rewrite", config={**config, "loggers": {"console": {"config": {"log_level": "INFO"}}}}
     )
     assert result.success, failures(result)
+
+
+def test_changes_deletes_late_events_a_resync_and_hidden_columns(
+    project: Callable[..., Project], address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The story of an account: what each run leaves is what Klaviyo has, and nothing is there twice."""
+    monkeypatch.setenv("KLAVIYO_HASH_SALT", "salt")
+    account = without_campaigns(generate_account(events=80, profiles=20, days=2, seed=1))
+    tables = ("metric", "list", "event", "person")
+    klaviyo = project(account, tables=only("metric", "list"), duckdb_path=address)
+    klaviyo.sync(first=-2)
+    klaviyo.refresh()
+    assert klaviyo.differences(*tables) == []
+
+    metric, somebody, other = account.all("metric")[0].id, *(each.id for each in account.all("profile")[:2])
+    late = account.add_event(metric, account.clock.now() - dt.timedelta(days=2), properties={"Phone": "PLAIN 1"})
+    account.update("profile", somebody, last_name="PLAIN 2", city="PLAIN 3")
+    account.delete("profile", other)
+    account.delete("list", (gone := account.all("list")[0].id))
+    account.rename("metric", metric, "Renamed")
+    removed = next(event.id for event in account.events if event.id != late.id)
+    account.remove_event(removed)
+    klaviyo.sync()
+    assert klaviyo.run("klaviyo_backfill", -2).success
+    klaviyo.refresh()
+    assert klaviyo.differences(*tables) == []
+    assert deleted(klaviyo, "list") == {gone} and other in deleted(klaviyo, "person")
+    assert deleted(klaviyo, "event") == {removed}
+
+    account.remove_event(second := next(event.id for event in account.events if event.id != late.id))
+    rows = len(klaviyo.warehouse.rows("event", ["id"]))
+    config = {"ops": {"klaviyo__forget": {"config": {"confirm": "resync"}}}}
+    assert klaviyo.run("klaviyo_resync", config=config).success
+    assert klaviyo.warehouse.states() == {}
+    klaviyo.sync(first=-2)
+    assert klaviyo.run("klaviyo_backfill", -2).success
+    assert klaviyo.differences(*tables) == [] and deleted(klaviyo, "event") == {removed, second}
+    assert len(klaviyo.warehouse.rows("event", ["id"])) == rows
+
+    private = project(
+        account,
+        tables=only("metric", "list"),
+        duckdb_path=address,
+        blocked_columns={"event": ["property_phone"], "person": ["city"]},
+        hashed_columns={"person": ["last_name"]},
+    )
+    config = {"ops": {"klaviyo__rewrite": {"config": {"confirm": "rewrite"}}}}
+    assert private.run("klaviyo_rewrite", config=config).success
+    (person,) = [row for row in stored(private.warehouse, "person") if row["id"] == somebody]
+    assert "city" not in person and person["last_name"].startswith("hmac-sha256:")
+    for table in ("event", "person"):
+        assert "PLAIN" not in repr(stored(private.warehouse, table))
+    private.sync(first=-2)
+    assert "PLAIN" not in repr(stored(private.warehouse, "event") + stored(private.warehouse, "person"))
+    assert deleted(private, "event") == {removed, second}
+
+
+def deleted(klaviyo: Project, table: str) -> set[str]:
+    return {row["id"] for row in stored(klaviyo.warehouse, table) if row["_fivetran_deleted"]}
+
+
+def test_two_runs_at_once_follow_each_other(project: Callable[..., Project], address: str) -> None:
+    account = without_campaigns(generate_account(events=80, profiles=20, days=2, seed=1))
+    klaviyo = project(account, tables=only("metric"), duckdb_path=address)
+    with ThreadPoolExecutor(2) as threads:
+        results = list(threads.map(lambda _: klaviyo.run("klaviyo_backfill", -2), range(2)))
+    assert [failures(result) for result in results] == [[], []] and all(result.success for result in results)
+    assert klaviyo.differences("event", "person") == []
 
 
 def test_polars_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, project: Callable[..., Project]) -> None:
