@@ -161,6 +161,11 @@ def _warn(context: dg.OutputContext, result: LoadResult) -> None:
         context.log.warning(f"{reason} Until then its overflow column holds what it does not.")
     if result.columns_left_out:
         context.log.warning(f"{table}: columns that it does not take were left out: {_list(result.columns_left_out)}.")
+    if result.rows_shortened:
+        context.log.warning(
+            f"{table}: {result.rows_shortened:,} rows are too long for the database with all of their columns. Some of "
+            "their values are in the overflow column."
+        )
     if result.columns_with_old_values:
         context.log.warning(
             f"{table}: values from before they were blocked or hashed are still in these columns: "
@@ -192,6 +197,8 @@ def _metadata(result: LoadResult) -> dict[str, Any]:
         described["columns_left_out"] = dg.MetadataValue.json(list(result.columns_left_out))
     if result.columns_with_old_values:
         described["columns_with_old_values"] = dg.MetadataValue.json(list(result.columns_with_old_values))
+    if result.rows_shortened:
+        described["rows_shortened"] = result.rows_shortened
     if result.older:
         described["rows_older_than_table"] = result.older
     if result.waiting:

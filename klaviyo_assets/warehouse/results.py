@@ -20,6 +20,7 @@ class LoadResult:
     overflow: names of appearing columns that the table has no room for.
     columns_left_out: columns that came and that the table does not take.
     columns_fixed: why columns were not widened, whose values went to the overflow column.
+    rows_shortened: rows that are too long for the database, of which values went to the overflow column.
     columns_with_old_values: blocked or hashed columns that hold values from before they were.
     waiting: live rows that did not come and whose flags wait.
     """
@@ -36,6 +37,7 @@ class LoadResult:
     overflow: tuple[str, ...] = ()
     columns_left_out: tuple[str, ...] = ()
     columns_fixed: tuple[str, ...] = ()
+    rows_shortened: int = 0
     columns_with_old_values: tuple[str, ...] = ()
     waiting: Waiting | None = None
 

@@ -28,10 +28,15 @@ class Source:
 
 @dataclass(frozen=True)
 class Staged:
-    """Rows that lie in `STAGE`. came: their number before duplicates were removed. names: the columns that came."""
+    """Rows that lie in `STAGE`.
+
+    came: their number before duplicates were removed. names: the columns that came. shortened: rows that are too long
+    for the database, of which values went to the overflow column.
+    """
 
     came: int
     names: Set[str]
+    shortened: int = 0
 
 
 class Session(ABC):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
 from klaviyo_assets.warehouse.duckdb.catalog import DuckDBCatalog
@@ -25,7 +25,7 @@ _KEPT = "_kept"
 class StagedRows(Staged):
     """Rows whose keys lie in `STAGE`. parts: where their other values lie."""
 
-    parts: Sequence[IncomingRows]
+    parts: Sequence[IncomingRows] = field(kw_only=True)
 
 
 def stage(
@@ -50,7 +50,7 @@ def stage(
     key = [*spec.primary_key, *([spec.version] if spec.version and whole else [])]
     names = list(dict.fromkeys(key if whole else [*key, *(name for name in types if name in came)]))
     total, _ = stage_keys(session.sql, spec, parts, types, names)
-    return StagedRows(total, came, parts)
+    return StagedRows(total, came, parts=parts)
 
 
 def write(

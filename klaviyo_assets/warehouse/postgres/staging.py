@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import logging
 from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
@@ -28,8 +27,6 @@ from klaviyo_assets.warehouse.postgres.dialect import PostgresDialect
 from klaviyo_assets.warehouse.session import STAGE, Source, Staged
 from klaviyo_assets.warehouse.spool import Spool
 from klaviyo_assets.warehouse.sql import column_list, literal, quote
-
-_log = logging.getLogger(__name__)
 
 _CELLS = 1_000_000
 """Values of a batch."""
@@ -102,18 +99,14 @@ def stage_spool(
             if shortened:
                 reader, there = shortened.batches(reader), shortened.names(there)
             _copy(session, STAGE, there, reader)
-    if shortened and shortened.rows:
-        _log.warning(
-            "%s rows of %s are too long for Postgres with all of their columns: values went to %s.",
-            f"{shortened.rows:,}", spec.name, spec.overflow,
-        )  # fmt: skip
     if foreign:
         cast = ", ".join(
             f"ALTER COLUMN {quote(n)} TYPE {types[n]} USING CAST({quote(n)} AS {types[n]})" for n in foreign
         )
         session.execute(f"ALTER TABLE {STAGE} {cast}")
     session.execute(f"ANALYZE {STAGE} ({column_list(spec.primary_key)})")
-    return Staged(total, came | ({spec.overflow} if shortened and spec.overflow else set()))
+    overflow = {spec.overflow} if shortened and spec.overflow else set()
+    return Staged(total, came | overflow, shortened.rows if shortened else 0)
 
 
 def stage_relation(session: PostgresCatalog, spec: TableSpec, source: Source, types: Mapping[str, str]) -> Staged:

@@ -57,7 +57,7 @@ def upsert(
         record(transaction, spec.name, began)
     return LoadResult(
         rows=rows, inserted=written - updated, updated=updated, deleted=deleted, older=older,
-        row_count=transaction.count(spec.name), waiting=waiting,
+        row_count=transaction.count(spec.name), waiting=waiting, rows_shortened=staged.shortened,
     )  # fmt: skip
 
 
