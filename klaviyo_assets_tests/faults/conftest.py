@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import socket
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from klaviyo_assets.sandbox.account import Account
-from klaviyo_assets.sandbox.server import Sandbox
+from klaviyo_assets.sandbox.server import HOST, Sandbox
 from klaviyo_assets_tests.faults.crashes import Kill, Outcome, Syncs
 from klaviyo_assets_tests.faults.story import DAYS, first_day
 
@@ -34,14 +37,25 @@ class Killing:
         return outcome
 
 
+@contextmanager
+def held(port: int) -> Iterator[None]:
+    """Let nobody else be given a port; Linux lets a server listen on one that is bound and not listened on."""
+    with socket.socket() as holder:
+        if sys.platform == "linux":
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            holder.bind((HOST, port))
+        yield
+
+
 @pytest.fixture(scope="session")
 def killing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killing]:
     template = tmp_path_factory.mktemp("yesterday")
     (template / "temporary").mkdir()
     with Sandbox(first_day()) as free:
         url = free.url
-    with Syncs(url) as syncs:
-        killing = Killing(syncs, int(url.split(":")[-1].split("/")[0]), template, Outcome(False, False, {}, 0.0))
+    port = int(url.split(":")[-1].split("/")[0])
+    with Syncs(url) as syncs, held(port):
+        killing = Killing(syncs, port, template, Outcome(False, False, {}, 0.0))
         killing.first = killing.sync(first_day(), template)
         assert killing.first.success and all(killing.first.counts.values())
         yield killing
