@@ -54,7 +54,13 @@ class Busy:
             self.changed += 1
 
 
-@pytest.mark.parametrize("start", [NOW, dt.datetime(2026, 5, 11, 0, 0, 2, tzinfo=dt.UTC)], ids=["noon", "midnight"])
+@pytest.mark.parametrize(
+    "start",
+    [
+        pytest.param(NOW, id="noon", marks=pytest.mark.soak),
+        pytest.param(dt.datetime(2026, 5, 11, 0, 0, 2, tzinfo=dt.UTC), id="midnight"),
+    ],
+)
 def test_syncs_of_an_account_in_which_40_profiles_change_a_second(
     project: Callable[..., Project], start: dt.datetime
 ) -> None:

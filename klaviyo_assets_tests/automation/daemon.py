@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import dagster as dg
 
 from klaviyo_assets.warehouse.state import SyncState
-from klaviyo_assets_tests.conftest import QUIET, Project, failures
+from klaviyo_assets_tests.conftest import Project, failures
 
 Ran = tuple[dg.RunRequest, dg.ExecuteInProcessResult]
 
@@ -75,13 +75,7 @@ class Daemon:
         return ranges
 
     def launch(self, job: str, request: dg.RunRequest) -> dg.ExecuteInProcessResult:
-        return self.klaviyo.definitions.resolve_job_def(job).execute_in_process(
-            instance=self.klaviyo.instance,
-            tags=dict(request.tags),
-            run_config=QUIET,
-            asset_selection=request.asset_selection and list(request.asset_selection),
-            raise_on_error=False,
-        )
+        return self.klaviyo.execute(job, request.tags, {}, request.asset_selection and list(request.asset_selection))
 
     def history(self) -> dict[str, object]:
         """The metadata of the latest materialization of klaviyo/history."""

@@ -29,7 +29,7 @@ from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.state import WAITING
-from klaviyo_assets_tests.conftest import QUIET, only
+from klaviyo_assets_tests.conftest import QUIET, narrowed, only
 from klaviyo_assets_tests.expected import stored
 
 pytestmark = pytest.mark.filterwarnings("ignore:Property `ScheduleDefinition.environment_vars`:DeprecationWarning")
@@ -107,7 +107,7 @@ class Webserver:
 def webserver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Webserver]:
     monkeypatch.setenv("KLAVIYO_API_KEY", "pk_sandbox")
     monkeypatch.setattr("klaviyo_assets.api.limiter._SLACK", 0)
-    account = generate_account(events=300, profiles=40, days=DAYS, seed=3)
+    account = narrowed(generate_account(events=300, profiles=40, days=DAYS, seed=3))
     with ExitStack() as stack:
         sandbox = stack.enter_context(Sandbox(account))
         settings = Settings(

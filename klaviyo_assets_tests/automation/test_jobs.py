@@ -20,7 +20,7 @@ from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.automation.processes import start_job
-from klaviyo_assets_tests.conftest import Project, only
+from klaviyo_assets_tests.conftest import Project, narrowed, only
 from klaviyo_assets_tests.expected import differences, stored
 
 KEY = "pk_f00dfacef00dfacef00dfacef00dfacef0"
@@ -85,7 +85,7 @@ class Deployment:
 
 @pytest.fixture
 def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    account = generate_account(events=300, profiles=40, days=DAYS, seed=3)
+    account = narrowed(generate_account(events=300, profiles=40, days=DAYS, seed=3))
     account.keys = {KEY: None}
     home = tmp_path / "home"
     home.mkdir()

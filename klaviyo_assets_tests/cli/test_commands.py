@@ -38,13 +38,13 @@ def test_sandbox_serves_until_it_is_stopped(by: signal.Signals) -> None:
                 f"{url}/events",
                 params={"page[size]": 1000},
                 headers={"Authorization": "Klaviyo-API-Key pk_sandbox", "revision": "2026-07-15"},
-                timeout=10,
+                timeout=60,
             )
             assert len(response.json()["data"]) == 300
             process.send_signal(by)
-            _, errors = process.communicate(timeout=20)
+            _, errors = process.communicate(timeout=300)
         finally:
             process.kill()
     assert (process.returncode, errors) == (0, "")
     with pytest.raises(requests.ConnectionError):
-        requests.get(url, timeout=10)
+        requests.get(url, timeout=60)

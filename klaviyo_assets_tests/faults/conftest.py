@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from klaviyo_assets.sandbox.account import Account
-from klaviyo_assets.sandbox.server import Sandbox
+from klaviyo_assets.sandbox.server import HOST, Sandbox
 from klaviyo_assets_tests.faults.crashes import Kill, Outcome, Syncs
 from klaviyo_assets_tests.faults.folders import FOLDERS, Folders
 from klaviyo_assets_tests.faults.story import DAYS, first_day
@@ -38,13 +40,23 @@ class Killing:
 
 
 @contextmanager
+def held(port: int) -> Iterator[None]:
+    """Let nobody else be given a port; Linux lets a server listen on one that is bound and not listened on."""
+    with socket.socket() as holder:
+        if sys.platform == "linux":
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            holder.bind((HOST, port))
+        yield
+
+
+@contextmanager
 def _killing(folders: Folders, template: Path) -> Iterator[Killing]:
     (template / "temporary").mkdir()
     folders.begin(template)
     with Sandbox(first_day()) as free:
         url = free.url
     port = int(url.split(":")[-1].split("/")[0])
-    with Syncs(url, folders.address) as syncs:
+    with Syncs(url, folders.address) as syncs, held(port):
         killing = Killing(folders, syncs, port, template, Outcome(False, False, {}, 0.0))
         killing.first = killing.sync(first_day(), template)
         assert killing.first.success and all(killing.first.counts.values())

@@ -84,7 +84,7 @@ class Syncs:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._process.communicate("", timeout=30)
+        self._process.communicate("", timeout=300)
 
     def run(self, folder: Path, now: dt.datetime, days: tuple[str, str], kill: Kill | None = None) -> Outcome:
         """Sync into the warehouse of a folder, whose subfolder `temporary` gets the spools; now: the machine's time."""

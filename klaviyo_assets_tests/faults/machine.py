@@ -27,7 +27,6 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import shutil
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -40,7 +39,7 @@ from klaviyo_assets.sandbox.account import Account, Resource, format_datetime
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.tables.registry import table
 from klaviyo_assets.warehouse.state import SyncState
-from klaviyo_assets_tests.conftest import only
+from klaviyo_assets_tests.conftest import narrowed, only
 from klaviyo_assets_tests.expected import MORE_TABLES, OPTIONAL_TABLES, differences
 from klaviyo_assets_tests.expected import TABLES as MOST_TABLES
 from klaviyo_assets_tests.faults.crashes import Syncs
@@ -539,14 +538,7 @@ def an_account(later: dt.timedelta = 0 * HOUR) -> Account:
     account = generate_account(events=200, profiles=22, days=DAYS, seed=5, now=BEGAN)
     for campaign in account.all("campaign")[8:]:
         account.delete("campaign", campaign.id)
-    narrow = [event for event in account.events if len(event.properties) <= 12]
-    kept = {id for id, _ in Counter(event.metric_id for event in narrow).most_common(6)}
-    for event in [event for event in account.events if event not in narrow or event.metric_id not in kept]:
-        account.remove_event(event.id)
-    for metric in account.all("metric"):
-        if metric.id not in kept:
-            account.remove("metric", metric.id)
-    account.clock.advance(later)
+    narrowed(account).clock.advance(later)
     return account
 
 

@@ -25,7 +25,7 @@ def get(sandbox: Sandbox, path: str, *, status: int = 200, headers: dict[str, st
         for name, value in query.items()
     }
     url = path if path.startswith("http") else f"{sandbox.url}/{path}"
-    response = requests.get(url, params=parameters, headers=HEADERS | (headers or {}), timeout=10)
+    response = requests.get(url, params=parameters, headers=HEADERS | (headers or {}), timeout=60)
     assert response.status_code == status, response.text
     return response.json()
 

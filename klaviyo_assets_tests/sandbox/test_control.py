@@ -45,13 +45,13 @@ def test_the_clock_and_the_log(sandbox: Sandbox, control: SandboxControl) -> Non
     control.tell("clear_requests")
     control.tell("advance", seconds=60)
     assert control.tell("now") == "2026-09-04T13:51:00Z"
-    assert requests.get(f"{sandbox.url}/lists", headers=HEADERS, timeout=10).headers["date"].endswith("13:51:00 GMT")
+    assert requests.get(f"{sandbox.url}/lists", headers=HEADERS, timeout=60).headers["date"].endswith("13:51:00 GMT")
     control.tell("set_clock", now=NOW)
     assert sandbox.account.clock.now() == NOW
     assert control.tell("counts") == {"get_lists": 1}
     assert control.tell("requests")[0]["path"] == "/api/lists"
     control.tell("set_rate_limits", limits={"get_lists": [1, 1]})
-    assert [requests.get(f"{sandbox.url}/lists", headers=HEADERS, timeout=10).status_code for _ in "ab"] == [200, 429]
+    assert [requests.get(f"{sandbox.url}/lists", headers=HEADERS, timeout=60).status_code for _ in "ab"] == [200, 429]
     control.tell("set_rate_limits", limits="off")
 
 

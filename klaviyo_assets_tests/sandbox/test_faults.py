@@ -44,7 +44,7 @@ def sandbox(server: Sandbox) -> Iterator[Sandbox]:
 
 
 def fetch(sandbox: Sandbox, path: str = "lists") -> requests.Response:
-    return requests.get(f"{sandbox.url}/{path}", headers=HEADERS, timeout=10)
+    return requests.get(f"{sandbox.url}/{path}", headers=HEADERS, timeout=60)
 
 
 def fail(sandbox: Sandbox, fault: Fault) -> None:
@@ -87,7 +87,7 @@ def test_a_reset_connection(sandbox: Sandbox) -> None:
 def test_a_truncated_body(sandbox: Sandbox) -> None:
     fail(sandbox, Truncate(0.3))
     host, port = sandbox.url.removeprefix("http://").removesuffix("/api").split(":")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
         request = f"GET /api/lists HTTP/1.1\r\nHost: {host}\r\nAuthorization: {HEADERS['Authorization']}\r\n\r\n"
         connection.sendall(request.encode())
         received = b""
@@ -113,7 +113,7 @@ def test_a_slow_answer_holds_up_no_other(sandbox: Sandbox, body: bool) -> None:
     fail(sandbox, Slow(0.3, body=body))
     started = perf_counter()
     with (
-        requests.get(f"{sandbox.url}/lists", headers=HEADERS, timeout=10, stream=True)
+        requests.get(f"{sandbox.url}/lists", headers=HEADERS, timeout=60, stream=True)
         if body
         else fetch(sandbox) as answer
     ):
@@ -151,7 +151,7 @@ def test_odd_pages() -> None:
             sandbox.faults[:] = [lambda call: OddPage(**odd) if call.operation == "get_profiles" else None]
             answer = fetch(sandbox, "profiles?page[size]=3&sort=updated")
             for _ in range(number):
-                answer = requests.get(answer.json()["links"]["next"], headers=HEADERS, timeout=10)
+                answer = requests.get(answer.json()["links"]["next"], headers=HEADERS, timeout=60)
             return [row["id"] for row in answer.json()["data"]]
 
         first, second = page(0), page(1)

@@ -26,7 +26,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 def error(sandbox: Sandbox, path: str, status: int, **headers: str) -> dict[str, Any]:
-    response = requests.get(f"{sandbox.url}/{path}", headers=headers, timeout=10)
+    response = requests.get(f"{sandbox.url}/{path}", headers=headers, timeout=60)
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/vnd.api+json"
     [found] = response.json()["errors"]
@@ -68,10 +68,10 @@ def test_webhooks_need_a_plan(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize("revision", [None, "2019-01-01", "2026-07-15.pre", "2026-07-15"])
 def test_a_revision_falls_forward(sandbox: Sandbox, revision: str | None) -> None:
     headers = {"Authorization": HEADERS["Authorization"]} | ({"revision": revision} if revision else {})
-    assert requests.get(f"{sandbox.url}/lists", headers=headers, timeout=10).status_code == 200
+    assert requests.get(f"{sandbox.url}/lists", headers=headers, timeout=60).status_code == 200
     headers["X-Klaviyo-Revision-Fall-Forward-Opt-Out"] = "1"
     known = revision is not None and revision.startswith("2026-07-15")
-    assert requests.get(f"{sandbox.url}/lists", headers=headers, timeout=10).status_code == (200 if known else 410)
+    assert requests.get(f"{sandbox.url}/lists", headers=headers, timeout=60).status_code == (200 if known else 410)
 
 
 @pytest.mark.parametrize("path", ["billing-usage", "billing-usage/email_sends"])
@@ -91,7 +91,7 @@ def test_routes(sandbox: Sandbox) -> None:
     assert get(sandbox, "lists/Y6nRLr/")["data"]["id"] == "Y6nRLr"
     for path in ("nope", "lists/Y6nRLr/nope", "lists/Y6nRLr/relationships/nope", "../x"):
         assert error(sandbox, path, 404, **HEADERS)["code"] == "not_found"
-    response = requests.delete(f"{sandbox.url}/lists/Y6nRLr", headers=HEADERS, timeout=10)
+    response = requests.delete(f"{sandbox.url}/lists/Y6nRLr", headers=HEADERS, timeout=60)
     assert (response.status_code, response.json()["errors"][0]["code"]) == (405, "method_not_allowed")
     assert sandbox.account.get("list", "Y6nRLr")
 
@@ -124,18 +124,18 @@ def test_parameters_that_are_refused(sandbox: Sandbox, path: str, status: int, d
 
 
 def test_date_and_limits_are_in_the_headers(sandbox: Sandbox) -> None:
-    response = requests.get(f"{sandbox.url}/events", headers=HEADERS, timeout=10)
+    response = requests.get(f"{sandbox.url}/events", headers=HEADERS, timeout=60)
     assert parsedate_to_datetime(response.headers["date"]) == NOW
     assert response.headers["ratelimit-limit"] == "350, 350;w=1, 3500;w=60"
     assert response.headers["ratelimit-remaining"] == "349"
     assert response.headers["ratelimit-reset"] == "0"
-    refused = requests.get(f"{sandbox.url}/events", timeout=10)
+    refused = requests.get(f"{sandbox.url}/events", timeout=60)
     assert not [name for name in refused.headers if name.startswith("ratelimit")]
 
 
 def test_compression_is_for_those_who_ask(sandbox: Sandbox) -> None:
     def fetch(path: str, accept: str) -> requests.Response:
-        return requests.get(f"{sandbox.url}/{path}", headers=HEADERS | {"Accept-Encoding": accept}, timeout=10)
+        return requests.get(f"{sandbox.url}/{path}", headers=HEADERS | {"Accept-Encoding": accept}, timeout=60)
 
     plain, packed = fetch("reviews", "identity"), fetch("reviews", "gzip, deflate")
     assert "content-encoding" not in plain.headers

@@ -170,7 +170,7 @@ def test_answer_has_the_documented_schema(sandbox: Sandbox, operation: Operation
     if operation.id in FILTERS:
         query["filter"] = FILTERS[operation.id]
     headers = HEADERS | ({"revision": operation.since} if operation.since else {})
-    response = requests.get(sandbox.url + path, params=query, headers=headers, timeout=10)
+    response = requests.get(sandbox.url + path, params=query, headers=headers, timeout=60)
     assert response.status_code == 200, response.text
     document = response.json()
     assert document["data"] or operation.relationship in EMPTY
@@ -211,7 +211,7 @@ def test_reports_are_as_documented(sandbox: Sandbox, operation: Operation) -> No
     sandbox.report_page_size = 1
     url, variations = sandbox.url + operation.path, []
     while url:
-        response = requests.post(url, json=body, headers=HEADERS, timeout=10)
+        response = requests.post(url, json=body, headers=HEADERS, timeout=60)
         assert response.status_code == 200, response.text
         document = response.json()
         validate(document, documented(operation)["responses"]["200"])

@@ -147,7 +147,7 @@ def test_recorded_response_is_reproduced(path: Path) -> None:
             headers["content-type"] = "application/vnd.api+json"
         for _ in range(2 if status == 429 else 1):
             response = requests.request(
-                request["method"], url, params=parameters(request["query"]), headers=headers, data=body, timeout=10
+                request["method"], url, params=parameters(request["query"]), headers=headers, data=body, timeout=60
             )
         assert response.status_code == status, response.text
         document = msgspec.json.decode(response.text.replace(sandbox.url.removesuffix("/api"), ORIGIN))

@@ -324,11 +324,11 @@ assert time.tzname[0] == "EST", time.tzname
 from pathlib import Path
 import pytest
 from klaviyo_assets.sandbox.shop.generate import generate_account
-from klaviyo_assets_tests.conftest import failures, only, projects
+from klaviyo_assets_tests.conftest import failures, narrowed, only, projects
 
 with pytest.MonkeyPatch.context() as patch, projects(Path(sys.argv[1]), patch) as project:
     tables = only("metric", "campaign", "campaign_message")
-    klaviyo = project(generate_account(events=300, profiles=30, days=5, seed=3), tables=tables)
+    klaviyo = project(narrowed(generate_account(events=300, profiles=30, days=5, seed=3)), tables=tables)
     klaviyo.sync(-5)
     with klaviyo.warehouse.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")  # as Fivetran's own session is

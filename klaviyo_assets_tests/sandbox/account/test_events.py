@@ -63,7 +63,7 @@ def test_an_event_shows_when_it_is_visible_and_its_attribution_later(sandbox: Sa
 def test_properties_given_as_text_stay_as_they_are(sandbox: Sandbox) -> None:
     text = b'{"$value":1.10,"big":123456789012345678901234567890,"name \\"x\\"":"\\ud83c\\udf75"}'
     event = sandbox.account.add_event("M", NOW, properties=text)
-    answer = requests.get(f"{sandbox.url}/events/{event.id}", headers=HEADERS, timeout=10)
+    answer = requests.get(f"{sandbox.url}/events/{event.id}", headers=HEADERS, timeout=60)
     assert b'"event_properties":' + text in answer.content
 
 

@@ -47,7 +47,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 def ask(sandbox: Sandbox, path: str, *, status: int = 200, **attributes: Any) -> Any:
     body = {"data": {"type": path.removesuffix("s"), "attributes": attributes}}
-    response = requests.post(f"{sandbox.url}/{path}", json=body, headers=HEADERS, timeout=10)
+    response = requests.post(f"{sandbox.url}/{path}", json=body, headers=HEADERS, timeout=60)
     assert response.status_code == status, response.text
     return response.json()
 
@@ -307,7 +307,7 @@ def test_pages_of_a_report(shop: Sandbox, path: str, size: int) -> None:
     try:
         url, pages = f"{shop.url}/{path}?fields[{path[:-1]}]=results", []
         while url:
-            document = requests.post(url, json=body, headers=HEADERS, timeout=10).json()
+            document = requests.post(url, json=body, headers=HEADERS, timeout=60).json()
             pages.append(document["data"]["attributes"].pop("results"))
             assert document["data"]["attributes"] == {}
             assert document["links"]["next"] != url, "a page leads to itself"
@@ -317,13 +317,13 @@ def test_pages_of_a_report(shop: Sandbox, path: str, size: int) -> None:
         shop.report_page_size = 500
     assert [result for page in pages for result in page] == whole["results"] and len(whole["results"]) > size
     assert [len(page) for page in pages[:-1]] == [size] * (len(pages) - 1) and pages[-1]
-    broken = requests.post(f"{shop.url}/{path}?page_cursor=W10x", json=body, headers=HEADERS, timeout=10)
+    broken = requests.post(f"{shop.url}/{path}?page_cursor=W10x", json=body, headers=HEADERS, timeout=60)
     assert (broken.status_code, broken.json()["errors"][0]["detail"]) == (400, "Invalid cursor provided.")
 
 
 def test_a_post_needs_json(sandbox: Sandbox) -> None:
     url = f"{sandbox.url}/metric-aggregates"
-    assert requests.post(url, data="x", headers=HEADERS, timeout=10).status_code == 415
+    assert requests.post(url, data="x", headers=HEADERS, timeout=60).status_code == 415
     for broken in ("x", "[]", "{}", '{"data": {"attributes": []}}'):
         headers = HEADERS | {"content-type": "application/json"}
-        assert requests.post(url, data=broken, headers=headers, timeout=10).status_code == 400
+        assert requests.post(url, data=broken, headers=headers, timeout=60).status_code == 400

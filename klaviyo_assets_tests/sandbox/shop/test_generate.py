@@ -215,7 +215,7 @@ def test_nasty_properties(properties: dict[str, dict[str, Any]]) -> None:
 
 def test_typical_event_is_as_large_as_klaviyo_s(account: Account) -> None:
     with Sandbox(account) as sandbox:
-        page = requests.get(f"{sandbox.url}/events", params={"page[size]": 1000}, headers=HEADERS, timeout=10)
+        page = requests.get(f"{sandbox.url}/events", params={"page[size]": 1000}, headers=HEADERS, timeout=60)
     sizes = sorted(len(msgspec.json.encode(row)) for row in page.json()["data"])
     assert 1000 < sizes[500] < 1500
 

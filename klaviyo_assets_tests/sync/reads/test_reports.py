@@ -254,7 +254,7 @@ def wrong(klaviyo: Project) -> list[str]:
     return problems
 
 
-@pytest.mark.parametrize("page_size", [500, 4])
+@pytest.mark.parametrize("page_size", [pytest.param(500, marks=pytest.mark.soak), 4])
 def test_a_run_lands_what_the_events_of_the_sandbox_add_up_to(project: Callable[..., Project], page_size: int) -> None:
     """Of several timeframes and pages, in a time zone that is not UTC; then what a day adds to it."""
     now = dt.datetime(2026, 3, 20, 2, 30, tzinfo=dt.UTC)
