@@ -49,7 +49,7 @@ def sandbox_process(account: SimulatedAccount) -> Iterator[str]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, process_group=0) as process:  # noqa: S603
         try:
             assert process.stdout is not None  # noqa: S101
-            with terminal.busy("Making the simulated account"):
+            with insisting(), terminal.busy("Making the simulated account"):
                 url = next((line.split()[-1] for line in process.stdout if "http://" in line), None)
             if url is None:
                 raise click.ClickException("The sandbox did not start.")
