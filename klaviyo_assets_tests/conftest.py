@@ -7,12 +7,13 @@ import gc
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 import pytest
 
 from klaviyo_assets import clock
@@ -87,9 +88,14 @@ class Project:
                 raise_on_error=False,
             )
 
-    def _held_open(self) -> AbstractContextManager[object]:
+    @contextmanager
+    def _held_open(self) -> Iterator[None]:
         file = Path(self.settings.duckdb_path)
-        return attached(file) if file.is_file() else nullcontext()
+        with ExitStack() as held:
+            if file.is_file():
+                with suppress(duckdb.IOException):  # another process has it
+                    held.enter_context(attached(file))
+            yield
 
     def sync(self, first: int = 0) -> dg.ExecuteInProcessResult:
         result = self.run("klaviyo_sync", first)
