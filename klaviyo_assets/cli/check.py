@@ -40,7 +40,7 @@ from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.errors import AnotherAccount, WarehouseError
 from klaviyo_assets.warehouse.location import kind_of, located, shown
 from klaviyo_assets.warehouse.results import AccountIdentity
-from klaviyo_assets.warehouse.state import INSPECTED, SNAPSHOT
+from klaviyo_assets.warehouse.state import INSPECTED, SNAPSHOT, SyncState
 from klaviyo_assets.warehouse.warehouse import Warehouse
 
 ONE = {"page[size]": 1}
@@ -257,6 +257,20 @@ def _check_warehouse(settings: Settings, warehouse: Warehouse, tables: list[Tabl
     except (WarehouseError, duckdb.Error, OSError) as error:
         report.problems.append(f"The warehouse can't be written: {error}")
         return False
+    report.tables = how_far(settings, tables, states)
+    return True
+
+
+def status(settings: Settings) -> list[TableReport]:
+    """Return how far every table is, without asking Klaviyo; raises WarehouseError if the warehouse can't be read."""
+    with advised():
+        states = warehouse_of(settings, lock_timeout=5).states()
+    return how_far(settings, enabled_tables(settings), states)
+
+
+def how_far(settings: Settings, tables: list[Table], states: Mapping[tuple[str, str], SyncState]) -> list[TableReport]:
+    """Return how far tables are, as the states say."""
+    found = []
     now = dt.datetime.now(dt.UTC)
     for table in tables:
         scope = next((s for s in (SNAPSHOT, COMPLETE) if (table.name, s) in states), "")
@@ -264,7 +278,7 @@ def _check_warehouse(settings: Settings, warehouse: Warehouse, tables: list[Tabl
         through = state.synced_through if state else None
         following = through + table.cadence if through and table.cadence else None
         live = states.get((table.name, INSPECTED), state)
-        report.tables.append(
+        found.append(
             TableReport(
                 table.name,
                 synced_through=through.isoformat() if through else None,
@@ -274,4 +288,4 @@ def _check_warehouse(settings: Settings, warehouse: Warehouse, tables: list[Tabl
                 due=is_due(settings, states, table.name, scope, table.cadence, now),
             )
         )
-    return True
+    return found

@@ -1,4 +1,4 @@
-"""The command line: `klaviyo-assets check | demo | dev | sandbox | settings`."""
+"""The command line: `klaviyo-assets COMMAND`. Those that sync are in `account`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,11 +20,12 @@ import click
 from click.core import ParameterSource
 
 from klaviyo_assets import environment
+from klaviyo_assets.cli import account
 from klaviyo_assets.cli.extras import require
 from klaviyo_assets.text import clean
 
 if TYPE_CHECKING:
-    from klaviyo_assets.cli.check import CheckReport
+    from klaviyo_assets.cli.check import CheckReport, TableReport
     from klaviyo_assets.warehouse.location import Kind
 
 
@@ -87,6 +89,10 @@ def main() -> None:
     Every command also reads the file .env of the working directory; what the shell has exported wins over it.
     """
     environment.load()
+
+
+for _command in account.COMMANDS:
+    main.add_command(_command)
 
 
 @main.command()
@@ -183,6 +189,24 @@ def check(as_json: bool) -> None:
 
 
 @main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def status(as_json: bool) -> None:
+    """Show how far every table is, as the warehouse says; `check` also asks Klaviyo."""
+    from klaviyo_assets.cli.check import status as look
+    from klaviyo_assets.settings import Settings
+    from klaviyo_assets.warehouse.errors import WarehouseError
+
+    try:
+        tables = look(Settings())
+    except WarehouseError as error:
+        raise click.ClickException(str(error)) from None
+    if as_json:
+        click.echo(json.dumps([asdict(table) for table in tables], indent=2))
+    else:
+        _print_tables(tables)
+
+
+@main.command()
 @click.option("--example", is_flag=True, help="Print a settings file with every setting, its meaning and its default.")
 @click.option("--schema", is_flag=True, help="Print a JSON schema of the settings file, for editors.")
 def settings(example: bool, schema: bool) -> None:
@@ -216,12 +240,8 @@ def _print_report(report: CheckReport) -> None:
         if scope.problem:
             click.echo(f"{'':<10} {clean(scope.problem)}")
     if report.tables:
-        click.echo(f"\n{'table':<32} {'synced through (UTC)':<20} {'last sync (UTC)':<20} {'rows':>12}  next due")
-    for table in report.tables:
-        rows = "" if table.rows is None else f"{table.rows:,}"
-        times = [(moment or "never")[:19] for moment in (table.synced_through, table.synced_at)]
-        following = "now" if table.due and table.next_due != "every sync" else str(table.next_due)[:19]
-        click.echo(f"{table.table:<32} {times[0]:<20} {times[1]:<20} {rows:>12}  {following}")
+        click.echo()
+        _print_tables(report.tables)
     if report.history:
         click.echo(
             "\nhistory    complete from {oldest_day_complete} on: {days_done:,} days done, {days_left:,} left, "
@@ -231,6 +251,15 @@ def _print_report(report: CheckReport) -> None:
         click.echo(f"\nWARNING    {clean(warning)}", err=True)
     for problem in report.problems:
         click.echo(f"\nPROBLEM    {clean(problem)}", err=True)
+
+
+def _print_tables(tables: list[TableReport]) -> None:
+    click.echo(f"{'table':<32} {'synced through (UTC)':<20} {'last sync (UTC)':<20} {'rows':>12}  next due")
+    for table in tables:
+        rows = "" if table.rows is None else f"{table.rows:,}"
+        times = [(moment or "never")[:19] for moment in (table.synced_through, table.synced_at)]
+        following = "now" if table.due and table.next_due != "every sync" else str(table.next_due)[:19]
+        click.echo(f"{table.table:<32} {times[0]:<20} {times[1]:<20} {rows:>12}  {following}")
 
 
 @main.command()

@@ -122,7 +122,7 @@ class SimulatedAccount:
         settings = os.environ.get("KLAVIYO_SETTINGS")
         paths = os.environ.get("PYTHONPATH")
         prepare_home(self.home)
-        with _environment(
+        with variables(
             KLAVIYO_API_KEY=SANDBOX_KEY,
             KLAVIYO_API_KEY_VARIABLE="KLAVIYO_API_KEY",
             KLAVIYO_API_URL=url,
@@ -177,7 +177,7 @@ def home_of(settings: Settings) -> Iterator[Path]:
     given = environment.get("DAGSTER_HOME")
     home = Path(given) if given else default_home(settings)
     prepare_home(home)
-    with _environment(DAGSTER_HOME=str(home.absolute())):
+    with variables(DAGSTER_HOME=str(home.absolute())):
         yield home
 
 
@@ -219,7 +219,7 @@ def _stored(database: Path) -> SimulatedAccount | None:
 
 
 @contextmanager
-def _environment(**variables: str | None) -> Iterator[None]:
+def variables(**variables: str | None) -> Iterator[None]:
     """Set variables meanwhile; those that are None stay as they are."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update({name: value for name, value in variables.items() if value is not None})

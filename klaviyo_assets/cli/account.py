@@ -1,0 +1,269 @@
+"""Commands that work on the account of the settings: what the schedule and the sensors launch, launched by hand."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import webbrowser
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from klaviyo_assets import environment
+from klaviyo_assets.cli.extras import require
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from klaviyo_assets.settings import Settings
+    from klaviyo_assets.warehouse.warehouse import Warehouse
+
+_DAY = click.DateTime(["%Y-%m-%d"])
+
+
+@dataclass
+class Opened:
+    """The account of the settings, its definitions, and the Dagster instance that its UI shows, too."""
+
+    settings: Settings
+    definitions: dg.Definitions
+    instance: dg.DagsterInstance
+
+    def name(self, what: str) -> str:
+        """Return the name of a job, a schedule or a sensor of the account."""
+        return f"{self.settings.name}_{what}"
+
+    def run(
+        self, job: str, tags: Mapping[str, str] | None = None, assets: list[dg.AssetKey] | None = None
+    ) -> dg.ExecuteInProcessResult:
+        """Run a job of the account; see `runs.run`."""
+        from klaviyo_assets.cli.runs import run
+
+        return run(self.instance, self.definitions, self.name(job), tags, assets=assets)
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """The account's warehouse."""
+        found: Warehouse = (self.definitions.resources or {})[self.name("warehouse")]
+        return found
+
+    def keys(self, job: str, tables: list[str]) -> list[dg.AssetKey]:
+        """Return the assets of a job that belong to tables, their snapshots included, and what every run ends with."""
+        from klaviyo_assets.assets.history import HISTORY
+
+        assets = self.definitions.resolve_job_def(self.name(job)).asset_layer.selected_asset_keys
+        return sorted(key for key in assets if key.path[-1] in (*tables, HISTORY))
+
+
+@contextmanager
+def opened(warehouse: str | None = None) -> Iterator[Opened]:
+    """Open the account of the settings. warehouse: address of another warehouse than theirs.
+
+    Raises click.ClickException if there is no key for it, SettingsError if a setting is wrong.
+    """
+    from klaviyo_assets.build import build_definitions
+    from klaviyo_assets.cli import places, terminal
+    from klaviyo_assets.cli.runs import open_instance
+    from klaviyo_assets.settings import Settings
+
+    with ExitStack() as stack:
+        stack.enter_context(places.variables(KLAVIYO_WAREHOUSE=warehouse))
+        settings = Settings()
+        if not environment.get(settings.api_key_variable):
+            raise click.ClickException(
+                f"{settings.api_key_variable} is not set: it holds the private API key, in .env or in the shell. "
+                "`klaviyo-assets demo` shows everything on a simulated account."
+            )
+        stack.enter_context(places.home_of(settings))
+        instance = stack.enter_context(open_instance())
+        with terminal.busy("Loading the definitions"):
+            definitions = build_definitions(settings)
+        yield Opened(settings, definitions, instance)
+
+
+def _tables(given: str | None) -> list[str]:
+    from klaviyo_assets.tables.registry import TABLES
+
+    names = [name.strip().lower() for name in (given or "").split(",") if name.strip()]
+    if unknown := sorted(set(names) - {table.name for table in TABLES}):
+        raise click.ClickException(f"There is no table {', '.join(unknown)}. `klaviyo-assets status` lists them.")
+    return names
+
+
+def _range(first: dt.datetime | None, last: dt.datetime | None) -> dict[str, str]:
+    """Return the tags of a range of days, none if no day is given."""
+    from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
+
+    today = dt.datetime.now(dt.UTC).date()
+    if first is None and last is None:
+        return {}
+    if first is None:
+        raise click.UsageError("--to needs --from, the first of the days.")
+    days = first.date(), last.date() if last else today
+    if not days[0] <= days[1] <= today:
+        raise click.UsageError("The days have to be in order, and not after today (UTC).")
+    return {RANGE_START: days[0].isoformat(), RANGE_END: days[1].isoformat()}
+
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print what each run did as JSON.")
+_from = click.option("--from", "first", type=_DAY, help="First of the days (UTC) whose events and people are read.")
+_to = click.option("--to", "last", type=_DAY, help="Last of these days.  [default: today]")
+
+
+def _told(account: Opened, as_json: bool, launch: Callable[[], Iterator[dg.ExecuteInProcessResult]]) -> None:
+    """Print what runs did: as a table each, or all as JSON, then also why one failed."""
+    from klaviyo_assets.cli.runs import materializations, print_run
+
+    runs: list[dict[str, Any]] = []
+    problem: str | None = None
+    try:
+        for result in launch():
+            if not as_json:
+                print_run(result, account.warehouse)
+                continue
+            failed = [check for check in result.get_asset_check_evaluations() if not check.passed]
+            checks = [
+                {"check": f"{c.asset_key.to_user_string()} {c.check_name}", "says": c.description} for c in failed
+            ]
+            runs.append({"run_id": result.run_id, "assets": materializations(result), "checks_not_passed": checks})
+    except click.ClickException as error:
+        if not as_json:
+            raise
+        problem = error.message
+    if as_json:
+        click.echo(json.dumps({"success": problem is None, "problem": problem, "runs": runs}, indent=2, default=str))
+    if problem is not None:
+        click.get_current_context().exit(1)
+
+
+@click.command()
+@_from
+@_to
+@click.option("--tables", help="Names of tables, with commas between them.  [default: all that are turned on]")
+@click.option("--full", is_flag=True, help="Also import what is not due yet, completely.")
+@click.option("--to-database", help="Address of the warehouse, instead of the setting `warehouse`.")
+@_json
+def sync(
+    first: dt.datetime | None,
+    last: dt.datetime | None,
+    tables: str | None,
+    full: bool,
+    to_database: str | None,
+    as_json: bool,
+) -> None:
+    """Sync what the schedule would sync now: events and people since the last time, and every table that is due.
+
+    With --from, read the events and people of these days completely instead. The runs are in the UI, too.
+    """
+    names = _tables(tables)
+    with opened(to_database) as account:
+        days = _range(first, last)
+        _told(account, as_json, lambda: _days(account, names, days) if days else _syncs(account, names, full))
+
+
+def _syncs(account: Opened, tables: list[str], full: bool) -> Iterator[dg.ExecuteInProcessResult]:
+    import dagster as dg
+
+    context = dg.build_schedule_context(account.instance, scheduled_execution_time=dt.datetime.now(dt.UTC))
+    wanted = account.definitions.resolve_schedule_def(account.name("sync_schedule"))(context)
+    if not isinstance(wanted, dg.RunRequest):
+        reason = wanted.skip_message if isinstance(wanted, dg.SkipReason) else wanted
+        raise click.ClickException(f"{reason} Wait for it, or end it in the UI.")
+    due = list(wanted.asset_selection or []) or None
+    if tables:
+        due = account.keys("sync", tables)
+    yield account.run("sync", wanted.tags, None if full and not tables else due)
+    if full:
+        whole = account.keys("full_refresh", tables) if tables else None
+        if whole != []:
+            yield account.run("full_refresh", assets=whole)
+
+
+def _days(account: Opened, tables: list[str], days: Mapping[str, str]) -> Iterator[dg.ExecuteInProcessResult]:
+    yield account.run("backfill", days, account.keys("backfill", tables) if tables else None)
+
+
+@click.command()
+@_from
+@_to
+@_json
+def backfill(first: dt.datetime | None, last: dt.datetime | None, as_json: bool) -> None:
+    """Read the history that is missing, newest days first, as the backfill sensor would; there has been a sync.
+
+    With --from, read these days completely, whatever was read before.
+    """
+    with opened() as account:
+        days = _range(first, last)
+        _told(account, as_json, lambda: _days(account, [], days) if days else _history(account))
+
+
+def _history(account: Opened) -> Iterator[dg.ExecuteInProcessResult]:
+    import dagster as dg
+
+    sensor = account.definitions.resolve_sensor_def(account.name("backfill_sensor"))
+    cursor: str | None = None
+    while True:
+        context = dg.build_sensor_context(account.instance, cursor=cursor, definitions=account.definitions)
+        wanted = sensor.evaluate_tick(context)
+        cursor = wanted.cursor or cursor
+        if not wanted.run_requests:
+            click.echo(wanted.skip_message, err=True)
+            return
+        for request in wanted.run_requests:
+            yield account.run("backfill", request.tags, list(request.asset_selection or []) or None)
+
+
+@click.command()
+@click.option("--tables", help="Names of tables, with commas between them.  [default: all]")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def resync(tables: str | None, yes: bool) -> None:
+    """Have tables imported anew by the next syncs. Their rows stay readable meanwhile."""
+    from klaviyo_assets.automation.resync import CONFIRMATION
+    from klaviyo_assets.cli.runs import run
+
+    names = _tables(tables)
+    with opened() as account:
+        if not yes:
+            what = ", ".join(names) or "all tables"
+            click.confirm(f"Import {what} anew, which takes as many requests as the first sync?", abort=True)
+        config = {"config": {"confirm": CONFIRMATION, "tables": names}}
+        ops = {f"{account.settings.name}__forget": config}
+        run(account.instance, account.definitions, account.name("resync"), ops=ops)
+        click.echo("Forgotten. The next `klaviyo-assets sync`, or the schedule, imports them anew.")
+
+
+@click.command()
+def models() -> None:
+    """Build the models of campaigns, flows and people, and the report."""
+    require("models")
+    from klaviyo_assets.cli.runs import run_models
+
+    with opened() as account:
+        if not account.settings.models:
+            raise click.ClickException("The models are turned off: set `models: true`.")
+        run_models(account.instance, account.definitions, account.settings)
+
+
+@click.command()
+@click.option("--open", "show", is_flag=True, help="Open it in the browser.")
+def report(show: bool) -> None:
+    """Print where the last report is."""
+    from klaviyo_assets.models.assets import model_key
+    from klaviyo_assets.models.report import REPORT
+
+    with opened() as account:
+        event = account.instance.get_latest_materialization_event(model_key(account.settings, REPORT))
+        materialization = event.asset_materialization if event else None
+        if materialization is None:
+            raise click.ClickException("There is no report yet: `klaviyo-assets models` makes it.")
+        path = str(materialization.metadata["path"].value)
+        click.echo(path)
+        if show:
+            webbrowser.open(Path(path).resolve().as_uri())
+
+
+COMMANDS = (sync, backfill, resync, models, report)
