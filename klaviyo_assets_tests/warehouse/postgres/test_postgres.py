@@ -38,6 +38,7 @@ from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Extract, Publication
 from klaviyo_assets.warehouse.names import cut
 from klaviyo_assets.warehouse.postgres.address import is_postgres, shown
 from klaviyo_assets.warehouse.postgres.warehouse import PostgresWarehouse
+from klaviyo_assets.warehouse.results import AccountIdentity
 from klaviyo_assets.warehouse.spool import temporary_spool
 from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets_tests.warehouse.databases import TimedPostgres, in_postgres, postgres_database
@@ -364,6 +365,20 @@ def test_a_foreign_key_of_a_users_is_named_without_values(warehouse: TimedPostgr
         load(warehouse, [{"id": "2", "note": "jane@example.com"}])
     assert "jane" not in "".join(map(str, (error.value, error.value.__cause__)))
     assert error.value.__suppress_context__
+
+
+def test_a_publication_of_all_tables_stops_no_load(warehouse: TimedPostgres) -> None:
+    run(warehouse, "CREATE PUBLICATION everything FOR ALL TABLES")
+    policy = replace(EVENT, policy=ColumnPolicy(blocked=("property_x",)))
+    for n in range(3):
+        warehouse.begin(account=AccountIdentity("a", f"name {n}"))
+        state = SyncState("event", synced_through=NOON + dt.timedelta(days=n))
+        load(warehouse, [{"id": str(n), "y": n}], spec=policy, states=[state], coverage=WHOLE_TABLE, guard=0.5)
+        snapshot(warehouse, [{"id": "m"}], NOON + dt.timedelta(days=n))
+        warehouse.publish(Publication(METRIC), guard=1.0)
+    load(warehouse, [{"id": "0"}, {"id": "1"}, {"id": "2"}], coverage=WHOLE_TABLE, guard=0.5)
+    warehouse.forget(["event", "metric"])
+    assert len(rows(warehouse)) == 3 and warehouse.states().keys().isdisjoint({("event", ""), ("metric", "")})
 
 
 # Connections that die
