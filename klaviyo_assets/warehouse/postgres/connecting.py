@@ -46,17 +46,22 @@ _FOR_A_WHILE = re.compile(
 )
 _REASON = re.compile(r"^.*?(?:FATAL|ERROR):\s+", re.DOTALL)
 _VALUE = re.compile(r'"[^"]*"')
+_LATE_YEAR = re.compile(r"\d{5,}-")
 
 
 class _UTCLoader(Loader):
-    """Reads a `timestamptz` as a time in UTC without a zone, which the session is in. Infinite ones become the ends."""
+    """Reads a `timestamptz` as a time in UTC without a zone, which the session is in.
+
+    Times beyond Python's, infinite ones included, become the first or the last of these.
+    """
 
     def load(self, data: Buffer) -> dt.datetime:
         text = bytes(data).decode()
-        try:
-            return dt.datetime.fromisoformat(text).replace(tzinfo=None)
-        except ValueError:  # infinite, before the year 1 or after 9999
-            return dt.datetime.min if text.startswith("-") or text.endswith("BC") else dt.datetime.max
+        if text == "-infinity" or text.endswith("BC"):
+            return dt.datetime.min
+        if text == "infinity" or _LATE_YEAR.match(text):
+            return dt.datetime.max
+        return dt.datetime.fromisoformat(text).replace(tzinfo=None)
 
 
 class _RealLoader(Loader):

@@ -711,9 +711,10 @@ def test_nothing_of_a_sessions_settings_depends_on_the_users(tmp_path: Path) -> 
     for setting in (
         "TimeZone = 'America/New_York'", "DateStyle = 'German'", "standard_conforming_strings = off",
         "extra_float_digits = -5", "search_path = nowhere", "statement_timeout = '1ms'",
-        "default_transaction_isolation = 'serializable'", "bytea_output = escape",
+        "default_transaction_isolation = 'serializable'", "bytea_output = escape", "transaction_timeout = '500ms'",
     ):  # fmt: skip
-        warehouse.query(f"ALTER DATABASE {database} SET {setting}")
+        if warehouse.query("SELECT 1 FROM pg_settings WHERE name = ?", [setting.split()[0]]):  # the last one since 17
+            warehouse.query(f"ALTER DATABASE {database} SET {setting}")
     sent = {
         "id": "1",
         "datetime": "2026-05-01T23:30:00Z",
@@ -726,6 +727,35 @@ def test_nothing_of_a_sessions_settings_depends_on_the_users(tmp_path: Path) -> 
     (row,) = [row for row in warehouse.read("event").to_pylist() if row["id"] == "1"]
     assert (row["note"], row["datetime"]) == ("a\\'b", dt.datetime(2026, 5, 1, 23, 30))
     assert (row["property_x"], row["property_t"]) == ("0.30000000000000004", "2026-05-01T23:30:00.500000+00:00")
+    with warehouse.transaction() as transaction:
+        transaction.sql("SELECT pg_sleep(0.6)")
+
+
+def test_what_a_user_asks_for_depends_on_no_setting_of_the_databases(warehouse: TimedPostgres) -> None:
+    database = warehouse.address.partition("?")[0].rpartition("/")[2]
+    for setting in ("DateStyle = 'German'", "IntervalStyle = 'iso_8601'", "bytea_output = escape"):
+        run(warehouse, f"ALTER DATABASE {database} SET {setting}")
+    values = "timestamptz '2026-05-01 23:30+00', interval '1 day', bytea '\\x00ff'"
+    found = (dt.datetime(2026, 5, 1, 23, 30), dt.timedelta(days=1), b"\0\xff")
+    assert warehouse.query(f"SELECT {values}") == [found]
+    beyond = warehouse.query("SELECT unnest(CAST('{infinity,-infinity,20000-01-01,0044-03-15 BC}' AS timestamptz[]))")
+    first, last = dt.datetime.min, dt.datetime.max
+    assert [moment for (moment,) in beyond] == [last, first, last, first]
+    with warehouse.connect() as connection, pytest.raises(ValueError, match=r"01\.05\.2026"):
+        connection.execute("SET DateStyle = 'German'")
+        connection.execute("SELECT timestamptz '2026-05-01 23:30+00'").fetchall()
+
+
+@pytest.mark.parametrize("path", ["public, pg_temp", "public, pg_catalog", "''"])
+def test_a_table_of_a_users_is_not_taken_for_a_temporary_one(warehouse: TimedPostgres, path: str) -> None:
+    database = warehouse.address.partition("?")[0].rpartition("/")[2]
+    for name in ("_stage", "_restamped", "_spooled_0"):
+        run(warehouse, f"CREATE TABLE public.{name} (id text)", f"INSERT INTO public.{name} VALUES ('theirs')")
+    run(warehouse, f"ALTER DATABASE {database} SET search_path = {path}")
+    for n in range(2):
+        load(warehouse, [{"id": str(n)}], coverage=WHOLE_TABLE)
+    assert [row["id"] for row in rows(warehouse)] == ["0", "1"]
+    assert warehouse.query("SELECT id FROM public._stage") == [("theirs",)]
 
 
 # Reading
