@@ -41,7 +41,7 @@ _WHERE_PASSWORDS_ARE = (
     "shows the address"
 )
 _FOR_A_WHILE = re.compile(
-    "too many clients|remaining connection slots|the database system is (?:starting up|shutting down|in recovery)"
+    "too many (?:clients|connections)|no more connections allowed|remaining connection slots|the database system is (?:starting up|shutting down|in recovery)"
     "|not yet accepting connections"
 )
 _REASON = re.compile(r"^.*?(?:FATAL|ERROR):\s+", re.DOTALL)

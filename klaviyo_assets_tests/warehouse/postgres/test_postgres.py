@@ -735,6 +735,18 @@ def test_a_server_that_does_not_let_us_in_is_told_without_a_password(
             assert error.value.__suppress_context__ or not error.value.__context__
 
 
+def test_a_role_that_has_no_connection_left_waits_for_one(role: Any) -> None:
+    owner, warehouse, name, _ = role
+    patient = warehouse.model_copy(update={"lock_timeout": 30.0})
+    run(owner, f"ALTER ROLE {name} CONNECTION LIMIT 1")
+    with ThreadPoolExecutor(1) as pool:
+        with warehouse.connect():
+            with pytest.raises(WarehouseUnusable, match="too many connections for role"):
+                warehouse.model_copy(update={"lock_timeout": 0.0}).states()
+            waits = pool.submit(patient.states)
+        assert waits.result() == {}
+
+
 def test_nothing_of_a_sessions_settings_depends_on_the_users(tmp_path: Path) -> None:
     warehouse = in_postgres(tmp_path)
     database = warehouse.address.partition("?")[0].rpartition("/")[2]
@@ -791,6 +803,13 @@ def test_a_table_of_a_users_is_not_taken_for_a_temporary_one(warehouse: TimedPos
 
 
 # Reading
+
+
+def test_a_schema_of_any_name_is_read_by_windows(tmp_path: Path) -> None:
+    warehouse = in_postgres(tmp_path, schema_name="""a?b'"c%s$1""")
+    load(warehouse, [{"id": "1", "datetime": "2026-05-01T00:00:00Z"}])
+    window = (NOON - dt.timedelta(days=1), NOON)
+    assert warehouse.read("event", column="datetime", windows=[window]).num_rows == 1
 
 
 def test_what_is_read_as_arrow_is_what_was_written(warehouse: TimedPostgres) -> None:
