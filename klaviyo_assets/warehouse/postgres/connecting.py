@@ -24,6 +24,7 @@ from klaviyo_assets.warehouse.errors import (
     WarehouseLocked,
     WarehouseUnusable,
 )
+from klaviyo_assets.warehouse.postgres.address import SECRETS
 
 APPLICATION = "klaviyo_assets"
 
@@ -41,8 +42,8 @@ _WHERE_PASSWORDS_ARE = (
     "shows the address"
 )
 _FOR_A_WHILE = re.compile(
-    "too many (?:clients|connections)|no more connections allowed|remaining connection slots|the database system is (?:starting up|shutting down|in recovery)"
-    "|not yet accepting connections"
+    "too many (?:clients|connections)|no more connections allowed|remaining connection slots"
+    "|the database system is (?:starting up|shutting down|in recovery)|not yet accepting connections"
 )
 _REASON = re.compile(r"^.*?(?:FATAL|ERROR):\s+", re.DOTALL)
 _VALUE = re.compile(r'"[^"]*"')
@@ -128,7 +129,7 @@ def _parameters(address: str, url_variable: str | None) -> dict[str, Any]:
 
 def _told(error: Exception, parameters: Mapping[str, Any]) -> str:
     text = str(error).strip()
-    for name in ("password", "sslpassword"):
+    for name in SECRETS:
         if secret := parameters.get(name):
             text = text.replace(str(secret), "***")
     reason = _REASON.sub("", text) if "FATAL" in text or "ERROR" in text else text

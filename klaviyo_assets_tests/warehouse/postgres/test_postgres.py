@@ -657,6 +657,7 @@ def test_an_interrupt_ends_what_the_server_computes(tmp_path: Path) -> None:
         ("postgres://anna:p@ss@db/shop", "postgres://anna@db/shop"),
         ("postgresql://anna@db/shop?password=hidden&sslmode=require", "postgresql://anna@db/shop?sslmode=require"),
         ("postgresql://db/shop?sslmode=require&password=hidden", "postgresql://db/shop?sslmode=require"),
+        ("postgresql://db/shop?oauth_client_secret=hidden&scram_client_key=hidden", "postgresql://db/shop"),
         ("host=db password='hid\\'den x' user=anna", "host=db  user=anna"),
         ("service=shop", "service=shop"),
         ("postgresql:///shop", "postgresql:///shop"),
