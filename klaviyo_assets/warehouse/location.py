@@ -8,6 +8,7 @@ from typing import Literal
 from urllib.parse import parse_qsl, unquote
 
 from klaviyo_assets.warehouse.duckdb import location as duckdb
+from klaviyo_assets.warehouse.postgres.address import SECRETS
 
 Kind = Literal["duckdb", "postgres"]
 
@@ -23,7 +24,6 @@ _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _NO_PERCENT = re.compile("%(?![0-9a-f]{2})", re.IGNORECASE)
 _PORT_OF = re.compile(r"([^/]*):(\d*)")
 _MISTYPED = re.compile(r"postgres(?:ql)?(?!://)\W.*@|(?!\w+://)\w+:?//[^/]*:[^/]*@", re.IGNORECASE)
-_SECRETS = ("password", "sslpassword")
 _PORT = "5432"
 
 
@@ -69,7 +69,7 @@ def server(address: str) -> Server | None:
             "`@` is written %40, `/` %2F, `:` %3A, `?` %3F, `%` %25, and a space %20"
         )
     told = dict(parse_qsl(url["query"] or "", keep_blank_values=True))
-    parts = [part for part in (url["query"] or "").split("&") if unquote(part.partition("=")[0]) not in _SECRETS]
+    parts = [part for part in (url["query"] or "").split("&") if unquote(part.partition("=")[0]) not in SECRETS]
     user = url["user"] or ""
     query = "?" + "&".join(parts) if any(parts) else ""
     database = "" if url["database"] is None else f"/{url['database']}"
@@ -77,7 +77,7 @@ def server(address: str) -> Server | None:
     name = told.get("dbname") or unquote(url["database"] or "") or None
     hosts = told.get("host") or told.get("hostaddr") or unquote(url["hosts"])
     place = "/".join((told.get("service", ""), _hosts(hosts, told.get("port")), name or unquote(user)))
-    has_secret = bool(url["password"]) or any(told.get(secret) for secret in _SECRETS)
+    has_secret = bool(url["password"]) or any(told.get(secret) for secret in SECRETS)
     return Server(text, has_secret, name, f"postgresql://{place}")
 
 

@@ -87,6 +87,7 @@ class SyncState:
             self,
             synced_from=None if None in starts else min(start for start in starts if start),
             synced_through=max(self.synced_through, before.synced_through),
+            rows=max(self.rows or 0, before.rows or 0) or self.rows,  # the latest number, which no load makes smaller
         )
 
     @property
@@ -112,7 +113,7 @@ def joined(known: Iterable[SyncState], new: SyncState) -> list[SyncState]:
     for each in reversed(merged):  # the newest first: once own has taken it in, it may touch the next
         longer = each.after(own)
         if own and longer:
-            own = replace(own, synced_from=longer.synced_from, synced_through=longer.synced_through)
+            own = replace(own, synced_from=longer.synced_from, synced_through=longer.synced_through, rows=longer.rows)
     left = [each for each in merged if not (own and own.contains(each))]
     named = [replace(each, scope=f"{RANGE} {each.synced_from or _FIRST:%Y-%m-%dT%H:%M:%S.%f}") for each in left]
     return [own, *named] if own else named
@@ -124,6 +125,7 @@ def is_read(states: Mapping[tuple[str, str], SyncState], table: str, start: dt.d
 
 
 def with_rows(states: Mapping[tuple[str, str], SyncState], table: str) -> SyncState | None:
-    """Return the state of a table that says how many rows it has: of its ranges, as long as it has none itself."""
+    """Return the state of a table that says how many rows it has: the latest number is the largest."""
+    own = states.get((table, ""))
     ranges = [state for state in states.values() if state.table == table and state.is_range]
-    return states.get((table, "")) or max(ranges, key=lambda state: state.rows or 0, default=None)
+    return max([*([own] if own else []), *ranges], key=lambda state: state.rows or 0, default=None)

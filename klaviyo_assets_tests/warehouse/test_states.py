@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise, permutations
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from klaviyo_assets.warehouse.state import RANGE, SyncState, is_read, joined
+from klaviyo_assets.warehouse.state import RANGE, SyncState, is_read, joined, with_rows
 from klaviyo_assets_tests.warehouse.helpers import warehouse_at
 
 MIDNIGHT = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
@@ -62,3 +63,12 @@ def test_chunks_of_history_that_end_in_any_order_are_kept(tmp_path: Path) -> Non
             assert start and end and is_read(warehouse.states(), "event", start, end)
         (whole,) = warehouse.states().values()
         assert (whole.scope, whole.synced_from, whole.synced_through) == ("", MIDNIGHT, MIDNIGHT + 30 * DAY)
+
+
+def test_ranges_in_any_order_know_the_latest_number_of_rows() -> None:
+    for order in permutations([state((0, 7)), state((7, 14)), state((20, 21)), state((28, 30), extends=False)]):
+        known: list[SyncState] = []
+        for number, each in enumerate(order, 1):
+            known = joined(known, replace(each, rows=number * 10))
+            found = with_rows({(one.table, one.scope): one for one in known}, "event")
+            assert found and found.rows == number * 10, (order, known)

@@ -6,7 +6,12 @@ import re
 
 _SCHEME = re.compile(r"^postgres(?:ql)?://", re.IGNORECASE)
 _USER = re.compile(r"^(?P<scheme>[^:]+://)(?P<user>[^:@/?#]*)(?::(?P<password>.*))?@(?P<rest>[^@]*)$", re.DOTALL)
-_PARAMETER = re.compile(r"(?P<before>^|[?&\s])(?:ssl)?password\s*=\s*(?:'(?:[^'\\]|\\.)*'|[^&\s]*)", re.IGNORECASE)
+SECRETS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
+"""Parameters of libpq's that nobody may see."""
+
+_PARAMETER = re.compile(
+    rf"(?P<before>^|[?&\s])(?:{'|'.join(SECRETS)})\s*=\s*(?:'(?:[^'\\]|\\.)*'|[^&\s]*)", re.IGNORECASE
+)
 
 
 def is_postgres(address: str) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import lru_cache
+from itertools import count
 from typing import Any
 
 import psycopg
@@ -31,19 +32,16 @@ _COLUMNS = """
 """  # noqa: E501
 
 
+def with_marks(statement: str, marks: Iterable[str]) -> str:
+    """Return a statement with other marks for its `?`, but for those in names and in texts."""
+    each = iter(marks)
+    return _MARK.sub(lambda found: found[1] or next(each), statement)
+
+
 @lru_cache(maxsize=512)
 def numbered(statement: str) -> str:
-    """Return a statement with `$1`, `$2` for its `?`, but for those in names and in texts."""
-    count = 0
-
-    def number(found: re.Match[str]) -> str:
-        nonlocal count
-        if found[1]:
-            return found[1]
-        count += 1
-        return f"${count}"
-
-    return _MARK.sub(number, statement)
+    """Return a statement with `$1`, `$2` for its `?`."""
+    return with_marks(statement, (f"${number}" for number in count(1)))
 
 
 class PostgresCatalog(Session):

@@ -24,6 +24,7 @@ from klaviyo_assets.warehouse.errors import (
     WarehouseLocked,
     WarehouseUnusable,
 )
+from klaviyo_assets.warehouse.postgres.address import SECRETS
 
 APPLICATION = "klaviyo_assets"
 
@@ -41,22 +42,27 @@ _WHERE_PASSWORDS_ARE = (
     "shows the address"
 )
 _FOR_A_WHILE = re.compile(
-    "too many clients|remaining connection slots|the database system is (?:starting up|shutting down|in recovery)"
-    "|not yet accepting connections"
+    "too many (?:clients|connections)|no more connections allowed|remaining connection slots"
+    "|the database system is (?:starting up|shutting down|in recovery)|not yet accepting connections"
 )
 _REASON = re.compile(r"^.*?(?:FATAL|ERROR):\s+", re.DOTALL)
 _VALUE = re.compile(r'"[^"]*"')
+_LATE_YEAR = re.compile(r"\d{5,}-")
 
 
 class _UTCLoader(Loader):
-    """Reads a `timestamptz` as a time in UTC without a zone, which the session is in. Infinite ones become the ends."""
+    """Reads a `timestamptz` as a time in UTC without a zone, which the session is in.
+
+    Times beyond Python's, infinite ones included, become the first or the last of these.
+    """
 
     def load(self, data: Buffer) -> dt.datetime:
         text = bytes(data).decode()
-        try:
-            return dt.datetime.fromisoformat(text).replace(tzinfo=None)
-        except ValueError:  # infinite, before the year 1 or after 9999
-            return dt.datetime.min if text.startswith("-") or text.endswith("BC") else dt.datetime.max
+        if text == "-infinity" or text.endswith("BC"):
+            return dt.datetime.min
+        if text == "infinity" or _LATE_YEAR.match(text):
+            return dt.datetime.max
+        return dt.datetime.fromisoformat(text).replace(tzinfo=None)
 
 
 class _RealLoader(Loader):
@@ -123,7 +129,7 @@ def _parameters(address: str, url_variable: str | None) -> dict[str, Any]:
 
 def _told(error: Exception, parameters: Mapping[str, Any]) -> str:
     text = str(error).strip()
-    for name in ("password", "sslpassword"):
+    for name in SECRETS:
         if secret := parameters.get(name):
             text = text.replace(str(secret), "***")
     reason = _REASON.sub("", text) if "FATAL" in text or "ERROR" in text else text

@@ -13,7 +13,7 @@ from pyarrow import csv
 
 from klaviyo_assets.schema.spec import Type
 from klaviyo_assets.warehouse.batches import ARROW_TYPES
-from klaviyo_assets.warehouse.postgres.catalog import PostgresCatalog
+from klaviyo_assets.warehouse.postgres.catalog import PostgresCatalog, with_marks
 from klaviyo_assets.warehouse.sql import quote
 
 _BLOCK = 16 * 2**20
@@ -25,14 +25,8 @@ _EXACT = {"smallint": pa.int16(), "integer": pa.int32(), "real": pa.float32(), "
 
 def arrow(session: PostgresCatalog, query: str, parameters: Sequence[Any]) -> pa.Table:
     """Run a query and return its rows: times in UTC without a zone, JSON and what Arrow has no type for as text."""
-    parts = re.split(r"\?", query) if parameters else [query]
-    inlined = (
-        parts[0]
-        + "".join(  # COPY takes no parameters
-            sql.Literal(value).as_string(session.connection) + part
-            for value, part in zip(parameters, parts[1:], strict=True)
-        )
-    )
+    # COPY takes no parameters.
+    inlined = with_marks(query, [sql.Literal(value).as_string(session.connection) for value in parameters])
     described = session.execute(f"SELECT * FROM ({inlined}) AS rows LIMIT 0").description or []
     names = [column.name for column in described]
     natives = [native for (native,) in session.sql(

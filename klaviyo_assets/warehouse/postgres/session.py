@@ -71,15 +71,18 @@ class PostgresSession(PostgresCatalog):
         """Create a table: the key and the system columns first, for Postgres reads a row from its beginning.
 
         A table of rows has its key as its primary key. A large one has indexes that cost next to nothing: BRIN on the
-        time of its partitions and on when rows were written, and one of the rows that are deleted.
+        time of its partitions and on when rows were written, and one of the rows that are deleted. A table of states
+        has no key: its rows are their own replica identity, without which none of a publication can be deleted.
         """
         first = [*(spec.primary_key if spec else ()), *(name for name in types if spec and name not in spec.types)]
         ordered = dict.fromkeys([*first, *types])
         ddl = [f"{quote(column)} {types[column]}" for column in ordered]
         key = [f"PRIMARY KEY ({column_list(spec.primary_key)})"] if spec else []
-        self.execute(f"CREATE TABLE {self.name(schema, table)} ({', '.join([*ddl, *key])})")
-        if spec and spec.partitioned_by:
-            place, deleted = self.name(schema, table), quote(DELETED.name)
+        place, deleted = self.name(schema, table), quote(DELETED.name)
+        self.execute(f"CREATE TABLE {place} ({', '.join([*ddl, *key])})")
+        if spec is None:
+            self.execute(f"ALTER TABLE {place} REPLICA IDENTITY FULL")
+        elif spec.partitioned_by:
             self.execute(f"CREATE INDEX ON {place} ({quote(spec.primary_key[0])}) WHERE {deleted}")
             # Before 16, an update of a column with any index writes to all indexes.
             written = [SYNCED.name] if self.connection.info.server_version >= _UPDATES_BESIDE_BRIN else []

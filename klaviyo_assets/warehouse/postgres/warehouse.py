@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +20,30 @@ if TYPE_CHECKING:
 
 _LONGEST_SCHEMA = 63 - len(STAGING)
 
-_SETTINGS = """
-    SET LOCAL TimeZone = 'UTC'; SET LOCAL standard_conforming_strings = on; SET LOCAL DateStyle = 'ISO, YMD';
-    SET LOCAL IntervalStyle = 'postgres'; SET LOCAL extra_float_digits = 1; SET LOCAL bytea_output = 'hex';
-    SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL work_mem = '64MB';
-"""
-"""How values are written and read, whatever is set for the user or the database; loads take as long as they take."""
+_VALUES = {
+    "TimeZone": "'UTC'",
+    "DateStyle": "'ISO, YMD'",
+    "IntervalStyle": "'postgres'",
+    "standard_conforming_strings": "on",
+    "extra_float_digits": "1",
+    "bytea_output": "'hex'",
+}
+"""How values are written and read, whatever is set for the user or the database."""
 
-_CHECKS_CLIENT = 140000
-_CHECK = "SET LOCAL client_connection_check_interval = '10s';"
-"""Else the server goes on with what a process that was killed has begun, and holds its locks for so long."""
+_LIMITS = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0", "work_mem": "'64MB'"}
+"""Loads take as long as they take."""
+
+_LIMITS_SINCE = {
+    # Else the server goes on with what a process that was killed has begun, and holds its locks for so long.
+    140000: {"client_connection_check_interval": "'10s'"},
+    170000: {"transaction_timeout": "0"},
+}
+"""Version of the server -> what can be set from then on."""
+
+_TEMPORARY_FIRST = """
+    SELECT set_config('search_path', concat_ws(', ', 'pg_temp', nullif(current_setting('search_path'), '')), true);
+"""
+"""Temporary tables are looked for before tables of the same name, also where a user's path says otherwise."""
 
 _HOLDER = """
     SELECT a.application_name, coalesce(a.client_hostname, host(a.client_addr), 'this machine'), a.pid, a.xact_start
@@ -102,7 +116,7 @@ class PostgresWarehouse(Warehouse):
         Raises WarehouseUnusable if that is impossible.
         """
         with self._connected() as connection:
-            connection.execute("SET TimeZone = 'UTC'; SET standard_conforming_strings = on")
+            connection.execute(_set(_VALUES, "SESSION").encode())
             yield connection
 
     @contextmanager
@@ -136,9 +150,10 @@ class PostgresWarehouse(Warehouse):
             session = self._session(connection)
             try:
                 isolation = "READ COMMITTED READ WRITE" if writes else "REPEATABLE READ READ WRITE"
-                check = _CHECK if connection.info.server_version >= _CHECKS_CLIENT else ""
-                wait = f"SET LOCAL lock_timeout = {max(1, int(self.lock_timeout * 1000))};"
-                session.execute(f"BEGIN ISOLATION LEVEL {isolation}; {_SETTINGS} {check} {wait}")
+                settings = _VALUES | _LIMITS | {"lock_timeout": str(max(1, int(self.lock_timeout * 1000)))}
+                for version, since in _LIMITS_SINCE.items():
+                    settings |= since if connection.info.server_version >= version else {}
+                session.execute(f"BEGIN ISOLATION LEVEL {isolation}; {_set(settings, 'LOCAL')} {_TEMPORARY_FIRST}")
                 if writes:
                     self._lock(session)
                 yield session
@@ -202,3 +217,7 @@ class PostgresWarehouse(Warehouse):
 
         lost = bool(session.connection.closed)
         return translated(error, place=self.address, schema=self.schema_name, committing=session.committing, lost=lost)
+
+
+def _set(settings: Mapping[str, str], scope: str) -> str:
+    return " ".join(f"SET {scope} {name} = {value};" for name, value in settings.items())

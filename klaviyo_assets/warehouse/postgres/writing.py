@@ -14,6 +14,24 @@ _MANY = 10_000
 """Rows from which on an index is better made anew."""
 
 
+_PRIMARY_KEY = """
+    SELECT k.conname, ARRAY(SELECT CAST(a.attname AS text) FROM pg_catalog.pg_attribute a
+                            WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey) ORDER BY 1)
+    FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_index i ON i.indexrelid = k.conindid
+    WHERE k.contype = 'p' AND k.conrelid = CAST(? AS regclass)
+    AND NOT i.indisreplident AND NOT i.indisclustered AND i.indnatts = i.indnkeyatts
+    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.deptype = 'n' AND (d.refclassid, d.refobjid) IN (
+        (CAST('pg_catalog.pg_constraint' AS regclass), k.oid), (CAST('pg_catalog.pg_class' AS regclass), i.indexrelid)))
+"""
+"""The primary key of a table, if it is no more than that: foreign keys and views depend on one, too."""
+
+_TAKES_CONFLICTS = """
+    SELECT c.relkind = 'r' AND NOT EXISTS (
+        SELECT 1 FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND NOT i.indimmediate)
+    FROM pg_catalog.pg_class c WHERE c.oid = CAST(? AS regclass)
+"""
+
+
 def write(
     session: PostgresCatalog,
     schema: str,
@@ -35,7 +53,7 @@ def write(
     stamped = f"CAST(? AS timestamp) AS {quote(SYNCED.name)}, false AS {quote(DELETED.name)}"
     came = f"SELECT {column_list(names)}, {stamped} FROM {STAGE}"
     into = f"INSERT INTO {table} AS own ({column_list([*names, *system])})"
-    if _needed(session, table) - {*names, *system}:
+    if _needed(session, table) - {*names, *system} or not _takes_conflicts(session, table):
         # ON CONFLICT refuses also rows that are there already, because those that came lack what the table requires.
         matching = same_key("own", "new", key)
         assigned = [*(f"{quote(name)} = new.{quote(name)}" for name in filled), *emptied]
@@ -69,13 +87,7 @@ def _primary_key_of_empty(session: PostgresCatalog, table: str, spec: TableSpec)
         f"SELECT 1 FROM {STAGE} OFFSET {_MANY} LIMIT 1"
     ):
         return None
-    found = session.sql(
-        "SELECT k.conname, ARRAY(SELECT CAST(a.attname AS text) FROM pg_catalog.pg_attribute a "
-        "WHERE a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey) ORDER BY 1) "
-        "FROM pg_catalog.pg_constraint k WHERE k.contype = 'p' AND k.conrelid = CAST(? AS regclass) "
-        "AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint f WHERE f.contype = 'f' AND f.confrelid = k.conrelid)",
-        [table],
-    )
+    found = session.sql(_PRIMARY_KEY, [table])
     return next((name for name, columns in found if columns == sorted(spec.primary_key)), None)
 
 
@@ -87,3 +99,9 @@ def _needed(session: PostgresCatalog, table: str) -> set[str]:
         [table],
     )
     return {name for (name,) in found}
+
+
+def _takes_conflicts(session: PostgresCatalog, table: str) -> bool:
+    """Return whether ON CONFLICT can write rows and tell which are new: not with parts, nor with a deferrable key."""
+    ((takes,),) = session.sql(_TAKES_CONFLICTS, [table])
+    return bool(takes)

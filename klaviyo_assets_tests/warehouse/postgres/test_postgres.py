@@ -38,6 +38,7 @@ from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Extract, Publication
 from klaviyo_assets.warehouse.names import cut
 from klaviyo_assets.warehouse.postgres.address import is_postgres, shown
 from klaviyo_assets.warehouse.postgres.warehouse import PostgresWarehouse
+from klaviyo_assets.warehouse.results import AccountIdentity
 from klaviyo_assets.warehouse.spool import temporary_spool
 from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets_tests.warehouse.databases import TimedPostgres, in_postgres, postgres_database
@@ -366,6 +367,50 @@ def test_a_foreign_key_of_a_users_is_named_without_values(warehouse: TimedPostgr
     assert error.value.__suppress_context__
 
 
+def test_what_needs_the_primary_key_of_an_empty_table_stays(warehouse: TimedPostgres) -> None:
+    load(warehouse, [{"id": "1"}])
+    run(warehouse, "CREATE PUBLICATION of_event FOR TABLE klaviyo.event")
+    many = [{"id": f"{n}"} for n in range(10_100)]
+    for needs, no_more in (
+        ("CREATE VIEW of_events AS SELECT id, note FROM klaviyo.event GROUP BY id", "DROP VIEW of_events"),
+        ("ALTER TABLE klaviyo.event REPLICA IDENTITY USING INDEX event_pkey", "SELECT 1"),
+    ):
+        run(warehouse, "TRUNCATE klaviyo.event", needs)
+        assert load(warehouse, many).inserted == 10_100
+        assert load(warehouse, [{"id": "1", "note": "changed"}]).updated == 1
+        run(warehouse, no_more)
+
+
+@pytest.mark.parametrize("like", ["PRIMARY KEY DEFERRABLE", "PRIMARY KEY) PARTITION BY HASH (id"])
+def test_tables_that_take_no_on_conflict(warehouse: TimedPostgres, like: str) -> None:
+    run(warehouse, "CREATE SCHEMA klaviyo", f"CREATE TABLE klaviyo.event (note text, id text {like})")
+    if "PARTITION" in like:
+        for part in range(2):
+            values = f"FOR VALUES WITH (MODULUS 2, REMAINDER {part})"
+            run(warehouse, f"CREATE TABLE part_{part} PARTITION OF klaviyo.event {values}")
+    load(warehouse, [{"id": f"{n}", "x": n} for n in range(5)])
+    result = load(warehouse, [{"id": f"{n}", "x": "text"} for n in range(3, 9)], coverage=WHOLE_TABLE)
+    assert (result.inserted, result.updated, result.deleted, result.row_count) == (4, 2, 3, 9)
+    found = [(row["id"], row["property_x"], row["_fivetran_deleted"]) for row in rows(warehouse)]
+    assert found == [(f"{n}", f"{n}" if n < 3 else "text", n < 3) for n in range(9)]
+    seen = warehouse.inspect([(EVENT, ())], now=NOON)["event"]
+    assert (seen.rows, seen.live, seen.flawless) == (9, 6, True)
+
+
+def test_a_publication_of_all_tables_stops_no_load(warehouse: TimedPostgres) -> None:
+    run(warehouse, "CREATE PUBLICATION everything FOR ALL TABLES")
+    policy = replace(EVENT, policy=ColumnPolicy(blocked=("property_x",)))
+    for n in range(3):
+        warehouse.begin(account=AccountIdentity("a", f"name {n}"))
+        state = SyncState("event", synced_through=NOON + dt.timedelta(days=n))
+        load(warehouse, [{"id": str(n), "y": n}], spec=policy, states=[state], coverage=WHOLE_TABLE, guard=0.5)
+        snapshot(warehouse, [{"id": "m"}], NOON + dt.timedelta(days=n))
+        warehouse.publish(Publication(METRIC), guard=1.0)
+    load(warehouse, [{"id": "0"}, {"id": "1"}, {"id": "2"}], coverage=WHOLE_TABLE, guard=0.5)
+    warehouse.forget(["event", "metric"])
+    assert len(rows(warehouse)) == 3 and warehouse.states().keys().isdisjoint({("event", ""), ("metric", "")})
+
+
 # Connections that die
 
 
@@ -612,6 +657,7 @@ def test_an_interrupt_ends_what_the_server_computes(tmp_path: Path) -> None:
         ("postgres://anna:p@ss@db/shop", "postgres://anna@db/shop"),
         ("postgresql://anna@db/shop?password=hidden&sslmode=require", "postgresql://anna@db/shop?sslmode=require"),
         ("postgresql://db/shop?sslmode=require&password=hidden", "postgresql://db/shop?sslmode=require"),
+        ("postgresql://db/shop?oauth_client_secret=hidden&scram_client_key=hidden", "postgresql://db/shop"),
         ("host=db password='hid\\'den x' user=anna", "host=db  user=anna"),
         ("service=shop", "service=shop"),
         ("postgresql:///shop", "postgresql:///shop"),
@@ -690,15 +736,30 @@ def test_a_server_that_does_not_let_us_in_is_told_without_a_password(
             assert error.value.__suppress_context__ or not error.value.__context__
 
 
+def test_a_role_that_has_no_connection_left_waits_for_one(role: Any) -> None:
+    owner, warehouse, name, _ = role
+    patient = warehouse.model_copy(update={"lock_timeout": 30.0})
+    run(owner, f"ALTER ROLE {name} CONNECTION LIMIT 1")
+    with ThreadPoolExecutor(1) as pool:
+        with warehouse.connect():
+            with pytest.raises(WarehouseUnusable, match="too many connections for role"):
+                warehouse.model_copy(update={"lock_timeout": 0.0}).states()
+            waits = pool.submit(patient.states)
+        assert waits.result() == {}
+
+
 def test_nothing_of_a_sessions_settings_depends_on_the_users(tmp_path: Path) -> None:
     warehouse = in_postgres(tmp_path)
     database = warehouse.address.partition("?")[0].rpartition("/")[2]
+    known = {name for (name,) in warehouse.query("SELECT name FROM pg_settings")}
     for setting in (
         "TimeZone = 'America/New_York'", "DateStyle = 'German'", "standard_conforming_strings = off",
-        "extra_float_digits = -5", "search_path = nowhere", "statement_timeout = '1ms'",
-        "default_transaction_isolation = 'serializable'", "bytea_output = escape",
+        "extra_float_digits = -5", "search_path = nowhere",
+        "default_transaction_isolation = 'serializable'", "bytea_output = escape", "transaction_timeout = '500ms'",
+        "statement_timeout = '1ms'",
     ):  # fmt: skip
-        warehouse.query(f"ALTER DATABASE {database} SET {setting}")
+        if setting.split()[0] in known:  # transaction_timeout since 17
+            warehouse.query(f"ALTER DATABASE {database} SET {setting}")
     sent = {
         "id": "1",
         "datetime": "2026-05-01T23:30:00Z",
@@ -711,9 +772,45 @@ def test_nothing_of_a_sessions_settings_depends_on_the_users(tmp_path: Path) -> 
     (row,) = [row for row in warehouse.read("event").to_pylist() if row["id"] == "1"]
     assert (row["note"], row["datetime"]) == ("a\\'b", dt.datetime(2026, 5, 1, 23, 30))
     assert (row["property_x"], row["property_t"]) == ("0.30000000000000004", "2026-05-01T23:30:00.500000+00:00")
+    with warehouse.transaction() as transaction:
+        transaction.sql("SELECT pg_sleep(0.6)")
+
+
+def test_what_a_user_asks_for_depends_on_no_setting_of_the_databases(warehouse: TimedPostgres) -> None:
+    database = warehouse.address.partition("?")[0].rpartition("/")[2]
+    for setting in ("DateStyle = 'German'", "IntervalStyle = 'iso_8601'", "bytea_output = escape"):
+        run(warehouse, f"ALTER DATABASE {database} SET {setting}")
+    values = "timestamptz '2026-05-01 23:30+00', interval '1 day', bytea '\\x00ff'"
+    found = (dt.datetime(2026, 5, 1, 23, 30), dt.timedelta(days=1), b"\0\xff")
+    assert warehouse.query(f"SELECT {values}") == [found]
+    beyond = warehouse.query("SELECT unnest(CAST('{infinity,-infinity,20000-01-01,0044-03-15 BC}' AS timestamptz[]))")
+    first, last = dt.datetime.min, dt.datetime.max
+    assert [moment for (moment,) in beyond] == [last, first, last, first]
+    with warehouse.connect() as connection, pytest.raises(ValueError, match=r"01\.05\.2026"):
+        connection.execute("SET DateStyle = 'German'")
+        connection.execute("SELECT timestamptz '2026-05-01 23:30+00'").fetchall()
+
+
+@pytest.mark.parametrize("path", ["public, pg_temp", "public, pg_catalog", "''"])
+def test_a_table_of_a_users_is_not_taken_for_a_temporary_one(warehouse: TimedPostgres, path: str) -> None:
+    database = warehouse.address.partition("?")[0].rpartition("/")[2]
+    for name in ("_stage", "_restamped", "_spooled_0"):
+        run(warehouse, f"CREATE TABLE public.{name} (id text)", f"INSERT INTO public.{name} VALUES ('theirs')")
+    run(warehouse, f"ALTER DATABASE {database} SET search_path = {path}")
+    for n in range(2):
+        load(warehouse, [{"id": str(n)}], coverage=WHOLE_TABLE)
+    assert [row["id"] for row in rows(warehouse)] == ["0", "1"]
+    assert warehouse.query("SELECT id FROM public._stage") == [("theirs",)]
 
 
 # Reading
+
+
+def test_a_schema_of_any_name_is_read_by_windows(tmp_path: Path) -> None:
+    warehouse = in_postgres(tmp_path, schema_name="""a?b'"c%s$1""")
+    load(warehouse, [{"id": "1", "datetime": "2026-05-01T00:00:00Z"}])
+    window = (NOON - dt.timedelta(days=1), NOON)
+    assert warehouse.read("event", column="datetime", windows=[window]).num_rows == 1
 
 
 def test_what_is_read_as_arrow_is_what_was_written(warehouse: TimedPostgres) -> None:
