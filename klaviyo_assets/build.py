@@ -18,7 +18,7 @@ from klaviyo_assets.assets.person_passes import build_person_passes
 from klaviyo_assets.assets.reconciliation import build_reconciliation
 from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.snapshots import build_snapshots
-from klaviyo_assets.assets.specs import io_manager_key
+from klaviyo_assets.assets.specs import account_key, io_manager_key
 from klaviyo_assets.assets.translator import DagsterKlaviyoTranslator
 from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.automation.jobs import build_jobs
@@ -137,7 +137,7 @@ def _definitions(described: DescribedAssets, executor: dg.ExecutorDefinition, cl
         schedules=[build_schedule(described, sync, {*keys, *history.keys, *reconciliation.keys}, clock)],
         sensors=[build_sensor(described, backfill=backfill, others=[sync.name], incremental=incremental, clock=clock)],
         resources={
-            settings.name: KlaviyoAccount(
+            account_key(settings): KlaviyoAccount(
                 warehouse=warehouse,
                 api_key_variable=settings.api_key_variable,
                 api_url=settings.api_url,

@@ -6,6 +6,7 @@ import dagster as dg
 
 from klaviyo_assets.assets.described import DescribedAssets, asset_out, deps_of
 from klaviyo_assets.assets.resources import KlaviyoAccount
+from klaviyo_assets.assets.specs import account_key
 from klaviyo_assets.assets.step import SnapshotConfig, Step
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.lost import Lost, noting
@@ -29,7 +30,7 @@ def build_account_history(described: DescribedAssets) -> list[dg.AssetsDefinitio
         name=f"{settings.name}__{table.name}",
         outs={table.name: asset_out(settings, spec, Extract, is_required=False)},
         deps=deps_of([spec]),
-        required_resource_keys={settings.name},
+        required_resource_keys={account_key(settings)},
     )
     def account_history(context: dg.AssetExecutionContext, config: SnapshotConfig) -> Iterator[dg.Output[Extract]]:
         with Step(settings, context, [table]) as step:

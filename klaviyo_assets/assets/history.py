@@ -10,6 +10,7 @@ import dagster as dg
 from klaviyo_assets.api import KlaviyoClient, NotPermitted
 from klaviyo_assets.assets.described import HISTORY, DescribedAssets
 from klaviyo_assets.assets.resources import KlaviyoAccount
+from klaviyo_assets.assets.specs import account_key
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.settings.model import FOUNDED
 from klaviyo_assets.sync.due import fingerprint
@@ -160,10 +161,10 @@ def build_history(described: DescribedAssets, next_due: NextDue) -> dg.AssetsDef
         name=f"{settings.name}__{HISTORY}",
         specs=[spec],
         op_tags={"dagster/priority": "-1000"},
-        required_resource_keys={settings.name},
+        required_resource_keys={account_key(settings)},
     )
     def history(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
-        account: KlaviyoAccount = getattr(context.resources, settings.name)
+        account: KlaviyoAccount = getattr(context.resources, account_key(settings))
         histories = known_histories(settings, account.warehouse, account.client)
         waiting = next_due(described, account.warehouse.states())
         metadata = {

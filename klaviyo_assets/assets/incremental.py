@@ -26,6 +26,7 @@ from klaviyo_assets.assets.days import days_of_run, has_days
 from klaviyo_assets.assets.described import DescribedAssets, asset_out, deps_of
 from klaviyo_assets.assets.history import with_days_before
 from klaviyo_assets.assets.resources import KlaviyoAccount
+from klaviyo_assets.assets.specs import account_key
 from klaviyo_assets.assets.step import UNREAD_ONLY, Batch, Step, chosen
 from klaviyo_assets.privacy.packing import packed, with_packed
 from klaviyo_assets.privacy.policy import ColumnPolicy
@@ -105,7 +106,7 @@ def _incremental(
         partitions_def=days,
         backfill_policy=dg.BackfillPolicy.single_run(),
         can_subset=True,
-        required_resource_keys={settings.name},
+        required_resource_keys={account_key(settings)},
     )
     def incremental(context: dg.AssetExecutionContext, config: ReadConfig) -> Iterator[dg.Output[Extract]]:
         wanted = chosen(context, enabled)

@@ -11,6 +11,7 @@ from pydantic import Field
 from klaviyo_assets.api import MARGIN, NotFound, greater_or_equal
 from klaviyo_assets.assets.described import DescribedAssets, asset_out, deps_of
 from klaviyo_assets.assets.resources import KlaviyoAccount
+from klaviyo_assets.assets.specs import account_key
 from klaviyo_assets.assets.step import PublishConfig, Step
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.sync.reads.reading import concurrently
@@ -62,7 +63,7 @@ def _memberships(described: DescribedAssets, group: Group) -> dg.AssetsDefinitio
         name=f"{settings.name}__{table.name}",
         outs={table.name: asset_out(settings, spec, Extract, is_required=False)},
         deps=deps_of([spec]),
-        required_resource_keys={settings.name},
+        required_resource_keys={account_key(settings)},
     )
     def memberships(context: dg.AssetExecutionContext, config: MembershipConfig) -> Iterator[dg.Output[Extract]]:
         with Step(settings, context, [table]) as step:

@@ -16,6 +16,7 @@ from klaviyo_assets.assets.described import (
 )
 from klaviyo_assets.assets.incremental import IDS, without_pauses
 from klaviyo_assets.assets.resources import KlaviyoAccount
+from klaviyo_assets.assets.specs import account_key
 from klaviyo_assets.assets.step import Batch, PublishConfig, SnapshotConfig, Step
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.sync.progress import ProgressReporter
@@ -56,7 +57,7 @@ def _sweep(described: DescribedAssets) -> dg.AssetsDefinition:
         name=f"{settings.name}__{PERSON_DELETES}",
         outs={PERSON_DELETES: asset_out(settings, spec, Sweep, is_required=False)},
         deps=deps_of([spec]),
-        required_resource_keys={settings.name},
+        required_resource_keys={account_key(settings)},
     )
     def person_deletes(context: dg.AssetExecutionContext, config: SweepConfig) -> Iterator[dg.Output[Sweep]]:
         with Step(settings, context, [person]) as step:
@@ -90,7 +91,7 @@ def _predictions(described: DescribedAssets) -> dg.AssetsDefinition:
         name=f"{settings.name}__{PERSON_PREDICTIONS}",
         outs={PERSON_PREDICTIONS: asset_out(settings, spec, Extract, is_required=False)},
         deps=deps_of([spec]),
-        required_resource_keys={settings.name},
+        required_resource_keys={account_key(settings)},
     )
     def person_predictions(context: dg.AssetExecutionContext, config: SnapshotConfig) -> Iterator[dg.Output[Extract]]:
         with Step(settings, context, [person]) as step:

@@ -9,6 +9,7 @@ import dagster as dg
 from klaviyo_assets.api import InvalidRequest, KlaviyoClient
 from klaviyo_assets.assets.described import DescribedAssets
 from klaviyo_assets.assets.history import RANGES, first_times, to_reread
+from klaviyo_assets.assets.specs import account_key
 from klaviyo_assets.assets.step import SnapshotConfig, Step
 from klaviyo_assets.privacy.policy import Action
 from klaviyo_assets.sync.ranges import DAY, first_whole_day, reread_from
@@ -34,7 +35,7 @@ def build_reconciliation(described: DescribedAssets) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=f"{settings.name}__{RECONCILIATION}",
         specs=[spec],
-        required_resource_keys={settings.name},
+        required_resource_keys={account_key(settings)},
     )
     def event_reconciliation(
         context: dg.AssetExecutionContext, config: SnapshotConfig

@@ -6,6 +6,7 @@ import dagster as dg
 
 from klaviyo_assets.assets.advice import suspicion
 from klaviyo_assets.assets.described import DescribedAssets, asset_out, deps_of
+from klaviyo_assets.assets.specs import account_key
 from klaviyo_assets.assets.step import Batch, PublishConfig, SnapshotConfig, Step, chosen
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.spec import STAGING
@@ -46,7 +47,7 @@ def _snapshot(described: DescribedAssets, family: str, tables: Sequence[Table], 
         deps=deps_of(specs.values()),
         check_specs=list(check_specs.values()),
         can_subset=True,
-        required_resource_keys={settings.name},
+        required_resource_keys={account_key(settings)},
     )
     def snapshot(
         context: dg.AssetExecutionContext, config: SnapshotConfig

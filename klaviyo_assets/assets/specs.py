@@ -150,6 +150,11 @@ def code_version(table: Table) -> str:
     return hashlib.sha256(repr(mapping).encode()).hexdigest()[:12]
 
 
+def account_key(settings: Settings) -> str:
+    """Return the resource key of the account."""
+    return f"{settings.name}_account"
+
+
 def io_manager_key(settings: Settings) -> str:
     """Return the resource key of the account's IO manager."""
     return f"{settings.name}_io_manager"
