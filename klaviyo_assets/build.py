@@ -8,12 +8,13 @@ import dagster as dg
 
 from klaviyo_assets.assets.account_history import build_account_history
 from klaviyo_assets.assets.checks import build_checks
-from klaviyo_assets.assets.described import PARENTS, DescribedAssets
+from klaviyo_assets.assets.described import PARENTS, DescribedAssets, with_own_io_manager
 from klaviyo_assets.assets.history import WITH_HISTORY, build_history
 from klaviyo_assets.assets.incremental import build_incremental, daily_partitions
 from klaviyo_assets.assets.io_manager import WarehouseIOManager
 from klaviyo_assets.assets.memberships import build_memberships
 from klaviyo_assets.assets.next_due import next_due
+from klaviyo_assets.assets.options import StepOptions
 from klaviyo_assets.assets.person_passes import build_person_passes
 from klaviyo_assets.assets.reconciliation import build_reconciliation
 from klaviyo_assets.assets.resources import KlaviyoAccount
@@ -42,6 +43,7 @@ def build_definitions(
     *accounts: Settings,
     executor: dg.ExecutorDefinition = dg.in_process_executor,
     translator: DagsterKlaviyoTranslator | None = None,
+    options: StepOptions | None = None,
     clock: Clock = machine_time,
 ) -> dg.Definitions:
     """Return the assets, checks, jobs, schedules, sensors and resources of one or several Klaviyo accounts.
@@ -52,6 +54,7 @@ def build_definitions(
             start, and an account's rate limits are shared. The definitions themselves have none, so that they can be
             merged with others: those decide how assets are materialized that are chosen in the UI.
         translator: Decides the keys of the assets, their groups, tags and what else they say of themselves.
+        options: Tags and pool of the steps, and how backfills of EVENT and PERSON are cut into runs.
         clock: Tells the schedules and the sensors how long a run has been silent.
 
     Raises:
@@ -68,7 +71,7 @@ def build_definitions(
     accounts = accounts or (Settings(),)
     require_distinct(accounts)
     return dg.Definitions.merge(
-        *(_definitions(DescribedAssets(settings, translator), executor, clock) for settings in accounts)
+        *(_definitions(DescribedAssets(settings, translator, options), executor, clock) for settings in accounts)
     )
 
 
@@ -125,7 +128,7 @@ def _definitions(described: DescribedAssets, executor: dg.ExecutorDefinition, cl
         reconciliation=reconciliation,
     )
     account = dg.Definitions(
-        assets=[*incremental, *whole, history, reconciliation],
+        assets=[with_own_io_manager(settings, asset) for asset in (*incremental, *whole, history, reconciliation)],
         asset_checks=[checks],
         jobs=[
             sync,

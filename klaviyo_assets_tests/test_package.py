@@ -311,6 +311,7 @@ def test_what_the_package_exports() -> None:
     assert klaviyo_assets.__all__ == [
         "DagsterKlaviyoTranslator",
         "KlaviyoAssetProps",
+        "KlaviyoComponent",
         "Settings",
         "__version__",
         "build_definitions",

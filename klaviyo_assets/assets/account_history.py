@@ -31,7 +31,9 @@ def build_account_history(described: DescribedAssets) -> list[dg.AssetsDefinitio
         outs={table.name: asset_out(settings, spec, Extract, is_required=False)},
         deps=deps_of([spec]),
         required_resource_keys={account_key(settings)},
+        **described.options.of_asset(),
     )
+    @described.options.executed
     def account_history(context: dg.AssetExecutionContext, config: SnapshotConfig) -> Iterator[dg.Output[Extract]]:
         with Step(settings, context, [table]) as step:
             due = step.is_due(table.name, "", table.cadence)

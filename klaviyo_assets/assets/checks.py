@@ -38,7 +38,7 @@ def build_checks(described: DescribedAssets, tables: Sequence[Table]) -> dg.Asse
             spec.get_python_identifier(): dg.Out(dg.Any, is_required=False, io_manager_key=io_manager_key(settings))
             for spec in specs.values()
         },
-        tags={"dagster/priority": "-900"},
+        **described.options.of_op(**{"dagster/priority": "-900"}),
         required_resource_keys={f"{settings.name}_warehouse"},
     )
     def checks(context: dg.OpExecutionContext) -> Iterator[dg.AssetCheckResult]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 import dagster as dg
 
 from klaviyo_assets.assets.io_manager import PARTITION_EXPR, SNAPSHOT_OF, TABLE
+from klaviyo_assets.assets.options import StepOptions
 from klaviyo_assets.assets.specs import (
     backfill_sensor_name,
     io_manager_key,
@@ -50,11 +51,16 @@ _NEEDED = (TABLE, SNAPSHOT_OF, PARTITION_EXPR, "dagster/io_manager_key")
 class DescribedAssets:
     """What the assets of an account are called, and what they say of themselves.
 
-    settings: of the account. translator: has the last word.
+    settings: of the account. translator: has the last word. options: of the steps that make them.
     """
 
-    def __init__(self, settings: Settings, translator: DagsterKlaviyoTranslator | None = None) -> None:
-        self.settings = settings
+    def __init__(
+        self,
+        settings: Settings,
+        translator: DagsterKlaviyoTranslator | None = None,
+        options: StepOptions | None = None,
+    ) -> None:
+        self.settings, self.options = settings, options or StepOptions()
         self._translator = translator or DagsterKlaviyoTranslator()
         self._specs: dict[tuple[AssetKind, str], dg.AssetSpec] = {}
 
@@ -165,3 +171,15 @@ def asset_out(settings: Settings, spec: dg.AssetSpec, type_: type, *, is_require
 def deps_of(specs: Iterable[dg.AssetSpec]) -> list[dg.AssetDep]:
     """Return what the assets of a step depend on."""
     return list({dep.asset_key: dep for spec in specs for dep in spec.deps}.values())
+
+
+def with_own_io_manager(settings: Settings, assets: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    """Have results of checks go through the account's IO manager as well; return the assets.
+
+    Nothing is stored, but a run would make the `io_manager` of the project, which may need what the run does not have.
+    Dagster's decorators have no argument for it.
+    """
+    for output in assets.node_def.output_defs:
+        if output.io_manager_key == "io_manager":
+            output._io_manager_key = io_manager_key(settings)
+    return assets

@@ -160,9 +160,10 @@ def build_history(described: DescribedAssets, next_due: NextDue) -> dg.AssetsDef
     @dg.multi_asset(
         name=f"{settings.name}__{HISTORY}",
         specs=[spec],
-        op_tags={"dagster/priority": "-1000"},
+        **described.options.of_asset(**{"dagster/priority": "-1000"}),
         required_resource_keys={account_key(settings)},
     )
+    @described.options.executed
     def history(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         account: KlaviyoAccount = getattr(context.resources, account_key(settings))
         histories = known_histories(settings, account.warehouse, account.client)

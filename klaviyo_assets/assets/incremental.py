@@ -104,10 +104,12 @@ def _incremental(
         outs={name: asset_out(settings, spec, Extract, is_required=False) for name, spec in specs.items()},
         deps=deps_of(specs.values()),
         partitions_def=days,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=described.options.backfill_policy,
         can_subset=True,
         required_resource_keys={account_key(settings)},
+        **described.options.of_asset(),
     )
+    @described.options.executed
     def incremental(context: dg.AssetExecutionContext, config: ReadConfig) -> Iterator[dg.Output[Extract]]:
         wanted = chosen(context, enabled)
         with Step(settings, context, wanted) as step:

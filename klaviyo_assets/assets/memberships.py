@@ -64,7 +64,9 @@ def _memberships(described: DescribedAssets, group: Group) -> dg.AssetsDefinitio
         outs={table.name: asset_out(settings, spec, Extract, is_required=False)},
         deps=deps_of([spec]),
         required_resource_keys={account_key(settings)},
+        **described.options.of_asset(),
     )
+    @described.options.executed
     def memberships(context: dg.AssetExecutionContext, config: MembershipConfig) -> Iterator[dg.Output[Extract]]:
         with Step(settings, context, [table]) as step:
             known = step.states.get((table.name, ""))

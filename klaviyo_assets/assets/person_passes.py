@@ -58,7 +58,9 @@ def _sweep(described: DescribedAssets) -> dg.AssetsDefinition:
         outs={PERSON_DELETES: asset_out(settings, spec, Sweep, is_required=False)},
         deps=deps_of([spec]),
         required_resource_keys={account_key(settings)},
+        **described.options.of_asset(),
     )
+    @described.options.executed
     def person_deletes(context: dg.AssetExecutionContext, config: SweepConfig) -> Iterator[dg.Output[Sweep]]:
         with Step(settings, context, [person]) as step:
             if step.skips(config, due=step.is_due(person.name, SWEEP, WEEKLY), what="The sweep of person is"):
@@ -92,7 +94,9 @@ def _predictions(described: DescribedAssets) -> dg.AssetsDefinition:
         outs={PERSON_PREDICTIONS: asset_out(settings, spec, Extract, is_required=False)},
         deps=deps_of([spec]),
         required_resource_keys={account_key(settings)},
+        **described.options.of_asset(),
     )
+    @described.options.executed
     def person_predictions(context: dg.AssetExecutionContext, config: SnapshotConfig) -> Iterator[dg.Output[Extract]]:
         with Step(settings, context, [person]) as step:
             due = step.is_due(person.name, PREDICTIVE_ANALYTICS, WEEKLY)

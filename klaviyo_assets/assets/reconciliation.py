@@ -36,7 +36,9 @@ def build_reconciliation(described: DescribedAssets) -> dg.AssetsDefinition:
         name=f"{settings.name}__{RECONCILIATION}",
         specs=[spec],
         required_resource_keys={account_key(settings)},
+        **described.options.of_asset(),
     )
+    @described.options.executed
     def event_reconciliation(
         context: dg.AssetExecutionContext, config: SnapshotConfig
     ) -> Iterator[dg.MaterializeResult[Any]]:

@@ -48,7 +48,9 @@ def _snapshot(described: DescribedAssets, family: str, tables: Sequence[Table], 
         check_specs=list(check_specs.values()),
         can_subset=True,
         required_resource_keys={account_key(settings)},
+        **described.options.of_asset(),
     )
+    @described.options.executed
     def snapshot(
         context: dg.AssetExecutionContext, config: SnapshotConfig
     ) -> Iterator[dg.Output[Extract] | dg.AssetCheckResult]:
@@ -99,15 +101,18 @@ def _published(described: DescribedAssets, table: Table) -> dg.AssetsDefinition:
         name=f"{settings.name}__{table.name}",
         outs={table.name: asset_out(settings, spec, Publication)},
         deps=deps_of([spec]),
+        **described.options.of_asset(),
     )
-    def published(config: PublishConfig) -> Publication:
-        return Publication(
+    @described.options.executed
+    def published(context: dg.AssetExecutionContext, config: PublishConfig) -> Iterator[dg.Output[Publication]]:
+        publication = Publication(
             table,
             infers_deletes=table.captures_deletes,
             accept_shrink=config.accept_shrink,
             dependents=dependents,
             snapshot=snapshot,
         )
+        yield dg.Output(publication, output_name=table.name)
 
     return published
 

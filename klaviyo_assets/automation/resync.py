@@ -32,6 +32,7 @@ def build_resync(
         name=f"{settings.name}__forget",
         required_resource_keys={warehouse_key},
         out=dg.Out(dg.Nothing, io_manager_key=io_manager_key(settings)),
+        **described.options.of_op(),
     )
     def forget(context: dg.OpExecutionContext, config: ResyncConfig) -> None:
         tables = confirmed_tables(config.confirm, CONFIRMATION, config.tables)

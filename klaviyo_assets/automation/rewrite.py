@@ -48,6 +48,7 @@ def build_rewrite(
         name=f"{settings.name}__rewrite",
         required_resource_keys={warehouse_key},
         out=dg.Out(dg.Nothing, io_manager_key=io_manager_key(settings)),
+        **described.options.of_op(),
     )
     def rewrite_values(context: dg.OpExecutionContext, config: RewriteConfig) -> None:
         tables = confirmed_tables(config.confirm, CONFIRMATION, config.tables)

@@ -8,7 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from klaviyo_assets.assets.advice import advised
-from klaviyo_assets.assets.described import DescribedAssets
+from klaviyo_assets.assets.described import DescribedAssets, with_own_io_manager
 from klaviyo_assets.assets.specs import group_name, io_manager_key, storage
 from klaviyo_assets.models.automation import build_models_job, build_models_sensor
 from klaviyo_assets.models.metadata import describe
@@ -63,7 +63,7 @@ def build_models(described: DescribedAssets, executor: dg.ExecutorDefinition) ->
         return dg.Definitions()
     models = chosen_models(settings)
     specs = model_specs(described, models)
-    built = _models(described, models, specs)
+    built = with_own_io_manager(settings, _models(described, models, specs))
     report = build_report(described, models_prefix(settings), models_schema(settings), specs[EVENTS].key)
     job = build_models_job(settings, [built, report], executor)
     watched = sorted({key for model in models for key in _sources(described, model, own=True).values()})
@@ -121,7 +121,9 @@ def _models(
         ],
         can_subset=True,
         required_resource_keys={warehouse_key},
+        **described.options.of_asset(),
     )
+    @described.options.executed
     def build_all(context: dg.AssetExecutionContext, config: ModelsConfig) -> Iterator[Any]:
         warehouse: Warehouse = getattr(context.resources, warehouse_key)
         if found := hidden(settings):

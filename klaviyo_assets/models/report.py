@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,14 @@ def build_report(described: DescribedAssets, prefix: str, schema: str, events: d
     ).with_io_manager_key(io_manager_key(settings))
     spec = described.translated("report", REPORT, lambda: base)
 
-    @dg.multi_asset(name=f"{prefix}__{REPORT}", specs=[spec], required_resource_keys={warehouse_key})
-    def campaign_report(context: dg.AssetExecutionContext, config: ReportConfig) -> dg.MaterializeResult[Any]:
+    @dg.multi_asset(
+        name=f"{prefix}__{REPORT}",
+        specs=[spec],
+        required_resource_keys={warehouse_key},
+        **described.options.of_asset(),
+    )
+    @described.options.executed
+    def campaign_report(context: dg.AssetExecutionContext, config: ReportConfig) -> Iterator[dg.MaterializeResult[Any]]:
         warehouse: Warehouse = getattr(context.resources, warehouse_key)
         until = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
         since = until - dt.timedelta(days=config.days)
@@ -69,7 +76,7 @@ def build_report(described: DescribedAssets, prefix: str, schema: str, events: d
         path = Path(config.path) if config.path else default_path(settings)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page, encoding="utf-8")
-        return dg.MaterializeResult(
+        yield dg.MaterializeResult(
             asset_key=spec.key,
             metadata={
                 "path": dg.MetadataValue.path(str(path.absolute())),

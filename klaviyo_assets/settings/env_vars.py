@@ -28,7 +28,13 @@ def with_variables(values: Mapping[str, Any]) -> dict[str, Any]:
 def _settled(name: str, value: Any, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     variable, holder = getattr(value, "env_var_name", None), _HOLDERS.get(name)
     if variable is None and name in SECRETS:
-        yield name, Unreadable(f'{name}: it has to be a variable of the environment: `{name}=dg.EnvVar("...")`')
+        yield (
+            name,
+            Unreadable(
+                f'{name}: it has to be a variable of the environment, such as `dg.EnvVar("KLAVIYO_{name.upper()}")`, '
+                f"or in YAML `{{{{ env.KLAVIYO_{name.upper()} }}}}`"
+            ),
+        )
     elif variable is None:
         yield name, value
     elif holder and values.get(holder, variable) != variable:
