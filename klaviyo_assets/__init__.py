@@ -7,14 +7,31 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from klaviyo_assets.build import build_definitions
+    from klaviyo_assets.assets.translator import DagsterKlaviyoTranslator, KlaviyoAssetProps
+    from klaviyo_assets.build import build_definitions, build_klaviyo_asset_specs
+    from klaviyo_assets.component import KlaviyoComponent
     from klaviyo_assets.settings import Settings
 
 __version__ = version("klaviyo-assets")
 
-_MODULES = {"Settings": "klaviyo_assets.settings", "build_definitions": "klaviyo_assets.build"}
+_MODULES = {
+    "DagsterKlaviyoTranslator": "klaviyo_assets.assets.translator",
+    "KlaviyoAssetProps": "klaviyo_assets.assets.translator",
+    "KlaviyoComponent": "klaviyo_assets.component",
+    "Settings": "klaviyo_assets.settings",
+    "build_definitions": "klaviyo_assets.build",
+    "build_klaviyo_asset_specs": "klaviyo_assets.build",
+}
 
-__all__ = ["Settings", "__version__", "build_definitions"]
+__all__ = [
+    "DagsterKlaviyoTranslator",
+    "KlaviyoAssetProps",
+    "KlaviyoComponent",
+    "Settings",
+    "__version__",
+    "build_definitions",
+    "build_klaviyo_asset_specs",
+]
 
 
 def __getattr__(name: str) -> object:

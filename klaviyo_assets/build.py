@@ -8,16 +8,19 @@ import dagster as dg
 
 from klaviyo_assets.assets.account_history import build_account_history
 from klaviyo_assets.assets.checks import build_checks
-from klaviyo_assets.assets.history import build_history
-from klaviyo_assets.assets.incremental import build_incremental
+from klaviyo_assets.assets.described import PARENTS, DescribedAssets, with_own_io_manager
+from klaviyo_assets.assets.history import WITH_HISTORY, build_history
+from klaviyo_assets.assets.incremental import build_incremental, daily_partitions
 from klaviyo_assets.assets.io_manager import WarehouseIOManager
 from klaviyo_assets.assets.memberships import build_memberships
 from klaviyo_assets.assets.next_due import next_due
+from klaviyo_assets.assets.options import StepOptions
 from klaviyo_assets.assets.person_passes import build_person_passes
 from klaviyo_assets.assets.reconciliation import build_reconciliation
 from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.snapshots import build_snapshots
-from klaviyo_assets.assets.specs import io_manager_key, table_key
+from klaviyo_assets.assets.specs import account_key, io_manager_key
+from klaviyo_assets.assets.translator import DagsterKlaviyoTranslator
 from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.automation.jobs import build_jobs
 from klaviyo_assets.automation.resync import build_resync
@@ -37,7 +40,11 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_p
 
 
 def build_definitions(
-    *accounts: Settings, executor: dg.ExecutorDefinition = dg.in_process_executor, clock: Clock = machine_time
+    *accounts: Settings,
+    executor: dg.ExecutorDefinition = dg.in_process_executor,
+    translator: DagsterKlaviyoTranslator | None = None,
+    options: StepOptions | None = None,
+    clock: Clock = machine_time,
 ) -> dg.Definitions:
     """Return the assets, checks, jobs, schedules, sensors and resources of one or several Klaviyo accounts.
 
@@ -46,10 +53,12 @@ def build_definitions(
         executor: Of the accounts' own jobs. In one process, because steps are short, a process costs seconds to
             start, and an account's rate limits are shared. The definitions themselves have none, so that they can be
             merged with others: those decide how assets are materialized that are chosen in the UI.
+        translator: Decides the keys of the assets, their groups, tags and what else they say of themselves.
+        options: Tags and pool of the steps, and how backfills of EVENT and PERSON are cut into runs.
         clock: Tells the schedules and the sensors how long a run has been silent.
 
     Raises:
-        ValueError: Two accounts would share names or tables.
+        ValueError: Two accounts would share names or tables, or the translator gives what assets can't have.
 
     Example:
         >>> defs = build_definitions(
@@ -61,24 +70,55 @@ def build_definitions(
     """
     accounts = accounts or (Settings(),)
     require_distinct(accounts)
-    return dg.Definitions.merge(*(_definitions(settings, executor, clock) for settings in accounts))
+    return dg.Definitions.merge(
+        *(_definitions(DescribedAssets(settings, translator, options), executor, clock) for settings in accounts)
+    )
 
 
-def _definitions(settings: Settings, executor: dg.ExecutorDefinition, clock: Clock) -> dg.Definitions:
+def build_klaviyo_asset_specs(
+    settings: Settings, translator: DagsterKlaviyoTranslator | None = None
+) -> list[dg.AssetSpec]:
+    """Return what the tables of an account say of themselves, for a code location that only refers to them.
+
+    There they are external assets: they can be depended on, looked up and watched, and are materialized where
+    `build_definitions` is. What they depend on there is left out.
+
+    Args:
+        settings: Of the account, as they are there.
+        translator: The one that is used there.
+
+    Example:
+        >>> specs = build_klaviyo_asset_specs(Settings(name="shop_dk", schema="klaviyo_dk"))
+        >>> dg.AssetKey(["shop_dk", "event"]) in {spec.key for spec in specs}
+        True
+    """
+    described = DescribedAssets(settings, translator)
+    off = set(PARENTS) if settings.memberships == "off" else set()
+    days = daily_partitions(settings)
+    specs = [(table, described.table(table.name)) for table in TABLES if settings.enabled(table)]
+    return [
+        spec.replace_attributes(deps=[], partitions_def=days if table.name in WITH_HISTORY else None)
+        for table, spec in specs
+        if table.name not in off
+    ]
+
+
+def _definitions(described: DescribedAssets, executor: dg.ExecutorDefinition, clock: Clock) -> dg.Definitions:
+    settings = described.settings
     warehouse = warehouse_of(settings)
-    incremental = build_incremental(settings)
-    snapshots, published = build_snapshots(settings)
+    incremental = build_incremental(described)
+    snapshots, published = build_snapshots(described)
     whole = [
         *snapshots,
         *published,
-        *build_memberships(settings),
-        *build_person_passes(settings),
-        *build_account_history(settings),
+        *build_memberships(described),
+        *build_person_passes(described),
+        *build_account_history(described),
     ]
     keys = {key for asset in (*incremental, *whole) for key in asset.keys}
-    tables = [settings.table(table) for table in TABLES if table_key(settings, table.name) in keys]
-    checks = build_checks(settings, tables)
-    history, reconciliation = build_history(settings, next_due), build_reconciliation(settings)
+    tables = [settings.table(table) for table in TABLES if described.key(table.name) in keys]
+    checks = build_checks(described, tables)
+    history, reconciliation = build_history(described, next_due), build_reconciliation(described)
     sync, backfill, full_refresh = build_jobs(
         settings,
         executor,
@@ -88,19 +128,19 @@ def _definitions(settings: Settings, executor: dg.ExecutorDefinition, clock: Clo
         reconciliation=reconciliation,
     )
     account = dg.Definitions(
-        assets=[*incremental, *whole, history, reconciliation],
+        assets=[with_own_io_manager(settings, asset) for asset in (*incremental, *whole, history, reconciliation)],
         asset_checks=[checks],
         jobs=[
             sync,
             backfill,
             full_refresh,
-            build_resync(settings, executor, others=(sync.name, backfill.name)),
-            build_rewrite(settings, executor, others=(sync.name, backfill.name, full_refresh.name)),
+            build_resync(described, executor, others=(sync.name, backfill.name)),
+            build_rewrite(described, executor, others=(sync.name, backfill.name, full_refresh.name)),
         ],
-        schedules=[build_schedule(settings, sync, {*keys, *history.keys, *reconciliation.keys}, clock)],
-        sensors=[build_sensor(settings, backfill=backfill, others=[sync.name], incremental=incremental, clock=clock)],
+        schedules=[build_schedule(described, sync, {*keys, *history.keys, *reconciliation.keys}, clock)],
+        sensors=[build_sensor(described, backfill=backfill, others=[sync.name], incremental=incremental, clock=clock)],
         resources={
-            settings.name: KlaviyoAccount(
+            account_key(settings): KlaviyoAccount(
                 warehouse=warehouse,
                 api_key_variable=settings.api_key_variable,
                 api_url=settings.api_url,
@@ -114,4 +154,4 @@ def _definitions(settings: Settings, executor: dg.ExecutorDefinition, clock: Clo
             io_manager_key(settings): WarehouseIOManager(warehouse=warehouse, delete_guard=settings.delete_guard),
         },
     )
-    return dg.Definitions.merge(account, build_models(settings, executor))
+    return dg.Definitions.merge(account, build_models(described, executor))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import dagster as dg
+import pandas as pd
 import pytest
 
 from klaviyo_assets import definitions
@@ -66,3 +68,54 @@ def test_importing_builds_nothing() -> None:
     environment = {**os.environ, "KLAVIYO_SYNC_INTERVAL": "PT7M", "KLAVIYO_SCHEMA": ""}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+class TheirIOManager(dg.ConfigurableIOManager):
+    """Of a project that has it set up only where it runs."""
+
+    token: str
+
+    def handle_output(self, context: dg.OutputContext, obj: object) -> None: ...
+
+    def load_input(self, context: dg.InputContext) -> None: ...
+
+
+def test_accounts_and_a_project_share_nothing_but_the_graph(tmp_path: Path) -> None:
+    """Neither a resource nor an executor: our jobs run where the project's own IO manager can't even be made."""
+    settings = [
+        Settings(name=name, schema=name, warehouse=str(tmp_path / "shops.duckdb")) for name in ("klaviyo", "shop_dk")
+    ]
+
+    @dg.asset(
+        ins={"events": dg.AssetIn(["klaviyo", "event"], input_manager_key="klaviyo_io_manager")},
+        deps=[dg.AssetDep(["shop_dk", "event"], partition_mapping=dg.AllPartitionMapping())],
+        required_resource_keys={"klaviyo", "warehouse"},
+    )
+    def revenue(events: pd.DataFrame) -> float:
+        return 0.0
+
+    theirs = dg.Definitions(
+        assets=[revenue],
+        jobs=JOBS[:1],
+        executor=dg.multiprocess_executor,
+        resources={
+            "io_manager": TheirIOManager(token=dg.EnvVar("TOKEN_OF_PRODUCTION")),
+            **dict.fromkeys(("klaviyo", "warehouse", "account", "duckdb"), dg.ResourceDefinition.none_resource()),
+        },
+    )
+    merged = dg.Definitions.merge(build_definitions(*settings), theirs)
+    dg.Definitions.validate_loadable(merged)
+    graph = merged.resolve_asset_graph()
+    assert {tuple(key.path) for key in graph.get(revenue.key).parent_keys} == {
+        ("klaviyo", "event"),
+        ("shop_dk", "event"),
+    }
+    for account in settings:
+        for job in OURS:
+            nodes = merged.resolve_job_def(f"{account.name}_{job}").all_node_defs
+            managers = {output.io_manager_key for node in nodes for output in node.output_defs}
+            assert managers == {f"{account.name}_io_manager"}, job
+        run = merged.resolve_job_def(f"{account.name}_resync").execute_in_process(
+            run_config={"ops": {f"{account.name}__forget": {"config": {"confirm": "resync"}}}}
+        )
+        assert run.success

@@ -308,7 +308,15 @@ def test_the_core_needs_no_extra() -> None:
 
 
 def test_what_the_package_exports() -> None:
-    assert klaviyo_assets.__all__ == ["Settings", "__version__", "build_definitions"]
+    assert klaviyo_assets.__all__ == [
+        "DagsterKlaviyoTranslator",
+        "KlaviyoAssetProps",
+        "KlaviyoComponent",
+        "Settings",
+        "__version__",
+        "build_definitions",
+        "build_klaviyo_asset_specs",
+    ]
     assert klaviyo_assets.Settings is Settings and klaviyo_assets.build_definitions is build_definitions
     assert klaviyo_assets.__version__ == importlib.metadata.version("klaviyo-assets")
     assert set(klaviyo_assets.__all__) <= set(dir(klaviyo_assets))

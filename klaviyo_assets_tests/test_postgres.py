@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster_shared.serdes import serialize_value
 
-from klaviyo_assets.assets.history import HISTORY
+from klaviyo_assets.assets.described import HISTORY
 from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.automation.selection import assets_to_ask_for
 from klaviyo_assets.build import build_definitions

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from klaviyo_assets.assets.described import DescribedAssets, asset_out, deps_of
 from klaviyo_assets.assets.resources import KlaviyoAccount
-from klaviyo_assets.assets.specs import asset_out, table_spec
+from klaviyo_assets.assets.specs import account_key
 from klaviyo_assets.assets.step import SnapshotConfig, Step
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.lost import Lost, noting
-from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables import accounts
 from klaviyo_assets.tables.accounts import ACCOUNT_HISTORY
 from klaviyo_assets.tables.jsonapi import Row
@@ -18,17 +18,22 @@ from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.extract import Extract
 
 
-def build_account_history(settings: Settings) -> list[dg.AssetsDefinition]:
+def build_account_history(described: DescribedAssets) -> list[dg.AssetsDefinition]:
     """Return the asset, unless the table is off."""
+    settings = described.settings
     table = settings.table(ACCOUNT_HISTORY)
     if not settings.enabled(table):
         return []
+    spec = described.table(table.name)
 
     @dg.multi_asset(
         name=f"{settings.name}__{table.name}",
-        outs={table.name: asset_out(settings, table_spec(settings, table, group="core"), Extract, is_required=False)},
-        required_resource_keys={settings.name},
+        outs={table.name: asset_out(settings, spec, Extract, is_required=False)},
+        deps=deps_of([spec]),
+        required_resource_keys={account_key(settings)},
+        **described.options.of_asset(),
     )
+    @described.options.executed
     def account_history(context: dg.AssetExecutionContext, config: SnapshotConfig) -> Iterator[dg.Output[Extract]]:
         with Step(settings, context, [table]) as step:
             due = step.is_due(table.name, "", table.cadence)

@@ -8,8 +8,9 @@ from typing import Any, Self
 import dagster as dg
 
 from klaviyo_assets.api import KlaviyoClient, NotPermitted
+from klaviyo_assets.assets.described import HISTORY, DescribedAssets
 from klaviyo_assets.assets.resources import KlaviyoAccount
-from klaviyo_assets.assets.specs import backfill_sensor_name, progress_spec, table_key
+from klaviyo_assets.assets.specs import account_key
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.settings.model import FOUNDED
 from klaviyo_assets.sync.due import fingerprint
@@ -22,7 +23,6 @@ from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.state import RANGE, SyncState
 from klaviyo_assets.warehouse.warehouse import Warehouse
 
-HISTORY = "history"
 WITH_HISTORY = (EVENT.name, PERSON.name, *(table.name for table in exclusions.TABLES))
 """Tables whose past is read bit by bit."""
 
@@ -146,33 +146,28 @@ def to_reread(settings: Settings, warehouse: Warehouse) -> dg.JsonMetadataValue:
     return dg.MetadataValue.json([each.to_json() for each in found[:MOST_RANGES]])
 
 
-NextDue = Callable[[Settings, Mapping[tuple[str, str], SyncState]], Mapping[dg.AssetKey, dt.datetime]]
+NextDue = Callable[[DescribedAssets, Mapping[tuple[str, str], SyncState]], Mapping[dg.AssetKey, dt.datetime]]
 
 
-def build_history(settings: Settings, next_due: NextDue) -> dg.AssetsDefinition:
+def build_history(described: DescribedAssets, next_due: NextDue) -> dg.AssetsDefinition:
     """Return the asset whose metadata says how far the history has come, and what need not be asked for until when.
 
     next_due: tells that, from the states.
     """
-    spec = progress_spec(
-        settings,
-        HISTORY,
-        "How far back EVENT and PERSON have been read. The first sync brings the latest days; "
-        f"`{backfill_sensor_name(settings)}` has older ones read, newest first, until `history_start` or the "
-        "account's first event.",
-    )
+    settings, spec = described.settings, described.progress(HISTORY)
 
     # It has to come last and whatever becomes of the others, so it depends on none of them.
     @dg.multi_asset(
         name=f"{settings.name}__{HISTORY}",
         specs=[spec],
-        op_tags={"dagster/priority": "-1000"},
-        required_resource_keys={settings.name},
+        **described.options.of_asset(**{"dagster/priority": "-1000"}),
+        required_resource_keys={account_key(settings)},
     )
+    @described.options.executed
     def history(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
-        account: KlaviyoAccount = getattr(context.resources, settings.name)
+        account: KlaviyoAccount = getattr(context.resources, account_key(settings))
         histories = known_histories(settings, account.warehouse, account.client)
-        waiting = next_due(settings, account.warehouse.states())
+        waiting = next_due(described, account.warehouse.states())
         metadata = {
             **describe(histories, account.client.now().date(), settings.history_chunk_days),
             RANGES: to_reread(settings, account.warehouse),
@@ -183,7 +178,7 @@ def build_history(settings: Settings, next_due: NextDue) -> dg.AssetsDefinition:
                 }
             ),
         }
-        yield dg.MaterializeResult(asset_key=table_key(settings, HISTORY), metadata=metadata)
+        yield dg.MaterializeResult(asset_key=spec.key, metadata=metadata)
 
     return history
 

@@ -23,9 +23,10 @@ from klaviyo_assets.api import (
     strictly_between,
 )
 from klaviyo_assets.assets.days import days_of_run, has_days
+from klaviyo_assets.assets.described import DescribedAssets, asset_out, deps_of
 from klaviyo_assets.assets.history import with_days_before
 from klaviyo_assets.assets.resources import KlaviyoAccount
-from klaviyo_assets.assets.specs import asset_out, table_spec
+from klaviyo_assets.assets.specs import account_key
 from klaviyo_assets.assets.step import UNREAD_ONLY, Batch, Step, chosen
 from klaviyo_assets.privacy.packing import packed, with_packed
 from klaviyo_assets.privacy.policy import ColumnPolicy
@@ -72,46 +73,43 @@ def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
     return dg.DailyPartitionsDefinition(start_date=settings.first_partition.isoformat(), end_offset=1)
 
 
-def build_incremental(settings: Settings) -> list[dg.AssetsDefinition]:
+def build_incremental(described: DescribedAssets) -> list[dg.AssetsDefinition]:
     """Return the assets of EVENT and of PERSON with what else its pages hold.
 
     They share one daily partitions definition, so that one run takes both. A table that is off takes with it what
     comes from its pages.
     """
+    settings = described.settings
     days = daily_partitions(settings)
     families: tuple[tuple[Sequence[Table], ReadRows], ...] = (
         ((events.EVENT,), read_events),
         ((profiles.PERSON, *exclusions.TABLES), read_profiles),
     )
     return [
-        _incremental(settings, days, [settings.table(table) for table in tables], read)
+        _incremental(described, days, [settings.table(table) for table in tables], read)
         for tables, read in families
         if settings.enabled(tables[0])
     ]
 
 
 def _incremental(
-    settings: Settings, days: dg.PartitionsDefinition, tables: Sequence[Table], read: ReadRows
+    described: DescribedAssets, days: dg.PartitionsDefinition, tables: Sequence[Table], read: ReadRows
 ) -> dg.AssetsDefinition:
-    main = tables[0]
+    settings, main = described.settings, tables[0]
     enabled = [table for table in tables if settings.enabled(table)]
+    specs = {table.name: described.table(table.name) for table in enabled}
 
     @dg.multi_asset(
         name=f"{settings.name}__{main.name}",
-        outs={
-            table.name: asset_out(
-                settings,
-                table_spec(settings, table, group="core"),
-                Extract,
-                is_required=False,
-            )
-            for table in enabled
-        },
+        outs={name: asset_out(settings, spec, Extract, is_required=False) for name, spec in specs.items()},
+        deps=deps_of(specs.values()),
         partitions_def=days,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=described.options.backfill_policy,
         can_subset=True,
-        required_resource_keys={settings.name},
+        required_resource_keys={account_key(settings)},
+        **described.options.of_asset(),
     )
+    @described.options.executed
     def incremental(context: dg.AssetExecutionContext, config: ReadConfig) -> Iterator[dg.Output[Extract]]:
         wanted = chosen(context, enabled)
         with Step(settings, context, wanted) as step:

@@ -20,6 +20,10 @@ PARTITION_EXPR = "partition_expr"
 """Metadata key of the column whose UTC day is a row's partition; the name is that of Dagster's own IO managers."""
 
 
+TABLE, SNAPSHOT_OF = "klaviyo_assets/table", "klaviyo_assets/snapshot_of"
+"""Metadata keys of the name of the table that an asset is, or is the snapshot of: its key may be any."""
+
+
 class WarehouseIOManager(dg.ConfigurableIOManager):
     """Loads an `Extract`, publishes a `Publication`, and gives downstream assets the rows.
 
@@ -54,7 +58,7 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
             return
         clock = time.monotonic()
         extra: Mapping[str, Any] = {}
-        with advised(_snapshot_key(context.asset_key)):
+        with advised(obj.snapshot if isinstance(obj, Publication) else "its snapshot"):
             match obj:
                 case Publication():
                     result = self.warehouse.publish(obj, guard=self.delete_guard, run_id=context.run_id)
@@ -79,7 +83,7 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
                 f"{obj.spec.name} has {self.warehouse.max_dynamic_columns:,} columns of properties, the most that "
                 f"`max_dynamic_columns` allows: {obj.spec.overflow} holds the values of {', '.join(result.overflow)}."
             )
-        if context.asset_key.path[-2].endswith(STAGING):
+        if isinstance(obj, Extract) and obj.snapshot:
             return  # publishing it says the same again, and Dagster stores every line
         context.log.info(
             f"{context.asset_key.to_user_string()}: {result.rows:,} rows came, {result.inserted:,} new, "
@@ -97,14 +101,15 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         """Read an upstream table, or the part of it that the downstream partitions need."""
         import pandas as pd  # half a second, which a run that reads nothing this way need not wait
 
-        prefix, table = context.asset_key.path[-2:]
         upstream = context.upstream_output
+        described = (upstream.definition_metadata if upstream else None) or {}
+        table, is_snapshot = _table(context.asset_key, described)
         windows = _windows(context) if context.has_asset_partitions else None
         with advised():
             rows = self.warehouse.read(
                 table,
-                snapshot=prefix.endswith(STAGING),
-                column=(upstream.definition_metadata if upstream else {}).get(PARTITION_EXPR),
+                snapshot=is_snapshot,
+                column=described.get(PARTITION_EXPR),
                 windows=windows,
             )
         wanted = context.dagster_type.typing_type
@@ -131,10 +136,15 @@ def _as_polars(rows: pa.Table, wanted: Any) -> Any:
     return frame.lazy() if wanted is polars.LazyFrame else frame
 
 
-def _snapshot_key(key: dg.AssetKey) -> str:
-    """Return the key of the asset that makes the snapshot of a table."""
-    *prefix, schema, table = key.path
-    return "/".join((*prefix, schema + STAGING, table))
+def _table(key: dg.AssetKey, described: Mapping[str, Any]) -> tuple[str, bool]:
+    """Return the table of an upstream asset, and whether it is its snapshot.
+
+    By its metadata, else by its key, as another code location may know no more of it.
+    """
+    for name in (TABLE, SNAPSHOT_OF):
+        if name in described:
+            return str(described[name]), name == SNAPSHOT_OF
+    return key.path[-1], len(key.path) > 1 and key.path[-2].endswith(STAGING)
 
 
 def _windows(context: dg.InputContext) -> list[tuple[dt.datetime, dt.datetime]]:

@@ -9,11 +9,11 @@ import dagster as dg
 from pydantic import Field
 
 from klaviyo_assets.api import MARGIN, NotFound, greater_or_equal
+from klaviyo_assets.assets.described import DescribedAssets, asset_out, deps_of
 from klaviyo_assets.assets.resources import KlaviyoAccount
-from klaviyo_assets.assets.specs import asset_out, table_key, table_spec
+from klaviyo_assets.assets.specs import account_key
 from klaviyo_assets.assets.step import PublishConfig, Step
 from klaviyo_assets.schema.columns import Columns
-from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.reads.reading import concurrently
 from klaviyo_assets.sync.scopes import COMPLETE
 from klaviyo_assets.tables import lists, segments
@@ -35,7 +35,6 @@ class Group:
     """Lists or segments: how they and their members are asked for."""
 
     table: Table
-    parent: str
     groups: str
     members: str
     path: str
@@ -43,27 +42,31 @@ class Group:
 
 
 GROUPS = (
-    Group(lists.LIST_PERSON, "list", "get_lists", "get_profiles_for_list", "lists", lists.members),
-    Group(segments.SEGMENT_PERSON, "segment", "get_segments", "get_profiles_for_segment", "segments", segments.members),
+    Group(lists.LIST_PERSON, "get_lists", "get_profiles_for_list", "lists", lists.members),
+    Group(segments.SEGMENT_PERSON, "get_segments", "get_profiles_for_segment", "segments", segments.members),
 )
 
 
-def build_memberships(settings: Settings) -> list[dg.AssetsDefinition]:
+def build_memberships(described: DescribedAssets) -> list[dg.AssetsDefinition]:
     """Return the assets, none if the setting `memberships` is off."""
+    settings = described.settings
     if settings.memberships == "off":
         return []
-    return [_memberships(settings, group) for group in GROUPS if settings.enabled(group.table)]
+    return [_memberships(described, group) for group in GROUPS if settings.enabled(group.table)]
 
 
-def _memberships(settings: Settings, group: Group) -> dg.AssetsDefinition:
+def _memberships(described: DescribedAssets, group: Group) -> dg.AssetsDefinition:
+    settings, spec = described.settings, described.table(group.table.name)
     table = settings.table(group.table)
 
     @dg.multi_asset(
         name=f"{settings.name}__{table.name}",
-        outs={table.name: asset_out(settings, table_spec(settings, table, group="core"), Extract, is_required=False)},
-        deps=[table_key(settings, group.parent)],
-        required_resource_keys={settings.name},
+        outs={table.name: asset_out(settings, spec, Extract, is_required=False)},
+        deps=deps_of([spec]),
+        required_resource_keys={account_key(settings)},
+        **described.options.of_asset(),
     )
+    @described.options.executed
     def memberships(context: dg.AssetExecutionContext, config: MembershipConfig) -> Iterator[dg.Output[Extract]]:
         with Step(settings, context, [table]) as step:
             known = step.states.get((table.name, ""))

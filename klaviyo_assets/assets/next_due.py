@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
+from klaviyo_assets.assets.described import PERSON_DELETES, PERSON_PREDICTIONS, DescribedAssets
 from klaviyo_assets.assets.memberships import GROUPS
-from klaviyo_assets.assets.specs import snapshot_key, table_key
-from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.due import due_at, is_unpublished
 from klaviyo_assets.sync.reads import READS
 from klaviyo_assets.sync.scopes import COMPLETE, PREDICTIVE_ANALYTICS, RECONCILIATION, SWEEP
@@ -23,9 +22,10 @@ from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
 States = Mapping[tuple[str, str], SyncState]
 
 
-def next_due(settings: Settings, states: States) -> dict[dg.AssetKey, dt.datetime]:
+def next_due(described: DescribedAssets, states: States) -> dict[dg.AssetKey, dt.datetime]:
     """Return the server's time from which on each asset is due; those that the next sync has to read are left out."""
-    found = dict(_passes(settings, states))
+    settings = described.settings
+    found = dict(_passes(described, states))
     families: dict[Family, list[str]] = {}
     cadences = {table.name: table.cadence for table in TABLES}
     for table in TABLES:
@@ -38,15 +38,16 @@ def next_due(settings: Settings, states: States) -> dict[dg.AssetKey, dt.datetim
             continue
         first = min(time for time in times if time)
         for name in tables:
-            found[snapshot_key(settings, name)] = found[table_key(settings, name)] = first
+            found[described.snapshot(name).key] = found[described.key(name)] = first
     return found
 
 
-def _passes(settings: Settings, states: States) -> Iterator[tuple[dg.AssetKey, dt.datetime]]:
+def _passes(described: DescribedAssets, states: States) -> Iterator[tuple[dg.AssetKey, dt.datetime]]:
+    settings = described.settings
     scopes: list[tuple[str, str, str, dt.timedelta | None]] = [
         (ACCOUNT_HISTORY.name, ACCOUNT_HISTORY.name, "", ACCOUNT_HISTORY.cadence),
-        ("person_deletes", PERSON.name, SWEEP, WEEKLY),
-        ("person_predictions", PERSON.name, PREDICTIVE_ANALYTICS, WEEKLY),
+        (PERSON_DELETES, PERSON.name, SWEEP, WEEKLY),
+        (PERSON_PREDICTIONS, PERSON.name, PREDICTIVE_ANALYTICS, WEEKLY),
         (RECONCILIATION, EVENT.name, RECONCILIATION, WEEKLY),
     ]
     if settings.memberships == "weekly":
@@ -54,4 +55,4 @@ def _passes(settings: Settings, states: States) -> Iterator[tuple[dg.AssetKey, d
     for asset, table, scope, cadence in scopes:
         due = due_at(settings, states, table, scope, cadence)
         if due and (table, "") in states:
-            yield table_key(settings, asset), due
+            yield described.key(asset), due

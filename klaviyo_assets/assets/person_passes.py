@@ -7,12 +7,18 @@ from typing import Any
 import dagster as dg
 
 from klaviyo_assets.api import Page, any_of, attribute_times, read_windows, strictly_between
+from klaviyo_assets.assets.described import (
+    PERSON_DELETES,
+    PERSON_PREDICTIONS,
+    DescribedAssets,
+    asset_out,
+    deps_of,
+)
 from klaviyo_assets.assets.incremental import IDS, without_pauses
 from klaviyo_assets.assets.resources import KlaviyoAccount
-from klaviyo_assets.assets.specs import asset_out, latest_day, pass_spec
+from klaviyo_assets.assets.specs import account_key
 from klaviyo_assets.assets.step import Batch, PublishConfig, SnapshotConfig, Step
 from klaviyo_assets.schema.columns import Columns
-from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.progress import ProgressReporter
 from klaviyo_assets.sync.scopes import PREDICTIVE_ANALYTICS, SWEEP
 from klaviyo_assets.tables import profiles
@@ -21,9 +27,6 @@ from klaviyo_assets.tables.jsonapi import resources
 from klaviyo_assets.tables.profiles import ANALYTICS, PERSON
 from klaviyo_assets.tables.table import WEEKLY
 from klaviyo_assets.warehouse.extract import Extract, Sweep
-
-PERSON_DELETES = "person_deletes"
-"""Name of the sweep's asset."""
 
 _FIRST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 """Before the first profile, imported ones included: Klaviyo knows no time before. An empty decade costs nothing."""
@@ -35,32 +38,29 @@ class SweepConfig(SnapshotConfig, PublishConfig):
     """What a run may decide about the sweep."""
 
 
-def build_person_passes(settings: Settings) -> list[dg.AssetsDefinition]:
+def build_person_passes(described: DescribedAssets) -> list[dg.AssetsDefinition]:
     """Return the sweep and, if the settings ask for it, the pass for predictive analytics; nothing without PERSON."""
+    settings = described.settings
     if not settings.enabled(PERSON):
         return []
-    passes = [_sweep(settings)]
+    passes = [_sweep(described)]
     if settings.predictive_analytics != "off" and any(ANALYTICS in name for name in settings.table(PERSON).types):
-        passes.append(_predictions(settings))
+        passes.append(_predictions(described))
     return passes
 
 
-def _sweep(settings: Settings) -> dg.AssetsDefinition:
+def _sweep(described: DescribedAssets) -> dg.AssetsDefinition:
+    settings, spec = described.settings, described.pass_over_person(PERSON_DELETES)
     person = settings.table(PERSON)
-    spec = pass_spec(
-        settings,
-        PERSON_DELETES,
-        "Flags the profiles that were deleted, or merged into others: Klaviyo does not say so, it just no longer "
-        "returns them. Once a week all ids are read; an id that is missing is asked for once more before it is "
-        "flagged.",
-    )
 
     @dg.multi_asset(
         name=f"{settings.name}__{PERSON_DELETES}",
         outs={PERSON_DELETES: asset_out(settings, spec, Sweep, is_required=False)},
-        deps=[latest_day(settings, PERSON)],
-        required_resource_keys={settings.name},
+        deps=deps_of([spec]),
+        required_resource_keys={account_key(settings)},
+        **described.options.of_asset(),
     )
+    @described.options.executed
     def person_deletes(context: dg.AssetExecutionContext, config: SweepConfig) -> Iterator[dg.Output[Sweep]]:
         with Step(settings, context, [person]) as step:
             if step.skips(config, due=step.is_due(person.name, SWEEP, WEEKLY), what="The sweep of person is"):
@@ -85,20 +85,18 @@ def _sweep(settings: Settings) -> dg.AssetsDefinition:
     return person_deletes
 
 
-def _predictions(settings: Settings) -> dg.AssetsDefinition:
+def _predictions(described: DescribedAssets) -> dg.AssetsDefinition:
+    settings, spec = described.settings, described.pass_over_person(PERSON_PREDICTIONS)
     person = settings.table(PERSON)
-    spec = pass_spec(
-        settings,
-        "person_predictions",
-        "Fills PERSON's predictive_analytics columns once a week. Klaviyo allows a fifth of the usual rate for them.",
-    )
 
     @dg.multi_asset(
-        name=f"{settings.name}__person_predictions",
-        outs={"person_predictions": asset_out(settings, spec, Extract, is_required=False)},
-        deps=[latest_day(settings, PERSON)],
-        required_resource_keys={settings.name},
+        name=f"{settings.name}__{PERSON_PREDICTIONS}",
+        outs={PERSON_PREDICTIONS: asset_out(settings, spec, Extract, is_required=False)},
+        deps=deps_of([spec]),
+        required_resource_keys={account_key(settings)},
+        **described.options.of_asset(),
     )
+    @described.options.executed
     def person_predictions(context: dg.AssetExecutionContext, config: SnapshotConfig) -> Iterator[dg.Output[Extract]]:
         with Step(settings, context, [person]) as step:
             due = step.is_due(person.name, PREDICTIVE_ANALYTICS, WEEKLY)
@@ -108,7 +106,7 @@ def _predictions(settings: Settings) -> dg.AssetsDefinition:
                 "additional-fields[profile]": "predictive_analytics",
                 "fields[profile]": "created,predictive_analytics",
             }
-            pages = _all_profiles(step.account, wanted, ProgressReporter("person_predictions", context.log))
+            pages = _all_profiles(step.account, wanted, ProgressReporter(PERSON_PREDICTIONS, context.log))
             batches = without_pauses({person.name: _analytics(page)} for page in pages)
             writer = step.spool(batches, [person])[person.name]
             used = {**step.used(), **step.losses(writer.lost)}
@@ -120,7 +118,7 @@ def _predictions(settings: Settings) -> dg.AssetsDefinition:
                 states=(step.state(person.name, PREDICTIVE_ANALYTICS),),
                 metadata=lambda: used,
             )
-            yield dg.Output(extract, output_name="person_predictions")
+            yield dg.Output(extract, output_name=PERSON_PREDICTIONS)
 
     return person_predictions
 

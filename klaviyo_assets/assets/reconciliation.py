@@ -7,11 +7,11 @@ from typing import Any
 import dagster as dg
 
 from klaviyo_assets.api import InvalidRequest, KlaviyoClient
+from klaviyo_assets.assets.described import DescribedAssets
 from klaviyo_assets.assets.history import RANGES, first_times, to_reread
-from klaviyo_assets.assets.specs import backfill_sensor_name, latest_day, progress_spec, table_key
+from klaviyo_assets.assets.specs import account_key
 from klaviyo_assets.assets.step import SnapshotConfig, Step
 from klaviyo_assets.privacy.policy import Action
-from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.ranges import DAY, first_whole_day, reread_from
 from klaviyo_assets.sync.scopes import RECONCILIATION, REREAD
 from klaviyo_assets.tables import metrics
@@ -27,24 +27,18 @@ MOST_TIMES = 3
 """How often a day is read again because of the same difference: once after each comparison that finds it."""
 
 
-def build_reconciliation(settings: Settings) -> dg.AssetsDefinition:
+def build_reconciliation(described: DescribedAssets) -> dg.AssetsDefinition:
     """Return the asset."""
+    settings, spec = described.settings, described.progress(RECONCILIATION)
     shows_names = settings.privacy.policy(metrics.METRIC).action("name") is Action.KEEP
-    spec = progress_spec(
-        settings,
-        RECONCILIATION,
-        "Once a week the number of events of each metric and day is compared with Klaviyo's own; "
-        f"`{backfill_sensor_name(settings)}` has the days that differ read again. Events that are dated back are found "
-        "this way.",
-        fresh_for=WEEKLY + DAY,
-        deps=[latest_day(settings, EVENT)],
-    )
 
     @dg.multi_asset(
         name=f"{settings.name}__{RECONCILIATION}",
         specs=[spec],
-        required_resource_keys={settings.name},
+        required_resource_keys={account_key(settings)},
+        **described.options.of_asset(),
     )
+    @described.options.executed
     def event_reconciliation(
         context: dg.AssetExecutionContext, config: SnapshotConfig
     ) -> Iterator[dg.MaterializeResult[Any]]:
@@ -86,7 +80,7 @@ def build_reconciliation(settings: Settings) -> dg.AssetsDefinition:
                     "again."
                 )
             yield dg.MaterializeResult(
-                asset_key=table_key(settings, RECONCILIATION),
+                asset_key=spec.key,
                 metadata={
                     "metrics": len(theirs),
                     "days_compared": (end - start).days,

@@ -34,12 +34,12 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
     """One Klaviyo account and the warehouse it goes to; all assets of a run share its connections and rate limits.
 
     The key and the salt are read from the environment when a run needs them, so that they are in no run's config.
-    `build_definitions` makes one for each account, as the resource that is called as the account is.
+    `build_definitions` makes one for each account, called `klaviyo_account` if the account is `klaviyo`.
 
     Example:
-        >>> @dg.asset(required_resource_keys={"klaviyo"})
+        >>> @dg.asset(required_resource_keys={"klaviyo_account"})
         ... def names_of_lists(context: dg.AssetExecutionContext) -> list[str]:
-        ...     pages = context.resources.klaviyo.client.pages("get_lists", "/lists", {"sort": "id"})
+        ...     pages = context.resources.klaviyo_account.client.pages("get_lists", "/lists", {"sort": "id"})
         ...     return [each["attributes"]["name"] for page in pages for each in page.json()["data"]]
         >>> from klaviyo_assets.sandbox import Sandbox
         >>> from klaviyo_assets.sandbox.shop.generate import generate_account
@@ -47,7 +47,7 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
         >>> with Sandbox(generate_account(events=0, profiles=10)) as sandbox:
         ...     warehouse = DuckDBWarehouse(database="warehouse.duckdb")
         ...     account = KlaviyoAccount(warehouse=warehouse, api_url=sandbox.url)  # the key is in KLAVIYO_API_KEY
-        ...     result = dg.materialize([names_of_lists], resources={"klaviyo": account})
+        ...     result = dg.materialize([names_of_lists], resources={"klaviyo_account": account})
         >>> "Newsletter" in result.output_for_node("names_of_lists")
         True
     """

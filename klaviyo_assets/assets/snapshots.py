@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from klaviyo_assets.assets.advice import suspicion
-from klaviyo_assets.assets.specs import asset_out, snapshot_key, snapshot_spec, table_spec
+from klaviyo_assets.assets.described import DescribedAssets, asset_out, deps_of
+from klaviyo_assets.assets.specs import account_key
 from klaviyo_assets.assets.step import Batch, PublishConfig, SnapshotConfig, Step, chosen
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.spec import STAGING
@@ -21,30 +22,35 @@ from klaviyo_assets.warehouse.results import Shrinkage
 from klaviyo_assets.warehouse.state import SNAPSHOT
 
 
-def build_snapshots(settings: Settings) -> tuple[list[dg.AssetsDefinition], list[dg.AssetsDefinition]]:
+def build_snapshots(described: DescribedAssets) -> tuple[list[dg.AssetsDefinition], list[dg.AssetsDefinition]]:
     """Return the snapshots (one multi-asset a family) with a check each, and the tables that they are published to."""
+    settings = described.settings
     tables = [settings.table(table) for table in TABLES if table.family in READS and settings.enabled(table)]
     families = {
         family: [table for table in tables if table.family == family]
         for family in dict.fromkeys(t.family for t in tables)
     }
     return (
-        [_snapshot(settings, family.name, members, READS[family]) for family, members in families.items()],
-        [_published(settings, table) for table in tables],
+        [_snapshot(described, family.name, members, READS[family]) for family, members in families.items()],
+        [_published(described, table) for table in tables],
     )
 
 
-def _snapshot(settings: Settings, family: str, tables: Sequence[Table], read: Read) -> dg.AssetsDefinition:
+def _snapshot(described: DescribedAssets, family: str, tables: Sequence[Table], read: Read) -> dg.AssetsDefinition:
+    settings = described.settings
+    specs = {table.name: described.snapshot(table.name) for table in tables}
+    check_specs = {table.name: _check_spec(table, specs[table.name].key) for table in tables if table.captures_deletes}
+
     @dg.multi_asset(
         name=f"{settings.name}{STAGING}__{family}",
-        outs={
-            table.name: asset_out(settings, snapshot_spec(settings, table), Extract, is_required=False)
-            for table in tables
-        },
-        check_specs=[_check_spec(settings, table) for table in tables if table.captures_deletes],
+        outs={name: asset_out(settings, spec, Extract, is_required=False) for name, spec in specs.items()},
+        deps=deps_of(specs.values()),
+        check_specs=list(check_specs.values()),
         can_subset=True,
-        required_resource_keys={settings.name},
+        required_resource_keys={account_key(settings)},
+        **described.options.of_asset(),
     )
+    @described.options.executed
     def snapshot(
         context: dg.AssetExecutionContext, config: SnapshotConfig
     ) -> Iterator[dg.Output[Extract] | dg.AssetCheckResult]:
@@ -75,13 +81,16 @@ def _snapshot(settings: Settings, family: str, tables: Sequence[Table], read: Re
                 )
                 yield dg.Output(extract, output_name=table.name)
                 # The IO manager has stored it by now.
-                if _check_spec(settings, table).key in context.selected_asset_check_keys:
-                    yield _check(settings, table, step.account.warehouse.shrinkage(table))
+                check = check_specs.get(table.name)
+                if check and check.key in context.selected_asset_check_keys:
+                    yield _check(settings, table, check, step.account.warehouse.shrinkage(table))
 
     return snapshot
 
 
-def _published(settings: Settings, table: Table) -> dg.AssetsDefinition:
+def _published(described: DescribedAssets, table: Table) -> dg.AssetsDefinition:
+    settings, spec = described.settings, described.table(table.name)
+    snapshot = described.snapshot(table.name).key.to_user_string()
     dependents = tuple(
         dependent
         for dependent in map(settings.table, TABLES)
@@ -90,29 +99,33 @@ def _published(settings: Settings, table: Table) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name=f"{settings.name}__{table.name}",
-        outs={table.name: asset_out(settings, table_spec(settings, table, group="tables"), Publication)},
-        deps=[snapshot_key(settings, table.name)],
+        outs={table.name: asset_out(settings, spec, Publication)},
+        deps=deps_of([spec]),
+        **described.options.of_asset(),
     )
-    def published(config: PublishConfig) -> Publication:
-        return Publication(
+    @described.options.executed
+    def published(context: dg.AssetExecutionContext, config: PublishConfig) -> Iterator[dg.Output[Publication]]:
+        publication = Publication(
             table,
             infers_deletes=table.captures_deletes,
             accept_shrink=config.accept_shrink,
             dependents=dependents,
+            snapshot=snapshot,
         )
+        yield dg.Output(publication, output_name=table.name)
 
     return published
 
 
-def _check_spec(settings: Settings, table: Table) -> dg.AssetCheckSpec:
+def _check_spec(table: Table, snapshot: dg.AssetKey) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
         "not_suspiciously_small",
-        asset=snapshot_key(settings, table.name),
+        asset=snapshot,
         description="An empty or badly shrunk snapshot flags no rows as deleted when it is published.",
     )
 
 
-def _check(settings: Settings, table: Table, shrinkage: Shrinkage) -> dg.AssetCheckResult:
+def _check(settings: Settings, table: Table, spec: dg.AssetCheckSpec, shrinkage: Shrinkage) -> dg.AssetCheckResult:
     """Say whether a snapshot lacks too many rows. It need not block: publishing goes by the same rule."""
     live, going, staged = shrinkage
     suspicious = is_suspicious(table, live=live, going=going, guard=settings.delete_guard)
@@ -120,8 +133,8 @@ def _check(settings: Settings, table: Table, shrinkage: Shrinkage) -> dg.AssetCh
     return dg.AssetCheckResult(
         passed=not suspicious,
         severity=dg.AssetCheckSeverity.WARN if settles else dg.AssetCheckSeverity.ERROR,
-        asset_key=snapshot_key(settings, table.name),
-        check_name="not_suspiciously_small",
+        asset_key=spec.asset_key,
+        check_name=spec.name,
         description=suspicion(table.name, live, going, settings.delete_guard, settles=settles) if suspicious else None,
         metadata={"snapshot_rows": staged, "live_rows": live, "rows_that_would_be_deleted": going},
     )

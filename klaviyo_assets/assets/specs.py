@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
-from klaviyo_assets.assets.io_manager import PARTITION_EXPR
+from klaviyo_assets.assets.io_manager import PARTITION_EXPR, SNAPSHOT_OF, TABLE
 from klaviyo_assets.schema.spec import STAGING, SYSTEM_COLUMNS
 from klaviyo_assets.settings import Settings
+from klaviyo_assets.sync.reads import READS
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.location import kind_of, server
 
 SNAPSHOT_FRESH_FOR = dt.timedelta(hours=24)
-
-
-def table_key(settings: Settings, table: str) -> dg.AssetKey:
-    """Return the key of a table's asset."""
-    return dg.AssetKey([settings.name, table])
-
-
-def snapshot_key(settings: Settings, table: str) -> dg.AssetKey:
-    """Return the key of the asset that is a table's snapshot."""
-    return dg.AssetKey([settings.name + STAGING, table])
-
-
-def latest_day(settings: Settings, table: Table) -> dg.AssetDep:
-    """Depend on the newest partition of EVENT or PERSON: Dagster would list all the days since 2012 in every run."""
-    return dg.AssetDep(table_key(settings, table.name), partition_mapping=dg.LastPartitionMapping())
 
 
 def table_name(settings: Settings, schema: str, table: str) -> str:
@@ -50,15 +37,17 @@ def storage(settings: Settings, schema: str, table: str) -> dict[str, str]:
     }
 
 
-def table_spec(settings: Settings, table: Table, *, group: str) -> dg.AssetSpec:
+def table_spec(settings: Settings, table: Table, deps: Sequence[dg.AssetDep] = ()) -> dg.AssetSpec:
     """Describe a table."""
     return _spec(
         settings,
         table,
-        key=table_key(settings, table.name),
+        prefix=settings.name,
         schema=settings.schema_name,
-        group=group,
+        group="tables" if table.family in READS else "core",
         description=table.description,
+        name_in=TABLE,
+        deps=deps,
     )
 
 
@@ -67,17 +56,19 @@ def snapshot_spec(settings: Settings, table: Table) -> dg.AssetSpec:
     return _spec(
         settings,
         table,
-        key=snapshot_key(settings, table.name),
+        prefix=settings.name + STAGING,
         schema=settings.schema_name + STAGING,
         group="snapshots",
         description=f"Import of {table.name}, before publishing.\n\n{table.description}",
+        name_in=SNAPSHOT_OF,
     )
 
 
-def pass_spec(settings: Settings, name: str, description: str) -> dg.AssetSpec:
+def pass_spec(settings: Settings, name: str, description: str, deps: Sequence[dg.AssetDep]) -> dg.AssetSpec:
     """Describe an asset that is no table of its own but a pass over PERSON."""
     return dg.AssetSpec(
-        table_key(settings, name),
+        [settings.name, name],
+        deps=deps,
         group_name=group_name(settings, "core"),
         description=description,
         kinds={"klaviyo", kind_of(settings.warehouse)},
@@ -100,7 +91,7 @@ def progress_spec(
     Its steps may come to nothing (`skippable`): it is not always due.
     """
     return dg.AssetSpec(
-        table_key(settings, name),
+        [settings.name, name],
         group_name=group_name(settings, "core"),
         description=description,
         kinds={"klaviyo", kind_of(settings.warehouse)},
@@ -108,7 +99,7 @@ def progress_spec(
         deps=deps,
         skippable=True,
         freshness_policy=dg.FreshnessPolicy.time_window(fail_window=fresh_for) if fresh_for else None,
-    )
+    ).with_io_manager_key(io_manager_key(settings))
 
 
 def group_name(settings: Settings, group: str) -> str:
@@ -125,32 +116,43 @@ def _spec(
     settings: Settings,
     table: Table,
     *,
-    key: dg.AssetKey,
+    prefix: str,
     schema: str,
     group: str,
     description: str,
+    name_in: str,
+    deps: Sequence[dg.AssetDep] = (),
 ) -> dg.AssetSpec:
     metadata: dict[str, Any] = {
         "dagster/column_schema": column_schema(table),
         **storage(settings, schema, table.name),
+        name_in: table.name,
         "primary_key": ", ".join(table.primary_key),
     }
     if table.partitioned_by:
         metadata[PARTITION_EXPR] = table.partitioned_by
     return dg.AssetSpec(
-        key,
+        [prefix, table.name],
+        deps=deps,
         group_name=group_name(settings, group),
         description=description,
         kinds={"klaviyo", kind_of(settings.warehouse)},
         owners=list(settings.owners),
         metadata=metadata,
+        code_version=code_version(table),
         freshness_policy=freshness(settings, table),
     )
 
 
-def asset_out(settings: Settings, spec: dg.AssetSpec, type_: type, **options: Any) -> dg.AssetOut:
-    """Make an asset's output: written by the account's IO manager."""
-    return dg.AssetOut.from_spec(spec, dagster_type=type_, io_manager_key=io_manager_key(settings), **options)
+def code_version(table: Table) -> str:
+    """Return what changes when a table's columns do, by a later version of this project or by the settings."""
+    mapping = [table.primary_key, table.dynamic, *((column.name, column.type.value) for column in table.columns)]
+    return hashlib.sha256(repr(mapping).encode()).hexdigest()[:12]
+
+
+def account_key(settings: Settings) -> str:
+    """Return the resource key of the account."""
+    return f"{settings.name}_account"
 
 
 def io_manager_key(settings: Settings) -> str:

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from klaviyo_assets.api import NotPermitted
 from klaviyo_assets.assets.resources import KlaviyoAccount
+from klaviyo_assets.assets.specs import account_key
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.lost import Lost, noting
 from klaviyo_assets.schema.spec import TableSpec
@@ -62,7 +63,7 @@ class Step:
     """
 
     def __init__(self, settings: Settings, context: dg.AssetExecutionContext, tables: Sequence[TableSpec]) -> None:
-        self.account: KlaviyoAccount = getattr(context.resources, settings.name)
+        self.account: KlaviyoAccount = getattr(context.resources, account_key(settings))
         self.is_sync = context.run.tags.get(INCREMENTAL) == "true"
         self.used = self.account.usage()
         self.now, self.began, self.states = self.account.start(context.log.warning, tables)

@@ -5,9 +5,9 @@ from collections.abc import Collection
 import dagster as dg
 from pydantic import Field
 
-from klaviyo_assets.assets.specs import table_key
+from klaviyo_assets.assets.described import DescribedAssets
+from klaviyo_assets.assets.specs import io_manager_key
 from klaviyo_assets.automation.run_status import require_idle
-from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.warehouse.warehouse import Warehouse
 
@@ -21,14 +21,22 @@ class ResyncConfig(dg.Config):
     tables: list[str] = Field(default_factory=list, description="Names of tables, such as `event`. Default: all.")
 
 
-def build_resync(settings: Settings, executor: dg.ExecutorDefinition, *, others: Collection[str]) -> dg.JobDefinition:
+def build_resync(
+    described: DescribedAssets, executor: dg.ExecutorDefinition, *, others: Collection[str]
+) -> dg.JobDefinition:
     """Return `klaviyo_resync`. executor: runs its step. others: jobs that must not be in progress meanwhile."""
+    settings = described.settings
     warehouse_key = f"{settings.name}_warehouse"
 
-    @dg.op(name=f"{settings.name}__forget", required_resource_keys={warehouse_key}, out=dg.Out(dg.Nothing))
+    @dg.op(
+        name=f"{settings.name}__forget",
+        required_resource_keys={warehouse_key},
+        out=dg.Out(dg.Nothing, io_manager_key=io_manager_key(settings)),
+        **described.options.of_op(),
+    )
     def forget(context: dg.OpExecutionContext, config: ResyncConfig) -> None:
         tables = confirmed_tables(config.confirm, CONFIRMATION, config.tables)
-        require_idle(context.instance, others, [table_key(settings, table.name) for table in TABLES])
+        require_idle(context.instance, others, [described.key(table.name) for table in TABLES])
         warehouse: Warehouse = getattr(context.resources, warehouse_key)
         known = warehouse.forget(tables)
         context.log.info(f"The next sync imports anew: {', '.join(known) or 'nothing, no such table was synced yet'}.")

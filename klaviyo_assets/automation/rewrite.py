@@ -5,11 +5,11 @@ from collections.abc import Collection
 import dagster as dg
 from pydantic import Field
 
-from klaviyo_assets.assets.specs import table_key
+from klaviyo_assets.assets.described import DescribedAssets
+from klaviyo_assets.assets.specs import io_manager_key
 from klaviyo_assets.automation.resync import confirmed_tables
 from klaviyo_assets.automation.run_status import require_idle
 from klaviyo_assets.privacy.policy import MissingSalt, salt
-from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.tables.registry import table as table_named
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
@@ -37,14 +37,22 @@ class RewriteConfig(dg.Config):
     )
 
 
-def build_rewrite(settings: Settings, executor: dg.ExecutorDefinition, *, others: Collection[str]) -> dg.JobDefinition:
+def build_rewrite(
+    described: DescribedAssets, executor: dg.ExecutorDefinition, *, others: Collection[str]
+) -> dg.JobDefinition:
     """Return `klaviyo_rewrite`. executor: runs its step. others: jobs that must not be in progress meanwhile."""
+    settings = described.settings
     warehouse_key = f"{settings.name}_warehouse"
 
-    @dg.op(name=f"{settings.name}__rewrite", required_resource_keys={warehouse_key}, out=dg.Out(dg.Nothing))
+    @dg.op(
+        name=f"{settings.name}__rewrite",
+        required_resource_keys={warehouse_key},
+        out=dg.Out(dg.Nothing, io_manager_key=io_manager_key(settings)),
+        **described.options.of_op(),
+    )
     def rewrite_values(context: dg.OpExecutionContext, config: RewriteConfig) -> None:
         tables = confirmed_tables(config.confirm, CONFIRMATION, config.tables)
-        require_idle(context.instance, others, [table_key(settings, table.name) for table in TABLES])
+        require_idle(context.instance, others, [described.key(table.name) for table in TABLES])
         if settings.privacy.hashes:
             try:
                 salt(settings.hash_salt_variable)

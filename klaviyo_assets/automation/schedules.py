@@ -7,18 +7,17 @@ from collections.abc import Collection, Sequence
 
 import dagster as dg
 
-from klaviyo_assets.assets.specs import table_key
+from klaviyo_assets.assets.described import DescribedAssets
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.automation.run_status import MAX_RUNTIME, run_in_progress
 from klaviyo_assets.automation.selection import assets_to_ask_for
 from klaviyo_assets.clock import Clock, machine_time
-from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.events import EVENT
 from klaviyo_assets.tables.profiles import PERSON
 
 
 def build_schedule(
-    settings: Settings,
+    described: DescribedAssets,
     sync: dg.UnresolvedAssetJobDefinition,
     assets: Collection[dg.AssetKey],
     clock: Clock = machine_time,
@@ -29,6 +28,7 @@ def build_schedule(
     to the runs. assets: those of the job.
     clock: tells how long a run has been silent. (A tick may be evaluated long after the time that it stands for.)
     """
+    settings = described.settings
 
     @dg.schedule(
         name=f"{settings.name}_sync_schedule",
@@ -45,13 +45,13 @@ def build_schedule(
         if running:
             return dg.SkipReason(f"Run {running.run_id} of {sync.name} has not ended.")
         today = now.date()
-        keys = [table_key(settings, table.name) for table in (EVENT, PERSON)]
+        keys = [described.key(table.name) for table in (EVENT, PERSON)]
         last = last_day(context.instance, keys)
         first = dt.date.fromisoformat(last) if last else today - dt.timedelta(days=settings.first_sync_days)
         first = max(min(first, today), settings.first_partition)
         return dg.RunRequest(
             run_key=now.isoformat(),
-            asset_selection=assets_to_ask_for(settings, context.instance, assets, now),
+            asset_selection=assets_to_ask_for(described, context.instance, assets, now),
             tags={RANGE_START: first.isoformat(), RANGE_END: today.isoformat(), **MAX_RUNTIME},
         )
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import dagster as dg
 
-from klaviyo_assets.assets.history import HISTORY, NEXT_DUE
-from klaviyo_assets.assets.specs import table_key
+from klaviyo_assets.assets.described import HISTORY, DescribedAssets
+from klaviyo_assets.assets.history import NEXT_DUE
 from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.automation.run_status import ASSET_JOB, LONGEST_RUN, UNFINISHED
 from klaviyo_assets.settings import Settings, SettingsError
@@ -30,16 +30,17 @@ JOBS = ("sync", "backfill", "full_refresh", "resync", "rewrite")
 
 
 def assets_to_ask_for(
-    settings: Settings, instance: dg.DagsterInstance, assets: Collection[dg.AssetKey], now: dt.datetime
+    described: DescribedAssets, instance: dg.DagsterInstance, assets: Collection[dg.AssetKey], now: dt.datetime
 ) -> list[dg.AssetKey] | None:
     """Return those of the assets that may be due; None: all of them. now: the time of the sync."""
-    waiting = _not_due(settings, instance, now)
+    waiting = _not_due(described, instance, now)
     asked = sorted(key for key in assets if key.to_user_string() not in waiting)
     return asked if len(asked) < len(assets) else None
 
 
-def _not_due(settings: Settings, instance: dg.DagsterInstance, now: dt.datetime) -> set[str]:
-    records = instance.fetch_materializations(table_key(settings, HISTORY), limit=1).records
+def _not_due(described: DescribedAssets, instance: dg.DagsterInstance, now: dt.datetime) -> set[str]:
+    settings = described.settings
+    records = instance.fetch_materializations(described.key(HISTORY), limit=1).records
     materialization = records[0].asset_materialization if records else None
     said = materialization.metadata.get(NEXT_DUE) if materialization else None
     value: Any = said.value if said else {}

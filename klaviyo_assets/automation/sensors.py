@@ -10,21 +10,21 @@ from typing import Any, Self
 import dagster as dg
 import msgspec
 
-from klaviyo_assets.assets.history import HISTORY, NEXT_RANGE, RANGES, DayRange
+from klaviyo_assets.assets.described import HISTORY, DescribedAssets
+from klaviyo_assets.assets.history import NEXT_RANGE, RANGES, DayRange
 from klaviyo_assets.assets.reconciliation import MOST_TIMES
-from klaviyo_assets.assets.specs import backfill_sensor_name, table_key
+from klaviyo_assets.assets.specs import backfill_sensor_name
 from klaviyo_assets.assets.step import UNREAD_ONLY
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.automation.run_status import MAX_RUNTIME, run_in_progress
 from klaviyo_assets.clock import Clock, machine_time
-from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.scopes import RECONCILIATION
 
 SENSOR_INTERVAL = dt.timedelta(minutes=1)
 
 
 def build_sensor(
-    settings: Settings,
+    described: DescribedAssets,
     *,
     backfill: dg.UnresolvedAssetJobDefinition,
     others: Collection[str],
@@ -37,8 +37,9 @@ def build_sensor(
     and requests one run at a time. others: jobs that it waits for. incremental: event and person.
     clock: tells how long a run has been silent.
     """
+    settings = described.settings
     keys = {key for asset in incremental for key in asset.keys}
-    history_key, reconciliation_key = (table_key(settings, name) for name in (HISTORY, RECONCILIATION))
+    history_key, reconciliation_key = map(described.key, (HISTORY, RECONCILIATION))
 
     @dg.sensor(
         name=backfill_sensor_name(settings),
@@ -83,7 +84,7 @@ def build_sensor(
 
     def _request(value: dict[str, object], *flags: str) -> dg.RunRequest:
         days = DayRange.from_json(value)
-        wanted = {table_key(settings, table) for table in days.tables}
+        wanted = {described.key(table) for table in days.tables}
         return dg.RunRequest(
             asset_selection=[*sorted(keys & wanted), history_key],
             tags={

@@ -1,6 +1,6 @@
 """The models as assets: one for each dbt model, and the report."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +8,12 @@ import dagster as dg
 from pydantic import Field
 
 from klaviyo_assets.assets.advice import advised
-from klaviyo_assets.assets.specs import group_name, storage, table_key
+from klaviyo_assets.assets.described import DescribedAssets, with_own_io_manager
+from klaviyo_assets.assets.specs import group_name, io_manager_key, storage
 from klaviyo_assets.models.automation import build_models_job, build_models_sensor
 from klaviyo_assets.models.metadata import describe
 from klaviyo_assets.models.project import SHOPIFY, Model, is_installed, read_project
-from klaviyo_assets.models.report import build_report
+from klaviyo_assets.models.report import EVENTS, build_report
 from klaviyo_assets.models.run import DbtFailed, Result, dbt_build
 from klaviyo_assets.models.targets import target_of
 from klaviyo_assets.privacy.policy import Action
@@ -44,11 +45,12 @@ class ModelsConfig(dg.Config):
     )
 
 
-def build_models(settings: Settings, executor: dg.ExecutorDefinition) -> dg.Definitions:
+def build_models(described: DescribedAssets, executor: dg.ExecutorDefinition) -> dg.Definitions:
     """Return the assets, checks, job and sensor of the models; nothing if they are turned off or not installed.
 
     executor: of the job.
     """
+    settings = described.settings
     if not settings.models:
         return dg.Definitions()
     kind = kind_of(settings.warehouse)
@@ -60,10 +62,11 @@ def build_models(settings: Settings, executor: dg.ExecutorDefinition) -> dg.Defi
         )
         return dg.Definitions()
     models = chosen_models(settings)
-    built = _models(settings, models)
-    report = build_report(settings, models_prefix(settings), models_schema(settings))
+    specs = model_specs(described, models)
+    built = with_own_io_manager(settings, _models(described, models, specs))
+    report = build_report(described, models_prefix(settings), models_schema(settings), specs[EVENTS].key)
     job = build_models_job(settings, [built, report], executor)
-    watched = sorted({key for model in models for key in _sources(settings, model, own=True).values()})
+    watched = sorted({key for model in models for key in _sources(described, model, own=True).values()})
     return dg.Definitions(assets=[built, report], jobs=[job], sensors=[build_models_sensor(settings, job, watched)])
 
 
@@ -75,11 +78,6 @@ def models_prefix(settings: Settings) -> str:
 def models_schema(settings: Settings) -> str:
     """Return the schema that the models go to."""
     return f"{settings.schema_name}_models"
-
-
-def model_key(settings: Settings, model: str) -> dg.AssetKey:
-    """Return the key of a model's asset."""
-    return dg.AssetKey([models_prefix(settings), model])
 
 
 def chosen_models(settings: Settings) -> list[Model]:
@@ -105,24 +103,27 @@ def hidden(settings: Settings) -> list[str]:
     return [f"event.{column} ({names[found]})" for column in ESSENTIAL if (found := policy.action(column)) in names]
 
 
-def _models(settings: Settings, models: Sequence[Model]) -> dg.AssetsDefinition:
+def _models(
+    described: DescribedAssets, models: Sequence[Model], specs: Mapping[str, dg.AssetSpec]
+) -> dg.AssetsDefinition:
+    settings = described.settings
     warehouse_key = f"{settings.name}_warehouse"
-    names = {model_key(settings, model.name): model.name for model in models}
+    names = {spec.key: name for name, spec in specs.items()}
     places = {(models_schema(settings), name): key for key, name in names.items()}
     for model in models:
-        places |= _sources(settings, model)
+        places |= _sources(described, model)
 
     @dg.multi_asset(
         name=f"{settings.name}__models",
-        specs=[_spec(settings, model) for model in models],
+        specs=list(specs.values()),
         check_specs=[
-            dg.AssetCheckSpec(check, asset=model_key(settings, model.name))
-            for model in models
-            for check in model.checks
+            dg.AssetCheckSpec(check, asset=specs[model.name].key) for model in models for check in model.checks
         ],
         can_subset=True,
         required_resource_keys={warehouse_key},
+        **described.options.of_asset(),
     )
+    @described.options.executed
     def build_all(context: dg.AssetExecutionContext, config: ModelsConfig) -> Iterator[Any]:
         warehouse: Warehouse = getattr(context.resources, warehouse_key)
         if found := hidden(settings):
@@ -149,14 +150,14 @@ def _models(settings: Settings, models: Sequence[Model]) -> dg.AssetsDefinition:
         except DbtFailed as error:
             raise dg.Failure(f"dbt could not build the models.\n{error}", allow_retries=False) from None
         with warehouse.session(writes=False) as session:
-            described = describe(session, target.schema, models, results, places, context.log, dialect=target.kind)
+            told = describe(session, target.schema, models, results, places, context.log, dialect=target.kind)
         by_check = {check.name: check for check in checks}
         for result in results:  # in dbt's order: Dagster wants a model before those that read it
             if result.kind == "test" and result.name in by_check:
                 yield _check_result(by_check[result.name], result)
-            elif result.name in described and not result.is_failure:
-                metadata = {**described[result.name], "seconds": result.seconds}
-                yield dg.MaterializeResult(asset_key=model_key(settings, result.name), metadata=metadata)
+            elif result.name in told and not result.is_failure:
+                metadata = {**told[result.name], "seconds": result.seconds}
+                yield dg.MaterializeResult(asset_key=specs[result.name].key, metadata=metadata)
         failed = [result for result in results if result.is_failure and result.status != "skipped"]
         if failed:
             reasons = "\n".join(f"{result.name}: {result.message or result.status}" for result in failed)
@@ -165,10 +166,25 @@ def _models(settings: Settings, models: Sequence[Model]) -> dg.AssetsDefinition:
     return build_all
 
 
-def _spec(settings: Settings, model: Model) -> dg.AssetSpec:
+def model_specs(described: DescribedAssets, models: Sequence[Model]) -> dict[str, dg.AssetSpec]:
+    """Return model -> what its asset says of itself."""
+    by_name = {model.name: model for model in models}
+
+    def spec(name: str) -> dg.AssetSpec:
+        def make() -> dg.AssetSpec:
+            model = by_name[name]
+            keys = [*(spec(read).key for read in model.reads), *_sources(described, model).values()]
+            return _spec(described.settings, model, keys)
+
+        return described.translated("model", name, make)
+
+    return {name: spec(name) for name in by_name}
+
+
+def _spec(settings: Settings, model: Model, deps: Sequence[dg.AssetKey]) -> dg.AssetSpec:
     return dg.AssetSpec(
-        model_key(settings, model.name),
-        deps=[*(model_key(settings, name) for name in model.reads), *_sources(settings, model).values()],
+        [models_prefix(settings), model.name],
+        deps=deps,
         group_name=group_name(settings, "models"),
         description=f"{model.description}\n\n```sql\n{model.sql}```",
         kinds={"dbt", kind_of(settings.warehouse)},
@@ -176,14 +192,15 @@ def _spec(settings: Settings, model: Model) -> dg.AssetSpec:
         automation_condition=AUTOMATION,
         # The columns come with each build: what is said of them here would hide there what they are made of.
         metadata=storage(settings, models_schema(settings), model.name),
-    )
+    ).with_io_manager_key(io_manager_key(settings))
 
 
-def _sources(settings: Settings, model: Model, *, own: bool = False) -> dict[tuple[str, str], dg.AssetKey]:
+def _sources(described: DescribedAssets, model: Model, *, own: bool = False) -> dict[tuple[str, str], dg.AssetKey]:
     """Return the assets of the tables that a model reads, by schema and name. own: only those of this account."""
+    settings = described.settings
     synced = {table.name for table in TABLES if settings.enabled(table)}
     found = {
-        (settings.schema_name, table): table_key(settings, table)
+        (settings.schema_name, table): described.key(table)
         for source, table in model.sources
         if source != SHOPIFY and table in synced
     }

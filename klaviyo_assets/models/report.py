@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import dagster as dg
 from pydantic import Field
 
 from klaviyo_assets.assets.advice import advised
-from klaviyo_assets.assets.specs import group_name
+from klaviyo_assets.assets.described import DescribedAssets
+from klaviyo_assets.assets.specs import group_name, io_manager_key
 from klaviyo_assets.models.figures import Figures, read_figures
 from klaviyo_assets.models.svg import NotDrawn
 from klaviyo_assets.settings import Settings
@@ -19,6 +21,9 @@ from klaviyo_assets.warehouse.location import server
 from klaviyo_assets.warehouse.warehouse import Warehouse
 
 REPORT = "campaign_report"
+
+EVENTS = "klaviyo__events"
+"""The model that the report is made of."""
 
 _TEMPLATE = Path(__file__).with_name("report.html.j2")
 
@@ -30,30 +35,39 @@ class ReportConfig(dg.Config):
     path: str = Field(default="", description="The HTML file. Default: beside the DuckDB file; of a server: in data.")
 
 
-def build_report(settings: Settings, prefix: str, schema: str) -> dg.AssetsDefinition:
-    """Return the asset that renders the report. prefix: of asset keys. schema: of the models."""
-    warehouse_key = f"{settings.name}_warehouse"
+def build_report(described: DescribedAssets, prefix: str, schema: str, events: dg.AssetKey) -> dg.AssetsDefinition:
+    """Return the asset that renders the report.
 
-    @dg.asset(
-        key=dg.AssetKey([prefix, REPORT]),
-        deps=[dg.AssetKey([prefix, "klaviyo__events"])],
+    prefix: of asset keys and of the job. schema: of the models. events: the asset of the model `EVENTS`.
+    """
+    settings = described.settings
+    warehouse_key = f"{settings.name}_warehouse"
+    base = dg.AssetSpec(
+        [prefix, REPORT],
+        deps=[events],
         group_name=group_name(settings, "models"),
         kinds={"html"},
         owners=list(settings.owners),
         description="The last 90 days, or as many as there are, on one HTML page: sends, open and click rates, "
         "revenue, the best campaigns and flows, list growth and deliverability. Its path and a summary are in "
         "the metadata.",
+    ).with_io_manager_key(io_manager_key(settings))
+    spec = described.translated("report", REPORT, lambda: base)
+
+    @dg.multi_asset(
+        name=f"{prefix}__{REPORT}",
+        specs=[spec],
         required_resource_keys={warehouse_key},
+        **described.options.of_asset(),
     )
-    def campaign_report(context: dg.AssetExecutionContext, config: ReportConfig) -> dg.MaterializeResult[Any]:
+    @described.options.executed
+    def campaign_report(context: dg.AssetExecutionContext, config: ReportConfig) -> Iterator[dg.MaterializeResult[Any]]:
         warehouse: Warehouse = getattr(context.resources, warehouse_key)
         until = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
         since = until - dt.timedelta(days=config.days)
         with advised(), warehouse.session(writes=False) as session:
-            if "klaviyo__events" not in session.tables(schema):
-                raise dg.Failure(
-                    f"There is no {schema}.klaviyo__events yet: run {prefix}_job first.", allow_retries=False
-                )
+            if EVENTS not in session.tables(schema):
+                raise dg.Failure(f"There is no {schema}.{EVENTS} yet: run {prefix}_job first.", allow_retries=False)
             figures = read_figures(session, schema, since, until, accounts=account_schemas(settings))
         try:
             page = render(figures, title(settings))
@@ -62,13 +76,14 @@ def build_report(settings: Settings, prefix: str, schema: str) -> dg.AssetsDefin
         path = Path(config.path) if config.path else default_path(settings)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page, encoding="utf-8")
-        return dg.MaterializeResult(
+        yield dg.MaterializeResult(
+            asset_key=spec.key,
             metadata={
                 "path": dg.MetadataValue.path(str(path.absolute())),
                 "report": dg.MetadataValue.url(path.absolute().as_uri()),
                 "preview": dg.MetadataValue.md(summary(figures)),
                 "bytes": path.stat().st_size,
-            }
+            },
         )
 
     return campaign_report

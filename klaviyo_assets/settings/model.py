@@ -21,6 +21,7 @@ from klaviyo_assets.privacy.policy import SALT_VARIABLE, Privacy
 from klaviyo_assets.schema.spec import STAGING
 from klaviyo_assets.settings import sources
 from klaviyo_assets.settings.columns import are_columns, are_switches
+from klaviyo_assets.settings.env_vars import with_variables
 from klaviyo_assets.settings.misspelt import misspelt
 from klaviyo_assets.settings.problems import Problem, explained, refuse
 from klaviyo_assets.settings.variables import are_variables
@@ -56,7 +57,8 @@ class Settings(BaseSettings):
 
     Args:
         values: Settings by name. What is not given comes from the environment, `.env` or the settings file, else it
-            has its default. README.md lists all of them.
+            has its default. README.md lists all of them. `dg.EnvVar` stands for what a variable holds; secrets are
+            only given so: `api_key`, `hash_salt`, and `warehouse` if there is a password in its address.
 
     Raises:
         SettingsError: Settings are wrong; it lists all that are, each with its place.
@@ -203,6 +205,7 @@ class Settings(BaseSettings):
         try:
             names = [*map(sources.public_name, type(self).model_fields), sources.FORMER_NAME]
             unknown = misspelt(environment.variables(), names, sources.ENV_PREFIX)
+            values = with_variables(values)
             super().__init__(**unknown | sources.internal_names(values))
         except ValidationError as error:
             raise explained(error, names, _given_by(values), sources.public_name) from None

@@ -99,9 +99,11 @@ class Publication:
     infers_deletes: whether rows that are not in the snapshot are flagged as deleted.
     accept_shrink: flag them even if they are more than the guard allows.
     dependents: tables whose lookups go through this one.
+    snapshot: what makes the snapshot, for an error that says that there is none.
     """
 
     spec: TableSpec
     infers_deletes: bool = True
     accept_shrink: bool = False
     dependents: tuple[TableSpec, ...] = ()
+    snapshot: str = "its snapshot"

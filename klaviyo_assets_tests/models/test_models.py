@@ -19,7 +19,7 @@ import pytest
 
 from klaviyo_assets.cli import demo
 from klaviyo_assets.definitions import build_definitions
-from klaviyo_assets.models.assets import chosen_models, dbt_variables, model_key
+from klaviyo_assets.models.assets import chosen_models, dbt_variables, models_prefix
 from klaviyo_assets.models.figures import Figures, read_figures
 from klaviyo_assets.models.metadata import describe
 from klaviyo_assets.models.project import read_project
@@ -34,6 +34,12 @@ from klaviyo_assets_tests.models.by_hand import at, event, old_credit, put, wort
 from klaviyo_assets_tests.models.dbt import forked
 
 LOG = logging.getLogger(__name__)
+
+
+def model_key(settings: Settings, name: str) -> dg.AssetKey:
+    return dg.AssetKey([models_prefix(settings), name])
+
+
 FINALS = (
     "klaviyo__events",
     "klaviyo__person_campaign_flow",

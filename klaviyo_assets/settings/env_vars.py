@@ -1,0 +1,47 @@
+"""`dg.EnvVar` in the place of a setting, told by what it is like: the settings do without Dagster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from klaviyo_assets import environment
+from klaviyo_assets.settings.problems import Unreadable
+
+SECRETS = {"api_key": "api_key_variable", "hash_salt": "hash_salt_variable"}
+"""What is never given as it is -> the setting that holds the name of its variable."""
+
+_HOLDERS = {**SECRETS, "warehouse": "warehouse_variable", "duckdb_path": "warehouse_variable"}
+
+
+def with_variables(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings from Python, with names of variables, or what these hold, in the place of each `dg.EnvVar`.
+
+    Secrets, and the address of the warehouse, which may hold one, stay in the environment until a run needs them.
+    """
+    settled: dict[str, Any] = {}
+    for name, value in values.items():
+        settled |= dict(_settled(name, value, values))
+    return settled
+
+
+def _settled(name: str, value: Any, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    variable, holder = getattr(value, "env_var_name", None), _HOLDERS.get(name)
+    if variable is None and name in SECRETS:
+        yield (
+            name,
+            Unreadable(
+                f'{name}: it has to be a variable of the environment, such as `dg.EnvVar("KLAVIYO_{name.upper()}")`, '
+                f"or in YAML `{{{{ env.KLAVIYO_{name.upper()} }}}}`"
+            ),
+        )
+    elif variable is None:
+        yield name, value
+    elif holder and values.get(holder, variable) != variable:
+        yield name, Unreadable(f"{name} and {holder} are one setting and say different things: keep the first")
+    elif holder or name in _HOLDERS.values():
+        yield holder or name, variable
+    elif found := environment.get(variable):
+        yield name, found
+    else:
+        yield variable, Unreadable(f"{name}: the variable {variable}, which is to hold it, is not set")
