@@ -53,7 +53,7 @@ class Opened:
 
     def keys(self, job: str, tables: list[str]) -> list[dg.AssetKey]:
         """Return the assets of a job that belong to tables, their snapshots included, and what every run ends with."""
-        from klaviyo_assets.assets.history import HISTORY
+        from klaviyo_assets.assets.described import HISTORY
 
         assets = self.definitions.resolve_job_def(self.name(job)).asset_layer.selected_asset_keys
         return sorted(key for key in assets if key.path[-1] in (*tables, HISTORY))
@@ -252,11 +252,14 @@ def models() -> None:
 @click.option("--open", "show", is_flag=True, help="Open it in the browser.")
 def report(show: bool) -> None:
     """Print where the last report is."""
-    from klaviyo_assets.models.assets import model_key
+    import dagster as dg
+
+    from klaviyo_assets.models.assets import models_prefix
     from klaviyo_assets.models.report import REPORT
 
     with opened() as account:
-        event = account.instance.get_latest_materialization_event(model_key(account.settings, REPORT))
+        key = dg.AssetKey([models_prefix(account.settings), REPORT])
+        event = account.instance.get_latest_materialization_event(key)
         materialization = event.asset_materialization if event else None
         if materialization is None:
             raise click.ClickException("There is no report yet: `klaviyo-assets models` makes it.")

@@ -13,7 +13,7 @@ import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
 from klaviyo_assets.cli import terminal
-from klaviyo_assets.models.assets import model_key
+from klaviyo_assets.models.assets import models_prefix
 from klaviyo_assets.models.report import REPORT
 from klaviyo_assets.schema.spec import STAGING
 from klaviyo_assets.settings import Settings
@@ -136,4 +136,4 @@ def run_models(instance: dg.DagsterInstance, definitions: dg.Definitions, settin
     checks = result.get_asset_check_evaluations()
     click.echo(f"\n{sum(check.passed for check in checks)} of {len(checks)} tests passed.")
     print_failed(checks)
-    click.echo(f"The report is {built[model_key(settings, REPORT).to_user_string()]['path']}")
+    click.echo(f"The report is {built[f'{models_prefix(settings)}/{REPORT}']['path']}")
