@@ -397,6 +397,18 @@ def test_tables_that_take_no_on_conflict(warehouse: TimedPostgres, like: str) ->
     assert (seen.rows, seen.live, seen.flawless) == (9, 6, True)
 
 
+def test_rows_of_a_table_that_inherits_are_looked_at_too(warehouse: TimedPostgres) -> None:
+    load(warehouse, [{"id": "1"}, {"id": "2"}])
+    assert warehouse.inspect([(EVENT, ())], now=NOON)["event"].flawless
+    run(
+        warehouse,
+        "CREATE TABLE klaviyo.older () INHERITS (klaviyo.event)",
+        "INSERT INTO klaviyo.older (id) VALUES ('2')",
+    )
+    seen = warehouse.inspect([(EVENT, ())], now=NOON)["event"]
+    assert (seen.rows, seen.duplicates) == (3, 1)
+
+
 def test_a_publication_of_all_tables_stops_no_load(warehouse: TimedPostgres) -> None:
     run(warehouse, "CREATE PUBLICATION everything FOR ALL TABLES")
     policy = replace(EVENT, policy=ColumnPolicy(blocked=("property_x",)))
