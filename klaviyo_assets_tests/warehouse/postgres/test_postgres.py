@@ -265,6 +265,16 @@ def test_values_of_a_row_that_is_too_long_go_to_the_overflow(warehouse: TimedPos
     assert (one["property_p1"], one["property__overflow"]) == ("now", None)
 
 
+def test_columns_that_were_dropped_take_room_in_rows(warehouse: TimedPostgres) -> None:
+    load(warehouse, [{"id": "1"}])
+    for _ in range(3):
+        for change in ("ADD", "DROP"):
+            columns = ", ".join(f"{change} gone_{n}" + " int" * (change == "ADD") for n in range(400))
+            run(warehouse, f"ALTER TABLE klaviyo.event {columns}")
+    sent = {f"p{n}": "x" * 23 for n in range(340)}  # as long as texts are that stay in the row
+    assert load(warehouse, [{"id": "1", **sent}]).rows_shortened == 1
+
+
 # What users put on tables
 
 
