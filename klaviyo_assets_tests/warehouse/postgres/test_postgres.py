@@ -586,6 +586,8 @@ def test_a_server_that_goes_away_while_it_commits_leaves_that_open() -> None:
 def test_one_writes_at_a_time_and_who_waits_in_vain_names_the_other(tmp_path: Path) -> None:
     warehouse = in_postgres(tmp_path, lock_timeout=0.2)
     load(warehouse, [{"id": "1"}])
+    database = warehouse.address.partition("?")[0].rpartition("/")[2]
+    run(warehouse, f"ALTER DATABASE {database} SET DateStyle = 'German'")
     with warehouse.transaction() as transaction:
         transaction.sql("UPDATE klaviyo.event SET note = 'half'")
         pid = transaction.value("SELECT pg_backend_pid()")
