@@ -51,7 +51,7 @@ _LATE_YEAR = re.compile(r"\d{5,}-")
 
 
 class _UTCLoader(Loader):
-    """Reads a `timestamptz` as a time in UTC without a zone, which the session is in.
+    """Reads a `timestamptz` as a time in UTC without a zone, also in a session that a pool or a user left in another.
 
     Times beyond Python's, infinite ones included, become the first or the last of these.
     """
@@ -62,7 +62,9 @@ class _UTCLoader(Loader):
             return dt.datetime.min
         if text == "infinity" or _LATE_YEAR.match(text):
             return dt.datetime.max
-        return dt.datetime.fromisoformat(text).replace(tzinfo=None)
+        moment = dt.datetime.fromisoformat(text)
+        offset = moment.utcoffset()
+        return moment.replace(tzinfo=None) - offset if offset else moment.replace(tzinfo=None)
 
 
 class _RealLoader(Loader):

@@ -33,9 +33,10 @@ long."""
 _UPDATES_BESIDE_BRIN = 160000
 
 _HAS_KEY = """
-    SELECT 1 FROM pg_catalog.pg_index i WHERE i.indrelid = CAST(? AS regclass)
+    SELECT 1 FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
+    WHERE c.oid = CAST(? AS regclass)
     AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
-    AND (i.indisprimary OR NOT CAST(? AS boolean))
+    AND (i.indisprimary AND (c.relkind = 'p' OR NOT c.relhassubclass) OR NOT CAST(? AS boolean))
     AND ARRAY(SELECT CAST(a.attname AS text) FROM pg_catalog.pg_attribute a WHERE a.attrelid = i.indrelid
               AND a.attnum = ANY ((CAST(i.indkey AS smallint[]))[0:i.indnkeyatts - 1]) ORDER BY 1) = CAST(? AS text[])
 """
@@ -111,7 +112,7 @@ class PostgresSession(PostgresCatalog):
             ) from None
 
     def has_primary_key(self, schema: str, spec: TableSpec) -> bool:
-        """Return whether a table has its key as its primary key."""
+        """Return whether a table has its key as its primary key, and no heirs, of which that says nothing."""
         return self._has_key(schema, spec, primary=True)
 
     def _has_key(self, schema: str, spec: TableSpec, *, primary: bool = False) -> bool:

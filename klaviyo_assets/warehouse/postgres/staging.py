@@ -31,8 +31,8 @@ from klaviyo_assets.warehouse.sql import column_list, literal, quote
 _CELLS = 1_000_000
 """Values of a batch."""
 
-_LONGEST_ROW, _HEADER = 8160, 32
-"""Bytes of a row, and of its header without the bits for NULL."""
+_LONGEST_ROW, _HEADER = 8160, 32 + 1600 // 8
+"""Bytes of a row, and of its header with a bit for each column that a table may ever have had: dropped ones count."""
 
 _LONGEST_TEXT, _LONGEST_FIXED = 24, 16
 """Bytes of a value within a row: longer texts are kept elsewhere, and a number may need as many to be aligned."""
@@ -240,7 +240,7 @@ def _shortener(
     if not spec.overflow or spec.overflow not in types or sure is None or len(types) <= sure:
         return None
     others = [name for name in types if name not in came and not name.startswith(str(spec.dynamic))]
-    room = _LONGEST_ROW - _HEADER - len(types) // 8 - (len(others) + 1) * _LONGEST_TEXT
+    room = _LONGEST_ROW - _HEADER - (len(others) + 1) * _LONGEST_TEXT
     movable = came - spec.types.keys() - {spec.overflow}
     nested = {name for name in movable if dialect.type_of(types[name]) is Type.JSON}
     return _Shortener(spec.overflow, movable, nested, max(room, _LONGEST_TEXT))

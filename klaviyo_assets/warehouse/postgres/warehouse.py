@@ -45,20 +45,25 @@ _TEMPORARY_FIRST = """
 """
 """Temporary tables are looked for before tables of the same name, also where a user's path says otherwise."""
 
-_HOLDER = """
-    SELECT a.application_name, coalesce(a.client_hostname, host(a.client_addr), 'this machine'), a.pid, a.xact_start
+_WHO = """
+    a.application_name, coalesce(a.client_hostname, host(a.client_addr), 'this machine'), a.pid,
+    to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS since
+"""
+
+_HOLDER = f"""
+    SELECT {_WHO}
     FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
     JOIN pg_catalog.pg_database d ON d.oid = l.database AND d.datname = current_database()
     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
     AND (CAST(l.classid AS bigint) << 32) | CAST(l.objid AS bigint) = $1
 """
 
-_BLOCKERS = """
-    SELECT DISTINCT a.application_name, coalesce(a.client_hostname, host(a.client_addr), 'this machine'), a.pid, a.xact_start
+_BLOCKERS = f"""
+    SELECT DISTINCT {_WHO}
     FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
     JOIN pg_catalog.pg_class c ON c.oid = l.relation JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    WHERE l.granted AND n.nspname = ANY ($1) AND l.pid <> pg_backend_pid() ORDER BY a.xact_start
-"""  # noqa: E501
+    WHERE l.granted AND n.nspname = ANY ($1) AND l.pid <> pg_backend_pid() ORDER BY since
+"""
 
 
 class PostgresWarehouse(Warehouse):
@@ -207,8 +212,7 @@ class PostgresWarehouse(Warehouse):
     def _named(self, session: PostgresSession, statement: str, parameter: Any) -> str:
         found = session.connection.execute(statement.encode(), [parameter]).fetchall()
         return " and ".join(
-            f"{application or 'a program'} at {host} (pid {pid}"
-            + (f", since {since:%Y-%m-%d %H:%M:%S} UTC)" if since else ")")
+            f"{application or 'a program'} at {host} (pid {pid}" + (f", since {since} UTC)" if since else ")")
             for application, host, pid, since in found
         )
 
