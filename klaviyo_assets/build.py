@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from importlib.metadata import version
 
 import dagster as dg
+from dagster_shared.libraries import DagsterLibraryRegistry
 
 from klaviyo_assets.assets.account_history import build_account_history
 from klaviyo_assets.assets.checks import build_checks
@@ -34,6 +36,8 @@ from klaviyo_assets.settings import Settings, require_distinct
 from klaviyo_assets.sync.fields import sparse_fields
 from klaviyo_assets.tables.accounts import ACCOUNT_HISTORY, ORGANIZATION
 from klaviyo_assets.tables.registry import TABLES
+
+DagsterLibraryRegistry.register("klaviyo-assets", version("klaviyo-assets"), is_dagster_package=False)
 
 # A beta argument of Dagster that the UI's backfills need: one warning per asset, with nothing for a user to do.
 warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_policy")

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -13,9 +19,11 @@ from dagster.components.testing.test_cases import TestTranslation
 
 from klaviyo_assets import KlaviyoAssetProps, KlaviyoComponent
 from klaviyo_assets.assets.resources import KlaviyoAccount
+from klaviyo_assets.models.project import is_installed
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings
 from klaviyo_assets_tests.conftest import Project, failures, only
+from klaviyo_assets_tests.documents import README
 
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning")  # Dagster's own, as it loads components
 
@@ -54,11 +62,12 @@ def test_attributes_are_the_settings_by_the_same_names() -> None:
 def test_secrets_are_in_no_definition(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KLAVIYO_KEY_SHOP", SECRET)
     monkeypatch.setenv("PLACE", f"postgresql://loader:{SECRET}@db/shop")
-    given = {"warehouse": "{{ env('PLACE') }}", "hash_salt": "{{ env.SALT }}", "hashed_columns": {"person": ["email"]}}
+    given: dict[str, Any] = {"hash_salt": "{{ env.SALT }}", "hashed_columns": {"person": ["email"]}}
     built = definitions(given)
     account = (built.resources or {})["shop_account"]
     assert isinstance(account, KlaviyoAccount)
     assert (account.api_key_variable, account.hash_salt_variable) == ("KLAVIYO_KEY_SHOP", "SALT")
+    given["warehouse"] = "{{ env('PLACE') }}"
     assert component(given).settings.warehouse == "postgresql://loader@db/shop"
     assert SECRET not in repr(built.resources) + repr(component(given))
     with pytest.raises(ValueError, match=r"api_key: it has to be a variable .*env\.KLAVIYO_API_KEY") as caught:
@@ -93,7 +102,8 @@ def test_tags_and_pool_are_those_of_every_step() -> None:
         "backfill_policy": {"type": "multi_run", "max_partitions_per_run": 7},
     }
     built = definitions({"op": op, "models": True, "memberships": "weekly", "predictive_analytics": "weekly"})
-    steps = [node for job in ("sync", "models_job", "resync", "rewrite")
+    jobs = ["sync", "resync", "rewrite", *(["models_job"] if is_installed() else [])]
+    steps = [node for job in jobs
              for node in built.resolve_job_def(f"shop_{job}").all_node_defs]  # fmt: skip
     assert len(steps) > 40
     for step in steps:
@@ -161,6 +171,17 @@ def defs(attributes: dict[str, Any]) -> dict[str, Any]:
     return {"type": "klaviyo_assets.KlaviyoComponent", "attributes": attributes}
 
 
+def test_the_yaml_of_the_readme_is_a_component() -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", README.read_text(), re.DOTALL)
+    (shown,) = [yaml.safe_load(block) for block in blocks if "klaviyo_assets.KlaviyoComponent" in block]
+    with create_defs_folder_sandbox() as sandbox:
+        sandbox.scaffold_component(component_cls=KlaviyoComponent, defs_path="shop", defs_yaml_contents=shown)
+        with sandbox.build_all_defs() as built:
+            dg.Definitions.validate_loadable(built)
+            event = built.resolve_asset_graph().get(dg.AssetKey(["raw", "shop", "event"])).to_asset_spec()
+            assert (event.group_name, event.tags["team"]) == ("shop_table", "growth")
+
+
 def test_scaffolding_writes_what_was_asked_for() -> None:
     with create_defs_folder_sandbox() as sandbox:
         plain = sandbox.scaffold_component(component_cls=KlaviyoComponent, defs_path="2-shops")
@@ -170,7 +191,7 @@ def test_scaffolding_writes_what_was_asked_for() -> None:
             scaffold_params={
                 "name": "shop",
                 "db_schema": "raw",
-                "warehouse": "service=shop",
+                "warehouse": "md:shop",
                 "api_key_variable": "KEY_SHOP",
             },
         )
@@ -189,6 +210,46 @@ def test_scaffolding_writes_what_was_asked_for() -> None:
         assert written[1] == {
             "name": "shop",
             "schema": "raw",
-            "warehouse": "service=shop",
+            "warehouse": "md:shop",
             "api_key": "{{ env.KEY_SHOP }}",
         }
+
+
+def test_the_commands_of_dagster_know_it(tmp_path: Path) -> None:
+    """As a user types them, in a project as `create-dagster` makes one."""
+    pytest.importorskip("dagster_dg_cli", reason="dagster-dg-cli is not installed: it brings 30 packages")
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "proj"\nversion = "0.1.0"\n\n[tool.dg]\ndirectory_type = "project"\n\n'
+        '[tool.dg.project]\nroot_module = "proj"\n'
+    )
+    defs = tmp_path / "src" / "proj" / "defs"
+    defs.mkdir(parents=True)
+    for folder in (defs.parent, defs):
+        (folder / "__init__.py").touch()
+    (defs.parent / "definitions.py").write_text(
+        "from pathlib import Path\n\nfrom dagster import definitions, load_from_defs_folder\n\n\n"
+        "@definitions\ndef defs():\n    return load_from_defs_folder(path_within_project=Path(__file__).parent)\n"
+    )
+    path = os.pathsep.join([str(tmp_path / "src"), str(Path(__file__).parents[1])])
+
+    def dg_(*arguments: str) -> str:
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("dg")), *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": path, "KLAVIYO_MODELS": "false"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    components = json.loads(dg_("list", "components", "--json"))["items"]
+    assert "klaviyo_assets.KlaviyoComponent" in {each["key"] for each in components}
+    dg_("scaffold", "defs", "klaviyo_assets.KlaviyoComponent", "shop", "--warehouse", "data/shop.duckdb")
+    dg_("check", "yaml")
+    dg_("check", "defs")
+    listed = json.loads(dg_("list", "defs", "--json"))
+    assert "shop/event" in {asset["asset_key"] for asset in listed["assets"]}
+    assert "shop_sync" in {job["name"] for job in listed["jobs"]}

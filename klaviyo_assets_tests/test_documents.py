@@ -14,7 +14,9 @@ import pytest
 from klaviyo_assets.api import KlaviyoClient, read_windows
 from klaviyo_assets.assets.io_manager import WarehouseIOManager
 from klaviyo_assets.assets.resources import KlaviyoAccount
-from klaviyo_assets.build import build_definitions
+from klaviyo_assets.assets.translator import DagsterKlaviyoTranslator
+from klaviyo_assets.build import build_definitions, build_klaviyo_asset_specs
+from klaviyo_assets.component import KlaviyoComponent
 from klaviyo_assets.sandbox import Sandbox
 from klaviyo_assets.schema.spec import Column, TableSpec
 from klaviyo_assets.settings import Settings
@@ -64,6 +66,9 @@ def test_the_code_of_the_documents_loads_in_dagster(tmp_path: Path) -> None:
 EXAMPLES = (
     Settings,
     build_definitions,
+    build_klaviyo_asset_specs,
+    DagsterKlaviyoTranslator,
+    KlaviyoComponent,
     KlaviyoAccount,
     WarehouseIOManager,
     DuckDBWarehouse,

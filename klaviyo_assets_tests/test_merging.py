@@ -10,7 +10,9 @@ from pathlib import Path
 import dagster as dg
 import pandas as pd
 import pytest
+from dagster_shared.libraries import DagsterLibraryRegistry
 
+import klaviyo_assets
 from klaviyo_assets import definitions
 from klaviyo_assets.definitions import build_definitions
 from klaviyo_assets.settings import Settings
@@ -119,3 +121,7 @@ def test_accounts_and_a_project_share_nothing_but_the_graph(tmp_path: Path) -> N
             run_config={"ops": {f"{account.name}__forget": {"config": {"confirm": "resync"}}}}
         )
         assert run.success
+
+
+def test_dagster_knows_which_version_of_this_a_code_location_has() -> None:
+    assert DagsterLibraryRegistry.get()["klaviyo-assets"] == klaviyo_assets.__version__
