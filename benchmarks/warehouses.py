@@ -16,13 +16,15 @@ import duckdb
 class Measured:
     """A warehouse. address: the setting. sql: runs a statement and gives its rows. cpu: the server's seconds so far.
 
-    hashed: makes a number of a text, in its SQL.
+    hashed: makes a number of a text, in its SQL. without_key, with_key: statements around filling EVENT with many rows.
     """
 
     address: str
     sql: Callable[[str], list[tuple[Any, ...]]]
     cpu: Callable[[], float]
     hashed: str
+    without_key: str | None = None
+    with_key: str | None = None
 
 
 @contextmanager
@@ -54,7 +56,7 @@ def _postgres(folder: Path) -> Iterator[Measured]:
         process = psutil.Process(int((folder / "server" / "postmaster.pid").read_text().split()[0]))
 
         def sql(statement: str) -> list[tuple[Any, ...]]:
-            with psycopg.connect(server.get_uri()) as connection:
+            with psycopg.connect(server.get_uri(), autocommit=True) as connection:
                 cursor = connection.execute(statement.encode())
                 return cursor.fetchall() if cursor.description else []
 
@@ -66,4 +68,12 @@ def _postgres(folder: Path) -> Iterator[Measured]:
                 seconds += times.user + times.system + times.children_user + times.children_system
             return seconds
 
-        yield Measured(server.get_uri(), sql, cpu, "hashtext")
+        alter = "ALTER TABLE klaviyo.event"
+        yield Measured(
+            server.get_uri(),
+            sql,
+            cpu,
+            "hashtext",
+            without_key=f"{alter} DROP CONSTRAINT event_pkey",
+            with_key=f"{alter} ADD CONSTRAINT event_pkey PRIMARY KEY (id)",
+        )
