@@ -129,7 +129,7 @@ def _names(session: Session, accounts: Iterable[str], kind: str) -> dict[str, st
         texts = ", ".join(name for name in ("name", "subject") if name in columns)
         select = f"SELECT id, coalesce({texts}), _fivetran_deleted FROM {table}"
         for id, name, is_deleted in session.sql(select) if texts else ():
-            found[f"Unknown {kind} {id}"] = (name or f"Unnamed {kind} {id}") + " (deleted)" * is_deleted
+            found[f"Unknown {kind} {id}"] = (name or f"Unnamed {kind} {id}") + " (deleted)" * bool(is_deleted)
     return found
 
 

@@ -272,7 +272,7 @@ def test_the_report_names_what_there_is(hand: Built, tmp_path: Path) -> None:
         put(
             built.warehouse, "account_history", [{"id": "a", "observed_at": seen, "preferred_currency": currency}], seen
         )
-    built.write("UPDATE klaviyo.klaviyo.campaign SET _fivetran_deleted = true WHERE id = 'c2'")
+    built.write("UPDATE klaviyo.klaviyo.campaign SET _fivetran_deleted = CASE id WHEN 'c2' THEN true END")
     events = "klaviyo.klaviyo_models.klaviyo__events"
     built.write(f"UPDATE {events} SET campaign_name = NULL WHERE last_touch_campaign_id = 'c2'")
     built.write(f"UPDATE {events} SET last_touch_campaign_id = 'c9', campaign_name = NULL WHERE event_id = 'e18'")

