@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from klaviyo_assets.assets.options import StepOptions
     from klaviyo_assets.assets.translator import DagsterKlaviyoTranslator, KlaviyoAssetProps
     from klaviyo_assets.build import build_definitions, build_klaviyo_asset_specs
     from klaviyo_assets.component import KlaviyoComponent
@@ -19,6 +20,7 @@ _MODULES = {
     "KlaviyoAssetProps": "klaviyo_assets.assets.translator",
     "KlaviyoComponent": "klaviyo_assets.component",
     "Settings": "klaviyo_assets.settings",
+    "StepOptions": "klaviyo_assets.assets.options",
     "build_definitions": "klaviyo_assets.build",
     "build_klaviyo_asset_specs": "klaviyo_assets.build",
 }
@@ -28,6 +30,7 @@ __all__ = [
     "KlaviyoAssetProps",
     "KlaviyoComponent",
     "Settings",
+    "StepOptions",
     "__version__",
     "build_definitions",
     "build_klaviyo_asset_specs",

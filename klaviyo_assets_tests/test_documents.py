@@ -13,6 +13,7 @@ import pytest
 
 from klaviyo_assets.api import KlaviyoClient, read_windows
 from klaviyo_assets.assets.io_manager import WarehouseIOManager
+from klaviyo_assets.assets.options import StepOptions
 from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.translator import DagsterKlaviyoTranslator
 from klaviyo_assets.build import build_definitions, build_klaviyo_asset_specs
@@ -68,6 +69,7 @@ EXAMPLES = (
     build_definitions,
     build_klaviyo_asset_specs,
     DagsterKlaviyoTranslator,
+    StepOptions,
     KlaviyoComponent,
     KlaviyoAccount,
     WarehouseIOManager,

@@ -313,6 +313,7 @@ def test_what_the_package_exports() -> None:
         "KlaviyoAssetProps",
         "KlaviyoComponent",
         "Settings",
+        "StepOptions",
         "__version__",
         "build_definitions",
         "build_klaviyo_asset_specs",

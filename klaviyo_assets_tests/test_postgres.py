@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster_shared.serdes import serialize_value
 
-from klaviyo_assets.assets.described import HISTORY
+from klaviyo_assets.assets.described import HISTORY, DescribedAssets
 from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.automation.selection import assets_to_ask_for
 from klaviyo_assets.build import build_definitions
@@ -298,7 +298,7 @@ def test_moving_from_duckdb_is_one_setting_and_a_sync(
 def asked(klaviyo: Project) -> Any:
     keys = klaviyo.definitions.resolve_asset_graph().get_all_asset_keys()
     now = klaviyo.account.clock.now() + dt.timedelta(minutes=30)
-    return assets_to_ask_for(klaviyo.settings, klaviyo.instance, keys, now)
+    return assets_to_ask_for(DescribedAssets(klaviyo.settings), klaviyo.instance, keys, now)
 
 
 def test_a_server_that_does_not_answer_has_lost_nothing(

@@ -20,6 +20,12 @@ class StepOptions:
 
     tags: of the steps. pool: whose limit in the Dagster instance counts for them. backfill_policy: of EVENT and PERSON.
     execute: runs a step. It is given the step's context, and its results, which come about as they are taken.
+
+    Example:
+        >>> from klaviyo_assets import Settings, build_definitions
+        >>> definitions = build_definitions(Settings(), options=StepOptions(pool="klaviyo", tags={"team": "growth"}))
+        >>> definitions.resolve_assets_def(["klaviyo", "metric"]).op.pool
+        'klaviyo'
     """
 
     tags: Mapping[str, Any] = field(default_factory=dict)
