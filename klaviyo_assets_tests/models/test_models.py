@@ -17,7 +17,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from klaviyo_assets.cli import demo
+from klaviyo_assets.cli import runs
 from klaviyo_assets.definitions import build_definitions
 from klaviyo_assets.models.assets import chosen_models, dbt_variables, models_prefix
 from klaviyo_assets.models.figures import Figures, read_figures
@@ -119,7 +119,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Built, dg.Ex
             patch.setenv(f"DBT_{name}", value)
         patch.setattr(sys, "stdout", Looked())
         patch.setattr("klaviyo_assets.cli.terminal._terminal", lambda: (built.folder / SHOWN).open("w"))
-        result = demo.run(instance, build_definitions(built.settings), "klaviyo_models_job")
+        result = runs.run(instance, build_definitions(built.settings), "klaviyo_models_job")
     yield built, result
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.build import build_definitions
-from klaviyo_assets.cli import demo
+from klaviyo_assets.cli import runs
 from klaviyo_assets.models.assets import dbt_variables
 from klaviyo_assets.models.figures import read_figures
 from klaviyo_assets.models.project import is_installed, read_project
@@ -97,7 +97,7 @@ def test_the_models_say_what_they_say_on_duckdb(
             by_hand.put_account(warehouse)
             by_hand.put_shop(warehouse)
             for _ in range(2):
-                result = demo.run(instance, definitions, "klaviyo_models_job")
+                result = runs.run(instance, definitions, "klaviyo_models_job")
                 failed = [check.check_name for check in result.get_asset_check_evaluations() if not check.passed]
                 with warehouse.session(writes=False) as session:
                     until = dt.date(2026, 4, 1)
@@ -108,7 +108,7 @@ def test_the_models_say_what_they_say_on_duckdb(
                         column: sorted(map(str, deps))
                         for column, deps in values["dagster/column_lineage"].deps_by_column.items()
                     }
-                    for key, values in demo.materializations(result).items()
+                    for key, values in runs.materializations(result).items()
                     if "dagster/column_lineage" in values
                 }
                 said.append((failed, figures, contents(warehouse), lineage))
