@@ -10,7 +10,7 @@ from dagster_shared.libraries import DagsterLibraryRegistry
 
 from klaviyo_assets.assets.account_history import build_account_history
 from klaviyo_assets.assets.checks import build_checks
-from klaviyo_assets.assets.described import PARENTS, DescribedAssets, with_own_io_manager
+from klaviyo_assets.assets.described import DescribedAssets, enabled_tables, with_own_io_manager
 from klaviyo_assets.assets.history import WITH_HISTORY, build_history
 from klaviyo_assets.assets.incremental import build_incremental, daily_partitions
 from klaviyo_assets.assets.io_manager import WarehouseIOManager
@@ -97,13 +97,12 @@ def build_klaviyo_asset_specs(
         True
     """
     described = DescribedAssets(settings, translator)
-    off = set(PARENTS) if settings.memberships == "off" else set()
     days = daily_partitions(settings)
-    specs = [(table, described.table(table.name)) for table in TABLES if settings.enabled(table)]
     return [
-        spec.replace_attributes(deps=[], partitions_def=days if table.name in WITH_HISTORY else None)
-        for table, spec in specs
-        if table.name not in off
+        described.table(table.name).replace_attributes(
+            deps=[], partitions_def=days if table.name in WITH_HISTORY else None
+        )
+        for table in enabled_tables(settings)
     ]
 
 

@@ -24,6 +24,7 @@ from klaviyo_assets.sync.scopes import RECONCILIATION
 from klaviyo_assets.tables.events import EVENT
 from klaviyo_assets.tables.lists import LIST_PERSON
 from klaviyo_assets.tables.profiles import PERSON
+from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.tables.registry import table as table_named
 from klaviyo_assets.tables.segments import SEGMENT_PERSON
 from klaviyo_assets.tables.table import WEEKLY, Table
@@ -153,6 +154,12 @@ class DescribedAssets:
             fresh_for=WEEKLY + dt.timedelta(days=1),
             deps=[self.latest_day(EVENT)],
         )
+
+
+def enabled_tables(settings: Settings) -> list[Table]:
+    """Return the tables that the settings ask for."""
+    off = PARENTS if settings.memberships == "off" else {}
+    return [table for table in TABLES if settings.enabled(table) and table.name not in off]
 
 
 def asset_out(settings: Settings, spec: dg.AssetSpec, type_: type, *, is_required: bool = True) -> dg.AssetOut:

@@ -38,12 +38,16 @@ class Opened:
         return f"{self.settings.name}_{what}"
 
     def run(
-        self, job: str, tags: Mapping[str, str] | None = None, assets: list[dg.AssetKey] | None = None
+        self,
+        job: str,
+        tags: Mapping[str, str] | None = None,
+        assets: list[dg.AssetKey] | None = None,
+        ops: Mapping[str, Any] | None = None,
     ) -> dg.ExecuteInProcessResult:
         """Run a job of the account; see `runs.run`."""
         from klaviyo_assets.cli.runs import run
 
-        return run(self.instance, self.definitions, self.name(job), tags, assets=assets)
+        return run(self.instance, self.definitions, self.name(job), tags, assets=assets, ops=ops)
 
     @property
     def warehouse(self) -> Warehouse:
@@ -223,7 +227,6 @@ def _history(account: Opened) -> Iterator[dg.ExecuteInProcessResult]:
 def resync(tables: str | None, yes: bool) -> None:
     """Have tables imported anew by the next syncs. Their rows stay readable meanwhile."""
     from klaviyo_assets.automation.resync import CONFIRMATION
-    from klaviyo_assets.cli.runs import run
 
     names = _tables(tables)
     with opened() as account:
@@ -231,8 +234,7 @@ def resync(tables: str | None, yes: bool) -> None:
             what = ", ".join(names) or "all tables"
             click.confirm(f"Import {what} anew, which takes as many requests as the first sync?", abort=True)
         config = {"config": {"confirm": CONFIRMATION, "tables": names}}
-        ops = {f"{account.settings.name}__forget": config}
-        run(account.instance, account.definitions, account.name("resync"), ops=ops)
+        account.run("resync", ops={f"{account.settings.name}__forget": config})
         click.echo("Forgotten. The next `klaviyo-assets sync`, or the schedule, imports them anew.")
 
 

@@ -20,9 +20,9 @@ from klaviyo_assets.api import (
 )
 from klaviyo_assets.api.revision import WARNING_DAYS
 from klaviyo_assets.assets.advice import advised
+from klaviyo_assets.assets.described import enabled_tables
 from klaviyo_assets.assets.history import known_histories, progress
 from klaviyo_assets.assets.identity import confirm
-from klaviyo_assets.assets.memberships import GROUPS
 from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.cli import postgres
 from klaviyo_assets.privacy.policy import MissingSalt, salt
@@ -35,7 +35,6 @@ from klaviyo_assets.sync.reads import READS
 from klaviyo_assets.sync.reads.reading import Collection
 from klaviyo_assets.sync.scopes import COMPLETE
 from klaviyo_assets.tables.accounts import account_named
-from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.errors import AnotherAccount, WarehouseError
 from klaviyo_assets.warehouse.location import kind_of, located, shown
@@ -144,12 +143,6 @@ class CheckReport:
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
         return asdict(self)
-
-
-def enabled_tables(settings: Settings) -> list[Table]:
-    """Return the tables that the settings ask for."""
-    off = [group.table for group in GROUPS] if settings.memberships == "off" else []
-    return [table for table in TABLES if settings.enabled(table) and table not in off]
 
 
 def check(settings: Settings) -> CheckReport:

@@ -97,17 +97,16 @@ def print_failed(checks: Sequence[dg.AssetCheckEvaluation]) -> None:
 def print_run(result: dg.ExecuteInProcessResult, warehouse: Warehouse) -> None:
     """Print a table of what a run did to each table, and the checks that did not pass."""
     assets = materializations(result)
-    live = {table.name: warehouse.live_rows(table) for table in TABLES}
-    for key, values in assets.items():
-        if ROWS in values:
-            table = key.rpartition("/")[2]
-            values["live"] = live.get(table, values[ROWS])
-    _print_table(assets)
+    published = {key: values for key, values in assets.items() if STAGING not in key and "seconds" in values}
+    tables = {table.name: table for table in TABLES}
+    for key, values in published.items():
+        table = tables.get(key.rpartition("/")[2])
+        values["live"] = warehouse.live_rows(table) if table else values[ROWS]
+    _print_table(published)
     print_failed(result.get_asset_check_evaluations())
 
 
-def _print_table(assets: Mapping[str, Mapping[str, Any]]) -> None:
-    published = {key: values for key, values in assets.items() if STAGING not in key and "seconds" in values}
+def _print_table(published: Mapping[str, Mapping[str, Any]]) -> None:
     width = max(len(key) for key in published)
     columns = {
         "rows": "live",
