@@ -102,7 +102,10 @@ def print_run(result: dg.ExecuteInProcessResult, warehouse: Warehouse) -> None:
     for key, values in published.items():
         table = tables.get(key.rpartition("/")[2])
         values["live"] = warehouse.live_rows(table) if table else values[ROWS]
-    _print_table(published)
+    if published:
+        _print_table(published)
+    else:
+        click.echo("No table was due.")
     print_failed(result.get_asset_check_evaluations())
 
 

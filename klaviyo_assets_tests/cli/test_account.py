@@ -77,6 +77,11 @@ def test_a_sync_the_history_and_what_came_late(account: Account) -> None:
     assert ("Renamed",) in DuckDBWarehouse(database="data/warehouse.duckdb").rows("metric", ["name"])
 
 
+def test_nothing_is_due(account: Account) -> None:
+    assert "klaviyo/account_history" in command("sync", "--tables", "account_history").output
+    assert "No table was due." in command("sync", "--tables", "account_history").output
+
+
 def test_another_warehouse_and_everything_at_once(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KLAVIYO_TABLES", json.dumps({"campaign_message": False, "campaign": False}))
     runs = told("sync", "--full", "--tables", "event,list", "--to-database", "other.duckdb")["runs"]
