@@ -5,7 +5,7 @@ TESTS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test test-pythons test-matrix soak bench bench-peers lint format lock screenshot clean
+.PHONY: help install demo dev test test-pythons test-matrix soak bench bench-peers lint format lock screenshot dist clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -62,5 +62,8 @@ lock: ## Lock the versions that are tested (needs uv)
 screenshot: $(READY) ## Take the README's picture of the asset graph (needs Chromium)
 	@$(BIN)/python docs/screenshot.py
 
+dist: $(READY) ## Build wheel and sdist into dist/, and try the wheel in new environments, as a user would
+	@.ci/dist $(BIN)/python
+
 clean: ## Remove the virtual environment and everything that was made
-	rm -rf $(VENV) .venv-* .lowest.txt .bench-peers data .dagster_home .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .venv-* .lowest.txt .bench-peers data dist .dagster_home .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
