@@ -11,14 +11,16 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(READY): pyproject.toml setup.cfg requirements.lock
-	@if command -v uv >/dev/null 2>&1; then \
+	@echo 'Installing '$$(grep -c '^[a-z]' requirements.lock)' packages into $(VENV): a minute or two, this once.'
+	@[ -t 1 ] || quiet=--quiet; \
+	if command -v uv >/dev/null 2>&1; then \
 	  uv venv --quiet --allow-existing --python '$(or $(PYTHON),>=3.11)' $(VENV) && \
-	  uv pip install --quiet --python $(BIN)/python -r requirements.lock && \
+	  uv pip install $$quiet --python $(BIN)/python -r requirements.lock && \
 	  uv pip install --quiet --python $(BIN)/python --no-deps -e .; \
 	else \
 	  $(or $(PYTHON),python3) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")' && \
 	  $(or $(PYTHON),python3) -m venv $(VENV) && \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock && \
+	  $(BIN)/python -m pip install $$quiet --disable-pip-version-check -r requirements.lock && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .; \
 	fi
 	@touch $@
