@@ -15,18 +15,17 @@ from typing import Any
 import requests
 
 PATIENCE = 900.0
-HERE = "127.0.0.1"
 
 _LAUNCH = "mutation ($run: ExecutionParams!) { launchPipelineExecution(executionParams: $run) { __typename } }"
 _STATUS = "{ runsOrError { ... on Runs { results { status } } } }"
 
 
 @contextmanager
-def served(command: Sequence[str], cwd: Path, env: Mapping[str, str], host: str = HERE) -> Iterator[str]:
+def served(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Iterator[str]:
     """Run a command that takes `--port`; gives the address of its UI once that answers. It writes to the file `log`."""
-    with socket.create_server((HERE, 0)) as free:
+    with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    url = f"http://{host}:{port}"
+    url = f"http://127.0.0.1:{port}"
     with (cwd / "log").open("w") as log:
         process = subprocess.Popen(
             [*command, f"--port={port}"], cwd=cwd, env=env, stdout=log, stderr=log, process_group=0

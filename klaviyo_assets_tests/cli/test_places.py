@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator
+import socket
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,15 +22,15 @@ from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.commands import COMMAND, ELSEWHERE, SMALL, real_account, run
 from klaviyo_assets_tests.commands import environment as clean
 from klaviyo_assets_tests.conftest import only
-from klaviyo_assets_tests.webserver import HERE, PATIENCE, launched, served
+from klaviyo_assets_tests.webserver import PATIENCE, answers, launched, served
 
 OPTIONS = {"events": 120, "profiles": 20, "days": 3, "seed": 1}
 
 
 @contextmanager
-def dev(folder: Path, *options: str, host: str = HERE, **variables: str) -> Iterator[str]:
+def dev(folder: Path, options: Sequence[str] = (), **variables: str) -> Iterator[str]:
     """`klaviyo-assets dev` on a small simulated account; gives the address of its UI once that answers."""
-    with served([*COMMAND, "dev", *SMALL, *options], folder, clean(**variables), host) as url:
+    with served([*COMMAND, "dev", *SMALL, *options], folder, clean(**variables)) as url:
         yield url
 
 
@@ -43,14 +45,32 @@ def dev(folder: Path, *options: str, host: str = HERE, **variables: str) -> Iter
 def test_dev_on_the_sandbox_writes_to_its_own_places_only(exported: list[str], real_folder: Path) -> None:
     shell = {name: real_account(real_folder)[name] for name in exported}
     today = dt.datetime.now(dt.UTC).date().isoformat()
-    with dev(real_folder, **shell, KLAVIYO_TABLES=json.dumps(only()), KLAVIYO_MODELS="false") as url:
+    with dev(
+        real_folder, **shell, KLAVIYO_TABLES=json.dumps(only()), KLAVIYO_MODELS="false", options=["--host=0.0.0.0"]
+    ) as url:
+        if sys.platform == "linux":
+            assert answers(url.replace("127.0.0.1", "127.0.0.2")), "it listens on all addresses"
         status = launched(url, "klaviyo_sandbox", "klaviyo_sync", {"dagster/partition": today}, ["klaviyo", "event"])
     said = (real_folder / "log").read_text()
     assert status == "SUCCESS", said
-    assert "simulated account" in said and f"The UI will be at {url}\n" in said
+    assert "simulated account" in said and f"The UI will be at {url}, and at every" in said
     assert not (real_folder / "real.duckdb").exists() and list((real_folder / "real_home").iterdir()) == []
     assert DuckDBWarehouse(database=str(real_folder / "data/demo.duckdb")).state("event")
     assert (real_folder / "data/demo_dagster/history").is_dir()
+
+
+def test_dev_says_where_nobody_can_listen(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for options, place, other in (
+            ([f"--port={port}"], f"127.0.0.1:{port}", "--port"),
+            ([f"--port={port}", "--host=0.0.0.0"], f"0.0.0.0:{port}", "--port"),
+            (["--port=0", "--host=192.0.2.1"], "192.0.2.1:0", "--host"),
+            (["--port=0", "--host=nowhere.invalid"], "nowhere.invalid:0", "--host"),
+        ):
+            done = run("dev", *SMALL, *options, cwd=tmp_path)
+            assert done.returncode == 1 and done.stderr.startswith(f"Error: {place} can't be used ("), done.stderr
+            assert done.stderr.endswith(f"choose another {other}.\n")
 
 
 def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
