@@ -112,7 +112,7 @@ def test_commands_and_files_that_are_named_exist() -> None:
     assert len(lines) == len(units) + 2 == 4
     start = json.loads(re.findall(r"^CMD (.*)$", DOCKERFILE, re.MULTILINE)[0])
     for line in [*lines, " ".join(start)]:
-        parse(line)
+        assert parse(line), line
     copied = [word for line in re.findall(r"^COPY (.*) \S+$", DOCKERFILE, re.MULTILINE) for word in line.split()]
     assert all((ROOT / file).exists() for file in copied if not file.startswith("dist/"))
     (extras,) = re.findall(r"\[([\w,-]+)\]\"", DOCKERFILE)
