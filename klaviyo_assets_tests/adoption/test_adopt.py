@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from klaviyo_assets import clock
+from klaviyo_assets.adoption.history import kept_history
 from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.cli.main import main
 from klaviyo_assets.sandbox.account import Account
@@ -22,12 +23,24 @@ from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.registry import TABLES, table
 from klaviyo_assets.warehouse.location import kind_of, located
+from klaviyo_assets.warehouse.results import TableSurvey
 from klaviyo_assets_tests.adoption.fivetran import leave_schema
+from klaviyo_assets_tests.conftest import only
 from klaviyo_assets_tests.documents import DOCUMENTS
 from klaviyo_assets_tests.expected import differences
 from klaviyo_assets_tests.warehouse.databases import postgres_database
 
 MINUTE, DAY = dt.timedelta(minutes=1), dt.timedelta(days=1)
+IMPORTED = (
+    "campaign",
+    "campaign_list",
+    "campaign_message",
+    "flow_message",
+    "global_exclusion",
+    "list",
+    "metric",
+    "tags",
+)
 Serve = Callable[[Account], Sandbox]
 
 
@@ -171,6 +184,7 @@ def test_a_schema_is_taken_over_and_synced_on(address: str, serve: Serve, monkey
     monkeypatch.setattr(clock, "machine_time", account.clock.now)
     monkeypatch.setenv("KLAVIYO_WAREHOUSE", address)
     monkeypatch.setenv("KLAVIYO_MODELS", "false")
+    monkeypatch.setenv("KLAVIYO_TABLES", json.dumps(only(*IMPORTED)))
     monkeypatch.setenv("KLAVIYO_BLOCKED_COLUMNS", json.dumps({"person": ["phone_number"]}))
     metric = account.all("metric")[0].id
     missed, gone = (
@@ -186,6 +200,8 @@ def test_a_schema_is_taken_over_and_synced_on(address: str, serve: Serve, monkey
             "ALTER TABLE campaign ADD COLUMN excluded_lists text",
             "UPDATE campaign SET excluded_lists = '2'",
             "DROP TABLE flow_message",
+            "ALTER TABLE event ADD COLUMN property_of_old text",
+            "UPDATE event SET property_of_old = 'x'",
             "CREATE VIEW my_view AS SELECT id, type, campaign_id, person_id, _fivetran_deleted FROM event",
             "CREATE VIEW my_metrics AS SELECT id, name FROM metric",
         ),
@@ -233,6 +249,10 @@ def test_a_schema_is_taken_over_and_synced_on(address: str, serve: Serve, monkey
     changed = [id for id in unread if after[id][:-1] != before[id][:-1] and before[id][3] != profile]
     assert not changed
     assert len(read) < 60
+    old = dict(warehouse.rows("event", ["id", "property_of_old"]))
+    assert {old[id] for id in same} == {"x"} and old[missed.id] is None
+    read_again = [id for id in before if before[id][1] > kept.synced_through.replace(tzinfo=None) and id not in deleted]
+    assert {old[id] for id in read_again} == {None}, "a property that Klaviyo no longer has is still there"
     flagged = {id for id, flag in warehouse.rows("person", ["id", "_fivetran_deleted"]) if flag}
     assert flagged <= {profile} and people <= {id for (id,) in warehouse.rows("person", ["id"])}
     assert ("2",) in warehouse.rows("campaign", ["excluded_lists"])
@@ -247,6 +267,26 @@ def test_a_schema_is_taken_over_and_synced_on(address: str, serve: Serve, monkey
             changed = {column for column, native in types[name].types.items() if surveyed.types[column] != native}
             assert not {column for column in changed if types[name].types[column] in ("text", "VARCHAR")}, name
             assert changed <= {"property_price", "custom_drop_table_person_"}, "something longer has come"
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "synced", "since", "kept"),
+    [
+        ("2026-03-01T10:00", "2026-05-04T18:00", "2026-05-04T18:05", None, ("2026-03-02", "2026-05-04")),
+        ("2026-03-01T00:00", "2026-05-04T18:00", "2026-05-03T09:00", None, ("2026-03-01", "2026-05-03")),
+        ("2026-03-01T10:00", "2026-05-04T18:00", None, "2026-04-01", ("2026-04-01", "2026-05-04")),
+        ("2026-05-04T01:00", "2026-05-04T18:00", "2026-05-04T18:05", None, None),
+        (None, None, "2026-05-04T18:05", None, None),
+    ],
+)
+def test_only_days_that_have_been_read_to_their_ends_are_kept(
+    first: str | None, last: str | None, synced: str | None, since: str | None, kept: tuple[str, str] | None
+) -> None:
+    def at(text: str | None) -> dt.datetime | None:
+        return dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC) if text else None
+
+    found = kept_history(TableSurvey({}, {}, first=at(first), last=at(last), synced_at=at(synced)), at(since))
+    assert (found and (found.start, found.end)) == (kept and (at(kept[0]), at(kept[1])))
 
 
 def test_the_query_of_the_document_shows_days_that_differ() -> None:
