@@ -178,6 +178,7 @@ ALLOWED = {
     "sync": (("api", "privacy", "schema", "settings", "tables", "warehouse.guard", "warehouse.state"), {"msgspec"}),
     "assets": ((*GROUND, "api", "privacy", "settings", "sync", "tables", "warehouse"),
                {"dagster", "msgspec", "pandas", "pgpq", "polars", "psycopg", "pyarrow", "pydantic"}),
+    "adoption": (("privacy", "schema", "settings", "sync", "tables", "warehouse"), set()),
     "automation": ((*GROUND, "assets", "privacy", "settings", "sync", "tables", "warehouse"),
                    {"dagster", "msgspec", "pydantic"}),
     "models": ((*GROUND, "assets", "automation", "privacy", "settings", "tables", "warehouse"), None),

@@ -21,6 +21,7 @@ from click.core import ParameterSource
 
 from klaviyo_assets import environment
 from klaviyo_assets.cli import account
+from klaviyo_assets.cli.adopt import adopt
 from klaviyo_assets.cli.extras import require
 from klaviyo_assets.text import clean
 
@@ -91,7 +92,7 @@ def main() -> None:
     environment.load()
 
 
-for _command in account.COMMANDS:
+for _command in (*account.COMMANDS, adopt):
     main.add_command(_command)
 
 

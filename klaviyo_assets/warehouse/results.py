@@ -118,3 +118,48 @@ class Beginning:
     number: int
     states: Mapping[tuple[str, str], SyncState]
     mended: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OtherType:
+    """A column that is not of its declared type. native: its type. declared: the database's name of the other one.
+
+    altered: whether the first load changes it, as rows are found by it; else it stays as long as it holds what comes.
+    wrong: it would be changed, and has values that are none of its declared type.
+    """
+
+    native: str
+    declared: str
+    altered: bool = False
+    wrong: bool = False
+
+
+@dataclass(frozen=True)
+class TableSurvey:
+    """A table that somebody else has made and filled.
+
+    types: column, folded -> native type, in order. others: those that are not as declared, system columns included.
+    rows: deleted ones included.
+    deleted, without_key, duplicates: rows that are flagged, rows with a NULL in their key, keys that several rows have.
+    synced_at: the latest `_fivetran_synced`. first, last: of the column that partitions the table, the last one of what
+        was not in the future when it was written. Aware, UTC; None: there is none.
+    """
+
+    types: Mapping[str, str]
+    others: Mapping[str, OtherType]
+    rows: int = 0
+    deleted: int = 0
+    without_key: int = 0
+    duplicates: int = 0
+    synced_at: dt.datetime | None = None
+    first: dt.datetime | None = None
+    last: dt.datetime | None = None
+
+
+@dataclass(frozen=True)
+class SchemaSurvey:
+    """A schema that somebody else has made. tables: those that were asked for. names, views: of all, folded."""
+
+    tables: Mapping[str, TableSurvey]
+    names: frozenset[str] = frozenset()
+    views: frozenset[str] = frozenset()

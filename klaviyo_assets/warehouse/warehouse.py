@@ -22,7 +22,7 @@ from klaviyo_assets.warehouse.steps import differences
 from klaviyo_assets.warehouse.steps.beginning import begin, claim
 from klaviyo_assets.warehouse.steps.deletes import flag_gone, keys_to_ask_for, missing_keys
 from klaviyo_assets.warehouse.steps.ensuring import ensure
-from klaviyo_assets.warehouse.steps.fitting import columns_left_out, fit, fit_relation
+from klaviyo_assets.warehouse.steps.fitting import appearing, columns_left_out, fit, fit_relation
 from klaviyo_assets.warehouse.steps.inspection import inspect
 from klaviyo_assets.warehouse.steps.loading import patch, upsert
 from klaviyo_assets.warehouse.steps.loads import (
@@ -31,6 +31,7 @@ from klaviyo_assets.warehouse.steps.loads import (
     oldest_remembered,
 )
 from klaviyo_assets.warehouse.steps.lookups import correct
+from klaviyo_assets.warehouse.steps.origins import source_columns
 from klaviyo_assets.warehouse.steps.rewriting import find_old_values, rewrite
 from klaviyo_assets.warehouse.steps.states import forget, read_state, read_states, write_state
 
@@ -305,6 +306,28 @@ class Warehouse(Reader):
                         done[spec.name + suffix] = found
                 find_old_values(transaction, spec)
         return done
+
+    def adopt(self, specs: Iterable[TableSpec], state: SyncState | None) -> None:
+        """Take over those tables that are there already, made and filled by somebody else, in one transaction.
+
+        They get the columns that are declared and that they lack, and the types and the key that rows are found by.
+        Their appearing columns count as come from the source: a row that comes without one of them empties it.
+
+        Args:
+            specs: Of tables that may be there.
+            state: How far one of them counts as read; its number of rows is counted here.
+
+        Raises:
+            WarehouseError: One of `warehouse.errors`. Nothing was changed.
+        """
+        with self.transaction() as transaction:
+            for spec in specs:
+                if transaction.has_table(spec.name):
+                    ensure(transaction, spec)
+                    source_columns(transaction, spec, appearing(spec, transaction.column_types(spec.name)))
+            if state:
+                count, number = transaction.count(state.table), newest_number(transaction)
+                write_state(transaction, replace(state, rows=count, read_number=number))
 
     # State
 
