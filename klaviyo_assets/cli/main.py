@@ -227,6 +227,8 @@ def settings(example: bool, schema: bool) -> None:
 def _print_report(report: CheckReport) -> None:
     from klaviyo_assets.api import REVISION
 
+    for problem in report.problems:
+        click.echo(f"PROBLEM    {clean(problem)}\n", err=True)
     account = clean(report.account or "unknown")
     click.echo(f"account    {account}, key in {report.key_variable}, {report.key_origin or 'not set'}")
     click.echo(f"revision   {REVISION} of the API, supported for {report.revision_days_left} more days")
@@ -239,7 +241,7 @@ def _print_report(report: CheckReport) -> None:
         click.echo(f"{mark:<10} {scope.scope:<18} {', '.join(scope.tables)}")
         if scope.problem:
             click.echo(f"{'':<10} {clean(scope.problem)}")
-    if report.tables:
+    if report.tables and not report.problems:
         click.echo()
         _print_tables(report.tables)
     if report.history:
@@ -249,8 +251,6 @@ def _print_report(report: CheckReport) -> None:
         )
     for warning in report.warnings:
         click.echo(f"\nWARNING    {clean(warning)}", err=True)
-    for problem in report.problems:
-        click.echo(f"\nPROBLEM    {clean(problem)}", err=True)
 
 
 def _print_tables(tables: list[TableReport]) -> None:

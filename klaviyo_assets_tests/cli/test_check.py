@@ -121,7 +121,9 @@ def test_ok_is_said_only_of_what_was_answered(
     result = CliRunner().invoke(main, ["check"])
     assert result.exit_code == 1, result.output
     assert not [line for line in result.output.splitlines() if line.startswith("ok")]
-    assert result.output.count("PROBLEM") == 1 and said in result.output
+    assert result.output.startswith("PROBLEM    ") and said in result.output.partition("\n")[0]
+    assert result.output.count("PROBLEM") == 1 and "never" not in result.output, "what matters is not lost in tables"
+    assert not Path(klaviyo.settings.duckdb_path).exists(), "it was tried whether it can be made"
     report = json.loads(CliRunner().invoke(main, ["check", "--json"]).stdout)
     assert report["scopes"] == [] and len(report["problems"]) == 1
 
