@@ -1,4 +1,4 @@
-"""The command line: `klaviyo-assets COMMAND`. Those that sync are in `account`."""
+"""The command line: `klaviyo-assets COMMAND`. Those that sync are in `account`, `init` has a module of its own."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from click.core import ParameterSource
 from klaviyo_assets import environment
 from klaviyo_assets.cli import account
 from klaviyo_assets.cli.extras import require
+from klaviyo_assets.cli.init import init
 from klaviyo_assets.text import clean
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def main() -> None:
     environment.load()
 
 
-for _command in account.COMMANDS:
+for _command in (init, *account.COMMANDS):
     main.add_command(_command)
 
 

@@ -57,8 +57,8 @@ def look(warehouse: Warehouse, settings: Settings) -> tuple[str, list[str], list
     warnings = [] if major >= OLDEST else [f"Postgres {version} is older than {OLDEST}, the oldest that is tested."]
     if read_only and settings.models:
         warnings.append(
-            f"`default_transaction_read_only` is on for {role}. Syncs write all the same; the models, which dbt builds, "
-            f"need ALTER ROLE {quote(role)} SET default_transaction_read_only = off;"
+            f"`default_transaction_read_only` is on for {role}. Syncs write all the same; the models, which dbt "
+            f"builds, need ALTER ROLE {quote(role)} SET default_transaction_read_only = off;"
         )
     return f"Postgres {version}", problems, warnings
 
