@@ -8,6 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from klaviyo_assets.assets.advice import advised
+from klaviyo_assets.assets.code import references, version_of
 from klaviyo_assets.assets.described import DescribedAssets, with_own_io_manager
 from klaviyo_assets.assets.specs import group_name, io_manager_key, storage
 from klaviyo_assets.models.automation import build_models_job, build_models_sensor
@@ -191,7 +192,11 @@ def _spec(settings: Settings, model: Model, deps: Sequence[dg.AssetKey]) -> dg.A
         owners=list(settings.owners),
         automation_condition=AUTOMATION,
         # The columns come with each build: what is said of them here would hide there what they are made of.
-        metadata=storage(settings, models_schema(settings), model.name),
+        metadata={
+            **storage(settings, models_schema(settings), model.name),
+            **references(model.file, 1, f"{model.name}: its SQL"),
+        },
+        code_version=version_of(model.sql),
     ).with_io_manager_key(io_manager_key(settings))
 
 

@@ -196,7 +196,10 @@ TRANSIENT = {
     "reset": (Reply(fault="reset"), "reset by peer"),
     "cut": (Reply(document(["x" * 9999]), fault="cut"), "cut off"),
     "unframed cut": (Reply(document(["x" * 9999]), fault="unframed cut"), "not a JSON:API document"),
-    "HTML": (Reply(b"<html><title>Sign in to\n the gateway</title>"), 'HTML, "Sign in to the gateway".*a gateway has to'),
+    "HTML": (
+        Reply(b"<html><title>Sign in to\n the gateway</title>"),
+        'HTML, "Sign in to the gateway".*a gateway has to',
+    ),
     "no UTF-8": (Reply(b'{"data": "\xff"}'), "not a JSON:API document"),
     "no document": (Reply({"errors": []}), "not a JSON:API document"),
     "a list": (Reply([]), "JSON that is no answer of Klaviyo's.*a gateway has to"),
