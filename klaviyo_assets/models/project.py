@@ -52,6 +52,11 @@ def is_installed(kind: str = "duckdb") -> bool:
         return False
 
 
+def extra_of(kind: str) -> str:
+    """Return the extra of the package that builds the models in a kind of database."""
+    return "models" if kind == "duckdb" else f"models-{kind}"
+
+
 @cache
 def read_variables() -> Mapping[str, Any]:
     """Return the variables of the dbt project, with their defaults."""
