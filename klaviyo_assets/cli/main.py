@@ -289,7 +289,8 @@ def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: 
             f"Port {port} can't be used ({os.strerror(error.errno or 0)}); choose one with --port."
         ) from error
     for ending in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, signal.default_int_handler)
+        if signal.getsignal(ending) is not signal.SIG_IGN:  # as it is under nohup
+            signal.signal(ending, signal.default_int_handler)
     with ExitStack() as stack:
         if not simulated:
             click.echo(f"Using the Klaviyo account of {chosen.api_key_variable}.")
@@ -327,13 +328,16 @@ def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: 
             # Away from .env, which Dagster would write over the environment, and from the user's own code locations.
             folder, what = account.home, ["-w", str(account.workspace())]
         click.echo(f"The UI will be at http://127.0.0.1:{port}")
-        # In a group of its own, Ctrl-C reaches Dagster once, from here, and before the sandbox stops.
+        # In a group of its own, Ctrl-C reaches Dagster once, from here, and before the sandbox stops. What a shell
+        # starts in the background ignores SIGINT, and Dagster would inherit that.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-W", "ignore:Function `dev_command`", "-m", "dagster", "dev", *what, "-p", str(port)],
             process_group=0,
             cwd=folder,
             env={**environment.kept(), **os.environ},
         )
+        signal.signal(signal.SIGINT, before)
         try:
             sys.exit(process.wait())
         except KeyboardInterrupt:
