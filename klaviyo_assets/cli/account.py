@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from klaviyo_assets import environment
-from klaviyo_assets.cli.extras import require
+from klaviyo_assets.cli.extras import lacking
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -248,12 +248,16 @@ def resync(tables: str | None, yes: bool) -> None:
 @click.command()
 def models() -> None:
     """Build the models of campaigns, flows and people, and the report."""
-    require("models")
     from klaviyo_assets.cli.runs import run_models
+    from klaviyo_assets.models.project import extra_of, is_installed
+    from klaviyo_assets.warehouse.location import kind_of
 
     with opened() as account:
         if not account.settings.models:
             raise click.ClickException("The models are turned off: set `models: true`.")
+        kind = kind_of(account.settings.warehouse)
+        if not is_installed(kind):
+            raise click.ClickException(lacking(extra_of(kind)))
         run_models(account.instance, account.definitions, account.settings)
 
 

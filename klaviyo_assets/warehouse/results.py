@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from klaviyo_assets.warehouse.guard import Waiting
@@ -23,6 +23,7 @@ class LoadResult:
     rows_shortened: rows that are too long for the database, of which values went to the overflow column.
     columns_with_old_values: blocked or hashed columns that hold values from before they were.
     waiting: live rows that did not come and whose flags wait.
+    by_day: UTC day -> rows of it in the table, deleted ones included, of the days that were asked for and have any.
     """
 
     rows: int
@@ -40,6 +41,7 @@ class LoadResult:
     rows_shortened: int = 0
     columns_with_old_values: tuple[str, ...] = ()
     waiting: Waiting | None = None
+    by_day: Mapping[dt.date, int] = field(default_factory=dict)
 
 
 class Shrinkage(NamedTuple):

@@ -24,6 +24,7 @@ from klaviyo_assets.warehouse.steps.deletes import flag_gone, keys_to_ask_for, m
 from klaviyo_assets.warehouse.steps.ensuring import ensure
 from klaviyo_assets.warehouse.steps.fitting import appearing, columns_left_out, fit, fit_relation
 from klaviyo_assets.warehouse.steps.inspection import inspect
+from klaviyo_assets.warehouse.steps.live_rows import rows_by_day
 from klaviyo_assets.warehouse.steps.loading import patch, upsert
 from klaviyo_assets.warehouse.steps.loads import (
     NO_READ,
@@ -75,7 +76,14 @@ class Warehouse(Reader):
                 claim(transaction, account, self.place)
             return begin(transaction, transaction.in_schema(self.staging_schema), now, tables)
 
-    def load(self, extract: Extract, spool: Spool, *, guard: float | None = None) -> LoadResult:
+    def load(
+        self,
+        extract: Extract,
+        spool: Spool,
+        *,
+        guard: float | None = None,
+        days: tuple[dt.datetime, dt.datetime] | None = None,
+    ) -> LoadResult:
         """Upsert a spool's rows by primary key and store the extract's states, in one transaction.
 
         What the extract wants to ask is asked before that, while the file is closed. A column of a property that can't
@@ -85,6 +93,7 @@ class Warehouse(Reader):
             extract: What the rows are.
             spool: The rows.
             guard: Share of the live rows of its coverage that may be flagged; None: any.
+            days: Range of time in which the rows of each partition are counted afterwards, [start, end), UTC days.
 
         Returns:
             What became of the rows, and of the table's columns.
@@ -100,7 +109,9 @@ class Warehouse(Reader):
                 self._ask(extract, spool, gone, guard)
             confirmed = gone if asks else None
             while True:
-                load = partial(self._load, extract, spool, guard=guard, confirmed=confirmed, fixed=list(fixed))
+                load = partial(
+                    self._load, extract, spool, guard=guard, confirmed=confirmed, fixed=list(fixed), days=days
+                )
                 try:
                     result = self.within(_memory(spool), f"Loading {spec.name}", load)
                 except ColumnFixed as error:
@@ -132,6 +143,7 @@ class Warehouse(Reader):
         guard: float | None,
         confirmed: Spool | None,
         fixed: Sequence[str],
+        days: tuple[dt.datetime, dt.datetime] | None,
     ) -> LoadResult:
         spec = extract.spec
         with self.transaction() as transaction:
@@ -156,8 +168,10 @@ class Warehouse(Reader):
                 if not (void and state.scope == ""):  # it began where others seemed to have ended
                     write_state(transaction, replace(state, rows=result.row_count, read_number=number))
             old = find_old_values(transaction, spec)
+            by_day = rows_by_day(transaction, spec, *days) if days else {}
         return replace(
             result,
+            by_day=by_day,
             columns_added=tuple(fitted.added),
             columns_widened=tuple(fitted.widened),
             overflow=tuple(fitted.overflow),

@@ -7,6 +7,7 @@ import json
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from klaviyo_assets.cli.places import NotSimulated, SimulatedAccount, default_ho
 from klaviyo_assets.sandbox.control import SandboxControl
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
-from klaviyo_assets_tests.commands import COMMAND, ELSEWHERE, SMALL, real_account, run
+from klaviyo_assets_tests.commands import ELSEWHERE, SMALL, real_account, run
 from klaviyo_assets_tests.commands import environment as clean
 from klaviyo_assets_tests.conftest import only
 
@@ -37,9 +38,11 @@ def dev(folder: Path, **variables: str) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
-    command = [*COMMAND, "dev", f"--port={port}", *SMALL]
+    command = [sys.executable, "-m", "klaviyo_assets.cli.main", "dev", f"--port={port}", *SMALL]
     with (folder / "dev.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, env=clean(**variables), stdout=log, stderr=log)
+        process = subprocess.Popen(
+            command, cwd=folder, env=clean(**variables), stdout=log, stderr=log, preexec_fn=in_the_background
+        )
         try:
             deadline = time.monotonic() + PATIENCE
             while not answers(url):
@@ -47,8 +50,16 @@ def dev(folder: Path, **variables: str) -> Iterator[str]:
                 time.sleep(0.2)
             yield url
         finally:
-            process.send_signal(signal.SIGINT)
-            process.wait()
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(PATIENCE)
+            finally:
+                process.kill()
+
+
+def in_the_background() -> None:
+    """Ignore Ctrl-C, as a shell has what a script starts with `&` do: one SIGTERM is to end it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def answers(url: str) -> bool:
