@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from configparser import ConfigParser
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -332,6 +333,15 @@ def test_the_core_needs_no_extra() -> None:
         command = f"from klaviyo_assets.cli.main import main; main({arguments}, prog_name='klaviyo-assets')"
         done = python("-c", WITHOUT_EXTRAS + "import importlib.util\n" + command)
         assert done.returncode == 1 and f"klaviyo-assets[{needed}]" in done.stderr, done.stderr
+
+
+def test_every_file_of_the_package_is_installed() -> None:
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    patterns = config["options.package_data"]["klaviyo_assets"].split()
+    data = {file for pattern in patterns for file in PACKAGE.glob(pattern.replace("**", "**/*"))}
+    others = {file for file in PACKAGE.rglob("*") if file.is_file() and file.suffix not in (".py", ".pyc")}
+    assert others - data == set() and len(others) > 30
 
 
 def test_what_the_package_exports() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -267,8 +268,14 @@ def _print_tables(tables: list[TableReport]) -> None:
 @main.command()
 @_account_options(events=50_000, profiles=5_000, days=60)
 @_database_option
-@click.option("--port", default=3000, show_default=True, help="Port of the UI, on 127.0.0.1.")
-def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: int) -> None:
+@click.option("--port", default=3000, show_default=True, help="Port of the UI.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address that the UI listens on; 0.0.0.0: on all of them. It asks nobody for a password.",
+)
+def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: int, host: str) -> None:
     """Open the Dagster UI: on your account if KLAVIYO_API_KEY is set (also in .env), else on a simulated one.
 
     The simulated account is that of the demo, if there was one. It keeps to a file and a DAGSTER_HOME of its own,
@@ -283,12 +290,7 @@ def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: 
     from klaviyo_assets.settings.sources import FORMER_FILE
     from klaviyo_assets.warehouse.duckdb.location import located
 
-    try:
-        socket.create_server(("127.0.0.1", port)).close()  # Dagster itself would go on without its UI
-    except OSError as error:
-        raise click.ClickException(
-            f"Port {port} can't be used ({os.strerror(error.errno or 0)}); choose one with --port."
-        ) from error
+    _require_free(host, port)
     for ending in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(ending) is not signal.SIG_IGN:  # as it is under nohup
             signal.signal(ending, signal.default_int_handler)
@@ -328,12 +330,16 @@ def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: 
             stack.enter_context(account.environment(url, stack.enter_context(serving(account))))
             # Away from .env, which Dagster would write over the environment, and from the user's own code locations.
             folder, what = account.home, ["-w", str(account.workspace())]
-        click.echo(f"The UI will be at http://127.0.0.1:{port}")
+        everywhere = host in ("0.0.0.0", "::")  # noqa: S104
+        shown = "127.0.0.1" if everywhere else f"[{host}]" if ":" in host else host
+        more = ", and at every other address of this machine" if everywhere else ""
+        click.echo(f"The UI will be at http://{shown}:{port}{more}")
+        command = [sys.executable, "-W", "ignore:Function `dev_command`", "-m", "dagster", "dev"]
         # In a group of its own, Ctrl-C reaches Dagster once, from here, and before the sandbox stops. What a shell
         # starts in the background ignores SIGINT, and Dagster would inherit that.
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-W", "ignore:Function `dev_command`", "-m", "dagster", "dev", *what, "-p", str(port)],
+            [*command, *what, "-h", host, "-p", str(port)],
             process_group=0,
             cwd=folder,
             env={**environment.kept(), **os.environ},
@@ -344,6 +350,17 @@ def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: 
         except KeyboardInterrupt:
             process.send_signal(signal.SIGINT)
             process.wait()
+
+
+def _require_free(host: str, port: int) -> None:
+    """Raise click.ClickException if nobody can listen there: Dagster itself would go on without its UI."""
+    try:
+        (family, *_, address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        socket.create_server(address[:2], family=family).close()
+    except OSError as error:
+        option = "--port" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "--host"
+        reason = error.strerror or str(error)
+        raise click.ClickException(f"{host}:{port} can't be used ({reason}); choose another {option}.") from error
 
 
 def _was_given(option: str) -> bool:
