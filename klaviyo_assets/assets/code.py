@@ -44,4 +44,7 @@ def references(file: Path, line: int, label: str) -> dict[str, Any]:
 
 @cache
 def _source(module: ModuleType) -> str:
-    return inspect.getsource(module)
+    try:
+        return inspect.getsource(module)
+    except OSError:  # only its bytecode is installed
+        return ""

@@ -77,6 +77,7 @@ def init(from_env: bool, warehouse: str | None, yes: bool) -> None:
     Secrets go to .env, which only you can read and git ignores, the other settings to klaviyo.yaml. What does not work
     is asked again, or ends this with 1; until both work, nothing is written.
     """
+    from klaviyo_assets.settings.describe import beginning
     from klaviyo_assets.warehouse.location import shown
 
     if warehouse and shown(warehouse) != warehouse:
@@ -89,12 +90,13 @@ def init(from_env: bool, warehouse: str | None, yes: bool) -> None:
     in_env = _for_env(place, key, address)
     _may_write(in_env, asks=not from_env, yes=yes)
 
-    _ignore()
-    _write(in_env)
-    if place.is_new:
-        from klaviyo_assets.settings.describe import beginning
-
-        Path(place.file).write_text(beginning(None if place.warehouse_variable in in_env else address))
+    try:
+        _ignore()
+        if place.is_new:
+            Path(place.file).write_text(beginning(None if place.warehouse_variable in in_env else address))
+        _write(in_env)
+    except OSError as error:
+        raise click.ClickException(f"{error.filename} can't be written: {error.strerror}.") from None
     _tell(reports[-1], in_env, place)
 
 
@@ -192,7 +194,8 @@ def _write(values: Mapping[str, str]) -> None:
     file.touch(mode=0o600)
     file.chmod(0o600)
     for name, value in values.items():
-        set_key(file, name, value, quote_mode="never" if _NEEDS_NO_QUOTES.fullmatch(value) else "always")
+        if _written().get(name) != value:  # which may be there as `${ANOTHER}`
+            set_key(file, name, value, quote_mode="never" if _NEEDS_NO_QUOTES.fullmatch(value) else "always")
     file.chmod(0o600)
 
 
