@@ -21,14 +21,23 @@ _STATUS = "{ runsOrError { ... on Runs { results { status } } } }"
 
 
 @contextmanager
-def served(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Iterator[str]:
-    """Run a command that takes `--port`; gives the address of its UI once that answers. It writes to the file `log`."""
+def served(command: Sequence[str], cwd: Path, env: Mapping[str, str], *, in_background: bool = False) -> Iterator[str]:
+    """Run a command that takes `--port`; gives the address of its UI once that answers. It writes to the file `log`.
+
+    in_background: ended by one SIGTERM, and deaf to Ctrl-C, as what a script starts with `&`.
+    """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
     with (cwd / "log").open("w") as log:
         process = subprocess.Popen(
-            [*command, f"--port={port}"], cwd=cwd, env=env, stdout=log, stderr=log, process_group=0
+            [*command, f"--port={port}"],
+            cwd=cwd,
+            env=env,
+            stdout=log,
+            stderr=log,
+            process_group=0,
+            preexec_fn=_ignore_interrupts if in_background else None,
         )
         try:
             deadline = time.monotonic() + PATIENCE
@@ -37,8 +46,15 @@ def served(command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Iterato
                 time.sleep(0.2)
             yield url
         finally:
-            os.killpg(process.pid, signal.SIGINT)
+            if in_background:
+                process.send_signal(signal.SIGTERM)
+            else:
+                os.killpg(process.pid, signal.SIGINT)
             process.wait(PATIENCE)
+
+
+def _ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def answers(url: str) -> bool:

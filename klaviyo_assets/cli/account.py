@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from klaviyo_assets import environment
-from klaviyo_assets.cli.extras import require
+from klaviyo_assets.cli.extras import lacking
 
 if TYPE_CHECKING:
     import dagster as dg
 
+    from klaviyo_assets.assets.resources import KlaviyoAccount
     from klaviyo_assets.settings import Settings
     from klaviyo_assets.warehouse.warehouse import Warehouse
 
-_DAY = click.DateTime(["%Y-%m-%d"])
+DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @dataclass
@@ -53,6 +54,12 @@ class Opened:
     def warehouse(self) -> Warehouse:
         """The account's warehouse."""
         found: Warehouse = (self.definitions.resources or {})[self.name("warehouse")]
+        return found
+
+    @property
+    def klaviyo(self) -> KlaviyoAccount:
+        """The account at Klaviyo."""
+        found: KlaviyoAccount = (self.definitions.resources or {})[self.name("account")]
         return found
 
     def keys(self, job: str, tables: list[str]) -> list[dg.AssetKey]:
@@ -114,8 +121,8 @@ def _range(first: dt.datetime | None, last: dt.datetime | None) -> dict[str, str
 
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print what each run did as JSON.")
-_from = click.option("--from", "first", type=_DAY, help="First of the days (UTC) whose events and people are read.")
-_to = click.option("--to", "last", type=_DAY, help="Last of these days.  [default: today]")
+_from = click.option("--from", "first", type=DAY, help="First of the days (UTC) whose events and people are read.")
+_to = click.option("--to", "last", type=DAY, help="Last of these days.  [default: today]")
 
 
 def _told(account: Opened, as_json: bool, launch: Callable[[], Iterator[dg.ExecuteInProcessResult]]) -> None:
@@ -241,12 +248,16 @@ def resync(tables: str | None, yes: bool) -> None:
 @click.command()
 def models() -> None:
     """Build the models of campaigns, flows and people, and the report."""
-    require("models")
     from klaviyo_assets.cli.runs import run_models
+    from klaviyo_assets.models.project import extra_of, is_installed
+    from klaviyo_assets.warehouse.location import kind_of
 
     with opened() as account:
         if not account.settings.models:
             raise click.ClickException("The models are turned off: set `models: true`.")
+        kind = kind_of(account.settings.warehouse)
+        if not is_installed(kind):
+            raise click.ClickException(lacking(extra_of(kind)))
         run_models(account.instance, account.definitions, account.settings)
 
 

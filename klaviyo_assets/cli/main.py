@@ -1,4 +1,4 @@
-"""The command line: `klaviyo-assets COMMAND`. Those that sync are in `account`."""
+"""The command line: `klaviyo-assets COMMAND`. Those that sync are in `account`, `init` has a module of its own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ from click.core import ParameterSource
 
 from klaviyo_assets import environment
 from klaviyo_assets.cli import account
+from klaviyo_assets.cli.adopt import adopt
 from klaviyo_assets.cli.extras import require
+from klaviyo_assets.cli.init import init
 from klaviyo_assets.text import clean
 
 if TYPE_CHECKING:
@@ -92,7 +94,7 @@ def main() -> None:
     environment.load()
 
 
-for _command in account.COMMANDS:
+for _command in (init, *account.COMMANDS, adopt):
     main.add_command(_command)
 
 
@@ -228,6 +230,8 @@ def settings(example: bool, schema: bool) -> None:
 def _print_report(report: CheckReport) -> None:
     from klaviyo_assets.api import REVISION
 
+    for problem in report.problems:
+        click.echo(f"PROBLEM    {clean(problem)}\n", err=True)
     account = clean(report.account or "unknown")
     click.echo(f"account    {account}, key in {report.key_variable}, {report.key_origin or 'not set'}")
     click.echo(f"revision   {REVISION} of the API, supported for {report.revision_days_left} more days")
@@ -240,7 +244,7 @@ def _print_report(report: CheckReport) -> None:
         click.echo(f"{mark:<10} {scope.scope:<18} {', '.join(scope.tables)}")
         if scope.problem:
             click.echo(f"{'':<10} {clean(scope.problem)}")
-    if report.tables:
+    if report.tables and not report.problems:
         click.echo()
         _print_tables(report.tables)
     if report.history:
@@ -250,8 +254,6 @@ def _print_report(report: CheckReport) -> None:
         )
     for warning in report.warnings:
         click.echo(f"\nWARNING    {clean(warning)}", err=True)
-    for problem in report.problems:
-        click.echo(f"\nPROBLEM    {clean(problem)}", err=True)
 
 
 def _print_tables(tables: list[TableReport]) -> None:
@@ -290,7 +292,8 @@ def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: 
 
     _require_free(host, port)
     for ending in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, signal.default_int_handler)
+        if signal.getsignal(ending) is not signal.SIG_IGN:  # as it is under nohup
+            signal.signal(ending, signal.default_int_handler)
     with ExitStack() as stack:
         if not simulated:
             click.echo(f"Using the Klaviyo account of {chosen.api_key_variable}.")
@@ -331,14 +334,17 @@ def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: 
         shown = "127.0.0.1" if everywhere else f"[{host}]" if ":" in host else host
         more = ", and at every other address of this machine" if everywhere else ""
         click.echo(f"The UI will be at http://{shown}:{port}{more}")
-        # In a group of its own, Ctrl-C reaches Dagster once, from here, and before the sandbox stops.
         command = [sys.executable, "-W", "ignore:Function `dev_command`", "-m", "dagster", "dev"]
+        # In a group of its own, Ctrl-C reaches Dagster once, from here, and before the sandbox stops. What a shell
+        # starts in the background ignores SIGINT, and Dagster would inherit that.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         process = subprocess.Popen(  # noqa: S603
             [*command, *what, "-h", host, "-p", str(port)],
             process_group=0,
             cwd=folder,
             env={**environment.kept(), **os.environ},
         )
+        signal.signal(signal.SIGINT, before)
         try:
             sys.exit(process.wait())
         except KeyboardInterrupt:

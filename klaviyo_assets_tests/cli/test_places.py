@@ -30,7 +30,7 @@ OPTIONS = {"events": 120, "profiles": 20, "days": 3, "seed": 1}
 @contextmanager
 def dev(folder: Path, options: Sequence[str] = (), **variables: str) -> Iterator[str]:
     """`klaviyo-assets dev` on a small simulated account; gives the address of its UI once that answers."""
-    with served([*COMMAND, "dev", *SMALL, *options], folder, clean(**variables)) as url:
+    with served([*COMMAND, "dev", *SMALL, *options], folder, clean(**variables), in_background=True) as url:
         yield url
 
 
