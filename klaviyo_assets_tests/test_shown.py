@@ -90,6 +90,8 @@ def test_variables_extras_and_files_exist() -> None:
         assert set(re.findall(r"\bKLAVIYO_[A-Z_]*[A-Z]\b", text)) <= VARIABLES | OF_EXAMPLES, document.name
         named = re.findall(r"klaviyo[-_]assets[^\s\[]*\[([\w,-]+)\]", text)
         assert {extra for each in named for extra in each.split(",")} <= extras, document.name
+        versions = re.findall(r"klaviyo[-_]assets[-:](\d[\w.]*?)-py3", text)
+        assert set(versions) <= {metadata("klaviyo-assets")["Version"]}, document.name
         files = {word for word in re.findall(r"(?<![\w/.-])deploy/[\w./*-]*\w", text) if "klaviyo.env" not in word}
         assert [file for file in files if not list(ROOT.glob(file))] == [], document.name
         links = re.findall(r"\]\((?!https?:|#)([^)#]+)", text)
