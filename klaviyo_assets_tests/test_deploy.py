@@ -107,7 +107,8 @@ def test_commands_and_files_that_are_named_exist() -> None:
         parser.optionxform = str  # type: ignore[method-assign, assignment]
         parser.read(unit)
         service = parser["Service"]
-        assert service["WorkingDirectory"] == HOME and service["Environment"] == "DAGSTER_HOME=/var/lib/klaviyo"
+        assert service["Environment"] == f"DAGSTER_HOME={service['WorkingDirectory']}"
+        assert service["WorkingDirectory"] == f"/var/lib/{service['StateDirectory']}", "it can be written to"
         lines.append(service["ExecStart"])
     assert len(lines) == len(units) + 2 == 4
     start = json.loads(re.findall(r"^CMD (.*)$", DOCKERFILE, re.MULTILINE)[0])
