@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -23,17 +24,21 @@ PROGRAMS: dict[str, Callable[[], click.Command]] = {
 }
 
 
-def parse(line: str) -> None:
-    """Raises AssertionError or click.UsageError if a command, an option or a target does not exist.
+def parse(line: str) -> str | None:
+    """Return the program of a line, None if it is none of those that are known here.
 
-    Files that a line names need not be there. Of programs that are not in the list above, nothing is said.
+    Files that a line names need not be there. Raises AssertionError or click.UsageError if a command, an option or a
+    target does not exist.
     """
-    words = shlex.split(line)
+    words = shlex.split(line.removeprefix("uv run "))
     name = Path(words[0]).name
     if name == "make":
         _parse_make(words[1:])
     elif name in PROGRAMS:
         _parse_click(PROGRAMS[name](), name, words[1:])
+    else:
+        return None
+    return name
 
 
 def _parse_make(words: list[str]) -> None:
@@ -56,9 +61,6 @@ def _parse_click(command: click.Command, name: str, words: list[str]) -> None:
     for parameter in command.params:
         if isinstance(parameter.type, click.Path):
             parameter.type = click.Path()
-    try:
+    # Prose leaves out what follows: "with `dagster dev -m`". And `--help` is answered.
+    with suppress(click.MissingParameter, click.BadOptionUsage, click.exceptions.Exit):
         command.make_context(context.info_name, words, parent=context.parent)
-    except click.MissingParameter:  # in prose: "with `--config`"
-        pass
-    except click.exceptions.Exit:
-        pass

@@ -107,12 +107,13 @@ def test_commands_and_files_that_are_named_exist() -> None:
         parser.optionxform = str  # type: ignore[method-assign, assignment]
         parser.read(unit)
         service = parser["Service"]
-        assert service["WorkingDirectory"] == HOME and service["Environment"] == "DAGSTER_HOME=/var/lib/klaviyo"
+        assert service["Environment"] == f"DAGSTER_HOME={service['WorkingDirectory']}"
+        assert service["WorkingDirectory"] == f"/var/lib/{service['StateDirectory']}", "it can be written to"
         lines.append(service["ExecStart"])
     assert len(lines) == len(units) + 2 == 4
     start = json.loads(re.findall(r"^CMD (.*)$", DOCKERFILE, re.MULTILINE)[0])
     for line in [*lines, " ".join(start)]:
-        parse(line)
+        assert parse(line), line
     copied = [word for line in re.findall(r"^COPY (.*) \S+$", DOCKERFILE, re.MULTILINE) for word in line.split()]
     assert all((ROOT / file).exists() for file in copied if not file.startswith("dist/"))
     (extras,) = re.findall(r"\[([\w,-]+)\]\"", DOCKERFILE)

@@ -226,6 +226,10 @@ def test_a_schema_is_taken_over_and_synced_on(address: str, serve: Serve, monkey
     assert "flow_message is not here" in said(found, "later")
     assert 0 < found["to_read"]["events"] < len(before) / 5
     assert "event has the days from" in said(found, "kept")
+    everything = report("--history", "read")
+    assert everything["to_read"]["events"] > len(before) / 2 and "event has the days" not in said(everything, "kept")
+    first = (now - 30 * DAY).date()
+    assert f"event has the days from {first}" in said(report("--from", f"{first}"), "kept")
     assert not warehouse.states()
     report("--apply", "--yes")
     assert {row[0]: row for row in warehouse.rows("event", events)} == before

@@ -93,6 +93,17 @@ def test_another_warehouse_and_everything_at_once(account: Account, monkeypatch:
     assert not Path("data/warehouse.duckdb").exists()
 
 
+def test_the_report_is_opened(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    made = dg.AssetMaterialization(["klaviyo_models", "campaign_report"], metadata={"path": "data/report.html"})
+    with home_of(Settings()), dg.DagsterInstance.get() as instance:
+        instance.report_runless_asset_event(made)
+    assert command("report").output == "data/report.html\n" and opened == []
+    command("report", "--open")
+    assert opened == [Path("data/report.html").resolve().as_uri()]
+
+
 def test_what_can_not_be_done_is_said(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "There is no table evnt." in command("sync", "--tables", "evnt", code=1).output
     assert "--to needs --from" in command("sync", "--to", "2026-01-01", code=2).output

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 import requests
+from click.testing import CliRunner
 
 from klaviyo_assets import environment
 from klaviyo_assets.cli.demo import sandbox_process
+from klaviyo_assets.cli.main import main
 from klaviyo_assets.cli.places import NotSimulated, SimulatedAccount, default_home, in_use
 from klaviyo_assets.sandbox.control import SandboxControl
 from klaviyo_assets.settings import Settings
@@ -59,18 +61,20 @@ def test_dev_on_the_sandbox_writes_to_its_own_places_only(exported: list[str], r
     assert (real_folder / "data/demo_dagster/history").is_dir()
 
 
-def test_dev_says_where_nobody_can_listen(tmp_path: Path) -> None:
+def test_dev_says_where_nobody_can_listen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KLAVIYO_API_KEY", raising=False)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        for options, place, other in (
-            ([f"--port={port}"], f"127.0.0.1:{port}", "--port"),
-            ([f"--port={port}", "--host=0.0.0.0"], f"0.0.0.0:{port}", "--port"),
-            (["--port=0", "--host=192.0.2.1"], "192.0.2.1:0", "--host"),
-            (["--port=0", "--host=nowhere.invalid"], "nowhere.invalid:0", "--host"),
+        for host, at, other in (
+            ("127.0.0.1", port, "--port"),
+            ("0.0.0.0", port, "--port"),
+            ("192.0.2.1", 0, "--host"),
+            ("nowhere.invalid", 0, "--host"),
         ):
-            done = run("dev", *SMALL, *options, cwd=tmp_path)
-            assert done.returncode == 1 and done.stderr.startswith(f"Error: {place} can't be used ("), done.stderr
-            assert done.stderr.endswith(f"choose another {other}.\n")
+            done = CliRunner().invoke(main, ["dev", f"--host={host}", f"--port={at}"])
+            assert done.exit_code == 1 and done.output.startswith(f"Error: {host}:{at} can't be used ("), done.output
+            assert done.output.endswith(f"choose another {other}.\n")
 
 
 def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from klaviyo_assets.models.targets import DuckDBTarget
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.conftest import QUIET, failures
+from klaviyo_assets_tests.documents import DOCUMENTS, blocks
 from klaviyo_assets_tests.models import by_hand, expected
 from klaviyo_assets_tests.models.by_hand import at, event, old_credit, put, worth
 from klaviyo_assets_tests.models.dbt import forked
@@ -257,6 +258,11 @@ def test_orders_are_credited_to_the_last_message_before(hand: Built) -> None:
         133.5,
     ]
     assert plain(ada["klaviyo_total_sum_revenue_placed_order"]) == 195.5
+
+
+def test_the_query_of_the_documents(hand: Built) -> None:
+    (statement,) = blocks(DOCUMENTS / "models.md", "sql")
+    assert hand.warehouse.query(statement.replace("klaviyo_models.", "klaviyo.klaviyo_models.")), "of this file's name"
 
 
 def test_the_report_says_what_happened(hand: Built) -> None:
