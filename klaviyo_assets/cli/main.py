@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,6 +55,9 @@ _database_option = click.option(
     show_default=True,
     help="DuckDB file of the simulated account, or folder of its Postgres server; its DAGSTER_HOME is beside it.",
 )
+
+_TIMES, _PATIENCE = 4, 20.0
+"""How often Dagster is told to end, and how many seconds it has each time."""
 
 INTERRUPTED = 130
 """The status that a shell gives to a command that Ctrl-C has ended."""
@@ -348,8 +351,18 @@ def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: 
         try:
             sys.exit(process.wait())
         except KeyboardInterrupt:
-            process.send_signal(signal.SIGINT)
-            process.wait()
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End Dagster, which may forget a signal; in the end with all processes that it has started."""
+    for _ in range(_TIMES):
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+            process.wait(_PATIENCE)
+            return
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _require_free(host: str, port: int) -> None:
