@@ -19,7 +19,7 @@ from klaviyo_assets.warehouse.results import AccountIdentity, Beginning, Differe
 from klaviyo_assets.warehouse.spool import Spool, temporary_spool
 from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
 from klaviyo_assets.warehouse.steps import differences
-from klaviyo_assets.warehouse.steps.beginning import begin, claim
+from klaviyo_assets.warehouse.steps.beginning import admit, begin, claim
 from klaviyo_assets.warehouse.steps.deletes import flag_gone, keys_to_ask_for, missing_keys
 from klaviyo_assets.warehouse.steps.ensuring import ensure
 from klaviyo_assets.warehouse.steps.fitting import columns_left_out, fit, fit_relation
@@ -31,7 +31,7 @@ from klaviyo_assets.warehouse.steps.loads import (
     oldest_remembered,
 )
 from klaviyo_assets.warehouse.steps.lookups import correct
-from klaviyo_assets.warehouse.steps.rewriting import find_old_values, rewrite
+from klaviyo_assets.warehouse.steps.rewriting import change_columns, find_old_values, rewrite
 from klaviyo_assets.warehouse.steps.states import forget, read_state, read_states, write_state
 
 INSPECTION_MEMORY = "500MB"
@@ -71,8 +71,11 @@ class Warehouse(Reader):
         """
         with self.transaction() as transaction:
             if account:
-                claim(transaction, account, self.place)
-            return begin(transaction, transaction.in_schema(self.staging_schema), now, tables)
+                admit(transaction, account, self.place)
+            beginning = begin(transaction, transaction.in_schema(self.staging_schema), now, tables)
+            if account:
+                claim(transaction, account)
+            return beginning
 
     def load(self, extract: Extract, spool: Spool, *, guard: float | None = None) -> LoadResult:
         """Upsert a spool's rows by primary key and store the extract's states, in one transaction.
@@ -228,7 +231,8 @@ class Warehouse(Reader):
             if before and (before.read_number or 0) > number and staging.column_types(spec.name):
                 count = staging.value(f"SELECT count(*) FROM {staging.table(spec.name)}")
                 return LoadResult(spool.rows, 0, 0, older=spool.rows, row_count=count)
-            staging.drop(spec.name)
+            if staging.dialect.capabilities.transactional_ddl:
+                staging.drop(spec.name)
             ensure(staging, spec)
             spool, comments = fitting(spool, staging.dialect.capabilities.longest_name)
             added = fit(staging, spec, spool, comments=comments).added
@@ -299,10 +303,12 @@ class Warehouse(Reader):
         done: dict[str, list[str]] = {}
         with self.transaction() as transaction:
             staging = transaction.in_schema(self.staging_schema)
+            places = ((transaction, ""), (staging, " (staging)"))
+            changed = [(change_columns(place, spec), suffix) for spec in specs for place, suffix in places]
+            for rewriting, suffix in changed:
+                if found := rewrite(rewriting):
+                    done[rewriting.spec.name + suffix] = found
             for spec in specs:
-                for place, suffix in ((transaction, ""), (staging, " (staging)")):
-                    if found := rewrite(place, spec):
-                        done[spec.name + suffix] = found
                 find_old_values(transaction, spec)
         return done
 

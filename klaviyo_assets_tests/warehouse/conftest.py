@@ -8,12 +8,14 @@ import pytest
 
 from klaviyo_assets_tests.warehouse import helpers
 from klaviyo_assets_tests.warehouse.databases import DATABASES, postgres_server, stop_servers
+from klaviyo_assets_tests.warehouse.snowflake.server import port as snowflake_server
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "every_database: run once on each database that is there")
     config.addinivalue_line("markers", "of_duckdb: about DuckDB alone")
     config.addinivalue_line("markers", "of_postgres: about Postgres alone")
+    config.addinivalue_line("markers", "of_snowflake: about Snowflake alone")
 
 
 def pytest_sessionfinish() -> None:
@@ -30,10 +32,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(autouse=True)
 def database(request: pytest.FixtureRequest) -> Iterator[str]:
     """The name of the database that `warehouse_at` makes warehouses in."""
-    of_postgres = request.node.get_closest_marker("of_postgres")
-    name: str = getattr(request, "param", "postgres" if of_postgres else "duckdb")
+    marked = [name for name in DATABASES if request.node.get_closest_marker(f"of_{name}")]
+    name: str = getattr(request, "param", (marked or ["duckdb"])[0])
     if name == "postgres":
         postgres_server()
+    if name == "snowflake":
+        snowflake_server()
     helpers.in_use.append(name)
     yield name
     helpers.in_use.pop()

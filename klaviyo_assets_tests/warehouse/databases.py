@@ -21,6 +21,7 @@ from pydantic import PrivateAttr
 
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.postgres.warehouse import PostgresWarehouse
+from klaviyo_assets_tests.warehouse.snowflake import server as snowflake
 
 NOON = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
 
@@ -57,7 +58,12 @@ def in_postgres(folder: Path, **options: Any) -> TimedPostgres:
     return TimedPostgres(address=postgres_database(folder), **options)
 
 
-DATABASES: dict[str, Callable[..., Any]] = {"duckdb": in_duckdb, "postgres": in_postgres}
+def in_snowflake(folder: Path, **options: Any) -> Any:
+    """A folder is a database of its own, on an emulator."""
+    return snowflake.TimedSnowflake(address=snowflake.address(folder), **options)
+
+
+DATABASES: dict[str, Callable[..., Any]] = {"duckdb": in_duckdb, "postgres": in_postgres, "snowflake": in_snowflake}
 
 
 SERVER = "KLAVIYO_TEST_POSTGRES"
@@ -92,6 +98,7 @@ def stop_servers() -> None:
     """Stop what this process has started, unless others use it; at its exit it may be killed before that is done."""
     while _servers:
         _servers.pop().cleanup()
+    snowflake.stop()
 
 
 def _session_id() -> str:

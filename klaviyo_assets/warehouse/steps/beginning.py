@@ -35,14 +35,18 @@ def known_account(transaction: Transaction) -> AccountIdentity | None:
     return AccountIdentity(*found[0]) if found else None
 
 
-def claim(transaction: Transaction, account: AccountIdentity, place: str) -> None:
-    """Store the account whose rows come, or its new name; raise AnotherAccount if the warehouse holds another's."""
+def admit(transaction: Transaction, account: AccountIdentity, place: str) -> None:
+    """Raise AnotherAccount if the warehouse holds another account's rows than those that come."""
     known = known_account(transaction)
     if known and known.id != account.id:
         raise AnotherAccount(place, str(known), str(account))
-    if known == account:
-        return
     transaction.create(ACCOUNT_TABLE, _COLUMNS)
+
+
+def claim(transaction: Transaction, account: AccountIdentity) -> None:
+    """Store the account whose rows come, or its new name."""
+    if known_account(transaction) == account:
+        return
     transaction.change(f"DELETE FROM {transaction.table(ACCOUNT_TABLE)}")
     transaction.insert(ACCOUNT_TABLE, list(_COLUMNS), [(account.id, account.name)])
 

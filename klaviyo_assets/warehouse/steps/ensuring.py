@@ -9,6 +9,7 @@ from klaviyo_assets.warehouse.errors import WarehouseError
 from klaviyo_assets.warehouse.sql import quote
 from klaviyo_assets.warehouse.state import with_rows
 from klaviyo_assets.warehouse.steps.declared import with_system_columns
+from klaviyo_assets.warehouse.steps.origins import ensure_origins
 from klaviyo_assets.warehouse.steps.states import read_states, void, why_void
 from klaviyo_assets.warehouse.transaction import Transaction
 
@@ -35,6 +36,7 @@ def ensure(transaction: Transaction, spec: TableSpec) -> bool:
     if reason or not transaction.column_types(spec.name):
         void(transaction, spec.name)
     transaction.create(spec.name, declared, spec)
+    ensure_origins(transaction, spec)
     existing = transaction.column_types(spec.name)
     found_by = {*spec.primary_key, *(key.column for key in spec.foreign_keys)}
     found_by |= {name for lookup in spec.lookups for name in (lookup.on, lookup.column)}

@@ -1,0 +1,104 @@
+"""A server that speaks Snowflake's protocol: fakesnow, mended where it answers otherwise than Snowflake does.
+
+It runs in an environment of its own, of which nothing of this project is a part. It prints its port, and ends with its
+standard input.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+import threading
+import time
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import uvicorn
+from fakesnow import arrow, copy_into, cursor, server
+from fakesnow.instance import FakeSnow
+from snowflake.connector.errors import ProgrammingError
+
+LOCK_WAIT = 5.0
+
+
+def mend_times() -> None:
+    """A time that is NULL comes as 1970."""
+    original = arrow.timestamp_to_sf_struct
+
+    def with_nulls(times: Any) -> Any:
+        found = original(times)
+        whole = times.combine_chunks() if isinstance(times, pa.ChunkedArray) else times
+        fields = [found.field(number).fill_null(0) for number in range(found.type.num_fields)]
+        return pa.StructArray.from_arrays(fields, fields=list(found.type), mask=whole.is_null())
+
+    arrow.timestamp_to_sf_struct = with_nulls
+
+
+def mend_copies() -> None:
+    """COPY INTO does not find temporary tables."""
+    original = copy_into._describe_table
+
+    def described(table: Any, connection: Any, database: Any, schema: Any) -> Any:
+        name = '"' + table.name.replace('"', '""') + '"'
+        temporary = "SELECT 1 FROM duckdb_tables() WHERE temporary AND table_name = ?"
+        if connection.execute(temporary, [table.name]).fetchone():
+            return [(row[0], row[1]) for row in connection.execute(f"DESCRIBE temp.main.{name}").fetchall()]
+        return original(table, connection, database, schema)
+
+    copy_into._describe_table = described
+    # Names of columns are upper-cased there, also those in quotes.
+    copy_into._get_table_columns = lambda *given: [name for name, _ in copy_into._describe_table(*given)]
+
+
+def mend_locks() -> None:
+    """Of two sessions that change one table, the second fails at once instead of waiting."""
+    original = cursor.FakeSnowflakeCursor._execute
+
+    def waiting(self: Any, transformed: Any, params: Any = None) -> None:
+        deadline = time.monotonic() + LOCK_WAIT
+        while True:
+            try:
+                return original(self, transformed, params)
+            except duckdb.TransactionException as error:
+                if time.monotonic() > deadline or "onflict" not in str(error):
+                    raise ProgrammingError(msg=f"Lock timeout: {error}", errno=625, sqlstate="57014") from error
+            time.sleep(0.05)
+
+    cursor.FakeSnowflakeCursor._execute = waiting
+
+
+def mend_errors() -> None:
+    """What DuckDB refuses otherwise is an internal error, which the connector tries again and again."""
+    original = cursor.FakeSnowflakeCursor._execute
+
+    def refusing(self: Any, transformed: Any, params: Any = None) -> None:
+        try:
+            return original(self, transformed, params)
+        except duckdb.Error as error:
+            raise ProgrammingError(msg=str(error), errno=100038, sqlstate="22000") from error
+
+    cursor.FakeSnowflakeCursor._execute = refusing
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    logging.disable(logging.INFO)
+    mend_times()
+    mend_copies()
+    mend_locks()
+    mend_errors()
+    server.shared_fs = FakeSnow(create_schema_on_connect=False)
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    running = uvicorn.Server(uvicorn.Config(server.app, log_level="error"))
+    threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True).start()
+    while not running.started:
+        time.sleep(0.02)
+    print(listening.getsockname()[1], flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()
