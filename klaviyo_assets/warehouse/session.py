@@ -49,7 +49,7 @@ class Session(ABC):
 
     Statements come with names in double quotes and `?` for each parameter. Times are in UTC, without a zone. Whatever
     makes or changes tables, `stage` included, comes before what changes their rows: not every database can do it after.
-    Only `spooled`, of columns of text, and `scratch` may come at any time.
+    Only `spooled`, of one or two columns of text, and `scratch` may come later, if `reserve` came before.
     """
 
     dialect: Dialect
@@ -203,6 +203,9 @@ class Session(ABC):
     def scratch(self, name: str, types: Mapping[str, str]) -> None:
         """Make `RESTAMPED`, empty. types: column -> native type."""
         self.sql(f"CREATE TEMP TABLE {name} ({', '.join(f'{column} {native}' for column, native in types.items())})")
+
+    def reserve(self) -> None:  # noqa: B027
+        """Make what `spooled` and `scratch` need once rows have been changed."""
 
     def unscratch(self, name: str) -> None:
         """Drop what `scratch` has made."""

@@ -260,6 +260,8 @@ class Warehouse(Reader):
                 raise SnapshotMissing(spec.name)
             ensure(transaction, spec)
             staging = transaction.in_schema(self.staging_schema)
+            if publication.dependents:
+                transaction.session.reserve()
             source = staging.source(spec.name)
             fit_relation(transaction, spec, source)
             result = upsert(
@@ -305,6 +307,7 @@ class Warehouse(Reader):
             staging = transaction.in_schema(self.staging_schema)
             places = ((transaction, ""), (staging, " (staging)"))
             changed = [(change_columns(place, spec), suffix) for spec in specs for place, suffix in places]
+            transaction.session.reserve()
             for rewriting, suffix in changed:
                 if found := rewrite(rewriting):
                     done[rewriting.spec.name + suffix] = found

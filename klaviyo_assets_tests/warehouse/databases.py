@@ -60,7 +60,8 @@ def in_postgres(folder: Path, **options: Any) -> TimedPostgres:
 
 def in_snowflake(folder: Path, **options: Any) -> Any:
     """A folder is a database of its own, on an emulator."""
-    return snowflake.TimedSnowflake(address=snowflake.address(folder), **options)
+    variable = snowflake.variable(folder)
+    return snowflake.TimedSnowflake(address=os.environ[variable], url_variable=variable, **options)
 
 
 DATABASES: dict[str, Callable[..., Any]] = {"duckdb": in_duckdb, "postgres": in_postgres, "snowflake": in_snowflake}

@@ -26,7 +26,7 @@ _ROWS_IN_A_PART = 10_000
 _MOST_SHOWN = 10_000
 """Rows that a SHOW returns at most: https://docs.snowflake.com/en/sql-reference/sql/show-columns"""
 
-_CHANGES_ROWS = ("INSERT", "UPDATE", "DELETE", "COPY")
+_CHANGES_ROWS = ("INSERT", "UPDATE", "DELETE")
 _CHANGES_TABLES = ("CREATE", "ALTER", "DROP", "COMMENT")
 _TEMPORARY = "TEMPORARY"
 

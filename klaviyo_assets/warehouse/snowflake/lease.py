@@ -102,7 +102,7 @@ class Lease:
         for _ in range(2):
             try:
                 is_free = "(holder = ? OR until < sysdate())"
-                return bool(self._update(self._holder, self._who, self._until(), is_free, "")) and self._is_ours()
+                return bool(self._update(self._holder, self._who, self._until(), is_free, ""))
             except errors.ProgrammingError as error:
                 if not is_missing(error):
                     if _is_busy(error):
@@ -116,9 +116,6 @@ class Lease:
             f"UPDATE {self._table} SET holder = ?, who = ?, until = {until} WHERE {condition}", [holder, who, value]
         )
         return int(cursor.rowcount or 0)
-
-    def _is_ours(self) -> bool:
-        return self._session.sql(f"SELECT DISTINCT holder FROM {self._table}") == [(self._holder,)]
 
     def _make(self) -> None:
         self._session.create_schema(self._schema)

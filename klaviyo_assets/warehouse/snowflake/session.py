@@ -45,13 +45,10 @@ class SnowflakeSession(SnowflakeCatalog):
 
     # Transactions
 
-    def begin(self) -> None:
-        """Begin the transaction, if it has not begun: after all that can't be done in one."""
-        if not self.writing:
-            natives = {name: self.dialect.type_names[kind] for name, kind in RESTAMPED_TYPES.items()}
-            self.scratch(RESTAMPED, natives)
-            self.files.prepare()
-        super().begin()
+    def reserve(self) -> None:
+        """Make what `spooled` and `scratch` need within a transaction, in which no table can be made."""
+        self.scratch(RESTAMPED, {name: self.dialect.type_names[kind] for name, kind in RESTAMPED_TYPES.items()})
+        self.files.reserve()
 
     def _before_writing(self) -> None:
         if self.lease:

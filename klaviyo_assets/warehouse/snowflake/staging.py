@@ -8,6 +8,7 @@ https://docs.snowflake.com/en/sql-reference/sql/copy-into-table
 
 from __future__ import annotations
 
+import secrets
 import tempfile
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
@@ -29,9 +30,6 @@ from klaviyo_assets.warehouse.snowflake.dialect import NESTED, SnowflakeDialect
 from klaviyo_assets.warehouse.snowflake.text import swapped
 from klaviyo_assets.warehouse.spool import Spool
 from klaviyo_assets.warehouse.sql import column_list, literal, quote, same_key
-
-_FILES = "_spool"
-"""The session's stage, in which files lie until they are copied."""
 
 _LATE = "_spooled_late"
 """Temporary table for what is spooled when a transaction has begun, in which no table can be made."""
@@ -70,9 +68,10 @@ class Files:
         self._session = session
         self._number = 0
         self._late = 0
+        self._stage = f"_spool_{secrets.token_hex(8)}"
         self._has_stage = False
 
-    def prepare(self) -> None:
+    def reserve(self) -> None:
         """Make what `spooled` needs within a transaction."""
         self._make_stage()
         self._session.execute(f"CREATE TEMPORARY TABLE IF NOT EXISTS {_LATE} (number NUMBER(38,0), first VARCHAR, second VARCHAR)")
@@ -128,7 +127,7 @@ class Files:
 
     def _make_stage(self) -> None:
         if not self._has_stage:
-            self._session.execute(f"CREATE TEMPORARY STAGE {_FILES}")
+            self._session.execute(f"CREATE TEMPORARY STAGE {self._stage}")
             self._has_stage = True
 
     def _create(self, table: str, types: Mapping[str, str]) -> None:
@@ -138,7 +137,7 @@ class Files:
     def _copy(self, connection: duckdb.DuckDBPyConnection, spool: Spool, table: str, queries: Iterable[str]) -> None:
         """Copy the rows of queries of the local engine into a table, by the names of their columns."""
         self._number += 1
-        place = f"@{_FILES}/{self._number}"
+        place = f"@{self._stage}/{self._number}"
         with tempfile.TemporaryDirectory(dir=spool.folder) as folder:
             paths = []
             for number, statement in enumerate(queries):
@@ -154,12 +153,10 @@ class Files:
             for path in paths:
                 files = literal(f"file://{path.as_posix()}/*.parquet")
                 self._session.execute(f"PUT {files} {place}/{path.name} AUTO_COMPRESS=FALSE")
-        found = self._session.sql(
+        self._session.execute(
             f"COPY INTO {table} FROM {place} FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE) "
             "MATCH_BY_COLUMN_NAME = CASE_SENSITIVE"
         )
-        if not found:
-            raise WarehouseError(f"Snowflake copied no file into {table}.")
 
 
 def stage_relation(session: SnowflakeCatalog, spec: TableSpec, source: Source, types: Mapping[str, str]) -> StagedRows:

@@ -6,21 +6,27 @@ standard input.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import socket
 import sys
 import threading
 import time
+import warnings
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 import uvicorn
-from fakesnow import arrow, copy_into, cursor, server
+from fakesnow import arrow, cursor
 from fakesnow.instance import FakeSnow
 from snowflake.connector.errors import ProgrammingError
 
 LOCK_WAIT = 5.0
+
+# Functions of fakesnow's have the names of these modules.
+server = importlib.import_module("fakesnow.server")
+copy_into = importlib.import_module("fakesnow.copy_into")
 
 
 def mend_times() -> None:
@@ -82,6 +88,18 @@ def mend_errors() -> None:
     cursor.FakeSnowflakeCursor._execute = refusing
 
 
+def mend_comments() -> None:
+    """What a COMMENT returns can't be described."""
+    original = cursor.FakeSnowflakeCursor._describe_last_sql
+
+    def described(self: Any) -> Any:
+        if self._last_sql.upper().startswith("COMMENT"):
+            self._last_sql, self._last_params = cursor.SQL_SUCCESS, None
+        return original(self)
+
+    cursor.FakeSnowflakeCursor._describe_last_sql = described
+
+
 def main() -> None:
     """Serve until standard input ends."""
     logging.disable(logging.INFO)
@@ -89,8 +107,11 @@ def main() -> None:
     mend_copies()
     mend_locks()
     mend_errors()
+    mend_comments()
+    warnings.simplefilter("ignore")
     server.shared_fs = FakeSnow(create_schema_on_connect=False)
-    listening = socket.socket()
+    # Of that protocol, or asyncio leaves Nagle's algorithm on, and each answer comes 40 ms later.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     running = uvicorn.Server(uvicorn.Config(server.app, log_level="error"))
     threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True).start()

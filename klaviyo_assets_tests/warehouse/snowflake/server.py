@@ -62,7 +62,7 @@ def port() -> int:
     """The port of the emulator of this process."""
     pytest.importorskip("snowflake.connector", reason="the extra `snowflake` is not installed")
     emulator = subprocess.Popen(
-        [str(environment()), str(Path(__file__).parent / "emulator.py")],
+        [str(environment()), "-I", str(Path(__file__).parent / "emulator.py")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=sys.stderr,
@@ -84,9 +84,12 @@ def stop() -> None:
 
 
 @cache
-def address(folder: Path) -> str:
-    """The address of a database that is empty when a folder is first named."""
-    return f"snowflake://tester@localhost:{port()}/of_{abs(hash(folder)):x}?account=emulated&protocol=http"
+def variable(folder: Path) -> str:
+    """The variable with the address of a database that is empty when a folder is first named."""
+    name = f"KLAVIYO_TEST_SNOWFLAKE_{abs(hash(folder)):X}"
+    where = f"localhost:{port()}/of_{abs(hash(folder)):x}?account=emulated&protocol=http"
+    os.environ[name] = f"snowflake://tester:secret@{where}"
+    return name
 
 
 def rows(connection: Any, table: str, order: str) -> list[dict[str, Any]]:
