@@ -15,6 +15,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "every_database: run once on each database that is there")
     config.addinivalue_line("markers", "of_duckdb: about DuckDB alone")
     config.addinivalue_line("markers", "of_postgres: about Postgres alone")
+    config.addinivalue_line("markers", "not_of(*names): about what these databases do not have, or do in another way")
     config.addinivalue_line("markers", "of_snowflake: about Snowflake alone")
 
 
@@ -26,7 +27,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     node = metafunc.definition
     uses_one = {"tmp_path", "warehouse"} & set(metafunc.fixturenames) or hasattr(metafunc.function, "hypothesis")
     if uses_one and node.get_closest_marker("every_database") and not node.get_closest_marker("of_duckdb"):
-        metafunc.parametrize("database", DATABASES, indirect=True)
+        without = {name for mark in node.iter_markers("not_of") for name in mark.args}
+        metafunc.parametrize("database", [name for name in DATABASES if name not in without], indirect=True)
 
 
 @pytest.fixture(autouse=True)

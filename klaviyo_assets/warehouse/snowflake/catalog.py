@@ -48,6 +48,8 @@ class SnowflakeCatalog(Session):
         self._relations: dict[str, dict[str, str]] = {}
         self._columns: dict[str, dict[str, dict[str, str]]] = {}
         self._comments: dict[tuple[str, str], dict[str, str]] = {}
+        self._required: dict[tuple[str, str], list[str]] = {}
+        self._computed: dict[tuple[str, str], dict[str, str]] = {}
 
     # Statements
 
@@ -162,10 +164,19 @@ class SnowflakeCatalog(Session):
             self.columns(schema, table)
         return dict(self._comments.get((schema, table), {}))
 
+    def required(self, schema: str, table: str) -> list[str]:
+        """Return the columns of a table that may not be NULL; it was asked for its `columns`."""
+        return list(self._required.get((schema, table), ()))
+
+    def computed(self, schema: str, table: str) -> dict[str, str]:
+        """Return column -> its default, or what it is computed from; the table was asked for its `columns`."""
+        return dict(self._computed.get((schema, table), {}))
+
     def changed(self, schema: str, table: str) -> None:
         """Forget what is known of a table."""
         self._columns.get(schema, {}).pop(table, None)
-        self._comments.pop((schema, table), None)
+        for known in (self._comments, self._required, self._computed):
+            known.pop((schema, table), None)
 
     def appeared(self, schema: str, table: str) -> None:
         """Take note of a table that was made."""
@@ -180,14 +191,29 @@ class SnowflakeCatalog(Session):
 
     def _show_columns(self, scope: str, place: str) -> dict[str, dict[str, str]]:
         statement = f"SHOW COLUMNS IN {scope} {place}"
-        found = self._show(statement, "table_name", "column_name", "data_type", "comment", "schema_name", "kind")
+        found = self._show(
+            statement,
+            "schema_name",
+            "table_name",
+            "column_name",
+            "data_type",
+            "comment",
+            "null?",
+            "default",
+            "expression",
+        )
         if scope == "SCHEMA" and len(found) >= _MOST_SHOWN:
             return {}  # there may be more: each table is asked for
         tables: dict[str, dict[str, str]] = {}
-        for table, column, kind, comment, schema, *_ in found:
-            tables.setdefault(swapped(table), {})[swapped(column)] = native(kind)
+        for *names, kind, comment, nullable, default, expression in found:
+            schema, table, column = map(swapped, names)
+            tables.setdefault(table, {})[column] = native(kind)
             if comment:
-                self._comments.setdefault((swapped(schema), swapped(table)), {})[swapped(column)] = comment
+                self._comments.setdefault((schema, table), {})[column] = comment
+            if nullable == "false":
+                self._required.setdefault((schema, table), []).append(column)
+            if default or expression:
+                self._computed.setdefault((schema, table), {})[column] = default or expression
         return tables
 
     def _show(self, statement: str, *names: str) -> list[tuple[Any, ...]]:

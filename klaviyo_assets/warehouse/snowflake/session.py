@@ -88,7 +88,8 @@ class SnowflakeSession(SnowflakeCatalog):
         """Change the types of columns, all at once.
 
         ALTER makes them only longer. For another type the table is made anew, which is one statement: it is as it was
-        or as it should be. Grants are kept; the views that show it are named, for some may have to be made anew, too.
+        or as it should be. Grants, comments and NOT NULL are kept, and the views that show it are named, for some may
+        have to be made anew, too. A default would be lost: it prevents the change.
         """
         self._keep(for_long=True)
         place = self.name(schema, table)
@@ -109,15 +110,24 @@ class SnowflakeSession(SnowflakeCatalog):
 
     def _make_anew(self, schema: str, table: str, changes: Mapping[str, tuple[str, str]]) -> None:
         place, types = self.name(schema, table), self.columns(schema, table)
-        comments = self.descriptions(schema, table)
+        comments, required = self.descriptions(schema, table), self.required(schema, table)
+        if computed := self.computed(schema, table):
+            name = next(iter(changes))
+            because = [f"{column} has the default {default}" for column, default in computed.items()]
+            raise ColumnFixed(table, name, *changes[name], because)
         targets = {name: changes[name][1] if name in changes else kind for name, kind in types.items()}
         ddl = ", ".join(f"{quote(name)} {kind}" for name, kind in targets.items())
         values = ", ".join(
             f"{self.dialect.convert(quote(name), types[name], targets[name])} AS {quote(name)}" for name in types
         )
         where = [swapped(schema), swapped(table)]
-        clustered = "".join(f" CLUSTER BY {key.removeprefix('LINEAR')}" for (key,) in self.sql(_CLUSTERED, where) if key)
+        clustered = "".join(
+            f" CLUSTER BY {key.removeprefix('LINEAR')}" for (key,) in self.sql(_CLUSTERED, where) if key
+        )
         self.execute(f"CREATE OR REPLACE TABLE {place} ({ddl}){clustered} COPY GRANTS AS SELECT {values} FROM {place}")
+        if required:
+            again = ", ".join(f"COLUMN {quote(name)} SET NOT NULL" for name in required)
+            self.execute(f"ALTER TABLE {place} ALTER {again}")
         self.describe(schema, table, comments)
         if views := [".".join(view) for view in self.sql(_VIEWS, [swapped(table)])]:
             _log.warning(

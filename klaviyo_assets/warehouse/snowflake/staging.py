@@ -74,7 +74,9 @@ class Files:
     def reserve(self) -> None:
         """Make what `spooled` needs within a transaction."""
         self._make_stage()
-        self._session.execute(f"CREATE TEMPORARY TABLE IF NOT EXISTS {_LATE} (number NUMBER(38,0), first VARCHAR, second VARCHAR)")
+        self._session.execute(
+            f"CREATE TEMPORARY TABLE IF NOT EXISTS {_LATE} (number NUMBER(38,0), first VARCHAR, second VARCHAR)"
+        )
 
     def spooled(self, spool: Spool, types: Mapping[str, Type]) -> str:
         """Return a relation of columns of all of a spool's rows; within a transaction, of one or two texts."""
@@ -85,7 +87,9 @@ class Files:
         self._create(table, natives)
         chosen = ", ".join(_sent(name, LOCAL_NAMES[kind], natives[name]) for name, kind in types.items())
         with engine(spool) as connection:
-            self._copy(connection, spool, table, [f"SELECT {chosen} FROM {local.spooled(spool, types)}"] if spool.files else [])
+            self._copy(
+                connection, spool, table, [f"SELECT {chosen} FROM {local.spooled(spool, types)}"] if spool.files else []
+            )
         return table
 
     def _spooled_late(self, spool: Spool, types: Mapping[str, Type]) -> str:
@@ -93,9 +97,11 @@ class Files:
             raise AssertionError(f"can't be staged within a transaction: {dict(types)}")
         self._late += 1
         named = dict(zip(("first", "second"), types, strict=False))
-        chosen = ", ".join(f"CAST({quote(name)} AS {TEXT}) AS {quote(swapped(column))}" for column, name in named.items())
+        chosen = ", ".join(
+            f"CAST({quote(name)} AS {TEXT}) AS {quote(swapped(column))}" for column, name in named.items()
+        )
         with engine(spool) as connection:
-            statement = f"SELECT CAST({self._late} AS BIGINT) AS \"NUMBER\", {chosen} FROM {local.spooled(spool, types)}"
+            statement = f'SELECT CAST({self._late} AS BIGINT) AS "NUMBER", {chosen} FROM {local.spooled(spool, types)}'
             self._copy(connection, spool, _LATE, [statement] if spool.files else [])
         renamed = ", ".join(f"{column} AS {quote(name)}" for column, name in named.items())
         return f"(SELECT {renamed} FROM {_LATE} WHERE number = {self._late})"

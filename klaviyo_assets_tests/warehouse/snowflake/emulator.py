@@ -20,6 +20,7 @@ import pyarrow as pa
 import uvicorn
 from fakesnow import arrow, cursor
 from fakesnow.instance import FakeSnow
+from fakesnow.transforms import show
 from snowflake.connector.errors import ProgrammingError
 
 LOCK_WAIT = 5.0
@@ -83,7 +84,8 @@ def mend_errors() -> None:
         try:
             return original(self, transformed, params)
         except duckdb.Error as error:
-            raise ProgrammingError(msg=str(error), errno=100038, sqlstate="22000") from error
+            number = 100072 if "NOT NULL constraint" in str(error) else 100038
+            raise ProgrammingError(msg=str(error), errno=number, sqlstate="22000") from error
 
     cursor.FakeSnowflakeCursor._execute = refusing
 
@@ -100,6 +102,19 @@ def mend_comments() -> None:
     cursor.FakeSnowflakeCursor._describe_last_sql = described
 
 
+def mend_catalog() -> None:
+    """SHOW OBJECTS has no views."""
+    show.SQL_CREATE_VIEW_SHOW_OBJECTS = """
+        CREATE VIEW IF NOT EXISTS _fs_global._fs_information_schema._fs_show_objects AS
+        SELECT to_timestamp(0)::timestamptz AS created_on, table_name AS name, table_catalog AS database_name,
+               table_schema AS schema_name, CASE table_type WHEN 'VIEW' THEN 'VIEW' ELSE 'TABLE' END AS kind
+        FROM (SELECT table_name, table_catalog, table_schema, table_type FROM information_schema.tables
+              WHERE table_type = 'BASE TABLE' UNION ALL
+              SELECT view_name, database_name, schema_name, 'VIEW' FROM duckdb_views() WHERE NOT internal)
+        WHERE table_schema <> '_fs_information_schema'
+    """
+
+
 def main() -> None:
     """Serve until standard input ends."""
     logging.disable(logging.INFO)
@@ -108,6 +123,7 @@ def main() -> None:
     mend_locks()
     mend_errors()
     mend_comments()
+    mend_catalog()
     warnings.simplefilter("ignore")
     server.shared_fs = FakeSnow(create_schema_on_connect=False)
     # Of that protocol, or asyncio leaves Nagle's algorithm on, and each answer comes 40 ms later.

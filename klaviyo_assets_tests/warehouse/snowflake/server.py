@@ -96,7 +96,8 @@ def rows(connection: Any, table: str, order: str) -> list[dict[str, Any]]:
     """What a table holds, in the names and values that the other databases have for it."""
     cursor = connection.cursor()
     cursor.execute(f"SELECT * FROM {table} ORDER BY {order}")
-    names = [column.name.swapcase() for column in cursor.description]
+    names = [column.name.lower() if column.name == column.name.upper() and column.name.isascii() else column.name
+             for column in cursor.description]  # fmt: skip
     return [dict(zip(names, map(_plain, row), strict=True)) for row in cursor.fetchall()]
 
 
