@@ -16,6 +16,7 @@ from filelock import FileLock
 from pydantic import PrivateAttr
 
 from klaviyo_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
+from klaviyo_assets_tests.warehouse.snowflake.guard import GuardedConnection
 
 FAKESNOW = ("fakesnow[server]==0.12.1", "snowflake-connector-python<5")
 """What the emulator needs: another sqlglot than the project's, so that it has an environment of its own."""
@@ -25,7 +26,7 @@ ENVIRONMENT = "KLAVIYO_TEST_FAKESNOW"
 
 
 class TimedSnowflake(SnowflakeWarehouse):
-    """Stamps rows with a time that tests choose, not with the account's."""
+    """Stamps rows with a time that tests choose, not with the account's, and sends no statement that the guard refuses."""
 
     _time: dt.datetime | None = PrivateAttr(default=None)
 
@@ -33,7 +34,7 @@ class TimedSnowflake(SnowflakeWarehouse):
         self._time = now
 
     def _session(self, connection: Any) -> Any:
-        session = super()._session(connection)
+        session = super()._session(GuardedConnection(connection))  # type: ignore[arg-type]
         if self._time:
             told = self._time.astimezone(dt.UTC).replace(tzinfo=None)
             session.now = lambda: told  # type: ignore[method-assign]
