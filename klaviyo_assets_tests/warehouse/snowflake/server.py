@@ -63,7 +63,7 @@ def port() -> int:
     """The port of the emulator of this process."""
     pytest.importorskip("snowflake.connector", reason="the extra `snowflake` is not installed")
     emulator = subprocess.Popen(
-        [str(environment()), "-I", str(Path(__file__).parent / "emulator.py")],
+        [str(environment()), "-I", os.environ.get("EMU") or str(Path(__file__).parent / "emulator.py")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=sys.stderr,
