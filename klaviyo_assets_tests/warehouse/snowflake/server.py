@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import datetime as dt
 import os
 import subprocess
 import sys
+import tempfile
 import venv
 from functools import cache
 from pathlib import Path
@@ -47,7 +49,7 @@ def environment() -> Path:
     folder = Path(os.environ.get(ENVIRONMENT) or Path(__file__).parents[3] / ".venv-fakesnow")
     python = folder / "bin" / "python"
     done = folder / ".installed"
-    with FileLock(f"{folder}.lock"):
+    with FileLock(Path(tempfile.gettempdir()) / "klaviyo_assets_tests_fakesnow.lock"):
         if not done.exists() and ENVIRONMENT not in os.environ:
             venv.create(folder, with_pip=True, clear=True)
             command = [str(python), "-m", "pip", "install", "-q", *FAKESNOW]
@@ -63,25 +65,15 @@ def port() -> int:
     """The port of the emulator of this process."""
     pytest.importorskip("snowflake.connector", reason="the extra `snowflake` is not installed")
     emulator = subprocess.Popen(
-        [str(environment()), "-I", os.environ.get("EMU") or str(Path(__file__).parent / "emulator.py")],
+        [str(environment()), "-I", str(Path(__file__).parent / "emulator.py")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=sys.stderr,
         text=True,
     )
-    _running.append(emulator)
+    atexit.register(emulator.communicate)  # its standard input ends, and with it the emulator
     assert emulator.stdout
     return int(emulator.stdout.readline())
-
-
-_running: list[subprocess.Popen[str]] = []
-
-
-def stop() -> None:
-    """Stop the emulator."""
-    while _running:
-        emulator = _running.pop()
-        emulator.communicate()
 
 
 @cache
