@@ -52,7 +52,9 @@ def test_two_runs_at_once_follow_each_other(project: Callable[..., Project], add
 def test_check_says_where_and_no_secret(
     project: Callable[..., Project], address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    klaviyo = project(generate_account(events=5, profiles=5, days=1, seed=1), tables=only("metric"), duckdb_path=address)
+    klaviyo = project(
+        generate_account(events=5, profiles=5, days=1, seed=1), tables=only("metric"), duckdb_path=address
+    )
     monkeypatch.setenv("KLAVIYO_API_URL", klaviyo.sandbox.url)
     monkeypatch.setenv("KLAVIYO_TABLES", json.dumps(only("metric")))
     done = CliRunner().invoke(main, ["check"])
@@ -81,7 +83,12 @@ def test_addresses() -> None:
     assert shown(address) == located(address) == told and kind_of(address) == "snowflake"
     assert place_of(address) == place_of("snowflake://other@acme-x1.EU-west-1/SHOP?warehouse=x")
     assert server("connection=prod") == server(" connection = prod ")
-    for wrong in (f"snowflake://me:{SECRET}@acme", f"snowflake://{SECRET}@/db", "connection=a b", "snowflake://a/b/c/d"):
+    for wrong in (
+        f"snowflake://me:{SECRET}@acme",
+        f"snowflake://{SECRET}@/db",
+        "connection=a b",
+        "snowflake://a/b/c/d",
+    ):
         with pytest.raises(ValueError) as error:
             server(wrong)
         assert SECRET not in str(error.value) + shown(wrong)

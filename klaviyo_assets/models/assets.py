@@ -55,7 +55,9 @@ def build_models(described: DescribedAssets, executor: dg.ExecutorDefinition) ->
         return dg.Definitions()
     kind = kind_of(settings.warehouse)
     if kind == "snowflake":
-        dg.get_dagster_logger(__name__).info("The models of campaigns, flows and people can't be built at Snowflake yet.")
+        dg.get_dagster_logger(__name__).info(
+            "The models of campaigns, flows and people can't be built at Snowflake yet."
+        )
         return dg.Definitions()
     if not is_installed(kind):
         extra = "models" if kind == "duckdb" else f"models-{kind}"

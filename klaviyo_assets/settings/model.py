@@ -89,9 +89,9 @@ class Settings(BaseSettings):
     )
     warehouse: str = Field(
         sources.DEFAULT_FILE,
-        description="The warehouse: a DuckDB file, `md:name` for MotherDuck, a Postgres database "
-        "(`postgresql://user@host/database` or `service=name`), or one at Snowflake (`snowflake://user@account/database` "
-        "or `connection=name`). A password is taken from the environment only.",
+        description="The warehouse: a DuckDB file, `md:name` for MotherDuck, a Postgres database: "
+        "`postgresql://user@host/database` or `service=name`, or one at Snowflake: `snowflake://user@account/database` "
+        "or `connection=name`. A password is taken from the environment only.",
     )
     warehouse_variable: str = Field(
         sources.WAREHOUSE,

@@ -1,4 +1,4 @@
-"""Where a warehouse is, told by its address: a DuckDB file, a database at MotherDuck, on a Postgres server or Snowflake."""
+"""Where a warehouse is, told by its address: a DuckDB file, or a database at MotherDuck, in Postgres or at Snowflake."""
 
 from __future__ import annotations
 
@@ -68,8 +68,10 @@ def server(address: str) -> Server | None:
     if _PAIRS.match(address):
         raise ValueError("it has to be a URL (`postgresql://user@host/database`) or `service=name` alone")
     if _scheme(address) not in ("postgres", "postgresql"):
-        raise ValueError("it has to be a DuckDB file, `md:name`, `postgresql://user@host/database`, `service=name`, "
-            "`snowflake://user@account/database` or `connection=name`")
+        raise ValueError(
+            "it has to be a DuckDB file, `md:name`, `postgresql://user@host/database`, `service=name`, "
+            "`snowflake://user@account/database` or `connection=name`"
+        )
     url = _URL.fullmatch(address)
     if url is None or _NO_PERCENT.search(address):
         raise ValueError(

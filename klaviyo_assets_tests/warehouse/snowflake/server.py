@@ -28,7 +28,7 @@ ENVIRONMENT = "KLAVIYO_TEST_FAKESNOW"
 
 
 class TimedSnowflake(SnowflakeWarehouse):
-    """Stamps rows with a time that tests choose, not with the account's, and sends no statement that the guard refuses."""
+    """Stamps rows with a time that tests choose, not with the account's. What the guard refuses is not sent."""
 
     _time: dt.datetime | None = PrivateAttr(default=None)
 
