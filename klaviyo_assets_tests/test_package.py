@@ -171,13 +171,13 @@ ALLOWED = {
     "tables": (("schema",), {"msgspec", "anyascii"}),
     "warehouse": (("schema", "clock", "environment"),
                   {"dagster", "dagster_duckdb", "duckdb", "filelock", "msgspec", "pgpq", "psycopg", "pyarrow",
-                   "pydantic"}),
+                   "pydantic", "snowflake"}),
     "privacy": (("schema", "environment", "tables"), {"msgspec"}),
     "settings": (("environment", "privacy", "schema", "tables", "warehouse.duckdb.location", "warehouse.local.sql",
                   "warehouse.location", "models.project"), {"pydantic", "pydantic_core", "pydantic_settings", "yaml"}),
     "sync": (("api", "privacy", "schema", "settings", "tables", "warehouse.guard", "warehouse.state"), {"msgspec"}),
     "assets": ((*GROUND, "api", "privacy", "settings", "sync", "tables", "warehouse"),
-               {"dagster", "msgspec", "pandas", "pgpq", "polars", "psycopg", "pyarrow", "pydantic"}),
+               {"dagster", "msgspec", "pandas", "pgpq", "polars", "psycopg", "pyarrow", "pydantic", "snowflake"}),
     "automation": ((*GROUND, "assets", "privacy", "settings", "sync", "tables", "warehouse"),
                    {"dagster", "msgspec", "pydantic"}),
     "models": ((*GROUND, "assets", "automation", "privacy", "settings", "tables", "warehouse"), None),
@@ -185,7 +185,7 @@ ALLOWED = {
     "sandbox": ((), {"msgspec", "requests", "starlette", "uvicorn"}),
 }  # fmt: skip
 """Folder -> what its modules may import of this package, and of others (None: anything)."""
-DATABASES = ("duckdb", "postgres")
+DATABASES = ("duckdb", "postgres", "snowflake")
 """Folders of `warehouse`: neither the steps that they share nor one another know them."""
 IO = {"http", "io", "os", "pathlib", "shutil", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "urllib"}
 

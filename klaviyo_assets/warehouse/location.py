@@ -1,4 +1,4 @@
-"""Where a warehouse is, told by its address: a DuckDB file, or a database at MotherDuck, in Postgres or at Snowflake."""
+"""Where a warehouse is, told by its address: a DuckDB file, or a database at MotherDuck, Postgres or Snowflake."""
 
 from __future__ import annotations
 
