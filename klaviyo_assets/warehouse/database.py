@@ -16,7 +16,7 @@ from klaviyo_assets.warehouse.steps.loads import (
     ensure_loads,
     unused_stamp,
 )
-from klaviyo_assets.warehouse.steps.states import ensure_states
+from klaviyo_assets.warehouse.steps.states import ensure_states, flush_states
 from klaviyo_assets.warehouse.transaction import Transaction
 
 _Done = TypeVar("_Done")
@@ -77,6 +77,7 @@ class Database(dg.ConfigurableResource[Any]):
             ensure_loads(transaction)
             transaction.stamp = unused_stamp(transaction, session.now())
             yield transaction
+            flush_states(transaction)
             session.commit()
 
     def try_to_write(self) -> None:

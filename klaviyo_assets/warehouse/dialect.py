@@ -20,12 +20,15 @@ class Capabilities:
     longest_name: bytes that a name may have. most_columns: that a table may have, dropped ones included.
     sure_to_fit: columns up to which every row fits in, whatever it holds. None: any.
     counts_at_once: whether the rows of a table are counted without looking at them.
+    transactional_ddl: whether changes of tables are undone with the transaction. If not, they come before its first
+        change of rows, and do no harm if nothing comes after them.
     """
 
     longest_name: int | None = None
     most_columns: int | None = None
     sure_to_fit: int | None = None
     counts_at_once: bool = False
+    transactional_ddl: bool = True
 
 
 class Dialect(ABC):
@@ -94,5 +97,9 @@ class Dialect(ABC):
         """Return the condition that the whole of a text matches a regular expression."""
 
     @abstractmethod
-    def json_keys(self, column: str) -> str:
-        """Return the expression of the names in the JSON objects of a column, one a row."""
+    def json_keys(self, relation: str, column: str) -> str:
+        """Return the query of the distinct names in the JSON objects of a column."""
+
+    def later(self, moment: str, microseconds: str) -> str:
+        """Return the expression of a moment so many microseconds later."""
+        return f"{moment} + {microseconds} * INTERVAL '1 microsecond'"

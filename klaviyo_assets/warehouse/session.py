@@ -14,6 +14,11 @@ from klaviyo_assets.schema.spec import TableSpec, Type
 from klaviyo_assets.warehouse.dialect import Dialect
 from klaviyo_assets.warehouse.spool import Spool
 
+RESTAMPED = "_restamped"
+"""Temporary table with the new stamps of rows of which only some columns change."""
+
+RESTAMPED_TYPES = {"was": Type.TIMESTAMP, "read_number": Type.BIGINT, "stamp": Type.TIMESTAMP}
+
 STAGE = "_stage"
 """Temporary relation with the rows of a load, at least their key and their version, each key once."""
 
@@ -42,7 +47,9 @@ class Staged:
 class Session(ABC):
     """An open connection to a database, in UTC, within a transaction.
 
-    Statements come with names in double quotes and `?` for each parameter. Times are in UTC, without a zone.
+    Statements come with names in double quotes and `?` for each parameter. Times are in UTC, without a zone. Whatever
+    makes or changes tables, `stage` included, comes before what changes their rows: not every database can do it after.
+    Only `spooled`, of one or two columns of text, and `scratch` may come later, if `reserve` came before.
     """
 
     dialect: Dialect
@@ -192,3 +199,14 @@ class Session(ABC):
     def unstage(self) -> None:
         """Drop `STAGE`."""
         self.sql(f"DROP TABLE {STAGE}")
+
+    def scratch(self, name: str, types: Mapping[str, str]) -> None:
+        """Make `RESTAMPED`, empty. types: column -> native type."""
+        self.sql(f"CREATE TEMP TABLE {name} ({', '.join(f'{column} {native}' for column, native in types.items())})")
+
+    def reserve(self) -> None:  # noqa: B027
+        """Make what `spooled` and `scratch` need once rows have been changed."""
+
+    def unscratch(self, name: str) -> None:
+        """Drop what `scratch` has made."""
+        self.sql(f"DROP TABLE {name}")

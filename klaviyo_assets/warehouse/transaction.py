@@ -24,12 +24,14 @@ class Transaction:
 
     stamp: written to `_fivetran_synced` of every row that is touched: now, in UTC, without a zone.
     states, newest_number: what `steps.states` and `steps.loads` know, once they have read it: nobody else writes now.
+    changed_states: keys of the states that are still to be written.
     """
 
     session: Session
     schema: str
     stamp: dt.datetime = dt.datetime.min
     states: dict[tuple[str, str], SyncState] | None = field(default=None, init=False)
+    changed_states: set[tuple[str, str]] = field(default_factory=set, init=False)
     newest_number: int | None = field(default=None, init=False)
     _types: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
     _counts: dict[str, int] = field(default_factory=dict, init=False)
@@ -171,6 +173,15 @@ class Transaction:
             self._counts.pop(table, None)
             self.sql(f"DROP TABLE {self.table(table)}")
             self._tables = None
+
+    def scratch(self, name: str, types: Mapping[str, Type]) -> None:
+        """Make an empty temporary table."""
+        self.session.scratch(name, {column: self.dialect.type_names[kind] for column, kind in types.items()})
+
+    def clear(self, table: str) -> None:
+        """Remove all rows of a table."""
+        self.change(f"DELETE FROM {self.table(table)}")
+        self._counts.pop(table, None)
 
     def add_columns(self, table: str, types: Mapping[str, str]) -> None:
         """Add empty columns. types: column -> native type."""

@@ -19,7 +19,7 @@ from klaviyo_assets.warehouse.results import AccountIdentity, Beginning, Differe
 from klaviyo_assets.warehouse.spool import Spool, temporary_spool
 from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
 from klaviyo_assets.warehouse.steps import differences
-from klaviyo_assets.warehouse.steps.beginning import begin, claim
+from klaviyo_assets.warehouse.steps.beginning import admit, begin, store_account
 from klaviyo_assets.warehouse.steps.deletes import flag_gone, keys_to_ask_for, missing_keys
 from klaviyo_assets.warehouse.steps.ensuring import ensure
 from klaviyo_assets.warehouse.steps.fitting import appearing, columns_left_out, fit, fit_relation
@@ -33,7 +33,7 @@ from klaviyo_assets.warehouse.steps.loads import (
 )
 from klaviyo_assets.warehouse.steps.lookups import correct
 from klaviyo_assets.warehouse.steps.origins import source_columns
-from klaviyo_assets.warehouse.steps.rewriting import find_old_values, rewrite
+from klaviyo_assets.warehouse.steps.rewriting import change_columns, find_old_values, rewrite
 from klaviyo_assets.warehouse.steps.states import forget, read_state, read_states, write_state
 
 INSPECTION_MEMORY = "500MB"
@@ -72,9 +72,11 @@ class Warehouse(Reader):
             ViewInPlace: A view is in a table's place.
         """
         with self.transaction() as transaction:
-            if account:
-                claim(transaction, account, self.place)
-            return begin(transaction, transaction.in_schema(self.staging_schema), now, tables)
+            is_new = account is not None and admit(transaction, account, self.place)
+            beginning = begin(transaction, transaction.in_schema(self.staging_schema), now, tables)
+            if account and is_new:
+                store_account(transaction, account)
+            return beginning
 
     def load(
         self,
@@ -243,7 +245,8 @@ class Warehouse(Reader):
             if before and (before.read_number or 0) > number and staging.column_types(spec.name):
                 count = staging.value(f"SELECT count(*) FROM {staging.table(spec.name)}")
                 return LoadResult(spool.rows, 0, 0, older=spool.rows, row_count=count)
-            staging.drop(spec.name)
+            if staging.dialect.capabilities.transactional_ddl:
+                staging.drop(spec.name)
             ensure(staging, spec)
             spool, comments = fitting(spool, staging.dialect.capabilities.longest_name)
             added = fit(staging, spec, spool, comments=comments).added
@@ -271,6 +274,8 @@ class Warehouse(Reader):
                 raise SnapshotMissing(spec.name)
             ensure(transaction, spec)
             staging = transaction.in_schema(self.staging_schema)
+            if publication.dependents:
+                transaction.session.reserve()
             source = staging.source(spec.name)
             fit_relation(transaction, spec, source)
             result = upsert(
@@ -314,10 +319,13 @@ class Warehouse(Reader):
         done: dict[str, list[str]] = {}
         with self.transaction() as transaction:
             staging = transaction.in_schema(self.staging_schema)
+            places = ((transaction, ""), (staging, " (staging)"))
+            changed = [(change_columns(place, spec), suffix) for spec in specs for place, suffix in places]
+            transaction.session.reserve()
+            for rewriting, suffix in changed:
+                if found := rewrite(rewriting):
+                    done[rewriting.spec.name + suffix] = found
             for spec in specs:
-                for place, suffix in ((transaction, ""), (staging, " (staging)")):
-                    if found := rewrite(place, spec):
-                        done[spec.name + suffix] = found
                 find_old_values(transaction, spec)
         return done
 
@@ -335,10 +343,11 @@ class Warehouse(Reader):
             WarehouseError: One of `warehouse.errors`. Nothing was changed.
         """
         with self.transaction() as transaction:
-            for spec in specs:
-                if transaction.has_table(spec.name):
-                    ensure(transaction, spec)
-                    source_columns(transaction, spec, appearing(spec, transaction.column_types(spec.name)))
+            there = [spec for spec in specs if transaction.has_table(spec.name)]
+            for spec in there:
+                ensure(transaction, spec)
+            for spec in there:
+                source_columns(transaction, spec, appearing(spec, transaction.column_types(spec.name)))
             if state:
                 count, number = transaction.count(state.table), newest_number(transaction)
                 write_state(transaction, replace(state, rows=count, read_number=number))

@@ -8,12 +8,15 @@ import pytest
 
 from klaviyo_assets_tests.warehouse import helpers
 from klaviyo_assets_tests.warehouse.databases import DATABASES, postgres_server, stop_servers
+from klaviyo_assets_tests.warehouse.snowflake.server import port as snowflake_server
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "every_database: run once on each database that is there")
     config.addinivalue_line("markers", "of_duckdb: about DuckDB alone")
     config.addinivalue_line("markers", "of_postgres: about Postgres alone")
+    config.addinivalue_line("markers", "not_of(*names): about what these databases do not have, or do in another way")
+    config.addinivalue_line("markers", "of_snowflake: about Snowflake alone")
 
 
 def pytest_sessionfinish() -> None:
@@ -24,16 +27,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     node = metafunc.definition
     uses_one = {"tmp_path", "warehouse"} & set(metafunc.fixturenames) or hasattr(metafunc.function, "hypothesis")
     if uses_one and node.get_closest_marker("every_database") and not node.get_closest_marker("of_duckdb"):
-        metafunc.parametrize("database", DATABASES, indirect=True)
+        without = {name for mark in node.iter_markers("not_of") for name in mark.args}
+        metafunc.parametrize("database", [name for name in DATABASES if name not in without], indirect=True)
 
 
 @pytest.fixture(autouse=True)
 def database(request: pytest.FixtureRequest) -> Iterator[str]:
     """The name of the database that `warehouse_at` makes warehouses in."""
-    of_postgres = request.node.get_closest_marker("of_postgres")
-    name: str = getattr(request, "param", "postgres" if of_postgres else "duckdb")
+    marked = [name for name in DATABASES if request.node.get_closest_marker(f"of_{name}")]
+    name: str = getattr(request, "param", (marked or ["duckdb"])[0])
     if name == "postgres":
         postgres_server()
+    if name == "snowflake":
+        snowflake_server()
     helpers.in_use.append(name)
     yield name
     helpers.in_use.pop()

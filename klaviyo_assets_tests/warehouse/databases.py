@@ -21,6 +21,7 @@ from pydantic import PrivateAttr
 
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.postgres.warehouse import PostgresWarehouse
+from klaviyo_assets_tests.warehouse.snowflake import server as snowflake
 
 NOON = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
 
@@ -57,7 +58,13 @@ def in_postgres(folder: Path, **options: Any) -> TimedPostgres:
     return TimedPostgres(address=postgres_database(folder), **options)
 
 
-DATABASES: dict[str, Callable[..., Any]] = {"duckdb": in_duckdb, "postgres": in_postgres}
+def in_snowflake(folder: Path, **options: Any) -> Any:
+    """A folder is a database of its own, on an emulator."""
+    variable = snowflake.variable(folder)
+    return snowflake.TimedSnowflake(address=os.environ[variable], url_variable=variable, **options)
+
+
+DATABASES: dict[str, Callable[..., Any]] = {"duckdb": in_duckdb, "postgres": in_postgres, "snowflake": in_snowflake}
 
 
 SERVER = "KLAVIYO_TEST_POSTGRES"

@@ -136,7 +136,7 @@ def test_text_that_is_no_flag_or_stamp_is_an_error_with_its_name(tmp_path: Path,
     warehouse.query(f"UPDATE klaviyo.event SET {column} = ?", [value])
     before = rows(warehouse)
     assert warehouse.inspect([(EVENT, [])], now=NOON)["event"].live == 1
-    if in_use[-1] == "postgres" and value.endswith("+02"):  # whose stamps have zones
+    if in_use[-1] != "duckdb" and value.endswith("+02"):  # whose stamps have zones
         assert load(warehouse, [{"id": "e2"}]).inserted == 1
         return
     with pytest.raises(
@@ -164,8 +164,8 @@ def test_a_table_is_published_whatever_was_done_to_those_that_repeat_it(tmp_path
 
 def replace_by_view(warehouse: Any, table: str) -> None:
     schema, name = table.split(".")
-    warehouse.query(f'ALTER TABLE {table} RENAME TO "{name}_before"')
-    warehouse.query(f'CREATE VIEW {table} AS SELECT * FROM {schema}."{name}_before"')
+    warehouse.query(f"ALTER TABLE {table} RENAME TO {name}_before")
+    warehouse.query(f"CREATE VIEW {table} AS SELECT * FROM {schema}.{name}_before")
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_a_view_in_the_place_of_a_table_is_named_before_anything_is_changed(tmp_
         assert warehouse.rows(table.partition(".")[2], ["id"]) == []
         assert len(warehouse.inspect([(EVENT, []), (METRIC, [])], now=NOON)) == 1
     warehouse.query(f"DROP VIEW {table}")
-    warehouse.query(f'ALTER TABLE {table}_before RENAME TO "{table.partition(".")[2]}"')
+    warehouse.query(f"ALTER TABLE {table}_before RENAME TO {table.partition('.')[2]}")
     begun = warehouse.begin(now=NOON, tables=[EVENT, METRIC])
     assert begun.mended == () and states.keys() <= begun.states.keys()
     snapshot(warehouse, [{"id": "m1", "note": "New"}])

@@ -125,6 +125,7 @@ def user_columns(warehouse: Any) -> None:
     warehouse.query("UPDATE klaviyo.event SET owner = 'anna', price = 1.125, property_segment = 'gold'")
 
 
+@pytest.mark.not_of("snowflake")
 def test_a_users_columns_keep_their_values_and_their_default(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     load(warehouse, [{"id": "1", "x": 1}, {"id": "2", "x": 1}])
@@ -145,6 +146,7 @@ def test_a_users_columns_keep_their_values_and_their_default(tmp_path: Path) -> 
 STORED = {"duckdb": "", "postgres": "STORED"}
 
 
+@pytest.mark.not_of("snowflake")
 def test_a_generated_column_goes_on_being_generated(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     warehouse.query("CREATE SCHEMA klaviyo")
@@ -156,6 +158,7 @@ def test_a_generated_column_goes_on_being_generated(tmp_path: Path) -> None:
     assert [row["loud"] for row in rows(warehouse)] == ["A", "B"]
 
 
+@pytest.mark.not_of("snowflake")
 @pytest.mark.parametrize(
     ("constraint", "named"),
     [
@@ -184,6 +187,8 @@ def test_a_constraint_holds_and_is_named_without_values(tmp_path: Path, constrai
 def test_declared_columns_of_other_types_hold_everything(tmp_path: Path, column: str, native: str, value: str) -> None:
     warehouse = warehouse_at(tmp_path)
     load(warehouse, [{"id": "1", "datetime": "2026-05-01T00:00:00Z", "note": "7"}])
+    if in_use[-1] == "snowflake":
+        native = {"TIMESTAMP_S": "TIMESTAMP_NTZ", "TIMESTAMP_MS": "TIMESTAMP_NTZ"}.get(native, native)
     if in_use[-1] == "postgres":
         native = {"TIMESTAMP_S": "timestamp(0)", "TIMESTAMP_MS": "timestamptz(3)"}.get(native, native)
         native += f" USING CAST({column} AS {native})"
@@ -199,6 +204,7 @@ def test_declared_columns_of_other_types_hold_everything(tmp_path: Path, column:
     assert second["_fivetran_synced"] == began.replace(tzinfo=None)
 
 
+@pytest.mark.not_of("snowflake")
 def test_a_type_that_can_hold_neither_is_an_error_with_its_name(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     load(warehouse, [{"id": "1"}])
@@ -379,7 +385,7 @@ def test_a_zoned_property_widens_to_the_instant_that_it_is(tmp_path: Path, monke
     load(warehouse, [{"id": "1", "t": "2026-05-01T01:00:00Z", "datetime": "2026-05-01T01:00:00Z"}])
     for column in ("property_t", "datetime"):
         warehouse.query(f"ALTER TABLE klaviyo.event ALTER {column} SET DATA TYPE TIMESTAMPTZ")
-    zoned = {"duckdb": ZONED, "postgres": "TIMESTAMP"}[in_use[-1]]
+    zoned = {"duckdb": ZONED}.get(in_use[-1], "TIMESTAMP")
     load(warehouse, [{"id": "2", "t": "2026-05-01T02:00:00.5Z", "datetime": "2026-05-02T01:00:00Z"}])
     assert column_types(warehouse)["property_t"] == column_types(warehouse)["datetime"] == zoned
     assert warehouse.earliest("event", "datetime") == dt.datetime(2026, 5, 1, 1, tzinfo=dt.UTC)

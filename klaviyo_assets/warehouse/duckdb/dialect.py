@@ -68,6 +68,6 @@ class DuckDBDialect(Dialect):
         """Return the condition that the whole of a text matches a regular expression."""
         return f"regexp_full_match({text}, {literal(pattern)})"
 
-    def json_keys(self, column: str) -> str:
-        """Return the expression of the names in the JSON objects of a column, one a row."""
-        return f"unnest(json_keys({column}))"
+    def json_keys(self, relation: str, column: str) -> str:
+        """Return the query of the distinct names in the JSON objects of a column."""
+        return f"SELECT DISTINCT unnest(json_keys({column})) FROM {relation}"

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from klaviyo_assets.schema.spec import Type
 from klaviyo_assets.schema.values import EXACT_IN_DOUBLE
 from klaviyo_assets.warehouse.dialect import ALWAYS, NEVER, Capabilities, Dialect
+from klaviyo_assets.warehouse.patterns import EXACT_TIME, FALSE, NO_YEAR, PATTERNS, TRUE
 from klaviyo_assets.warehouse.sql import literal, quote
 
 TYPE_NAMES: dict[Type, str] = {
@@ -56,21 +57,6 @@ _LOCAL = {
 _RANGES = {"smallint": "-32768 AND 32767", "integer": "-2147483648 AND 2147483647"}
 _OF_PRECISION = {0: "TIMESTAMP_S", 3: "TIMESTAMP_MS", 6: "TIMESTAMP"}
 _MODIFIER = re.compile(r"\((\d+)(?:,(\d+))?\)")
-
-_TRUE, _FALSE = "('true', 't', 'yes', 'y', 'on', '1')", "('false', 'f', 'no', 'n', 'off', '0')"
-_DAY = (
-    r"(?:\d{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)|02-(?:0[1-9]|1\d|2[0-8]))"
-    r"|(?:\d\d(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)-02-29)"
-)
-_ZONE = r"(?: ?(?:Z|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?))?"
-_PATTERNS = {
-    Type.BIGINT: r"^\s*[+-]?\d{1,18}\s*$",
-    Type.DOUBLE: r"^\s*[+-]?(?:\d{1,300}(?:\.\d*)?|\.\d+)(?:[eE][+-]?[12]?\d)?\s*$",
-    Type.DATE: rf"^{_DAY}$",
-    Type.TIMESTAMP: rf"^{_DAY}[ T](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?{_ZONE}$",
-}
-_EXACT_TIME = rf"^{_DAY}[ T](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{{1,6}})?{_ZONE}$"
-_NO_YEAR = "0000-%"
 
 
 class PostgresDialect(Dialect):
@@ -196,11 +182,11 @@ class PostgresDialect(Dialect):
         if kind is Type.TEXT:
             return ALWAYS
         if kind is Type.BOOLEAN:
-            condition = f"lower({text}) IN {_TRUE} OR lower({text}) IN {_FALSE}"
+            condition = f"lower({text}) IN {TRUE} OR lower({text}) IN {FALSE}"
         elif kind is Type.TIMESTAMP:
-            condition = f"{text} ~ {literal(_EXACT_TIME)} AND {text} NOT LIKE '{_NO_YEAR}'"
+            condition = f"{text} ~ {literal(EXACT_TIME)} AND {text} NOT LIKE '{NO_YEAR}'"
         else:
-            condition = f"{text} ~ {literal(_PATTERNS[kind])}" if kind in _PATTERNS else NEVER
+            condition = f"{text} ~ {literal(PATTERNS[kind])}" if kind in PATTERNS else NEVER
         return f"coalesce({condition}, true)"
 
     def holds_all(self, native: str, declared: Type) -> bool:
@@ -224,12 +210,12 @@ class PostgresDialect(Dialect):
             return f"CAST({expression} AS {target})"
         text = f"CAST({expression} AS text)"
         if declared is Type.BOOLEAN:
-            return f"CASE WHEN lower({text}) IN {_TRUE} THEN true WHEN lower({text}) IN {_FALSE} THEN false END"
-        if declared not in _PATTERNS:
+            return f"CASE WHEN lower({text}) IN {TRUE} THEN true WHEN lower({text}) IN {FALSE} THEN false END"
+        if declared not in PATTERNS:
             return f"CAST(NULL AS {target})"
-        is_one = f"{text} ~ {literal(_PATTERNS[declared])}"
+        is_one = f"{text} ~ {literal(PATTERNS[declared])}"
         if declared in (Type.DATE, Type.TIMESTAMP):
-            is_one += f" AND {text} NOT LIKE '{_NO_YEAR}'"
+            is_one += f" AND {text} NOT LIKE '{NO_YEAR}'"
         return f"CASE WHEN {is_one} THEN CAST({text} AS {target}) END"
 
     def text_of_key(self, names: Iterable[str]) -> str:
@@ -241,11 +227,11 @@ class PostgresDialect(Dialect):
         """Return the condition that the whole of a text matches a regular expression."""
         return f"({text} ~ {literal(f'^(?:{pattern})$')})"
 
-    def json_keys(self, column: str) -> str:
-        """Return the expression of the names in the JSON objects of a column, one a row.
+    def json_keys(self, relation: str, column: str) -> str:
+        """Return the query of the distinct names in the JSON objects of a column.
 
         Postgres fails to read what `json` takes: escapes of NUL and of halves of surrogate pairs.
         """
         escape, readable = r"\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})", r"\\uFFFD"
         text = f"regexp_replace(CAST({column} AS text), {literal(escape)}, {literal(readable)}, 'g')"
-        return f"json_object_keys(CAST({text} AS json))"
+        return f"SELECT DISTINCT json_object_keys(CAST({text} AS json)) FROM {relation}"

@@ -35,14 +35,21 @@ def known_account(transaction: Transaction) -> AccountIdentity | None:
     return AccountIdentity(*found[0]) if found else None
 
 
-def claim(transaction: Transaction, account: AccountIdentity, place: str) -> None:
-    """Store the account whose rows come, or its new name; raise AnotherAccount if the warehouse holds another's."""
+def admit(transaction: Transaction, account: AccountIdentity, place: str) -> bool:
+    """Return whether the account whose rows come is to be stored, or its new name; make the table for it.
+
+    Raises AnotherAccount if the warehouse holds another's.
+    """
     known = known_account(transaction)
     if known and known.id != account.id:
         raise AnotherAccount(place, str(known), str(account))
-    if known == account:
-        return
-    transaction.create(ACCOUNT_TABLE, _COLUMNS)
+    if known != account:
+        transaction.create(ACCOUNT_TABLE, _COLUMNS)
+    return known != account
+
+
+def store_account(transaction: Transaction, account: AccountIdentity) -> None:
+    """Store the account whose rows come."""
     transaction.change(f"DELETE FROM {transaction.table(ACCOUNT_TABLE)}")
     transaction.insert(ACCOUNT_TABLE, list(_COLUMNS), [(account.id, account.name)])
 

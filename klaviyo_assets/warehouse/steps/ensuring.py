@@ -11,6 +11,7 @@ from klaviyo_assets.warehouse.errors import WarehouseError
 from klaviyo_assets.warehouse.sql import quote
 from klaviyo_assets.warehouse.state import with_rows
 from klaviyo_assets.warehouse.steps.declared import with_system_columns
+from klaviyo_assets.warehouse.steps.origins import ensure_origins
 from klaviyo_assets.warehouse.steps.states import read_states, void, why_void
 from klaviyo_assets.warehouse.transaction import Transaction
 
@@ -37,6 +38,7 @@ def ensure(transaction: Transaction, spec: TableSpec) -> bool:
     if reason or not transaction.column_types(spec.name):
         void(transaction, spec.name)
     transaction.create(spec.name, declared, spec)
+    ensure_origins(transaction, spec)
     existing = transaction.column_types(spec.name)
     lacking = {name: dialect.type_names[kind] for name, kind in declared.items() if name not in existing}
     transaction.add_columns(spec.name, lacking)

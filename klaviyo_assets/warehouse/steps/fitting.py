@@ -44,8 +44,8 @@ def columns_left_out(transaction: Transaction, spec: TableSpec, spool: Spool) ->
     existing = transaction.column_types(spec.name)
     new = {name for file in spool.files for name in file.types} - existing.keys()
     if new and spec.overflow in existing:
-        keys = transaction.dialect.json_keys(quote(spec.overflow))
-        new -= {key for (key,) in transaction.sql(f"SELECT DISTINCT {keys} FROM {transaction.table(spec.name)}")}
+        keys = transaction.dialect.json_keys(transaction.table(spec.name), quote(spec.overflow))
+        new -= {key for (key,) in transaction.sql(keys)}
     return tuple(sorted(new))
 
 

@@ -59,6 +59,8 @@ def flag(
     if suspicious:
         old, more = _noted(transaction, spec, missing.read_at) if settles else ("false", [])
         may_be_flagged += f" AND {old}"
+    if may_be_flagged != condition:
+        transaction.create(NOTES, _NOTE_COLUMNS)
     deleted = transaction.change(
         f"UPDATE {table} SET {quote(DELETED.name)} = true, {quote(SYNCED.name)} = ? WHERE {may_be_flagged}",
         [transaction.stamp, *parameters, *more],
@@ -83,7 +85,6 @@ def forget_returned(transaction: Transaction, spec: TableSpec, came: str) -> Non
 
 
 def _note(transaction: Transaction, spec: TableSpec, missing: Missing) -> None:
-    transaction.create(NOTES, _NOTE_COLUMNS)
     key = _key(transaction, spec)
     at = naive(missing.read_at)
     if at:  # a time in the future is that of a clock that was wrong

@@ -31,7 +31,7 @@ def upsert(
     """Write rows by primary key, flag what vanished from `coverage`; the table exists and fits.
 
     source: a spool, or a relation with columns of the table.
-    began: number of the read that they come from; None: the table is new, and nobody else has written to it.
+    began: number of the read that they come from; None: the table is new, or all that is in it is replaced.
     guard: share of the coverage's live rows that may be flagged at once; the flags of more wait. None: any.
     overflow: columns of the spool of which the values of some types go to the overflow column.
     confirmed: keys of which the source says that they are gone, if others must not be flagged.
@@ -45,6 +45,8 @@ def upsert(
             deleted, waiting = flag_vanished(transaction, spec, coverage, guard, STAGE, began, confirmed)
         forget_returned(transaction, spec, STAGE)
         older = _leave_newer(transaction, spec, types, began) if rows else 0
+    elif not transaction.dialect.capabilities.transactional_ddl:
+        transaction.clear(spec.name)
     written = updated = 0
     cleared = source_columns(transaction, spec, staged.names) - staged.names
     if rows:

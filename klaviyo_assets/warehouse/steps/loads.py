@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from klaviyo_assets.schema.spec import SYNCED, Type
 from klaviyo_assets.warehouse.errors import OutdatedRead
+from klaviyo_assets.warehouse.session import RESTAMPED, RESTAMPED_TYPES
 from klaviyo_assets.warehouse.sql import column_list, literal, quote
 from klaviyo_assets.warehouse.steps.states import read_states
 from klaviyo_assets.warehouse.transaction import Transaction
@@ -32,7 +33,6 @@ KEPT = 10_000
 NO_READ = 0
 """Read number of what was written without a read."""
 
-_RESTAMPED = "_restamped"
 _TICK = dt.timedelta(microseconds=1)
 _SECOND = dt.timedelta(seconds=1)
 
@@ -97,29 +97,28 @@ def restamping(transaction: Transaction, table: str) -> Iterator[Restamping]:
     comes from, and an older one that loads later could undo it.
     """
     first = unused_stamp(transaction, transaction.stamp)
-    transaction.sql(f"CREATE TEMP TABLE {_RESTAMPED} (was TIMESTAMP, read_number BIGINT, stamp TIMESTAMP)")
-    rank = "dense_rank() OVER (ORDER BY read_number)"
+    transaction.scratch(RESTAMPED, RESTAMPED_TYPES)
+    stamp = transaction.dialect.later("CAST(? AS TIMESTAMP)", "dense_rank() OVER (ORDER BY read_number)")
     transaction.change(
-        f"INSERT INTO {_RESTAMPED} "
-        f"SELECT synced_at, read_number, CAST(? AS TIMESTAMP) + {rank} * INTERVAL '1 microsecond' "
-        f"FROM {read_numbers(transaction, table)} AS loads",
+        f"INSERT INTO {RESTAMPED} "
+        f"SELECT synced_at, read_number, {stamp} FROM {read_numbers(transaction, table)} AS loads",
         [first],
     )
-    transaction.change(f"INSERT INTO {_RESTAMPED} VALUES (NULL, ?, ?)", [NO_READ, first])
-    known = f"SELECT stamp FROM {_RESTAMPED} WHERE was = {quote('own', SYNCED.name)}"
+    transaction.change(f"INSERT INTO {RESTAMPED} VALUES (NULL, ?, ?)", [NO_READ, first])
+    known = f"SELECT max(stamp) FROM {RESTAMPED} WHERE was = {quote('own', SYNCED.name)}"
     stamps = Restamping(f"coalesce(({known}), TIMESTAMP {literal(str(first))})")
     yield stamps
     if stamps.rows:
         _remember(transaction, table, first)
-    transaction.sql(f"DROP TABLE {_RESTAMPED}")
+    transaction.session.unscratch(RESTAMPED)
 
 
 def _remember(transaction: Transaction, table: str, first: dt.datetime) -> None:
-    synced, last = quote(SYNCED.name), f"(SELECT max(stamp) FROM {_RESTAMPED})"
+    synced, last = quote(SYNCED.name), f"(SELECT max(stamp) FROM {RESTAMPED})"
     used = f"SELECT {synced} FROM {transaction.table(table)} WHERE {synced} BETWEEN ? AND {last}"
     transaction.change(
         f"INSERT INTO {transaction.table(LOADS_TABLE)} ({column_list(_COLUMNS)}) "
-        f"SELECT DISTINCT CAST(? AS BIGINT), CAST(? AS VARCHAR), read_number, stamp FROM {_RESTAMPED} "
+        f"SELECT DISTINCT CAST(? AS BIGINT), CAST(? AS VARCHAR), read_number, stamp FROM {RESTAMPED} "
         f"WHERE stamp IN ({used})",
         [_next_number(transaction), table, first],
     )

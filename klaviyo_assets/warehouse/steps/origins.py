@@ -14,6 +14,12 @@ COLUMNS_TABLE = "_columns"
 _COLUMNS = {"table": Type.TEXT, "column": Type.TEXT}
 
 
+def ensure_origins(transaction: Transaction, spec: TableSpec) -> None:
+    """Create `_columns` if it is not there, for a table with columns that appear."""
+    if spec.dynamic:
+        transaction.create(COLUMNS_TABLE, _COLUMNS)
+
+
 def source_columns(transaction: Transaction, spec: TableSpec, came: Iterable[str]) -> set[str]:
     """Return the appearing columns of a table that have ever come from the source; remember those that came now.
 
@@ -21,7 +27,6 @@ def source_columns(transaction: Transaction, spec: TableSpec, came: Iterable[str
     """
     if not spec.dynamic:
         return set()
-    transaction.create(COLUMNS_TABLE, _COLUMNS)
     table = transaction.table(COLUMNS_TABLE)
     known = {name for (name,) in transaction.sql(f'SELECT "column" FROM {table} WHERE "table" = ?', [spec.name])}
     appearing = {name for name in came if name not in spec.types}

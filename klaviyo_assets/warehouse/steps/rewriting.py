@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 from klaviyo_assets.schema.spec import TableSpec
 from klaviyo_assets.warehouse.sql import quote
@@ -32,28 +33,55 @@ def find_old_values(transaction: Transaction, spec: TableSpec) -> tuple[str, ...
     return found
 
 
-def rewrite(transaction: Transaction, spec: TableSpec) -> list[str]:
-    """Drop the blocked columns of a table and hash what is not hashed yet; return what was done, in words.
+@dataclass(frozen=True)
+class Rewriting:
+    """What is to be rewritten in a table: names of columns.
+
+    blocked: those that are gone, or to be emptied if they are `kept`, since the database could not drop them.
+    old: those with values to be replaced. hashed: of these, the ones that are hashed as a whole.
+    """
+
+    transaction: Transaction
+    spec: TableSpec
+    blocked: Sequence[str] = ()
+    kept: Sequence[str] = ()
+    old: Sequence[str] = ()
+    hashed: Sequence[str] = ()
+
+
+def change_columns(transaction: Transaction, spec: TableSpec) -> Rewriting:
+    """Drop the blocked columns of a table, and make those text that are to be hashed; return what is left to do.
 
     Raises ViewInPlace: what the view shows is not rewritten.
     """
     policy = spec.policy
     if policy is None:
-        return []
+        return Rewriting(transaction, spec)
     transaction.has_table(spec.name)
-    table, names, done = transaction.table(spec.name), _all_names(transaction, spec), []
+    names = _all_names(transaction, spec)
     blocked = [name for name in names if any(map(policy.blocks, names[name]))]
     old = [name for name in names if name not in blocked and _is_old(transaction, spec, name, names[name])]
     hashed = [name for name in old if any(map(policy.hashes, names[name]))]
-    # What changes columns comes before what changes rows: DuckDB 1.4 refuses a transaction that does it after.
     kept = [name for name in blocked if not transaction.drop_column(spec.name, name)]
     transaction.widen(spec.name, dict.fromkeys(hashed, transaction.dialect.text))
-    for name in blocked:
-        if name in kept:
+    return Rewriting(transaction, spec, blocked, kept, old, hashed)
+
+
+def rewrite(rewriting: Rewriting) -> list[str]:
+    """Empty and hash what is left of a table; return what was done in all, in words.
+
+    Columns are changed before, in all tables: DuckDB 1.4 refuses a transaction that does it after changes of rows.
+    """
+    transaction, spec, done = rewriting.transaction, rewriting.spec, list[str]()
+    table, policy = transaction.table(spec.name), spec.policy
+    if policy is None:
+        return []
+    for name in rewriting.blocked:
+        if name in rewriting.kept:
             transaction.change(f"UPDATE {table} SET {quote(name)} = NULL WHERE {quote(name)} IS NOT NULL")
-        done.append(f"{name} {'emptied' if name in kept else 'dropped'}")
-    for name in old:
-        is_hashed = name in hashed
+        done.append(f"{name} {'emptied' if name in rewriting.kept else 'dropped'}")
+    for name in rewriting.old:
+        is_hashed = name in rewriting.hashed
         _replace(transaction, spec, name, policy.digest if is_hashed else policy.apply_to_json)
         done.append(f"{name} {'hashed' if is_hashed else 'rewritten'}")
     return done

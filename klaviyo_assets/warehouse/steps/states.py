@@ -1,4 +1,7 @@
-"""How far the tables are synced: the rows of `_sync_state`."""
+"""How far the tables are synced: the rows of `_sync_state`.
+
+They are read once in a transaction, and what changes in them is written once, at its end.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from klaviyo_assets.warehouse.state import INSPECTED, INSPECTED_WHOLLY, PRIVACY,
 from klaviyo_assets.warehouse.transaction import Transaction, aware, naive
 
 STATE_TABLE = "_sync_state"
+_STATES_AT_ONCE = 200
 _COLUMNS = {
     "table": Type.TEXT,
     "scope": Type.TEXT,
@@ -51,14 +55,33 @@ def write_state(transaction: Transaction, state: SyncState) -> None:
 
 
 def _store(transaction: Transaction, state: SyncState) -> None:
-    forget(transaction, [state.table], state.scope)
-    row = (
-        state.table, state.scope, naive(state.synced_from), naive(state.synced_through), state.complete, state.rows,
-        state.fingerprint or state.run_id, transaction.stamp, state.read_number,
-    )  # fmt: skip
-    transaction.insert(STATE_TABLE, list(_COLUMNS), [row])
-    known = replace(state, stored_at=aware(transaction.stamp), extends=False)
-    _known(transaction)[state.table, state.scope] = known
+    _remember(transaction, replace(state, stored_at=aware(transaction.stamp), extends=False))
+
+
+def _remember(transaction: Transaction, state: SyncState) -> None:
+    _known(transaction)[state.table, state.scope] = state
+    transaction.changed_states.add((state.table, state.scope))
+
+
+def flush_states(transaction: Transaction) -> None:
+    """Write the states that have changed: as the last of all, so that none is ever ahead of its rows."""
+    changed = sorted(transaction.changed_states)
+    for first in range(0, len(changed), _STATES_AT_ONCE):
+        some = changed[first : first + _STATES_AT_ONCE]
+        chosen = " OR ".join(['("table" = ? AND scope = ?)'] * len(some))
+        transaction.change(
+            f"DELETE FROM {transaction.table(STATE_TABLE)} WHERE {chosen}", [value for key in some for value in key]
+        )
+    stored = [state for key in changed if (state := _known(transaction).get(key))]
+    rows = [
+        (
+            state.table, state.scope, naive(state.synced_from), naive(state.synced_through), state.complete, state.rows,
+            state.fingerprint or state.run_id, naive(state.stored_at), state.read_number,
+        )
+        for state in stored
+    ]  # fmt: skip
+    transaction.insert(STATE_TABLE, list(_COLUMNS), rows)
+    transaction.changed_states.clear()
 
 
 def read_state(transaction: Transaction, table: str, scope: str = "") -> SyncState | None:
@@ -97,19 +120,15 @@ def _read(transaction: Transaction) -> dict[tuple[str, str], SyncState]:
 
 def cut_state(transaction: Transaction, state: SyncState, through: dt.datetime) -> None:
     """Let a state that is stored end at another moment, aware."""
-    transaction.change(
-        f'UPDATE {transaction.table(STATE_TABLE)} SET synced_through = ? WHERE "table" = ? AND scope = ?',
-        [naive(through), state.table, state.scope],
-    )
-    _known(transaction)[state.table, state.scope] = replace(state, synced_through=through)
+    _remember(transaction, replace(state, synced_through=through))
 
 
 def forget(transaction: Transaction, tables: Sequence[str], scope: str | None = None) -> None:
     """Remove the states of tables, of one scope or of all."""
     gone = [key for key in _known(transaction) if key[0] in tables and scope in (None, key[1])]
     for key in gone:
-        transaction.change(f'DELETE FROM {transaction.table(STATE_TABLE)} WHERE "table" = ? AND scope = ?', key)
         del _known(transaction)[key]
+    transaction.changed_states.update(gone)
 
 
 def why_void(
