@@ -333,7 +333,8 @@ class Warehouse(Reader):
         """Take over those tables that are there already, made and filled by somebody else, in one transaction.
 
         They get the columns that are declared and that they lack, and the types and the key that rows are found by.
-        Their appearing columns count as come from the source: a row that comes without one of them empties it.
+        Their appearing columns count as come from the source: a row that comes without one of them empties it. Not so
+        those that can't be emptied, which no source has made.
 
         Args:
             specs: Of tables that may be there.
@@ -347,7 +348,8 @@ class Warehouse(Reader):
             for spec in there:
                 ensure(transaction, spec)
             for spec in there:
-                source_columns(transaction, spec, appearing(spec, transaction.column_types(spec.name)))
+                own = transaction.session.never_empty(self.schema_name, spec.name)
+                source_columns(transaction, spec, appearing(spec, transaction.column_types(spec.name)) - own)
             if state:
                 count, number = transaction.count(state.table), newest_number(transaction)
                 write_state(transaction, replace(state, rows=count, read_number=number))

@@ -202,6 +202,13 @@ def test_a_schema_is_taken_over_and_synced_on(address: str, serve: Serve, monkey
             "DROP TABLE flow_message",
             "ALTER TABLE event ADD COLUMN property_of_old text",
             "UPDATE event SET property_of_old = 'x'",
+            "ALTER TABLE event ADD COLUMN property_seen boolean DEFAULT false",
+            "UPDATE event SET property_seen = true",
+            "ALTER TABLE event ALTER COLUMN property_seen SET NOT NULL",
+            *(
+                ["ALTER TABLE event ADD property_cents numeric GENERATED ALWAYS AS (property_value * 100) STORED"]
+                * in_postgres
+            ),
             "CREATE VIEW my_view AS SELECT id, type, campaign_id, person_id, _fivetran_deleted FROM event",
             "CREATE VIEW my_metrics AS SELECT id, name FROM metric",
         ),
@@ -257,6 +264,8 @@ def test_a_schema_is_taken_over_and_synced_on(address: str, serve: Serve, monkey
     assert {old[id] for id in same} == {"x"} and old[missed.id] is None
     read_again = [id for id in before if before[id][1] > kept.synced_through.replace(tzinfo=None) and id not in deleted]
     assert {old[id] for id in read_again} == {None}, "a property that Klaviyo no longer has is still there"
+    own = {id: seen for id, seen in warehouse.rows("event", ["id", "property_seen"]) if id in before}
+    assert set(own.values()) == {True}, "a column that can't be empty is no property: its values are the user's"
     flagged = {id for id, flag in warehouse.rows("person", ["id", "_fivetran_deleted"]) if flag}
     assert flagged <= {profile} and people <= {id for (id,) in warehouse.rows("person", ["id"])}
     assert ("2",) in warehouse.rows("campaign", ["excluded_lists"])
@@ -291,6 +300,23 @@ def test_only_days_that_have_been_read_to_their_ends_are_kept(
 
     found = kept_history(TableSurvey({}, {}, first=at(first), last=at(last), synced_at=at(synced)), at(since))
     assert (found and (found.start, found.end)) == (kept and (at(kept[0]), at(kept[1])))
+
+
+def test_an_event_of_the_future_is_none_that_has_been_read_to(address: str) -> None:
+    account = generate_account(events=50, profiles=5, days=5, seed=3)
+    in_a_year = f"TIMESTAMPTZ '{account.clock.now() + 365 * DAY:%Y-%m-%d}'"
+    leave_schema(
+        address,
+        account,
+        account.clock.now(),
+        more=(
+            f"UPDATE event SET datetime = {in_a_year} WHERE id IN (SELECT id FROM event ORDER BY id LIMIT 2)",
+            "UPDATE event SET _fivetran_synced = NULL WHERE id = (SELECT min(id) FROM event)",
+            "UPDATE event SET _fivetran_synced = TIMESTAMPTZ '2999-01-01' WHERE _fivetran_synced IS NOT NULL",
+        ),
+    )
+    found = warehouse_of(Settings(warehouse=address)).survey([table("event")]).tables["event"]
+    assert found.last and account.clock.now() - 5 * DAY < found.last <= account.clock.now()
 
 
 def test_the_query_of_the_document_shows_days_that_differ() -> None:

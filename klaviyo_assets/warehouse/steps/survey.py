@@ -11,7 +11,7 @@ from klaviyo_assets.warehouse.session import Source
 from klaviyo_assets.warehouse.sql import column_list, quote
 from klaviyo_assets.warehouse.steps.declared import as_declared, with_system_columns
 from klaviyo_assets.warehouse.steps.ensuring import has_other_values, no_text_to_find_by
-from klaviyo_assets.warehouse.transaction import Transaction, aware
+from klaviyo_assets.warehouse.transaction import Transaction, aware, naive
 
 
 def survey(transaction: Transaction, specs: Iterable[TableSpec]) -> SchemaSurvey:
@@ -42,16 +42,21 @@ def _other_types(transaction: Transaction, spec: TableSpec, source: Source) -> I
 
 
 def _counted(transaction: Transaction, spec: TableSpec, source: Source, found: TableSurvey) -> TableSurvey:
-    by = [spec.partitioned_by] if spec.partitioned_by in source.types else []
-    types = with_system_columns(spec, *spec.primary_key, *filter(None, by))
+    by = [spec.partitioned_by] if spec.partitioned_by and spec.partitioned_by in source.types else []
+    types = with_system_columns(spec, *spec.primary_key, *by)
     rows = f"{as_declared(transaction.dialect, source, types)} AS own"
     lacks_key = " OR ".join(f"{quote(name)} IS NULL" for name in spec.primary_key)
     synced = quote(SYNCED.name)
+    now = f"CAST(? AS {transaction.dialect.type_names[SYNCED.type]})"
+    written = f"least(coalesce({synced}, {now}), {now})"  # nobody has written a row later than now, whatever it says
+    parameters = [naive(transaction.session.now())] * 2 * len(by)
     chosen = ["count(*)", f"max({synced})"]
     chosen += [f"sum(CASE WHEN {condition} THEN 1 ELSE 0 END)" for condition in (quote(DELETED.name), lacks_key)]
-    for moment in map(quote, filter(None, by)):
-        chosen += [f"min({moment})", f"max(CASE WHEN coalesce({moment} <= {synced}, true) THEN {moment} END)"]
-    ((count, last, deleted, without_key, *times),) = transaction.sql(f"SELECT {', '.join(chosen)} FROM {rows}")
+    for moment in map(quote, by):
+        chosen += [f"min({moment})", f"max(CASE WHEN {moment} <= {written} THEN {moment} END)"]
+    ((count, last, deleted, without_key, *times),) = transaction.sql(
+        f"SELECT {', '.join(chosen)} FROM {rows}", parameters
+    )
     duplicates = transaction.value(
         f"SELECT count(*) FROM (SELECT 1 AS one FROM {rows} WHERE NOT ({lacks_key}) "
         f"GROUP BY {column_list(spec.primary_key)} HAVING count(*) > 1) AS twice"
