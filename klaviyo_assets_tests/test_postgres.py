@@ -125,7 +125,7 @@ def test_what_a_role_lacks_is_named_with_its_grant(
     assert f'GRANT USAGE, CREATE ON SCHEMA "klaviyo" TO "{role}";' in problems()
 
     sql(address, f"GRANT USAGE, CREATE ON SCHEMA klaviyo TO {role}", "CREATE TABLE klaviyo.event (id text)")
-    assert "does not own klaviyo.event, and perhaps other tables there, and can't add columns: REASSIGN" in problems()
+    assert "does not own klaviyo.event, and perhaps other tables there, and can't add columns: GRANT" in problems()
 
     sql(address, "DROP TABLE klaviyo.event", f"ALTER ROLE {role} SET default_transaction_read_only = on")
     done = CliRunner().invoke(main, ["check"])

@@ -16,6 +16,9 @@ EVENTS_A_SECOND = (5_000, 30_000)
 PROFILES_A_SECOND = 750 * 100 / 60
 """Klaviyo's limit of 750 pages a minute, of 100 profiles each, is reached (benchmarks/RESULTS.md)."""
 
+COMPARISONS_A_SECOND = 1
+"""Klaviyo's limit of 60 a minute: each has the numbers of events of one metric in a year."""
+
 _START = dt.timedelta(seconds=30)
 
 
@@ -49,10 +52,11 @@ def kept_history(found: TableSurvey | None, since: dt.datetime | None = None) ->
     return KeptHistory(start, end) if start < end else None
 
 
-def duration(events: int, profiles: int) -> tuple[dt.timedelta, dt.timedelta]:
-    """Return how long it takes to read so many, at least and at most, on two cores."""
+def duration(events: int, profiles: int, comparisons: int = 0) -> tuple[dt.timedelta, dt.timedelta]:
+    """Return how long it takes to read and to compare so many, at least and at most, on two cores."""
+    compared = comparisons / COMPARISONS_A_SECOND
     least, most = (
-        _START + dt.timedelta(seconds=max(events / rate, profiles / PROFILES_A_SECOND))
+        _START + dt.timedelta(seconds=max(events / rate, profiles / PROFILES_A_SECOND) + compared)
         for rate in reversed(EVENTS_A_SECOND)
     )
     return least, most

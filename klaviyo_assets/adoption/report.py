@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,14 +12,17 @@ from klaviyo_assets.adoption.history import KeptHistory, duration, kept_history
 from klaviyo_assets.adoption.tables import compare, kept_types
 from klaviyo_assets.schema.spec import TableSpec
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.sync.ranges import DAY
+from klaviyo_assets.sync.ranges import DAY, LONGEST_COMPARED
 from klaviyo_assets.tables.events import EVENT
+from klaviyo_assets.tables.metrics import METRIC
 from klaviyo_assets.tables.profiles import PERSON
+from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.warehouse.results import SchemaSurvey
 from klaviyo_assets.warehouse.warehouse import Warehouse
 
 _SAMPLE = 100
 _HEX_OR_BASE64 = 20
+_WEEK = dt.timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,10 @@ class AdoptionReport:
     """What is there, what differs, and what follows.
 
     rows: table -> its rows, deleted ones included. kept: the days of EVENT that count as read; None: none do.
-    events, profiles: that the first sync and the backfill read. duration: how long that takes, at least and at most.
+    first: the time of the first event that is there.
+    events, profiles: that the first sync and the backfill read: those that are there, and those since, at the same
+        pace. What Klaviyo has from before the first one nobody has counted.
+    duration: how long that takes, at least and at most.
     """
 
     rows: dict[str, int]
@@ -35,6 +42,7 @@ class AdoptionReport:
     events: int
     profiles: int
     duration: tuple[dt.timedelta, dt.timedelta] = field(default=(dt.timedelta(0), dt.timedelta(0)))
+    first: dt.datetime | None = None
 
     @property
     def problems(self) -> list[Finding]:
@@ -43,17 +51,23 @@ class AdoptionReport:
 
 
 def look(
-    settings: Settings, warehouse: Warehouse, specs: Sequence[TableSpec], *, keep: bool, since: dt.date | None
+    settings: Settings,
+    warehouse: Warehouse,
+    specs: Sequence[TableSpec],
+    *,
+    now: dt.datetime,
+    keep: bool,
+    since: dt.date | None,
 ) -> AdoptionReport:
     """Compare the tables of a schema with those that a sync makes.
 
-    specs: those that are synced, as the settings have them. keep: whether the days of EVENT that are there count as
-    read. since: only from this day on.
+    specs: those that are synced, as the settings have them. now: aware.
+    keep: whether the days of EVENT that are there count as read. since: only from this day on.
     Raises WarehouseError if the warehouse can't be read.
     """
     survey = warehouse.survey(specs)
     findings = list(_of_schema(warehouse, survey, specs))
-    for spec in specs:
+    for spec in specs if survey.tables else ():
         findings += compare(spec, warehouse.schema_name, survey, packed=settings.packing == "packed")
     findings += [*kept_types(survey), *_digests(warehouse, survey)]
     event, person = survey.tables.get(EVENT.name), survey.tables.get(PERSON.name)
@@ -61,11 +75,15 @@ def look(
     kept = kept_history(event, midnight) if keep else None
     findings += _of_history(settings, kept, event is not None and keep)
     events = event.rows if event else 0
-    if event and kept:
+    metrics, comparisons = survey.tables.get(METRIC.name), 0
+    if event and event.last and kept:
         events -= _events_between(warehouse, kept.start, kept.end - settings.reread_days * DAY)
+        events += round(_events_a_day(warehouse, kept) * max(0.0, (now - event.last) / DAY))
+        comparisons = (metrics.rows if metrics else 0) * math.ceil((kept.end - kept.start) / LONGEST_COMPARED)
     profiles = person.rows if person else 0
     rows = {name: found.rows for name, found in survey.tables.items()}
-    return AdoptionReport(rows, findings, kept, events, profiles, duration(events, profiles))
+    first = event.first if event else None
+    return AdoptionReport(rows, findings, kept, events, profiles, duration(events, profiles, comparisons), first)
 
 
 def adopt(warehouse: Warehouse, specs: Iterable[TableSpec], report: AdoptionReport) -> None:
@@ -75,7 +93,7 @@ def adopt(warehouse: Warehouse, specs: Iterable[TableSpec], report: AdoptionRepo
 
 def _of_schema(warehouse: Warehouse, survey: SchemaSurvey, specs: Iterable[TableSpec]) -> Iterable[Finding]:
     if not survey.tables:
-        text = f"There is no table of Klaviyo's in {warehouse.place}: `warehouse` and `schema` say where to look."
+        text = f"{warehouse.place} has no table of Klaviyo's: `warehouse` and `schema` say where to look."
         yield Finding(Kind.PROBLEM, None, text)
     if ours := sorted({table for table, _ in warehouse.states()} & {spec.name for spec in specs}):
         text = f"{warehouse.place} is synced by klaviyo_assets already ({', '.join(ours[:3])}): nothing to take over."
@@ -84,7 +102,10 @@ def _of_schema(warehouse: Warehouse, survey: SchemaSurvey, specs: Iterable[Table
     others = [name for name in sorted(survey.names) if name not in known and not name.startswith("_")]
     bare = {name.replace("_", "") for name in known}
     if others := [name for name in others if name.replace("_", "").lower() not in bare]:
-        yield Finding(Kind.KEPT, None, f"Tables that nothing writes from now on: {', '.join(others)}.")
+        text = f"Tables that nothing writes from now on: {', '.join(others)}."
+        if could := sorted({table.name for table in TABLES} & set(others)):
+            text += f" The settings `tables` and `memberships` turn on {', '.join(could)}."
+        yield Finding(Kind.KEPT, None, text)
 
 
 def _digests(warehouse: Warehouse, survey: SchemaSurvey) -> Iterable[Finding]:
@@ -121,6 +142,12 @@ def _of_history(settings: Settings, kept: KeptHistory | None, wanted: bool) -> I
             "can't be compared with Klaviyo's numbers under `only_active_profiles`: events that the other connector "
             "has missed stay missing. --history read reads all days again.",
         )
+
+
+def _events_a_day(warehouse: Warehouse, kept: KeptHistory) -> float:
+    """Return how many events there are a day in the last week that is kept."""
+    start = max(kept.start, kept.end - _WEEK)
+    return _events_between(warehouse, start, kept.end) / ((kept.end - start) / DAY)
 
 
 def _events_between(warehouse: Warehouse, start: dt.datetime, end: dt.datetime) -> int:

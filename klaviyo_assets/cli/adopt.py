@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from klaviyo_assets import clock
 from klaviyo_assets.cli.account import DAY, Opened, opened
 from klaviyo_assets.text import clean
 
@@ -54,13 +55,20 @@ def adopt(apply: bool, history: str, since: dt.datetime | None, yes: bool, as_js
     from klaviyo_assets.cli import terminal
     from klaviyo_assets.warehouse.errors import WarehouseError
 
+    if since and history == "read":
+        raise click.UsageError("--from says what is kept, and --history read keeps nothing: give one of them.")
     with opened() as account:
         settings, warehouse = account.settings, account.warehouse
         specs = list(_specs(account))
         try:
             with advised(), terminal.busy("Looking at the tables"):
                 found = adoption.look(
-                    settings, warehouse, specs, keep=history == "keep", since=since.date() if since else None
+                    settings,
+                    warehouse,
+                    specs,
+                    now=clock.machine_time(),
+                    keep=history == "keep",
+                    since=since.date() if since else None,
                 )
                 found = replace(found, findings=[*_of_account(account, found), *found.findings])
         except WarehouseError as error:
@@ -74,7 +82,9 @@ def adopt(apply: bool, history: str, since: dt.datetime | None, yes: bool, as_js
         if not apply:
             return
         if not yes:
-            click.confirm(f"\nIs Fivetran's connection paused, and shall {warehouse.place} be taken over?", abort=True)
+            click.confirm(
+                f"\n{warehouse.place} will be taken over. Is Fivetran's connection paused?", abort=True, err=True
+            )
         try:
             with advised(), terminal.busy("Taking the tables over"):
                 account.klaviyo.start(lambda sentence: click.echo(clean(sentence), err=True))
@@ -109,6 +119,7 @@ def _of_account(account: Opened, found: AdoptionReport) -> Iterator[Finding]:
         yield from (Finding(Kind.CHOICE, None, warning) for warning in warnings)
     try:
         warning = confirm(klaviyo.client, account.warehouse, klaviyo.identity(), settings.api_key_variable)
+        yield from list(_of_history(account, found))
     except AnotherAccount as error:
         yield Finding(Kind.PROBLEM, None, str(error))
     except KlaviyoError as error:
@@ -116,6 +127,43 @@ def _of_account(account: Opened, found: AdoptionReport) -> Iterator[Finding]:
     else:
         if warning:
             yield Finding(Kind.CHOICE, None, warning)
+
+
+def _of_history(account: Opened, found: AdoptionReport) -> Iterator[Finding]:
+    """Yield what Klaviyo says of the days that count as read: whether they can be compared, and what is before them."""
+    from klaviyo_assets.adoption.findings import Finding, Kind
+    from klaviyo_assets.api import NotPermitted
+    from klaviyo_assets.assets.history import first_event
+    from klaviyo_assets.cli.check import PROBES
+    from klaviyo_assets.sync.ranges import DAY as ONE_DAY
+    from klaviyo_assets.tables.events import EVENT
+    from klaviyo_assets.tables.metrics import METRIC
+
+    if found.kept is None:
+        return
+    client = account.klaviyo.client
+    scope = METRIC.family.scopes[0]
+    probe = PROBES[scope]
+    try:
+        client.get(probe.operation, probe.path, probe.params, many=True)
+    except NotPermitted:
+        text = (
+            f"can't be compared with Klaviyo's numbers: the key lacks the scope {scope}. Events that the other "
+            "connector has missed stay missing. Give the key that scope, or read all days again: --history read."
+        )
+        yield Finding(Kind.CHOICE, EVENT.name, text)
+    try:
+        first = first_event(client)
+    except NotPermitted as error:
+        yield Finding(Kind.CHOICE, EVENT.name, f"is not synced on: {error}")
+        return
+    if first and found.first and first < found.first - ONE_DAY and not account.settings.history_start:
+        text = (
+            f"begins with {found.first.date()} here, and with {first.date()} at Klaviyo: the backfill reads the days "
+            "before as well. How many events that are is in no figure here. "
+            f"`history_start: {found.kept.start.date()}` leaves them out."
+        )
+        yield Finding(Kind.CHOICE, EVENT.name, text)
 
 
 def _as_dict(found: AdoptionReport) -> dict[str, Any]:
@@ -140,7 +188,7 @@ def _print(found: AdoptionReport) -> None:
     least, most = (_minutes(each) for each in found.duration)
     click.echo(
         f"\nThe first sync and the backfill read about {found.events:,} events and {found.profiles:,} profiles: "
-        f"{least} to {most}, at the rate that Klaviyo allows."
+        f"{least if least == most else f'{least} to {most}'}, at the rate that Klaviyo allows."
     )
 
 

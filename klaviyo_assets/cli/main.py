@@ -63,6 +63,13 @@ INTERRUPTED = 130
 """The status that a shell gives to a command that Ctrl-C has ended."""
 
 
+_STAYS = {
+    "demo": "The next demo begins anew.",
+    "adopt": "A schema is taken over as a whole or not at all: `klaviyo-assets adopt` says which.",
+}
+"""Command -> what becomes of what it has done when Ctrl-C ends it."""
+
+
 class _Commands(click.Group):
     """Wrong settings are the user's to mend, and Ctrl-C is no error: both are said without a traceback."""
 
@@ -75,11 +82,7 @@ class _Commands(click.Group):
         except SettingsError as error:
             raise click.ClickException(str(error)) from None
         except KeyboardInterrupt:
-            stays = (
-                "The next demo begins anew."
-                if ctx.invoked_subcommand == "demo"
-                else ("What was loaded stays; another run goes on from there.")
-            )
+            stays = _STAYS.get(ctx.invoked_subcommand or "", "What was loaded stays; another run goes on from there.")
             click.echo(f"\nStopped. {stays}", err=True)
             sys.stdout.flush()
             sys.stderr.flush()

@@ -52,7 +52,7 @@ def look(warehouse: Warehouse, settings: Settings) -> tuple[str, list[str], list
         for schema, table, owner in session.sql(_NOT_OWNED, [schemas, tables])[:1]:
             problems.append(
                 f"{role} does not own {schema}.{table}, and perhaps other tables there, and can't add columns: "
-                f"REASSIGN OWNED BY {quote(owner)} TO {quote(role)}, or GRANT {quote(owner)} TO {quote(role)}."
+                f"GRANT {quote(owner)} TO {quote(role)}, or ALTER TABLE ... OWNER TO {quote(role)} for each."
             )
     warnings = [] if major >= OLDEST else [f"Postgres {version} is older than {OLDEST}, the oldest that is tested."]
     if read_only and settings.models:

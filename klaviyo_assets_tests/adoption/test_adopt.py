@@ -137,9 +137,8 @@ PLANTED = {
             "ALTER TABLE campaign ADD COLUMN is_segmented boolean",
             "ALTER TABLE campaign ADD COLUMN excluded_lists text",
         ),
-        "- Tables that nothing writes from now on: flow_rows, list_person, my_own, segment_person.": (
-            "CREATE TABLE my_own (id text)",
-        ),
+        "- Tables that nothing writes from now on: flow_rows, list_person, my_own, segment_person. The settings "
+        "`tables` and `memberships` turn on list_person, segment_person.": ("CREATE TABLE my_own (id text)",),
         "segment has 2 rows that are flagged as deleted": (
             "UPDATE segment SET _fivetran_deleted = true WHERE id IN (SELECT id FROM segment ORDER BY id LIMIT 2)",
         ),
@@ -300,6 +299,36 @@ def test_only_days_that_have_been_read_to_their_ends_are_kept(
 
     found = kept_history(TableSurvey({}, {}, first=at(first), last=at(last), synced_at=at(synced)), at(since))
     assert (found and (found.start, found.end)) == (kept and (at(kept[0]), at(kept[1])))
+
+
+def test_what_klaviyo_says_of_the_days_that_are_kept(
+    tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = generate_account(events=2_000, profiles=20, days=60, seed=3)
+    sandbox = serve(account)
+    now = account.clock.now()
+    address = str(tmp_path / "warehouse.duckdb")
+    monkeypatch.setenv("KLAVIYO_WAREHOUSE", address)
+    limited = f"DELETE FROM event WHERE datetime < TIMESTAMPTZ '{now - 40 * DAY}'"
+    leave_schema(address, account, now - 20 * DAY, more=(limited,))
+
+    found = report()
+    assert f"event begins with {(now - 40 * DAY).date()} here, and with" in said(found, "choice")
+    unread = sum(event.occurred_at > (now - 28 * DAY).timestamp() for event in account.events)
+    assert 0.5 * unread < found["to_read"]["events"] < 2 * unread, "what came since Fivetran stopped is left out"
+    assert found["to_read"]["seconds"][0] > found["rows"]["metric"], "each metric is compared, one a second"
+    monkeypatch.setenv("KLAVIYO_HISTORY_START", str((now - 38 * DAY).date()))
+    assert "event begins with" not in said(report(), "choice")
+
+    refused = command("adopt", "--json", "--apply", code=1)
+    assert json.loads(refused.stdout)["findings"] and "Is Fivetran's connection paused?" in refused.stderr
+    assert (
+        "--history read keeps nothing" in command("adopt", "--history", "read", "--from", "2026-01-01", code=2).stderr
+    )
+    sandbox.account.keys["pk_sandbox"] = frozenset({"accounts:read", "events:read", "profiles:read"})
+    assert "event can't be compared with Klaviyo's numbers: the key lacks the scope metrics:read" in said(
+        report(), "choice"
+    )
 
 
 def test_an_event_of_the_future_is_none_that_has_been_read_to(address: str) -> None:

@@ -102,6 +102,9 @@ def _needed(session: PostgresCatalog, table: str) -> set[str]:
 
 
 def _takes_conflicts(session: PostgresCatalog, table: str) -> bool:
-    """Return whether ON CONFLICT can write rows and tell which are new: not with parts or heirs, nor with a deferrable key."""
+    """Return whether ON CONFLICT can write rows and tell which are new.
+
+    Not with parts or heirs, nor with a deferrable key.
+    """
     ((takes,),) = session.sql(_TAKES_CONFLICTS, [table])
     return bool(takes)
