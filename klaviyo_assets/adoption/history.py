@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from klaviyo_assets.sync.ranges import first_whole_day, midnight
 from klaviyo_assets.tables.events import EVENT
@@ -19,6 +21,8 @@ PROFILES_A_SECOND = 750 * 100 / 60
 COMPARISONS_A_SECOND = 1
 """Klaviyo's limit of 60 a minute: each has the numbers of events of one metric in a year."""
 
+_FAR = dt.timedelta(days=31)
+
 _START = dt.timedelta(seconds=30)
 
 
@@ -33,6 +37,25 @@ class KeptHistory:
     def state(self) -> SyncState:
         """What is stored of them: syncs go on from their end."""
         return SyncState(EVENT.name, "", self.start, self.end)
+
+
+def beginning(events: Mapping[dt.date, int]) -> dt.date | None:
+    """Return the day with which a history begins, if a few events lie far ahead of it; None if none do.
+
+    Shops date orders back from before they came to Klaviyo: that one of them landed late, by an update, does not mean
+    that the days after it were read. Few are less than one event in a hundred, far is more than a month.
+
+    events: UTC day -> their number, of days that have any.
+    """
+    days, most, ahead = sorted(events), sum(events.values()) / 100, 0
+    found = None
+    for day, following in pairwise(days):
+        ahead += events[day]
+        if ahead >= most:
+            break
+        if following - day > _FAR:
+            found = following
+    return found
 
 
 def kept_history(found: TableSurvey | None, since: dt.datetime | None = None) -> KeptHistory | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from klaviyo_assets.adoption.findings import Finding, Kind
-from klaviyo_assets.adoption.history import KeptHistory, duration, kept_history
+from klaviyo_assets.adoption.history import KeptHistory, beginning, duration, kept_history
 from klaviyo_assets.adoption.tables import compare, kept_types
 from klaviyo_assets.schema.spec import TableSpec
 from klaviyo_assets.settings import Settings
@@ -17,7 +17,7 @@ from klaviyo_assets.tables.events import EVENT
 from klaviyo_assets.tables.metrics import METRIC
 from klaviyo_assets.tables.profiles import PERSON
 from klaviyo_assets.tables.registry import TABLES
-from klaviyo_assets.warehouse.results import SchemaSurvey
+from klaviyo_assets.warehouse.results import SchemaSurvey, TableSurvey
 from klaviyo_assets.warehouse.warehouse import Warehouse
 
 _SAMPLE = 100
@@ -30,7 +30,7 @@ class AdoptionReport:
     """What is there, what differs, and what follows.
 
     rows: table -> its rows, deleted ones included. kept: the days of EVENT that count as read; None: none do.
-    first: the time of the first event that is there.
+    first: the time of the first event that is there, but for a few that are dated far back.
     events, profiles: that the first sync and the backfill read: those that are there, and those since, at the same
         pace. What Klaviyo has from before the first one nobody has counted.
     duration: how long that takes, at least and at most.
@@ -71,18 +71,24 @@ def look(
         findings += compare(spec, warehouse.schema_name, survey, packed=settings.packing == "packed")
     findings += [*kept_types(survey), *_digests(warehouse, survey)]
     event, person = survey.tables.get(EVENT.name), survey.tables.get(PERSON.name)
+    by_day = _by_day(warehouse, event)
+    first = event.first if event else None
+    if begins := beginning(by_day):
+        first = dt.datetime.combine(begins, dt.time(), dt.UTC)
+        since = since or begins + DAY
     midnight = dt.datetime.combine(since, dt.time(), dt.UTC) if since else None
     kept = kept_history(event, midnight) if keep else None
     findings += _of_history(settings, kept, event is not None and keep)
     events = event.rows if event else 0
     metrics, comparisons = survey.tables.get(METRIC.name), 0
     if event and event.last and kept:
-        events -= _events_between(warehouse, kept.start, kept.end - settings.reread_days * DAY)
-        events += round(_events_a_day(warehouse, kept) * max(0.0, (now - event.last) / DAY))
+        unread = (kept.end - settings.reread_days * DAY).date()
+        within = {day: count for day, count in by_day.items() if kept.start.date() <= day < kept.end.date()}
+        events -= sum(count for day, count in within.items() if day < unread)
+        events += round(_a_day(within, kept) * max(0.0, (now - event.last) / DAY))
         comparisons = (metrics.rows if metrics else 0) * math.ceil((kept.end - kept.start) / LONGEST_COMPARED)
     profiles = person.rows if person else 0
     rows = {name: found.rows for name, found in survey.tables.items()}
-    first = event.first if event else None
     return AdoptionReport(rows, findings, kept, events, profiles, duration(events, profiles, comparisons), first)
 
 
@@ -144,13 +150,17 @@ def _of_history(settings: Settings, kept: KeptHistory | None, wanted: bool) -> I
         )
 
 
-def _events_a_day(warehouse: Warehouse, kept: KeptHistory) -> float:
-    """Return how many events there are a day in the last week that is kept."""
+def _by_day(warehouse: Warehouse, event: TableSurvey | None) -> dict[dt.date, int]:
+    """Return the number of live events of each UTC day, up to the newest that was not in the future."""
+    found: dict[dt.date, int] = {}
+    if event and event.first and event.last:
+        counts = warehouse.daily_counts(EVENT.name, "metric_id", "datetime", event.first, event.last)
+        for (_, day), count in counts.items():
+            found[day] = found.get(day, 0) + count
+    return found
+
+
+def _a_day(events: Mapping[dt.date, int], kept: KeptHistory) -> float:
+    """Return how many events a day has, in the last week that is kept."""
     start = max(kept.start, kept.end - _WEEK)
-    return _events_between(warehouse, start, kept.end) / ((kept.end - start) / DAY)
-
-
-def _events_between(warehouse: Warehouse, start: dt.datetime, end: dt.datetime) -> int:
-    if start >= end:
-        return 0
-    return sum(warehouse.daily_counts(EVENT.name, "metric_id", "datetime", start, end).values())
+    return sum(count for day, count in events.items() if day >= start.date()) / ((kept.end - start) / DAY)

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from klaviyo_assets import clock
-from klaviyo_assets.adoption.history import kept_history
+from klaviyo_assets.adoption.history import beginning, kept_history
 from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.cli.main import main
 from klaviyo_assets.sandbox.account import Account
@@ -301,6 +301,21 @@ def test_only_days_that_have_been_read_to_their_ends_are_kept(
     assert (found and (found.start, found.end)) == (kept and (at(kept[0]), at(kept[1])))
 
 
+@pytest.mark.parametrize(
+    ("events", "begins"),
+    [
+        ({"2005-04-01": 1, "2026-03-01": 500, "2026-05-01": 500}, "2026-03-01"),
+        ({"2005-04-01": 1, "2015-04-01": 3, "2026-03-01": 500, "2026-03-02": 500}, "2026-03-01"),
+        ({"2005-04-01": 100, "2026-03-01": 500, "2026-03-02": 500}, None),
+        ({"2026-02-20": 1, "2026-03-01": 500, "2026-05-01": 1}, None),
+        ({}, None),
+    ],
+)
+def test_a_few_events_that_are_dated_back_do_not_begin_a_history(events: dict[str, int], begins: str | None) -> None:
+    found = beginning({dt.date.fromisoformat(day): count for day, count in events.items()})
+    assert found == (dt.date.fromisoformat(begins) if begins else None)
+
+
 def test_what_klaviyo_says_of_the_days_that_are_kept(
     tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -310,9 +325,11 @@ def test_what_klaviyo_says_of_the_days_that_are_kept(
     address = str(tmp_path / "warehouse.duckdb")
     monkeypatch.setenv("KLAVIYO_WAREHOUSE", address)
     limited = f"DELETE FROM event WHERE datetime < TIMESTAMPTZ '{now - 40 * DAY}'"
-    leave_schema(address, account, now - 20 * DAY, more=(limited,))
+    dated_back = "INSERT INTO event (id, datetime) VALUES ('dated back', '2005-04-01')"
+    leave_schema(address, account, now - 20 * DAY, more=(limited, dated_back))
 
     found = report()
+    assert f"event has the days from {(now - 39 * DAY).date()} to" in said(found, "kept")
     assert f"event begins with {(now - 40 * DAY).date()} here, and with" in said(found, "choice")
     unread = sum(event.occurred_at > (now - 28 * DAY).timestamp() for event in account.events)
     assert 0.5 * unread < found["to_read"]["events"] < 2 * unread, "what came since Fivetran stopped is left out"
