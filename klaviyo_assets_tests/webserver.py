@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ _STATUS = "{ runsOrError { ... on Runs { results { status } } } }"
 def served(command: Sequence[str], cwd: Path, env: Mapping[str, str], *, in_background: bool = False) -> Iterator[str]:
     """Run a command that takes `--port`; gives the address of its UI once that answers. It writes to the file `log`.
 
-    in_background: ended by one SIGTERM, and deaf to Ctrl-C, as what a script starts with `&`.
+    in_background: ended by one SIGTERM, and deaf to Ctrl-C, as what a script starts with `&`. Else it hears Ctrl-C,
+    also if these tests themselves were started so.
     """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -37,7 +39,7 @@ def served(command: Sequence[str], cwd: Path, env: Mapping[str, str], *, in_back
             stdout=log,
             stderr=log,
             process_group=0,
-            preexec_fn=_ignore_interrupts if in_background else None,
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_IGN if in_background else signal.SIG_DFL),
         )
         try:
             deadline = time.monotonic() + PATIENCE
@@ -51,10 +53,6 @@ def served(command: Sequence[str], cwd: Path, env: Mapping[str, str], *, in_back
             else:
                 os.killpg(process.pid, signal.SIGINT)
             process.wait(PATIENCE)
-
-
-def _ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def answers(url: str) -> bool:

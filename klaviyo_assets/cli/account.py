@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from klaviyo_assets.warehouse.warehouse import Warehouse
 
 DAY = click.DateTime(["%Y-%m-%d"])
+DAY_SHOWN = "YYYY-MM-DD"
 
 
 @dataclass
@@ -121,8 +122,10 @@ def _range(first: dt.datetime | None, last: dt.datetime | None) -> dict[str, str
 
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print what each run did as JSON.")
-_from = click.option("--from", "first", type=DAY, help="First of the days (UTC) whose events and people are read.")
-_to = click.option("--to", "last", type=DAY, help="Last of these days.  [default: today]")
+_from = click.option(
+    "--from", "first", type=DAY, metavar=DAY_SHOWN, help="First of the days (UTC) whose events and people are read."
+)
+_to = click.option("--to", "last", type=DAY, metavar=DAY_SHOWN, help="Last of these days.  [default: today]")
 
 
 def _told(account: Opened, as_json: bool, launch: Callable[[], Iterator[dg.ExecuteInProcessResult]]) -> None:
@@ -195,7 +198,10 @@ def _syncs(account: Opened, tables: list[str], full: bool) -> Iterator[dg.Execut
 
 
 def _days(account: Opened, tables: list[str], days: Mapping[str, str]) -> Iterator[dg.ExecuteInProcessResult]:
-    yield account.run("backfill", days, account.keys("backfill", tables) if tables else None)
+    assets = account.keys("backfill", tables) if tables else None
+    if assets is not None and not any(key.path[-1] in tables for key in assets):
+        raise click.UsageError(f"--from is for tables that are read by day: {', '.join(tables)} is read as a whole.")
+    yield account.run("backfill", days, assets)
 
 
 @click.command()
@@ -203,9 +209,9 @@ def _days(account: Opened, tables: list[str], days: Mapping[str, str]) -> Iterat
 @_to
 @_json
 def backfill(first: dt.datetime | None, last: dt.datetime | None, as_json: bool) -> None:
-    """Read the history that is missing, newest days first, as the backfill sensor would; there has been a sync.
+    """Read the history that is missing, newest days first, as the backfill sensor would. A sync comes before it.
 
-    With --from, read these days completely, whatever was read before.
+    With --from, read these days completely, whatever was read before. Ends with 0 once the history is complete.
     """
     with opened() as account:
         days = _range(first, last)
@@ -215,6 +221,8 @@ def backfill(first: dt.datetime | None, last: dt.datetime | None, as_json: bool)
 def _history(account: Opened) -> Iterator[dg.ExecuteInProcessResult]:
     import dagster as dg
 
+    from klaviyo_assets.automation.sensors import COMPLETE
+
     sensor = account.definitions.resolve_sensor_def(account.name("backfill_sensor"))
     cursor: str | None = None
     while True:
@@ -222,7 +230,9 @@ def _history(account: Opened) -> Iterator[dg.ExecuteInProcessResult]:
         wanted = sensor.evaluate_tick(context)
         cursor = wanted.cursor or cursor
         if not wanted.run_requests:
-            click.echo(wanted.skip_message, err=True)
+            if wanted.skip_message != COMPLETE:
+                raise click.ClickException(str(wanted.skip_message))
+            click.echo(COMPLETE, err=True)
             return
         for request in wanted.run_requests:
             yield account.run("backfill", request.tags, list(request.asset_selection or []) or None)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from klaviyo_assets import clock
-from klaviyo_assets.cli.account import DAY, Opened, opened
+from klaviyo_assets.cli.account import DAY, DAY_SHOWN, Opened, opened
 from klaviyo_assets.text import clean
 
 if TYPE_CHECKING:
@@ -38,7 +38,13 @@ _HEADINGS = {
     help="keep: days of events that are there count as read, and are compared with Klaviyo's own numbers. read: all of "
     "them are read again. Rows stay meanwhile.",
 )
-@click.option("--from", "since", type=DAY, help="First day (UTC) that is kept.  [default: that of the first event]")
+@click.option(
+    "--from",
+    "since",
+    type=DAY,
+    metavar=DAY_SHOWN,
+    help="First day (UTC) that is kept.  [default: that of the first event]",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def adopt(apply: bool, history: str, since: dt.datetime | None, yes: bool, as_json: bool) -> None:
@@ -185,10 +191,10 @@ def _print(found: AdoptionReport) -> None:
             click.echo(f"\n{heading}:")
         for finding in some:
             click.echo(f"  {finding.table + ' ' if finding.table else ''}{clean(finding.text)}")
-    least, most = (_minutes(each) for each in found.duration)
+    takes = " to ".join(dict.fromkeys(_minutes(each) for each in found.duration))
     click.echo(
         f"\nThe first sync and the backfill read about {found.events:,} events and {found.profiles:,} profiles: "
-        f"{least if least == most else f'{least} to {most}'}, at the rate that Klaviyo allows."
+        f"{takes}, at the rate that Klaviyo allows."
     )
 
 

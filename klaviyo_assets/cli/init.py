@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -88,7 +89,9 @@ def init(from_env: bool, warehouse: str | None, yes: bool) -> None:
     addresses = [warehouse or place.warehouse] if warehouse or from_env else _addresses(place.warehouse)
     address = _first_good(addresses, lambda address: _place_problem(place, key, address, reports))
     in_env = _for_env(place, key, address)
-    _may_write(in_env, asks=not from_env, yes=yes)
+    loaded = {name for name in in_env if environment.get(name) and environment.origin(name) == environment.FILE}
+    chosen = set() if from_env else {place.key_variable} | (set() if warehouse else {place.warehouse_variable})
+    _may_write({name: in_env[name] for name in in_env if name not in loaded & chosen}, asks=not from_env, yes=yes)
 
     try:
         _ignore()
@@ -97,6 +100,7 @@ def init(from_env: bool, warehouse: str | None, yes: bool) -> None:
         _write(in_env)
     except OSError as error:
         raise click.ClickException(f"{error.filename} can't be written: {error.strerror}.") from None
+    os.environ.update({name: in_env[name] for name in loaded})  # the shell has none of these
     _tell(reports[-1], in_env, place)
 
 

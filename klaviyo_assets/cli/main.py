@@ -38,14 +38,32 @@ def _account_options(events: int, profiles: int, days: int) -> Callable[[Callabl
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         for option in (
             click.option("--seed", default=1, show_default=True, help="Another seed makes another account."),
-            click.option("--days", default=days, show_default=True, help="Days that the events are spread over."),
-            click.option("--profiles", default=profiles, show_default=True, help="Number of profiles."),
-            click.option("--events", default=events, show_default=True, help="Number of events."),
+            _number("--days", days, "Days that the events are spread over.", least=1),
+            _number("--profiles", profiles, "Number of profiles.", least=1),
+            _number("--events", events, "Number of events."),
         ):
             command = option(command)
         return command
 
     return add
+
+
+def _number(option: str, default: int, help: str, least: int = 0) -> Callable[..., Any]:
+    return click.option(
+        option, type=click.IntRange(min=least), metavar="INTEGER", default=default, show_default=True, help=help
+    )
+
+
+def _time(_context: click.Context, _option: click.Parameter, given: str | None) -> datetime | None:
+    """Return the time that an option gives; raise click.BadParameter if it is none, or has no time zone."""
+    if given is None:
+        return None
+    try:
+        if (found := datetime.fromisoformat(given)).tzinfo:
+            return found
+    except ValueError:
+        pass
+    raise click.BadParameter(f"it has to be a time with a zone, 2026-05-01T12:00:00Z for one, not {given!r}.")
 
 
 _database_option = click.option(
@@ -62,10 +80,10 @@ _TIMES, _PATIENCE = 4, 20.0
 INTERRUPTED = 130
 """The status that a shell gives to a command that Ctrl-C has ended."""
 
-
-_STAYS = {
-    "demo": "The next demo begins anew.",
-    "adopt": "A schema is taken over as a whole or not at all: `klaviyo-assets adopt` says which.",
+_AFTER_CTRL_C = {
+    "demo": " The next demo begins anew.",
+    "adopt": " A schema is taken over as a whole or not at all: `klaviyo-assets adopt` says which.",
+    **dict.fromkeys(("sync", "backfill"), " What was loaded stays; another run goes on from there."),
 }
 """Command -> what becomes of what it has done when Ctrl-C ends it."""
 
@@ -81,9 +99,12 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except SettingsError as error:
             raise click.ClickException(str(error)) from None
-        except KeyboardInterrupt:
-            stays = _STAYS.get(ctx.invoked_subcommand or "", "What was loaded stays; another run goes on from there.")
-            click.echo(f"\nStopped. {stays}", err=True)
+        except (KeyboardInterrupt, click.Abort) as error:
+            # click makes an Abort of Ctrl-C at a question, and of an answer that declines.
+            if isinstance(error, click.Abort) and not isinstance(error.__context__, KeyboardInterrupt):
+                raise
+            stays = _AFTER_CTRL_C.get(str(ctx.invoked_subcommand), "")
+            click.echo(f"\nStopped.{stays}", err=True)
             sys.stdout.flush()
             sys.stderr.flush()
             # All has been closed on the way here. What an interrupted library still holds, it would complain about.
@@ -136,7 +157,8 @@ def demo(events: int, profiles: int, days: int, seed: int, database: Path, wareh
 @click.option("--faults", type=int, help="Seed of a mixture of faults that requests meet.")
 @click.option(
     "--now",
-    type=datetime.fromisoformat,
+    metavar="TIME",
+    callback=_time,
     help="When the account was made, with a time zone: its events lie before. The same time, seed and numbers make the "
     "same account.  [default: now]",
 )
@@ -155,9 +177,10 @@ def sandbox(
     require("sandbox")
     from klaviyo_assets.cli.places import SANDBOX_KEY
     from klaviyo_assets.sandbox.fault_plans import FaultPlan
-    from klaviyo_assets.sandbox.server import Sandbox
+    from klaviyo_assets.sandbox.server import HOST, Sandbox
     from klaviyo_assets.sandbox.shop.generate import generate_account
 
+    _require_free(HOST, port)
     account = generate_account(events=events, profiles=profiles, days=days, seed=seed, now=now)
     account.clock.set(datetime.now(UTC))  # since it was made, time has passed
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -375,7 +398,7 @@ def _require_free(host: str, port: int) -> None:
         socket.create_server(address[:2], family=family).close()
     except OSError as error:
         option = "--port" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "--host"
-        reason = error.strerror or str(error)
+        reason = (error.strerror or str(error)).partition(" (while ")[0]  # which says the address once more
         raise click.ClickException(f"{host}:{port} can't be used ({reason}); choose another {option}.") from error
 
 

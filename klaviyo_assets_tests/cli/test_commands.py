@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import time
 from functools import partial
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 import requests
+from click.testing import CliRunner
 
+from klaviyo_assets.cli.main import main
 from klaviyo_assets_tests.commands import COMMAND, SMALL, environment, run
 
 
@@ -51,6 +54,23 @@ def test_sandbox_serves_until_it_is_stopped(by: signal.Signals) -> None:
     assert (process.returncode, errors) == (0, "")
     with pytest.raises(requests.ConnectionError):
         requests.get(url, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ("--port={taken}", "127.0.0.1:{taken} can't be used (Address already in use); choose another --port."),
+        ("--now=yesterday", "has to be a time with a zone, 2026-05-01T12:00:00Z for one, not 'yesterday'."),
+        ("--now=2026-05-01", "has to be a time with a zone, 2026-05-01T12:00:00Z for one, not '2026-05-01'."),
+        ("--events=-5", "-5 is not in the range x>=0."),
+        ("--profiles=0", "0 is not in the range x>=1."),
+    ],
+)
+def test_a_sandbox_that_can_not_be(option: str, says: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = server.getsockname()[1]
+        done = CliRunner().invoke(main, ["sandbox", *SMALL, option.format(taken=taken)])
+    assert done.exit_code in (1, 2) and done.output.endswith(says.format(taken=taken) + "\n"), done.output
 
 
 def test_a_sandbox_that_is_slow_faulty_or_without_limits() -> None:

@@ -122,6 +122,15 @@ def test_without_a_terminal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert dotenv_values(".env")["KLAVIYO_API_KEY"] == KEY
 
 
+def test_what_env_has_is_replaced_by_one_answer_each(folder: Path) -> None:
+    with (folder / ".env").open("a") as file:
+        file.write("\nKLAVIYO_API_KEY=pk_old\nKLAVIYO_WAREHOUSE=old.duckdb\n")
+    said = init(typed=f"n\n{KEY}\nnew.duckdb\n")
+    assert "Replace it?" not in said and "WARNING" not in said, "the shell has none of them"
+    written = dotenv_values(".env")
+    assert (written["KLAVIYO_API_KEY"], written["KLAVIYO_WAREHOUSE"]) == (KEY, "new.duckdb")
+
+
 def test_a_settings_file_and_what_git_has_stay(folder: Path) -> None:
     (folder / "klaviyo.yaml").write_text("tables: {image: true}\nwarehouse: mine.duckdb\n")
     (folder / ".gitignore").write_text("*.duckdb")
