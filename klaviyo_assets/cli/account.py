@@ -190,11 +190,27 @@ def _syncs(account: Opened, tables: list[str], full: bool) -> Iterator[dg.Execut
     due = list(wanted.asset_selection or []) or None
     if tables:
         due = account.keys("sync", tables)
-    yield account.run("sync", wanted.tags, None if full and not tables else due)
+    result = account.run("sync", wanted.tags, None if full and not tables else due)
+    yield result
+    _tell_of_the_history(result)
     if full:
         whole = account.keys("full_refresh", tables) if tables else None
         if whole != []:
             yield account.run("full_refresh", assets=whole)
+
+
+def _tell_of_the_history(result: dg.ExecuteInProcessResult) -> None:
+    """Say that older days are still to be read, if they are."""
+    from klaviyo_assets.assets.described import HISTORY
+    from klaviyo_assets.cli.runs import materializations
+
+    for asset, metadata in materializations(result).items():
+        if asset.endswith(f"/{HISTORY}") and (left := metadata.get("days_left")):
+            click.echo(
+                f"{left:,} days before {metadata['oldest_day_complete']} are still to be read: "
+                "`klaviyo-assets backfill`, or the backfill sensor in the UI.",
+                err=True,
+            )
 
 
 def _days(account: Opened, tables: list[str], days: Mapping[str, str]) -> Iterator[dg.ExecuteInProcessResult]:

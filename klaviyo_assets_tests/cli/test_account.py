@@ -61,6 +61,7 @@ def test_a_sync_the_history_and_what_came_late(account: Account) -> None:
     assert 0 < len(ids()) < 120 and "klaviyo/list" not in first["assets"]
     assert {row["table"]: row["rows"] for row in json.loads(command("status", "--json").stdout)}["event"] == len(ids())
 
+    assert "are still to be read: `klaviyo-assets backfill`" in command("sync", "--tables", "event,person").stderr
     done = command("backfill")
     assert "The history is complete." in done.stderr and "klaviyo/event" in done.stdout
     assert ids() == {event.id for event in account.events}
