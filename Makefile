@@ -5,7 +5,7 @@ TESTS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test test-pythons test-matrix soak bench bench-peers lint format lock screenshot dist clean
+.PHONY: help install demo dev test test-emulators test-pythons test-matrix soak bench bench-peers lint format lock screenshot dist clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ dev: $(READY) ## Open the Dagster UI (on the simulated account, unless KLAVIYO_A
 
 test: $(READY) ## Run the tests
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
+
+test-emulators: $(READY) ## Run all that every database has to promise on the emulators, of which `make test` tries a part
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "emulators or not (soak or dist)" klaviyo_assets_tests/warehouse klaviyo_assets_tests/test_snowflake.py
 
 test-pythons: $(READY) ## Run the tests that depend on it on every other Python that is installed
 	@.ci/pythons $(BIN)/python
