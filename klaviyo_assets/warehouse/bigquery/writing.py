@@ -1,0 +1,57 @@
+"""Rows of `STAGE` on their way into a table."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
+from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec
+from klaviyo_assets.warehouse.bigquery.staging import StagedRows
+from klaviyo_assets.warehouse.session import STAGE, Staged
+from klaviyo_assets.warehouse.sql import column_list, quote, same_key
+
+if TYPE_CHECKING:
+    from klaviyo_assets.warehouse.bigquery.session import BigQuerySession
+
+
+def write(
+    session: BigQuerySession,
+    schema: str,
+    spec: TableSpec,
+    staged: Staged,
+    types: Mapping[str, str],
+    cleared: Collection[str],
+    stamp: dt.datetime,
+) -> tuple[int, int]:
+    """Update the columns that came, and insert the rows that are new; return how many were written, and updated.
+
+    Whatever else a row has, columns of another load or of a user, stays as it is. Both look only at the partitions in
+    which there are rows with these keys.
+    """
+    assert isinstance(staged, StagedRows)  # noqa: S101
+    system = [SYNCED.name, DELETED.name]
+    table, key = session.name(schema, spec.name), spec.primary_key
+    names = [name for name in types if name in staged.names and name not in system]
+    values = {
+        name: session.dialect.parsed(quote("new", name)) if name in staged.texts else quote("new", name)
+        for name in names
+    }
+    stamped = {SYNCED.name: "CAST(? AS TIMESTAMP)", DELETED.name: "false"}
+    assigned = [f"{quote(name)} = {value}" for name, value in (values | stamped).items() if name not in key]
+    emptied = [f"{quote(name)} = NULL" for name in types if name in cleared and name not in staged.names]
+    there = session.where_staged(schema, spec, "own")
+    matching = f"{same_key('own', 'new', key)} AND {there}"
+    updated = 0
+    if there != "false":
+        updated = session.change(
+            f"UPDATE {table} AS own SET {', '.join([*assigned, *emptied])} FROM {STAGE} AS new WHERE {matching}",
+            [stamp],
+        )
+    inserted = session.change(
+        f"INSERT INTO {table} ({column_list([*names, *system])}) "
+        f"SELECT {', '.join((values | stamped).values())} FROM {STAGE} AS new"
+        + ("" if there == "false" else f" WHERE NOT EXISTS (SELECT 1 FROM {table} AS own WHERE {matching})"),
+        [stamp],
+    )
+    return inserted + updated, updated
