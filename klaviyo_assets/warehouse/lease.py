@@ -1,9 +1,9 @@
 """Who writes to a schema: one process at a time, which holds a lease that ends by itself if the process dies.
 
 For databases in which a lock would not do: tables are changed outside of the transaction, and a session that died may
-live on for hours. So the row of `_lease` says who writes, and until when. The transaction with the rows begins with
-giving the lease back: it fails if the lease has been lost, and until it is committed nobody else can take it, since an
-UPDATE waits for a transaction that has changed the same row.
+live on for hours. So the row of `_lease` says who writes, until when, and in which session of the database, which who
+comes next ends. The transaction with the rows begins with giving the lease back: it fails if the lease has been lost,
+and until it is committed nobody else can take it, since an UPDATE waits for a transaction that has changed the same row.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ class Leased(Protocol):
 
     dialect: Dialect
 
-    def sql(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Run one statement and fetch everything."""
-
     def change_lease(self, statement: str, parameters: Sequence[Any]) -> int | None:
-        """Run an UPDATE, alone or within the transaction that has begun; None: another one is in the way.
+        """Run an UPDATE, alone or within the transaction that has begun; None: another one is in the way."""
 
-        Raises LookupError if the table is not there.
-        """
+    def lease_rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """Run a query of the lease's table; raise LookupError if that is not there."""
+
+    def end_session(self, session: str) -> None:
+        """End a session of a process that died, and undo its transaction."""
 
     def make_lease(self, schema: str, table: str) -> None:
         """Create the table with its row, unless somebody else has."""
@@ -86,15 +86,18 @@ class Lease:
         if self._taken is not None and self._clock() - self._taken > self._seconds / 3:
             self.renew()
 
-    def renew(self) -> None:
-        """Have it last again for as long as it did at first; raise WarehouseError if it is lost."""
-        self._set(self._holder, self._who, self._until())
+    def renew(self, session: str = "") -> None:
+        """Have it last again for as long as it did at first; raise WarehouseError if it is lost.
+
+        session: in which a transaction is about to begin.
+        """
+        self._set(self._holder, self._who, self._until(), session)
         self._taken = self._clock()
 
     def give_back(self) -> None:
         """Let others take it, as soon as this is committed; raise WarehouseError if it is lost."""
         if self._taken is not None:
-            self._set("", "", "NULL")
+            self._set("", "", "NULL", "")
 
     def given_back(self) -> None:
         """Take note that it is no longer held."""
@@ -108,8 +111,8 @@ class Lease:
     def _until(self) -> str:
         return self._session.dialect.later(self._now, str(self._seconds * _MILLION))
 
-    def _set(self, holder: str, who: str, until: str) -> None:
-        if not self._update(holder, who, until, "holder = ?", self._holder):
+    def _set(self, holder: str, who: str, until: str, session: str) -> None:
+        if not self._update(holder, who, until, session, "holder = ?", self._holder):
             self._taken = None
             raise WarehouseError(
                 f"Somebody else took over writing to {self._place}, for this run was silent for {self._seconds:,} s. "
@@ -117,21 +120,29 @@ class Lease:
             )
 
     def _try(self) -> bool:
-        """Take it, if it is free."""
-        is_free = f"(holder = ? OR until < {self._now})"
+        """Take it, if it is free. It is looked at first: an UPDATE would wait for the transaction of who died."""
+        query = f"SELECT holder, session, coalesce(until < {self._now}, true) FROM {self._table}"
         try:
-            return bool(self._update(self._holder, self._who, self._until(), is_free, ""))
+            found = self._session.lease_rows(query)
         except LookupError:
             self._session.make_lease(self._schema, LEASE_TABLE)
-        return bool(self._update(self._holder, self._who, self._until(), is_free, ""))
+            found = self._session.lease_rows(query)
+        ((holder, session, is_over),) = found
+        if holder and not is_over:
+            return False
+        if session:
+            self._session.end_session(session)
+        is_free = f"(holder = ? OR until < {self._now})"
+        return bool(self._update(self._holder, self._who, self._until(), "", is_free, ""))
 
-    def _update(self, holder: str, who: str, until: str, condition: str, value: str) -> int | None:
+    def _update(self, holder: str, who: str, until: str, session: str, condition: str, value: str) -> int | None:
         return self._session.change_lease(
-            f"UPDATE {self._table} SET holder = ?, who = ?, until = {until} WHERE {condition}", [holder, who, value]
+            f"UPDATE {self._table} SET holder = ?, who = ?, session = ?, until = {until} WHERE {condition}",
+            [holder, who, session, value],
         )
 
     def _named(self) -> str:
-        found = self._session.sql(f"SELECT who, until FROM {self._table} WHERE holder <> ''")
+        found = self._session.lease_rows(f"SELECT who, until FROM {self._table} WHERE holder <> ''")
         return " and ".join(f"{who}, until {until:%Y-%m-%d %H:%M:%S} UTC at the latest" for who, until in found) or (
             "another process"
         )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from google.cloud import bigquery
@@ -42,8 +42,7 @@ _PARAMETERS: tuple[tuple[type, str], ...] = (
 class BigQueryCatalog(Session):
     """A client whose transaction begins with the first change of rows.
 
-    schema: the warehouse's dataset, which says where statements run. before_writing: called when the transaction has
-    begun, within it. most_billed: bytes that a statement may cost, None: any.
+    schema: the warehouse's dataset. most_billed: bytes that a statement may cost, None: any.
     """
 
     dialect = BigQueryDialect()
@@ -52,14 +51,12 @@ class BigQueryCatalog(Session):
         self,
         client: Client,
         schema: str,
-        before_writing: Callable[[], None] = lambda: None,
         *,
         most_billed: int | None = None,
     ) -> None:
         self.client = client
         self.schema = schema
         self.committing = False
-        self.before_writing = before_writing
         self.relations: dict[str, str] = {}
         self._most_billed = most_billed
         self._session_id: str | None = None
@@ -108,12 +105,20 @@ class BigQueryCatalog(Session):
             return
         config = self._config()
         config.create_session = True
-        job = self.client.query("BEGIN TRANSACTION", job_config=config, location=self.location, job_retry=None)
-        job.result(job_retry=None)
+        job = self.client.query("SELECT 1", job_config=config, location=self.location)
+        job.result()
         assert job.session_info  # noqa: S101
-        self._session_id = job.session_info.session_id
         self.location = self.location or job.location
-        self.before_writing()
+        self._before_session(job.session_info.session_id)
+        self._session_id = job.session_info.session_id
+        self.send("BEGIN TRANSACTION")
+        self._before_writing()
+
+    def _before_session(self, session: str) -> None:
+        """Do what comes before a transaction."""
+
+    def _before_writing(self) -> None:
+        """Do what comes first in a transaction."""
 
     def sql(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and fetch everything."""

@@ -15,7 +15,7 @@ from klaviyo_assets.warehouse.bigquery import partitions, reading, remaking, sta
 from klaviyo_assets.warehouse.bigquery.catalog import BigQueryCatalog
 from klaviyo_assets.warehouse.bigquery.connecting import Client, exceptions
 from klaviyo_assets.warehouse.bigquery.dialect import alters
-from klaviyo_assets.warehouse.bigquery.text import fold
+from klaviyo_assets.warehouse.bigquery.text import fold, text
 from klaviyo_assets.warehouse.bigquery.types import field
 from klaviyo_assets.warehouse.dialect import ALWAYS
 from klaviyo_assets.warehouse.errors import ColumnFixed
@@ -36,8 +36,8 @@ class BigQuerySession(BigQueryCatalog):
     """A client that may hold the lease of a schema."""
 
     def __init__(self, client: Client, schema: str, *, most_billed: int | None = None) -> None:
-        super().__init__(client, schema, self._before_writing, most_billed=most_billed)
-        self.lease: Lease | None = None
+        super().__init__(client, schema, most_billed=most_billed)
+        self.held: Lease | None = None
         self.temporary = staging.TemporaryTables(self)
         self._spooled: dict[tuple[Any, ...], str] = {}
         self._days: dict[tuple[str, str], list[dt.date | None] | None] = {}
@@ -53,31 +53,51 @@ class BigQuerySession(BigQueryCatalog):
         self.scratch(RESTAMPED, {name: self.dialect.type_names[kind] for name, kind in RESTAMPED_TYPES.items()})
         self.temporary.reserve()
 
+    def _before_session(self, session: str) -> None:
+        """Say in which session the transaction will be, for who comes next if this process dies."""
+        if self.held:
+            self.held.renew(session)
+
     def _before_writing(self) -> None:
-        if self.lease:
-            self.lease.give_back()
+        if self.held:
+            self.held.give_back()
 
     def commit(self) -> None:
         """Make everything durable and visible to others, and let them write."""
         if not self.writing:
             self._before_writing()
         super().commit()
-        if self.lease:
-            self.lease.given_back()
+        if self.held:
+            self.held.given_back()
 
     def change_lease(self, statement: str, parameters: Sequence[Any]) -> int | None:
         """Run an UPDATE of the lease's table; see `lease.Leased`."""
+        return self.execute(statement, parameters).num_dml_affected_rows or 0
+
+    def lease_rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """Run a query of the lease's table; see `lease.Leased`."""
         try:
-            return self.execute(statement, parameters).num_dml_affected_rows or 0
+            return self.sql(statement)
         except exceptions.NotFound:
             raise LookupError from None
+
+    def end_session(self, session: str) -> None:
+        """End a session of a process that died. Else its transaction, and the tables that it has changed, would be held
+        for a day.
+
+        https://cloud.google.com/bigquery/docs/sessions-terminating
+        """
+        try:
+            self.send(f"CALL BQ.ABORT_SESSION({text(session)})")
+        except exceptions.BadRequest:
+            pass  # it has ended by itself
 
     def make_lease(self, schema: str, table: str) -> None:
         """Create the lease's table with its row; see `lease.Leased`."""
         self.create_schema(schema)
         self.execute(
             f"CREATE TABLE IF NOT EXISTS {quote(schema, table)} AS "
-            "SELECT '' AS holder, '' AS who, CAST(NULL AS TIMESTAMP) AS until"
+            "SELECT '' AS holder, '' AS who, '' AS session, CAST(NULL AS TIMESTAMP) AS until"
         )
 
     # Changing tables
@@ -164,11 +184,11 @@ class BigQuerySession(BigQueryCatalog):
 
     def _keep(self, *, for_long: bool = False) -> None:
         """Keep the lease for what comes; raise WarehouseError if it is lost."""
-        if self.lease and not self.writing:
+        if self.held and not self.writing:
             if for_long:
-                self.lease.renew()
+                self.held.renew()
             else:
-                self.lease.keep()
+                self.held.keep()
 
     # Rows in bulk
 
@@ -242,8 +262,8 @@ class BigQuerySession(BigQueryCatalog):
         """Undo what was not committed, let others write, and drop temporary tables."""
         try:
             self.rollback()
-            if self.lease and self.lease.is_held:
-                self.lease.give_back()
+            if self.held and self.held.is_held:
+                self.held.give_back()
         finally:
             with suppress(exceptions.GoogleAPIError):
                 self.temporary.drop()

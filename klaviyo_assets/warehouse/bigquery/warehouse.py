@@ -112,7 +112,7 @@ class BigQueryWarehouse(Warehouse):
                 if writes:
                     lease = Lease(session, self.schema_name, seconds=self.lease, place=self.place, now=NOW)
                     lease.take(self.lock_timeout)
-                    session.lease = lease
+                    session.held = lease
                 yield session
             except ERRORS as error:
                 raise translated(

@@ -33,7 +33,7 @@ QUEUED = 5.0
 """Seconds for which a statement waits for a transaction that has changed the same table."""
 
 _CONTROL = re.compile(r"\s*(BEGIN|COMMIT|ROLLBACK)\s+TRANSACTION\s*;?\s*", re.IGNORECASE)
-_ABORT = re.compile(r"\s*CALL\s+BQ\.ABORT_SESSION\(\)\s*;?\s*", re.IGNORECASE)
+_ABORT = re.compile(r"\s*CALL\s+BQ\.ABORT_SESSION\((?:'(\w+)')?\)\s*;?\s*", re.IGNORECASE)
 _CHANGES_TABLE = re.compile(r"\s*(?:CREATE\s+(?:OR\s+REPLACE\s+)?TABLE(?:\s+IF\s+NOT\s+EXISTS)?|ALTER\s+TABLE)\s+([^\s(]+)", re.I)
 _MISSING = re.compile(r"(?:Schema|Table) with name .* does not exist")
 _CLUSTERED = re.compile(r"\bCLUSTER BY ([^)]*?)(?: OPTIONS| AS )")
@@ -82,9 +82,12 @@ def mend_sessions() -> None:
             cursors[token] = ctx.engine.connection.cursor()
             cursors[token].execute("SET TimeZone = 'UTC'")
         try:
-            if token and _ABORT.fullmatch(sql):
-                cursors.pop(token).close()
-                routes._SESSION_CATALOG.discard(token)
+            if ended := _ABORT.fullmatch(sql):
+                gone = ended[1] or token or ""
+                if gone not in cursors:
+                    raise InvalidQueryError("There is no such session")
+                cursors.pop(gone).close()
+                routes._SESSION_CATALOG.discard(gone)
                 session.set(None)
                 sql = "SELECT 1"
             elif token and (control := _CONTROL.fullmatch(sql)):

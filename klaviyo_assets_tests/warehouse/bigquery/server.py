@@ -18,6 +18,7 @@ from pydantic import PrivateAttr
 from sqlglot import transpile
 
 from klaviyo_assets.warehouse.bigquery.warehouse import BigQueryWarehouse
+from klaviyo_assets_tests.warehouse.bigquery.guard import GuardedSession
 
 BQEMULATOR = (
     "bqemulator==1.4.0",
@@ -33,9 +34,10 @@ ENVIRONMENT = "KLAVIYO_TEST_BQEMULATOR"
 
 
 class TimedBigQuery(BigQueryWarehouse):
-    """Stamps rows with a time that tests choose, not with the service's."""
+    """Stamps rows with a time that tests choose, and sends no statement that the guard refuses."""
 
     _time: dt.datetime | None = PrivateAttr(default=None)
+    _guard: Any = PrivateAttr(default=None)
 
     def set_clock(self, now: dt.datetime) -> None:
         self._time = now
@@ -47,6 +49,7 @@ class TimedBigQuery(BigQueryWarehouse):
 
     def _session(self, client: Any) -> Any:
         session = super()._session(client)
+        self._guard = GuardedSession(session)
         if self._time:
             told = self._time.astimezone(dt.UTC).replace(tzinfo=None)
             session.now = lambda: told  # type: ignore[method-assign]
