@@ -7,9 +7,9 @@ import binascii
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-import google.auth
 import requests
 from google.api_core import exceptions
 from google.api_core.client_info import ClientInfo
@@ -17,6 +17,7 @@ from google.api_core.client_options import ClientOptions
 from google.auth import exceptions as auth_exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
+from google.oauth2 import service_account
 
 from klaviyo_assets import environment
 from klaviyo_assets.warehouse.bigquery.address import Address, parsed
@@ -75,7 +76,11 @@ def connect(address: str, url_variable: str | None, credentials_variable: str | 
         )
     except (*ERRORS, OSError, ValueError, TypeError, KeyError) as error:
         where = f" of {credentials_variable}" if credentials_variable else ""
-        reason = str(error) if isinstance(error, OSError | auth_exceptions.DefaultCredentialsError) else "unreadable"
+        reason = (
+            str(error)
+            if isinstance(error, OSError | auth_exceptions.DefaultCredentialsError)
+            else "they are no key of a service account"
+        )
         raise WarehouseUnusable(address, f"the credentials{where}: {_without(reason, given.parameters)}") from None
 
 
@@ -101,15 +106,18 @@ def _credentials(given: Address, variable: str | None) -> Any:
     if given.parameters.get("endpoint"):
         return AnonymousCredentials()  # type: ignore[no-untyped-call]
     if path := given.parameters.get("credentials_path"):
-        return google.auth.load_credentials_from_file(path, scopes=_SCOPES)[0]
-    told = environment.get(variable) if variable else given.parameters.get("credentials_base64")
+        told: str | None = Path(path).read_text()
+    else:
+        told = environment.get(variable) if variable else given.parameters.get("credentials_base64")
     if variable and not told:
         raise OSError("the environment variable is not set")
-    return google.auth.load_credentials_from_dict(_key(told), scopes=_SCOPES)[0] if told else None
+    if not told:
+        return None
+    return service_account.Credentials.from_service_account_info(_key(told), scopes=_SCOPES)  # type: ignore[no-untyped-call]
 
 
 def _key(told: str) -> Any:
-    """Return what a key says, from JSON or from base64 of it."""
+    """Return what the key of a service account says, from JSON or from base64 of it."""
     if not told.lstrip().startswith("{"):
         try:
             told = base64.b64decode(told, validate=True).decode()

@@ -103,17 +103,15 @@ class BigQueryDialect(Dialect):
         if parts(target)[0] != self.text:
             return f"CAST({expression} AS {target})"
         if kind is Type.JSON:  # a text in it is what could not be parsed
-            return (
-                f"coalesce(SAFE.STRING({expression}), TO_JSON_STRING({expression}))"
-            )
+            return f"coalesce(SAFE.STRING({expression}), TO_JSON_STRING({expression}))"
         if source == "BYTES":
             return f"TO_BASE64({expression})"
         if kind is Type.TIMESTAMP:
             moment = expression if source == "TIMESTAMP" else f"CAST({expression} AS TIMESTAMP)"
-            return (
-                f"FORMAT_TIMESTAMP(CASE WHEN TIMESTAMP_TRUNC({moment}, SECOND) = {moment} "
-                f"THEN '%Y-%m-%dT%H:%M:%S+00:00' ELSE '%Y-%m-%dT%H:%M:%E6S+00:00' END, {moment}, 'UTC')"
+            whole, exact = (
+                f"FORMAT_TIMESTAMP('%Y-%m-%dT%H:%M:%{seconds}+00:00', {moment}, 'UTC')" for seconds in ("S", "E6S")
             )
+            return f"CASE WHEN TIMESTAMP_TRUNC({moment}, SECOND) = {moment} THEN {whole} ELSE {exact} END"
         as_text = f"CAST({expression} AS STRING)"
         if source != "FLOAT64":
             return as_text

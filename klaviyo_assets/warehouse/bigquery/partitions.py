@@ -10,7 +10,8 @@ https://cloud.google.com/bigquery/docs/querying-partitioned-tables#prune_partiti
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
+from dataclasses import dataclass
 
 from klaviyo_assets.schema.spec import TableSpec
 from klaviyo_assets.warehouse.bigquery.catalog import BigQueryCatalog
@@ -22,19 +23,33 @@ _DAY = dt.timedelta(days=1)
 _MOST_RANGES = 100
 
 
-def found(session: BigQueryCatalog, schema: str, spec: TableSpec) -> list[dt.date | None] | None:
-    """Return the days of the rows with the keys of `STAGE`, None if the table has no partitions of a day.
+@dataclass(frozen=True)
+class Days:
+    """Days in which there are rows with the keys of `STAGE`. None: rows without a time.
 
-    A day of None: rows without a time.
+    before, after: until the rows of `STAGE` are written, and once they are: they may move to other days.
+    """
+
+    before: Set[dt.date | None]
+    after: Set[dt.date | None]
+
+
+def found(session: BigQueryCatalog, schema: str, spec: TableSpec, *, moves: bool) -> Days | None:
+    """Look for the rows with the keys of `STAGE`; return None if the table has no partitions of a day.
+
+    moves: whether `STAGE` has the column by which the table is partitioned.
     """
     column, table = spec.partitioned_by, session.described(schema, spec.name)
     if not column or table is None or table.time_partitioning is None or table.time_partitioning.field != column:
         return None
+    later = quote("new" if moves else "own", column)
     rows = session.sql(
-        f"SELECT DISTINCT CAST({quote('own', column)} AS DATE) FROM {session.name(schema, spec.name)} AS own "
+        f"SELECT DISTINCT CAST({quote('own', column)} AS DATE), CAST({later} AS DATE) "
+        f"FROM {session.name(schema, spec.name)} AS own "
         f"JOIN {STAGE} AS new ON {same_key('own', 'new', spec.primary_key)}"
     )
-    return [day for (day,) in rows]
+    before = {day for day, _ in rows}
+    return Days(before, before | {day for _, day in rows})
 
 
 def condition(column: str, native: str, days: Iterable[dt.date | None]) -> str:

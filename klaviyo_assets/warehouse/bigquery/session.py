@@ -40,7 +40,8 @@ class BigQuerySession(BigQueryCatalog):
         self.held: Lease | None = None
         self.temporary = staging.TemporaryTables(self)
         self._spooled: dict[tuple[Any, ...], str] = {}
-        self._days: dict[tuple[str, str], list[dt.date | None] | None] = {}
+        self._staged: Set[str] = frozenset()
+        self._days: dict[tuple[str, str], partitions.Days | None] = {}
 
     def arrow(self, query: str, parameters: Sequence[Any] = ()) -> pa.Table:
         """Run a query and return its rows as Arrow."""
@@ -218,19 +219,30 @@ class BigQuerySession(BigQueryCatalog):
         self._assert_not_writing()
         self._days.clear()
         if isinstance(source, Spool):
-            return self.temporary.stage(spec, source, types, beyond)
-        return self.temporary.stage_relation(spec, source, types)
+            staged = self.temporary.stage(spec, source, types, beyond)
+        else:
+            staged = self.temporary.stage_relation(spec, source, types)
+        self._staged = staged.names
+        return staged
 
     def where_staged(self, schema: str, spec: TableSpec, alias: str) -> str:
         """Return the condition that a row is in a partition in which there are keys of `STAGE`; see `partitions`."""
+        return self._within_days(schema, spec, alias, "before")
+
+    def where_written(self, schema: str, spec: TableSpec, alias: str) -> str:
+        """Return the same condition, once rows with these keys have been updated: they may have moved."""
+        return self._within_days(schema, spec, alias, "after")
+
+    def _within_days(self, schema: str, spec: TableSpec, alias: str, when: str) -> str:
         known = (schema, spec.name)
         if known not in self._days:
-            self._days[known] = partitions.found(self, schema, spec)
+            moves = spec.partitioned_by in self._staged
+            self._days[known] = partitions.found(self, schema, spec, moves=moves)
         days = self._days[known]
         if days is None or spec.partitioned_by is None:
             return ALWAYS
         native = self.columns(schema, spec.name)[spec.partitioned_by]
-        return partitions.condition(quote(alias, spec.partitioned_by), native, days)
+        return partitions.condition(quote(alias, spec.partitioned_by), native, getattr(days, when))
 
     def write(
         self,

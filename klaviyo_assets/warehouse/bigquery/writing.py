@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec
 from klaviyo_assets.warehouse.bigquery.staging import StagedRows
+from klaviyo_assets.warehouse.dialect import NEVER
 from klaviyo_assets.warehouse.session import STAGE, Staged
 from klaviyo_assets.warehouse.sql import column_list, quote, same_key
 
@@ -27,7 +28,7 @@ def write(
     """Update the columns that came, and insert the rows that are new; return how many were written, and updated.
 
     Whatever else a row has, columns of another load or of a user, stays as it is. Both look only at the partitions in
-    which there are rows with these keys.
+    which there are rows with these keys: the second one also where the first one has moved them.
     """
     assert isinstance(staged, StagedRows)  # noqa: S101
     system = [SYNCED.name, DELETED.name]
@@ -40,18 +41,18 @@ def write(
     stamped = {SYNCED.name: "CAST(? AS TIMESTAMP)", DELETED.name: "false"}
     assigned = [f"{quote(name)} = {value}" for name, value in (values | stamped).items() if name not in key]
     emptied = [f"{quote(name)} = NULL" for name in types if name in cleared and name not in staged.names]
-    there = session.where_staged(schema, spec, "own")
-    matching = f"{same_key('own', 'new', key)} AND {there}"
-    updated = 0
-    if there != "false":
+    before, after = session.where_staged(schema, spec, "own"), session.where_written(schema, spec, "own")
+    same, updated = same_key("own", "new", key), 0
+    if before != NEVER:
         updated = session.change(
-            f"UPDATE {table} AS own SET {', '.join([*assigned, *emptied])} FROM {STAGE} AS new WHERE {matching}",
+            f"UPDATE {table} AS own SET {', '.join([*assigned, *emptied])} FROM {STAGE} AS new "
+            f"WHERE {same} AND {before}",
             [stamp],
         )
     inserted = session.change(
         f"INSERT INTO {table} ({column_list([*names, *system])}) "
         f"SELECT {', '.join((values | stamped).values())} FROM {STAGE} AS new"
-        + ("" if there == "false" else f" WHERE NOT EXISTS (SELECT 1 FROM {table} AS own WHERE {matching})"),
+        + ("" if after == NEVER else f" WHERE NOT EXISTS (SELECT 1 FROM {table} AS own WHERE {same} AND {after})"),
         [stamp],
     )
     return inserted + updated, updated

@@ -20,7 +20,7 @@ _out, sys.stdout = sys.stdout, sys.stderr  # it logs while it is imported
 import duckdb  # noqa: E402
 from bqemulator.api.routes import jobs as routes  # noqa: E402
 from bqemulator.catalog.memory_repository import MemoryCatalogRepository  # noqa: E402
-from bqemulator.catalog.models import Clustering, TableFieldSchema, TableSchema  # noqa: E402
+from bqemulator.catalog.models import Clustering, TableFieldSchema, TableSchema, TimePartitioning  # noqa: E402
 from bqemulator.config import LogLevel, Settings  # noqa: E402
 from bqemulator.domain.errors import DomainError, InvalidQueryError, NotFoundError  # noqa: E402
 from bqemulator.jobs import executor  # noqa: E402
@@ -34,9 +34,12 @@ QUEUED = 5.0
 
 _CONTROL = re.compile(r"\s*(BEGIN|COMMIT|ROLLBACK)\s+TRANSACTION\s*;?\s*", re.IGNORECASE)
 _ABORT = re.compile(r"\s*CALL\s+BQ\.ABORT_SESSION\((?:'(\w+)')?\)\s*;?\s*", re.IGNORECASE)
-_CHANGES_TABLE = re.compile(r"\s*(?:CREATE\s+(?:OR\s+REPLACE\s+)?TABLE(?:\s+IF\s+NOT\s+EXISTS)?|ALTER\s+TABLE)\s+([^\s(]+)", re.I)
+_CHANGES_TABLE = re.compile(
+    r"\s*(?:CREATE\s+(?:OR\s+REPLACE\s+)?TABLE(?:\s+IF\s+NOT\s+EXISTS)?|ALTER\s+TABLE)\s+([^\s(]+)", re.I
+)
 _MISSING = re.compile(r"(?:Schema|Table) with name .* does not exist")
 _CLUSTERED = re.compile(r"\bCLUSTER BY ([^)]*?)(?: OPTIONS| AS )")
+_PARTITIONED = re.compile(r"\bPARTITION BY (?:\w+\()?`(\w+)`")
 _NUMBERS = re.compile(r"DECIMAL\((\d+),(\d+)\)")
 _NAMES = {
     "BIGINT": "INTEGER",
@@ -171,6 +174,8 @@ def note_columns(project: str, sql: str, ctx: Any) -> None:
         kept = before and _NAMES.get(before.type, before.type).rstrip("64").replace("INT", "INTEGER") == field.type
         fields.append(before if kept and "ALTER COLUMN" not in sql else field)
     changed: dict[str, Any] = {"schema_": TableSchema(fields=tuple(fields))}
+    if partitioned := _PARTITIONED.search(sql):
+        changed["time_partitioning"] = TimePartitioning(field=partitioned[1])
     if clustered := _CLUSTERED.search(sql):
         changed["clustering"] = Clustering(fields=tuple(clustered[1].replace("`", "").split(", ")))
     ctx.catalog.update_table(known.model_copy(update=changed))

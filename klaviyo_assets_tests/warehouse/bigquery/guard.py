@@ -44,9 +44,7 @@ _ALTERED = {
 _TYPE_CHANGE = re.compile(r"ALTER COLUMN (?:IF EXISTS )?`([^`]+)` SET DATA TYPE (\w+)(\([\d,]+\))?", re.IGNORECASE)
 
 
-def broken_rules(
-    statement: str, *, in_transaction: bool = False, types: dict[str, str] | None = None
-) -> list[str]:
+def broken_rules(statement: str, *, in_transaction: bool = False, types: dict[str, str] | None = None) -> list[str]:
     """Return which rules a statement breaks, in words. types: column -> type, of the table that is altered."""
     if _CONTROL.fullmatch(statement):
         return []
@@ -151,7 +149,10 @@ def _expressions(parsed: Any, statement: str) -> Iterator[str]:
             yield f"has a correlated subquery that is no join by equality: {SQL}subqueries#correlated_subquery_concepts"
     if parsed.find(exp.Cast) and re.search(r"\(JSON_\w+\([^()]*\) AS STRING\)", statement):
         yield f"casts JSON: {SQL}conversion_functions#cast"
-    if any(table.name.upper() == "COLUMNS" for table in parsed.find_all(exp.Table)) or "INFORMATION_SCHEMA" in statement:
+    if (
+        any(table.name.upper() == "COLUMNS" for table in parsed.find_all(exp.Table))
+        or "INFORMATION_SCHEMA" in statement
+    ):
         yield f"asks INFORMATION_SCHEMA, which costs 10 MB: {DOCS}information-schema-intro#pricing"
 
 
@@ -169,10 +170,10 @@ def _has_equality(query: exp.Select) -> bool:
 
 
 class GuardedSession:
-    """Checks what a session sends: `watch` it."""
+    """Checks what a session sends, and notes it in `sent`."""
 
-    def __init__(self, session: Any) -> None:
-        self.sent: list[tuple[str, tuple[Any, ...]]] = []
+    def __init__(self, session: Any, sent: list[tuple[str, tuple[Any, ...]]]) -> None:
+        self.sent = sent
         self._session = session
         self._send = session.send
         session.send = self.send

@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import re
 import subprocess
 import sys
 import venv
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from pydantic import PrivateAttr
 from sqlglot import transpile
 
 from klaviyo_assets.warehouse.bigquery.warehouse import BigQueryWarehouse
+from klaviyo_assets.warehouse.sql import literal
 from klaviyo_assets_tests.warehouse.bigquery.guard import GuardedSession
 
 BQEMULATOR = (
@@ -32,24 +35,38 @@ BQEMULATOR = (
 ENVIRONMENT = "KLAVIYO_TEST_BQEMULATOR"
 """Variable with the folder of that environment; else it is made once, beside the project."""
 
+_RENAMED = re.compile(r"ALTER TABLE (\w+)\.(\w+) RENAME TO (\w+)")
+
 
 class TimedBigQuery(BigQueryWarehouse):
     """Stamps rows with a time that tests choose, and sends no statement that the guard refuses."""
 
     _time: dt.datetime | None = PrivateAttr(default=None)
-    _guard: Any = PrivateAttr(default=None)
+    _sent: list[tuple[str, tuple[Any, ...]]] = PrivateAttr(default_factory=list)
+
+    @property
+    def sent(self) -> list[tuple[str, tuple[Any, ...]]]:
+        """The statements that were sent, with their parameters."""
+        return self._sent
 
     def set_clock(self, now: dt.datetime) -> None:
         self._time = now
 
-    def query(self, statement: str) -> list[tuple[Any, ...]]:
+    def query(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement of a test, which has words of DuckDB's."""
-        (translated,) = transpile(statement, read="duckdb", write="bigquery")
-        return super().query(translated)
+        if renamed := _RENAMED.fullmatch(statement):  # which the emulator does only half
+            schema, old, new = renamed.groups()
+            self.query(f"CREATE TABLE {schema}.{new} AS SELECT * FROM {schema}.{old}")
+            statement = f"DROP TABLE {schema}.{old}"
+        for value in parameters:
+            statement = statement.replace("?", literal(value), 1)
+        if not statement.startswith("ALTER"):
+            (statement,) = transpile(statement, read="duckdb", write="bigquery")
+        return super().query(statement.replace("VARCHAR", "STRING"))
 
     def _session(self, client: Any) -> Any:
         session = super()._session(client)
-        self._guard = GuardedSession(session)
+        GuardedSession(session, self.sent)
         if self._time:
             told = self._time.astimezone(dt.UTC).replace(tzinfo=None)
             session.now = lambda: told  # type: ignore[method-assign]

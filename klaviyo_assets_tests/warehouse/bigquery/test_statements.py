@@ -69,7 +69,9 @@ def test_statements_are_written_as_bigquery_reads_them() -> None:
     )
     assert written("DELETE FROM t") == "DELETE FROM t WHERE true"
     assert written("INSERT INTO t VALUES (?, ?)", (True, False)) == "INSERT INTO t VALUES (NULL, ?)"
-    assert written("SELECT 1 UNION SELECT 2 UNION ALL SELECT 3") == "SELECT 1 UNION DISTINCT SELECT 2 UNION ALL SELECT 3"
+    assert (
+        written("SELECT 1 UNION SELECT 2 UNION ALL SELECT 3") == "SELECT 1 UNION DISTINCT SELECT 2 UNION ALL SELECT 3"
+    )
     places = (("_stage", "`k`.`_temporary_1`"),)
     assert written('DELETE FROM _stage WHERE "_stage"."id" = 1', (), places) == (
         "DELETE FROM `k`.`_temporary_1` AS _stage WHERE `_stage`.`id` = 1"
