@@ -12,6 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from google.cloud import bigquery
@@ -144,19 +145,17 @@ class BigQueryCatalog(Session):
             self._end()
 
     def rollback(self) -> None:
-        """Undo everything that was not committed."""
+        """Undo everything that was not committed, which the end of the session does, too."""
         if self.writing:
-            try:
+            with suppress(exceptions.GoogleAPICallError):  # after an error there may be no transaction any more
                 self.send("ROLLBACK TRANSACTION")
-            finally:
-                self._end()
+            self._end()
 
     def _end(self) -> None:
         """End the session, which else would be there for a day."""
         try:
-            self.send("CALL BQ.ABORT_SESSION()")
-        except exceptions.GoogleAPICallError:
-            pass  # it ends by itself
+            with suppress(exceptions.GoogleAPICallError):
+                self.send("CALL BQ.ABORT_SESSION()")
         finally:
             self._session_id = None
 

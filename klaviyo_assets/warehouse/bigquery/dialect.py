@@ -161,7 +161,7 @@ class BigQueryDialect(Dialect):
         if kind is Type.BOOLEAN:
             condition = f"lower({text}) IN {TRUE} OR lower({text}) IN {FALSE}"
         elif kind is Type.TIMESTAMP:
-            condition = f"{_like(text, EXACT_TIME)} AND SAFE_CAST({text} AS {target}) IS NOT NULL"
+            return f"({text} IS NULL OR {_like(text, EXACT_TIME)} AND SAFE_CAST({text} AS {target}) IS NOT NULL)"
         else:
             condition = _like(text, PATTERNS[kind]) if kind in PATTERNS else NEVER
         return f"coalesce({condition}, true)"
