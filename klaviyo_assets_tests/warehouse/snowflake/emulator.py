@@ -161,7 +161,8 @@ def main() -> None:
     threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True).start()
     while not running.started:
         time.sleep(0.02)
-    print(listening.getsockname()[1], flush=True)
+    sys.stdout.write(f"{listening.getsockname()[1]}\n")
+    sys.stdout.flush()
     sys.stdin.read()
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import datetime as dt
 import os
 import subprocess
 import sys
+import tempfile
 import venv
 from functools import cache
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from filelock import FileLock
 from pydantic import PrivateAttr
 
+from klaviyo_assets.warehouse.snowflake.text import swapped
 from klaviyo_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
 from klaviyo_assets_tests.warehouse.snowflake.guard import GuardedConnection
 
@@ -26,7 +29,7 @@ ENVIRONMENT = "KLAVIYO_TEST_FAKESNOW"
 
 
 class TimedSnowflake(SnowflakeWarehouse):
-    """Stamps rows with a time that tests choose, not with the account's, and sends no statement that the guard refuses."""
+    """Stamps rows with a time that tests choose, not with the account's. What the guard refuses is not sent."""
 
     _time: dt.datetime | None = PrivateAttr(default=None)
 
@@ -47,7 +50,7 @@ def environment() -> Path:
     folder = Path(os.environ.get(ENVIRONMENT) or Path(__file__).parents[3] / ".venv-fakesnow")
     python = folder / "bin" / "python"
     done = folder / ".installed"
-    with FileLock(f"{folder}.lock"):
+    with FileLock(Path(tempfile.gettempdir()) / "klaviyo_assets_tests_fakesnow.lock"):
         if not done.exists() and ENVIRONMENT not in os.environ:
             venv.create(folder, with_pip=True, clear=True)
             command = [str(python), "-m", "pip", "install", "-q", *FAKESNOW]
@@ -63,25 +66,15 @@ def port() -> int:
     """The port of the emulator of this process."""
     pytest.importorskip("snowflake.connector", reason="the extra `snowflake` is not installed")
     emulator = subprocess.Popen(
-        [str(environment()), "-I", os.environ.get("EMU") or str(Path(__file__).parent / "emulator.py")],
+        [str(environment()), "-I", str(Path(__file__).parent / "emulator.py")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=sys.stderr,
         text=True,
     )
-    _running.append(emulator)
+    atexit.register(emulator.communicate)  # its standard input ends, and with it the emulator
     assert emulator.stdout
     return int(emulator.stdout.readline())
-
-
-_running: list[subprocess.Popen[str]] = []
-
-
-def stop() -> None:
-    """Stop the emulator."""
-    while _running:
-        emulator = _running.pop()
-        emulator.communicate()
 
 
 @cache
@@ -97,9 +90,14 @@ def rows(connection: Any, table: str, order: str) -> list[dict[str, Any]]:
     """What a table holds, in the names and values that the other databases have for it."""
     cursor = connection.cursor()
     cursor.execute(f"SELECT * FROM {table} ORDER BY {order}")
-    names = [column.name.lower() if column.name == column.name.upper() and column.name.isascii() else column.name
-             for column in cursor.description]  # fmt: skip
+    names = [_called(column.name) for column in cursor.description]
     return [dict(zip(names, map(_plain, row), strict=True)) for row in cursor.fetchall()]
+
+
+def _called(name: str) -> str:
+    """Our name of a column; those that a user has put in quotes stay as they are."""
+    ours = name.startswith("PROPERTY_") or (name.isascii() and name == name.upper())
+    return swapped(name) if ours else name
 
 
 def _plain(value: Any) -> Any:

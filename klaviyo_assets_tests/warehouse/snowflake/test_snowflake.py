@@ -201,7 +201,9 @@ def test_names_and_types_are_as_fivetran_has_them(warehouse: Any) -> None:
 
 def test_a_longer_text_is_altered_and_a_default_prevents_another_type(warehouse: Any, caplog: Any) -> None:
     warehouse.query("CREATE SCHEMA klaviyo")
-    warehouse.query("CREATE TABLE klaviyo.event (id VARCHAR(256) NOT NULL, property_s VARCHAR(5), property_n NUMBER(5,0))")
+    warehouse.query(
+        "CREATE TABLE klaviyo.event (id VARCHAR(256) NOT NULL, property_s VARCHAR(5), property_n NUMBER(5,0))"
+    )
     load(warehouse, [{"id": "1", "s": "longer than that", "n": 7}])
     assert column_types(warehouse, native=True)["property_s"] == "VARCHAR"
     warehouse.query("CREATE VIEW klaviyo.shown AS SELECT property_n FROM klaviyo.event")
