@@ -91,7 +91,8 @@ class Settings(BaseSettings):
         sources.DEFAULT_FILE,
         description="The warehouse: a DuckDB file, `md:name` for MotherDuck, a Postgres database: "
         "`postgresql://user@host/database` or `service=name`, one at Snowflake: `snowflake://user@account/database` "
-        "or `connection=name`, or BigQuery: `bigquery://project?location=EU`. A password is taken from the environment only.",
+        "or `connection=name`, or BigQuery: `bigquery://project?location=EU`. A password is taken from the environment "
+        "only.",
     )
     warehouse_variable: str = Field(
         sources.WAREHOUSE,
@@ -330,9 +331,10 @@ def _of_a_server(address: Server, schema: str) -> Iterator[Problem]:
     if address.has_secret:
         yield (
             (),
-            f"a {'key' if address.kind == 'bigquery' else 'password'} does not belong here, where it is kept in the clear. Put the whole address into the "
-            f"environment variable {sources.WAREHOUSE}, in .env for example (or into another one, which the setting "
-            f"`warehouse_variable` names); or leave it to {_KEEPERS[address.kind]}",
+            f"a {'key' if address.kind == 'bigquery' else 'password'} does not belong here, where it is kept in the "
+            f"clear. Put the whole address into the environment variable {sources.WAREHOUSE}, in .env for example (or "
+            "into another one, which the setting `warehouse_variable` names); or leave it to "
+            f"{_KEEPERS[address.kind]}",
         )
     if address.kind != "postgres":
         return

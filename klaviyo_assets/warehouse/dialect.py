@@ -100,7 +100,7 @@ class Dialect(ABC):
         """Return the expression of the MD5 of a text, in lower case."""
         return f"md5({text})"
 
-    def as_text(self, expression: str, native: str) -> str:  # noqa: ARG002
+    def as_text(self, expression: str, native: str) -> str:
         """Return an expression of a native type as a text, which `from_text` reads."""
         return f"CAST({expression} AS VARCHAR)"
 

@@ -3,7 +3,8 @@
 For databases in which a lock would not do: tables are changed outside of the transaction, and a session that died may
 live on for hours. So the row of `_lease` says who writes, until when, and in which session of the database, which who
 comes next ends. The transaction with the rows begins with giving the lease back: it fails if the lease has been lost,
-and until it is committed nobody else can take it, since an UPDATE waits for a transaction that has changed the same row.
+and until it is committed nobody else can take it, since an UPDATE waits for a transaction that has changed the same
+row.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ _MILLION = 1_000_000
 class Leased(Protocol):
     """What a lease needs of a session."""
 
-    dialect: Dialect
+    @property
+    def dialect(self) -> Dialect:
+        """The SQL text of the database."""
 
     def change_lease(self, statement: str, parameters: Sequence[Any]) -> int | None:
         """Run an UPDATE, alone or within the transaction that has begun; None: another one is in the way."""

@@ -1,4 +1,4 @@
-"""Where a warehouse is, told by its address: a DuckDB file, or a database at MotherDuck, Postgres, Snowflake or BigQuery."""
+"""Where a warehouse is, told by its address: a DuckDB file, or at MotherDuck, Postgres, Snowflake or BigQuery."""
 
 from __future__ import annotations
 

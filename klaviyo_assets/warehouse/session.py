@@ -196,7 +196,7 @@ class Session(ABC):
         not come stay as they are, or get their default. The rows are live, and stamped with `stamp`.
         """
 
-    def where_staged(self, schema: str, spec: TableSpec, alias: str) -> str:  # noqa: ARG002
+    def where_staged(self, schema: str, spec: TableSpec, alias: str) -> str:
         """Return a condition that is true of all rows whose keys are in `STAGE`, with which fewer are looked at.
 
         alias: what the table is called.

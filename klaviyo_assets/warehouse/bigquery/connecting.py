@@ -16,7 +16,7 @@ from google.api_core.client_info import ClientInfo
 from google.api_core.client_options import ClientOptions
 from google.auth import exceptions as auth_exceptions
 from google.auth.credentials import AnonymousCredentials
-from google.cloud import bigquery
+from google.cloud.bigquery import Client
 from google.oauth2 import service_account
 
 from klaviyo_assets import environment
@@ -31,14 +31,14 @@ from klaviyo_assets.warehouse.errors import (
 
 __all__ = ["ERRORS", "Client", "WriteConflict", "connect", "exceptions", "translated"]
 
-Client = bigquery.Client
-
 ERRORS: tuple[type[Exception], ...] = (
     exceptions.GoogleAPIError,
     auth_exceptions.GoogleAuthError,
     requests.exceptions.RequestException,
 )
 """Whatever the client raises when something is wrong with the service, or the way to it."""
+
+_UNREADABLE: tuple[type[Exception], ...] = (*ERRORS, OSError, ValueError, TypeError, KeyError)
 
 APPLICATION = "klaviyo_assets"
 _SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
@@ -74,7 +74,7 @@ def connect(address: str, url_variable: str | None, credentials_variable: str | 
             client_info=ClientInfo(user_agent=APPLICATION),
             client_options=ClientOptions(**options),
         )
-    except (*ERRORS, OSError, ValueError, TypeError, KeyError) as error:
+    except _UNREADABLE as error:
         where = f" of {credentials_variable}" if credentials_variable else ""
         reason = (
             str(error)
@@ -104,7 +104,8 @@ def _credentials(given: Address, variable: str | None) -> Any:
     https://cloud.google.com/docs/authentication/application-default-credentials
     """
     if given.parameters.get("endpoint"):
-        return AnonymousCredentials()  # type: ignore[no-untyped-call]
+        anonymous: Any = AnonymousCredentials
+        return anonymous()
     if path := given.parameters.get("credentials_path"):
         told: str | None = Path(path).read_text()
     else:
@@ -113,7 +114,8 @@ def _credentials(given: Address, variable: str | None) -> Any:
         raise OSError("the environment variable is not set")
     if not told:
         return None
-    return service_account.Credentials.from_service_account_info(_key(told), scopes=_SCOPES)  # type: ignore[no-untyped-call]
+    credentials: Any = service_account.Credentials
+    return credentials.from_service_account_info(_key(told), scopes=_SCOPES)
 
 
 def _key(told: str) -> Any:

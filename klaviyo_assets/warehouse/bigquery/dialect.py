@@ -147,9 +147,9 @@ class BigQueryDialect(Dialect):
             condition = f"SAFE_CAST(CAST(CAST({expression} AS FLOAT64) AS STRING) AS {left}) = {expression}"
         elif right == "BOOL" and kinds[0] in (Type.BIGINT, Type.DOUBLE):
             condition = f"{expression} IN (0, 1)"
-        elif right in ("TIMESTAMP", "DATETIME") and left in ("TIMESTAMP", "DATETIME", "DATE"):
-            return ALWAYS
-        elif right == "JSON" and kinds[0] is Type.JSON:
+        elif (right in ("TIMESTAMP", "DATETIME") and left in ("TIMESTAMP", "DATETIME", "DATE")) or (
+            right == "JSON" and kinds[0] is Type.JSON
+        ):
             return ALWAYS
         return f"coalesce({condition}, true)" if condition else NEVER
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
+from itertools import pairwise
 
 from klaviyo_assets.schema.spec import TableSpec
 from klaviyo_assets.warehouse.bigquery.catalog import BigQueryCatalog
@@ -73,7 +74,7 @@ def condition(column: str, native: str, days: Iterable[dt.date | None]) -> str:
 
 
 def _ranges(days: list[dt.date]) -> list[tuple[dt.date, dt.date]]:
-    gaps = sorted((later - day for day, later in zip(days, days[1:], strict=False)), reverse=True)
+    gaps = sorted((later - day for day, later in pairwise(days)), reverse=True)
     longest = max(_DAY, gaps[_MOST_RANGES - 1] if len(gaps) >= _MOST_RANGES else _DAY)
     ranges: list[tuple[dt.date, dt.date]] = []
     for day in days:

@@ -1,9 +1,9 @@
 """A table that is made anew, because ALTER can't give a column the type that it needs.
 
-`CREATE OR REPLACE TABLE ... AS SELECT` is one statement: others see the old table or the new one. It keeps partitions,
-clustering, descriptions, labels, defaults and NOT NULL; views go on working, for they look for names. It reads the whole
-table, which is billed. What it would lose prevents it: policy tags of columns, and row-level access policies, which
-BigQuery refuses to drop.
+`CREATE OR REPLACE TABLE ... AS SELECT` is one statement: others see the old table or the new one. It keeps
+partitions, clustering, descriptions, labels, defaults and NOT NULL; views go on working, for they look for names. It
+reads the whole table, which is billed. What it would lose prevents it: policy tags of columns, and row-level access
+policies, which BigQuery refuses to drop.
 
 https://cloud.google.com/bigquery/docs/reference/standard-sql/data-definition-language#create_table_statement
 """
@@ -11,20 +11,17 @@ https://cloud.google.com/bigquery/docs/reference/standard-sql/data-definition-la
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from google.cloud import bigquery
 
+from klaviyo_assets.warehouse.bigquery.catalog import BigQueryCatalog
 from klaviyo_assets.warehouse.bigquery.text import fold
 from klaviyo_assets.warehouse.bigquery.types import native
 from klaviyo_assets.warehouse.errors import ColumnFixed
 from klaviyo_assets.warehouse.sql import column_list, literal, quote
 
-if TYPE_CHECKING:
-    from klaviyo_assets.warehouse.bigquery.session import BigQuerySession
 
-
-def remake(session: BigQuerySession, schema: str, table: str, changes: Mapping[str, tuple[str, str]]) -> None:
+def remake(session: BigQueryCatalog, schema: str, table: str, changes: Mapping[str, tuple[str, str]]) -> None:
     """Make a table anew with other types of some columns: name -> (existing, target)."""
     session.changed(schema, table)
     found = session.described(schema, table)
@@ -39,9 +36,8 @@ def remake(session: BigQuerySession, schema: str, table: str, changes: Mapping[s
         for name in (fold(field.name) for field in found.schema)
     )
     place = session.name(schema, table)
-    session.execute(
-        f"CREATE OR REPLACE TABLE {place} ({columns}){_partitions(found)}{_options(found)} AS SELECT {values} FROM {place}"
-    )
+    kept = _partitions(found) + _options(found)
+    session.execute(f"CREATE OR REPLACE TABLE {place} ({columns}){kept} AS SELECT {values} FROM {place}")
 
 
 def _column(field: bigquery.SchemaField, target: str | None) -> str:
@@ -62,7 +58,7 @@ def _partitions(table: bigquery.Table) -> str:
         native_type = next(field.field_type for field in table.schema if fold(field.name) == fold(by.field))
         unit = by.type_
         plain = native_type == "DATE" and unit == "DAY"
-        truncated = f"{native_type if native_type != 'DATE' else 'DATE'}_TRUNC({quote(by.field)}, {unit})"
+        truncated = f"{native_type}_TRUNC({quote(by.field)}, {unit})"
         told += f" PARTITION BY {quote(by.field) if plain else truncated}"
     elif by:
         told += " PARTITION BY _PARTITIONDATE"

@@ -88,10 +88,8 @@ class BigQuerySession(BigQueryCatalog):
 
         https://cloud.google.com/bigquery/docs/sessions-terminating
         """
-        try:
+        with suppress(exceptions.BadRequest):  # it has ended by itself
             self.send(f"CALL BQ.ABORT_SESSION({text(session)})")
-        except exceptions.BadRequest:
-            pass  # it has ended by itself
 
     def make_lease(self, schema: str, table: str) -> None:
         """Create the lease's table with its row; see `lease.Leased`."""
@@ -229,10 +227,6 @@ class BigQuerySession(BigQueryCatalog):
         """Return the condition that a row is in a partition in which there are keys of `STAGE`; see `partitions`."""
         return self._within_days(schema, spec, alias, "before")
 
-    def where_written(self, schema: str, spec: TableSpec, alias: str) -> str:
-        """Return the same condition, once rows with these keys have been updated: they may have moved."""
-        return self._within_days(schema, spec, alias, "after")
-
     def _within_days(self, schema: str, spec: TableSpec, alias: str, when: str) -> str:
         known = (schema, spec.name)
         if known not in self._days:
@@ -255,7 +249,10 @@ class BigQuerySession(BigQueryCatalog):
         stamp: dt.datetime,
     ) -> tuple[int, int]:
         """Write the rows of `STAGE` into a table; see `writing`."""
-        return writing.write(self, schema, spec, staged, types, cleared, stamp)
+        before, after = (self._within_days(schema, spec, "own", when) for when in ("before", "after"))
+        return writing.write(
+            self, schema, spec, staged, types, cleared, stamp, before=before, after=after
+        )  # fmt: skip
 
     def unstage(self) -> None:
         """Leave `STAGE` to the end of the session: within a transaction it can't be dropped."""

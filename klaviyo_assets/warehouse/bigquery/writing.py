@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
 
 from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec
+from klaviyo_assets.warehouse.bigquery.catalog import BigQueryCatalog
 from klaviyo_assets.warehouse.bigquery.staging import StagedRows
 from klaviyo_assets.warehouse.dialect import NEVER
 from klaviyo_assets.warehouse.session import STAGE, Staged
 from klaviyo_assets.warehouse.sql import column_list, quote, same_key
 
-if TYPE_CHECKING:
-    from klaviyo_assets.warehouse.bigquery.session import BigQuerySession
-
 
 def write(
-    session: BigQuerySession,
+    session: BigQueryCatalog,
     schema: str,
     spec: TableSpec,
     staged: Staged,
     types: Mapping[str, str],
     cleared: Collection[str],
     stamp: dt.datetime,
+    *,
+    before: str,
+    after: str,
 ) -> tuple[int, int]:
     """Update the columns that came, and insert the rows that are new; return how many were written, and updated.
 
-    Whatever else a row has, columns of another load or of a user, stays as it is. Both look only at the partitions in
-    which there are rows with these keys: the second one also where the first one has moved them.
+    Whatever else a row has, columns of another load or of a user, stays as it is. before, after: conditions that a row
+    of the table is in a partition in which there are these keys; the update may move rows to others.
     """
     assert isinstance(staged, StagedRows)  # noqa: S101
     system = [SYNCED.name, DELETED.name]
@@ -41,7 +41,6 @@ def write(
     stamped = {SYNCED.name: "CAST(? AS TIMESTAMP)", DELETED.name: "false"}
     assigned = [f"{quote(name)} = {value}" for name, value in (values | stamped).items() if name not in key]
     emptied = [f"{quote(name)} = NULL" for name in types if name in cleared and name not in staged.names]
-    before, after = session.where_staged(schema, spec, "own"), session.where_written(schema, spec, "own")
     same, updated = same_key("own", "new", key), 0
     if before != NEVER:
         updated = session.change(

@@ -161,7 +161,7 @@ def note_columns(project: str, sql: str, ctx: Any) -> None:
     """The API does not learn of what SQL has changed in a table, and forgets which columns are JSON."""
     found = _CHANGES_TABLE.match(sql)
     parts = found[1].replace("`", "").split(".") if found else []
-    if len(parts) < 2:  # noqa: PLR2004
+    if len(parts) < 2:
         return
     *_, dataset, table = [project, *parts]
     known = ctx.catalog.get_table(project, dataset, table)

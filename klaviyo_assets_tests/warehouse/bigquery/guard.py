@@ -28,12 +28,15 @@ _RESERVED_PREFIXES = ("_table_", "_file_", "_partition", "_row_timestamp", "__ro
 _WORDS = re.compile(r"`[^`]*`|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\b[A-Za-z_]\w*\b|\?")
 _ALIAS = re.compile(r"\bAS\s+(\w+)|\b(\w+)\.`", re.IGNORECASE)
 _RESERVED = set(
-    """all and any array as asc assert_rows_modified at between by case cast collate contains create cross cube current
-    default define desc distinct else end enum escape except exclude exists extract false fetch following for from full
-    group grouping groups hash having if ignore in inner intersect interval into is join lateral left like limit lookup
-    merge natural new no not null nulls of on or order outer over partition preceding proto qualify range recursive
-    respect right rollup rows select set some struct tablesample then to treat true unbounded union unnest using when
-    where window with within""".split()
+    re.findall(
+        r"\w+",
+        """all and any array as asc assert_rows_modified at between by case cast collate contains create cross cube
+        current default define desc distinct else end enum escape except exclude exists extract false fetch following
+        for from full group grouping groups hash having if ignore in inner intersect interval into is join lateral left
+        like limit lookup merge natural new no not null nulls of on or order outer over partition preceding proto
+        qualify range recursive respect right rollup rows select set some struct tablesample then to treat true
+        unbounded union unnest using when where window with within""",
+    )
 )
 _UNKNOWN_TYPES = re.compile(r"\bAS\s+(VARCHAR|TEXT|DOUBLE|REAL|TIMESTAMPTZ|JSONB|HUGEINT|UUID|CHAR)\b", re.IGNORECASE)
 _ALTERED = {
@@ -134,9 +137,10 @@ def _changes_of_rows(parsed: Any) -> Iterator[str]:
     if isinstance(parsed, exp.Insert) and isinstance(parsed.expression, exp.Values):
         table = parsed.this.find(exp.Table)
         if not table.name.startswith("_") or len(parsed.expression.expressions) > _ROWS_OF_STATES:
-            yield f"inserts rows of {table.name} one by one: {DOCS}best-practices-performance-compute#avoid_single-row_dml"
+            source = f"{DOCS}best-practices-performance-compute#avoid_single-row_dml"
+            yield f"inserts rows of {table.name} one by one: {source}"
     if isinstance(parsed, exp.Merge):
-        yield f"merges, of which each row may match once only, and partitions may not be chosen: {SQL}dml-syntax#merge_statement"
+        yield f"merges, where a row may match once, and partitions may not be chosen: {SQL}dml-syntax#merge_statement"
 
 
 def _expressions(parsed: Any, statement: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What is BigQuery's own: all or nothing where changes of tables commit, the lease, partitions, names, types, secrets."""
+"""What is BigQuery's own: all or nothing where changes of tables commit, the lease, partitions, types, no secret."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What an hourly sync costs at BigQuery, which bills bytes: a model of its rules, for the statements that are sent.
 
 A query is billed for the columns that it refers to, in the partitions that its conditions choose; an UPDATE or a DELETE
-for all columns of the partitions that it changes, too; each table in a statement for 10 MB at least. To count rows costs
-nothing.
+for all columns of the partitions that it changes, too; each table in a statement for 10 MB at least. To count rows
+costs nothing.
 
 https://cloud.google.com/bigquery/docs/reference/standard-sql/dml-syntax#on-demand_query_size_calculation
 https://cloud.google.com/bigquery/pricing#on_demand_pricing

@@ -14,7 +14,9 @@ FORBIDDEN = {
     "CREATE OR REPLACE TABLE `k`.`e` AS SELECT 1 AS `a`": "within a transaction",
     "ALTER TABLE `k`.`e` ALTER COLUMN `n` SET DATA TYPE STRING": "changes INT64",
     "ALTER TABLE `k`.`e` ALTER COLUMN `s` SET DATA TYPE STRING(5)": "shorter",
-    "ALTER TABLE `k`.`e` ALTER COLUMN `n` SET DATA TYPE FLOAT64, ALTER COLUMN `n` SET DATA TYPE NUMERIC": "no statement that sqlglot knows",
+    "ALTER TABLE `k`.`e` ALTER COLUMN `n` SET DATA TYPE NUMERIC, ALTER COLUMN `n` SET DATA TYPE FLOAT64": (
+        "no statement that sqlglot knows"
+    ),
     f"SELECT `{LONG}` FROM `k`.`e`": "300 characters",
     "DELETE FROM `k`.`e`": "no WHERE",
     'SELECT "id" FROM `k`.`e`': "double quotes",
@@ -56,7 +58,8 @@ def test_what_bigquery_refuses_is_not_sent(statement: str) -> None:
         "INSERT INTO `k`.`_sync_state` (`table`) VALUES (?), ('')",
         r"SELECT 1 FROM `k`.`e` WHERE `a` = 'it\'s'",
         "CREATE OR REPLACE TABLE `k`.`e` (`id` STRING NOT NULL OPTIONS(description = 'x')) "
-        "PARTITION BY TIMESTAMP_TRUNC(`t`, DAY) CLUSTER BY `id` OPTIONS(labels = [('a', 'b')]) AS SELECT `id` FROM `k`.`e`",
+        "PARTITION BY TIMESTAMP_TRUNC(`t`, DAY) CLUSTER BY `id` OPTIONS(labels = [('a', 'b')]) AS "
+        "SELECT `id` FROM `k`.`e`",
     ],
 )
 def test_what_bigquery_takes_is_sent(statement: str) -> None:
