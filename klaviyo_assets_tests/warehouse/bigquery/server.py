@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import datetime as dt
 import json
 import os
 import re
 import subprocess
-import sys
 import venv
 from collections.abc import Sequence
 from functools import cache
@@ -98,22 +98,12 @@ def port() -> int:
         [str(environment()), "-I", str(Path(__file__).parent / "emulator.py")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL if not os.environ.get("EMU_LOG") else sys.stderr,
+        stderr=subprocess.DEVNULL,  # it logs each statement that fails
         text=True,
     )
-    _running.append(emulator)
+    atexit.register(emulator.communicate)  # its standard input ends, and with it the emulator
     assert emulator.stdout
     return int(emulator.stdout.readline())
-
-
-_running: list[subprocess.Popen[str]] = []
-
-
-def stop() -> None:
-    """Stop the emulator."""
-    while _running:
-        emulator = _running.pop()
-        emulator.communicate()
 
 
 @cache

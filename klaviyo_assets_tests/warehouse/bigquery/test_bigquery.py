@@ -16,6 +16,7 @@ from pydantic import PrivateAttr
 pytest.importorskip("google.cloud.bigquery", reason="the extra `bigquery` is not installed")
 import requests
 
+from klaviyo_assets.privacy.policy import ColumnPolicy
 from klaviyo_assets.warehouse.bigquery.address import parsed
 from klaviyo_assets.warehouse.bigquery.partitions import condition
 from klaviyo_assets.warehouse.bigquery.warehouse import BigQueryWarehouse
@@ -301,3 +302,14 @@ def test_no_secret_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code
         with pytest.raises(ValueError, match="BigQuery") as refused:
             parsed(wrong)
         assert "s3cret" not in str(refused.value)
+
+
+def test_old_values_are_hashed_and_dropped(warehouse: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KLAVIYO_HASH_SALT", "salt" * 8)
+    load(warehouse, [{"id": "1", "note": "PLAIN", "city": "PLAIN", "n": 7}, {"id": "2"}], spec=DATED)
+    policy = ColumnPolicy(blocked=("property_city",), hashed=("note", "property_n"))
+    warehouse.rewrite([replace(DATED, policy=policy)])
+    first, second = rows(warehouse)
+    assert "PLAIN" not in repr(first) and "property_city" not in first
+    assert first["note"].startswith("hmac-sha256:") and first["property_n"].startswith("hmac-sha256:")
+    assert second["note"] is None
