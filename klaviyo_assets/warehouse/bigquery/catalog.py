@@ -18,7 +18,7 @@ from typing import Any
 from google.cloud import bigquery
 from google.cloud.bigquery.table import RowIterator
 
-from klaviyo_assets.warehouse.bigquery.connecting import APPLICATION, Client, exceptions
+from klaviyo_assets.warehouse.bigquery.connecting import APPLICATION, ERRORS, Client, exceptions
 from klaviyo_assets.warehouse.bigquery.dialect import BigQueryDialect
 from klaviyo_assets.warehouse.bigquery.text import fold, places, written
 from klaviyo_assets.warehouse.bigquery.types import native
@@ -27,6 +27,9 @@ from klaviyo_assets.warehouse.sql import quote
 
 TEMPORARY = "_temporary_"
 """Beginning of the names of tables that are only there while something is loaded."""
+
+_ANSWER = 120.0
+"""Seconds until a request counts as lost; one that starts a statement is answered after ten, done or not."""
 
 _CHANGES_ROWS = ("INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE")
 _CHANGES_TABLES = ("CREATE", "ALTER", "DROP")
@@ -92,7 +95,9 @@ class BigQueryCatalog(Session):
         if self._session_id:
             config.connection_properties = [bigquery.ConnectionProperty("session_id", self._session_id)]
             options["job_retry"] = None
-        return self.client.query_and_wait(text, job_config=config, location=self.location, **options)
+        return self.client.query_and_wait(
+            text, job_config=config, location=self.location, api_timeout=_ANSWER, **options
+        )  # fmt: skip
 
     def _config(self, parameters: Sequence[Any] = ()) -> bigquery.QueryJobConfig:
         config = bigquery.QueryJobConfig(query_parameters=list(parameters), labels={"application": APPLICATION})
@@ -147,14 +152,14 @@ class BigQueryCatalog(Session):
     def rollback(self) -> None:
         """Undo everything that was not committed, which the end of the session does, too."""
         if self.writing:
-            with suppress(exceptions.GoogleAPICallError):  # after an error there may be no transaction any more
+            with suppress(*ERRORS):  # after an error there may be no transaction any more
                 self.send("ROLLBACK TRANSACTION")
             self._end()
 
     def _end(self) -> None:
-        """End the session, which else would be there for a day."""
+        """End the session, which else would be there for a day: what goes wrong with that harms nobody."""
         try:
-            with suppress(exceptions.GoogleAPICallError):
+            with suppress(*ERRORS):
                 self.send("CALL BQ.ABORT_SESSION()")
         finally:
             self._session_id = None

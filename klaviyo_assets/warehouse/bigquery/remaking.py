@@ -2,8 +2,8 @@
 
 `CREATE OR REPLACE TABLE ... AS SELECT` is one statement: others see the old table or the new one. It keeps
 partitions, clustering, descriptions, labels, defaults and NOT NULL; views go on working, for they look for names. It
-reads the whole table, which is billed. What it would lose prevents it: policy tags of columns, and row-level access
-policies, which BigQuery refuses to drop.
+reads the whole table, which is billed. What it would lose prevents it: policy tags of columns, and rows that a
+row-level access policy hides from who loads.
 
 https://cloud.google.com/bigquery/docs/reference/standard-sql/data-definition-language#create_table_statement
 """
@@ -26,16 +26,20 @@ def remake(session: BigQueryCatalog, schema: str, table: str, changes: Mapping[s
     session.changed(schema, table)
     found = session.described(schema, table)
     assert found  # noqa: S101
-    if tagged := [field.name for field in found.schema if field.policy_tags]:
+    place, because = session.name(schema, table), list[str]()
+    because += [f"{field.name} has policy tags" for field in found.schema if field.policy_tags]
+    ((seen,),) = session.sql(f"SELECT count(*) FROM {place}")
+    if (hidden := (found.num_rows or 0) - seen) > 0:
+        because.append(f"a row-level access policy hides {hidden:,} of its rows")
+    if because:
         name = next(iter(changes))
-        raise ColumnFixed(table, name, *changes[name], [f"{column} has policy tags" for column in tagged])
+        raise ColumnFixed(table, name, *changes[name], because)
     targets = {name: target for name, (_, target) in changes.items()}
     columns = ", ".join(_column(field, targets.get(fold(field.name))) for field in found.schema)
     values = ", ".join(
         f"{session.dialect.convert(quote(name), *changes[name])} AS {quote(name)}" if name in changes else quote(name)
         for name in (fold(field.name) for field in found.schema)
     )
-    place = session.name(schema, table)
     kept = _partitions(found) + _options(found)
     session.execute(f"CREATE OR REPLACE TABLE {place} ({columns}){kept} AS SELECT {values} FROM {place}")
 

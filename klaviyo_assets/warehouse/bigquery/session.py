@@ -13,7 +13,7 @@ from google.cloud import bigquery
 from klaviyo_assets.schema.spec import TableSpec, Type
 from klaviyo_assets.warehouse.bigquery import partitions, reading, remaking, staging, writing
 from klaviyo_assets.warehouse.bigquery.catalog import BigQueryCatalog
-from klaviyo_assets.warehouse.bigquery.connecting import Client, exceptions
+from klaviyo_assets.warehouse.bigquery.connecting import ERRORS, Client, exceptions
 from klaviyo_assets.warehouse.bigquery.dialect import alters
 from klaviyo_assets.warehouse.bigquery.text import fold, text
 from klaviyo_assets.warehouse.bigquery.types import field
@@ -274,7 +274,7 @@ class BigQuerySession(BigQueryCatalog):
             if self.held and self.held.is_held:
                 self.held.give_back()
         finally:
-            with suppress(exceptions.GoogleAPIError):
+            with suppress(*ERRORS):
                 self.temporary.drop()
 
 

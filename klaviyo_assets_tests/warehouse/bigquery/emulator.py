@@ -181,6 +181,24 @@ def note_columns(project: str, sql: str, ctx: Any) -> None:
     ctx.catalog.update_table(known.model_copy(update=changed))
 
 
+def mend_counts() -> None:
+    """A table has as many rows as it had when it was made."""
+    original = MemoryCatalogRepository.get_table
+
+    def counted(self: Any, project: str, dataset: str, table: str) -> Any:
+        found = original(self, project, dataset, table)
+        if found is None or found.table_type != "TABLE":
+            return found
+        try:
+            reference = executor.quoted_table_ref(project, dataset, table)
+            ((rows,),) = self._engine.execute(f"SELECT count(*) FROM {reference}").fetchall()
+        except duckdb.Error:
+            return found
+        return found.model_copy(update={"num_rows": rows})
+
+    MemoryCatalogRepository.get_table = counted
+
+
 def mend_updates() -> None:
     """Columns that the API adds to a table are not there."""
     original = MemoryCatalogRepository.update_table
@@ -229,6 +247,7 @@ def main() -> None:
     import_extension("spatial")
     mend_sessions()
     mend_updates()
+    mend_counts()
     forget_snapshots()
     asyncio.run(serve())
 

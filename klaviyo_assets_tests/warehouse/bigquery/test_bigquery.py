@@ -19,6 +19,7 @@ import requests
 from klaviyo_assets.privacy.policy import ColumnPolicy
 from klaviyo_assets.warehouse.bigquery.address import parsed
 from klaviyo_assets.warehouse.bigquery.partitions import condition
+from klaviyo_assets.warehouse.bigquery.session import BigQuerySession
 from klaviyo_assets.warehouse.bigquery.warehouse import BigQueryWarehouse
 from klaviyo_assets.warehouse.errors import ConnectionLost, WarehouseError, WarehouseLocked, WarehouseUnusable
 from klaviyo_assets.warehouse.extract import WHOLE_TABLE
@@ -122,7 +123,7 @@ def test_a_process_that_dies_at_any_request_leaves_all_or_nothing(tmp_path: Path
     assert after != before and after[0]["2"][2] is True
     within = total - (len(dying.sent) - commit) - 20  # the number of the request that is about BEGIN
     died = outcomes = 0
-    for number in [*range(2, within, 4), *range(within, total + 1)]:
+    for number in [*range(2, within, 8), *range(within, total - 6, 2), *range(total - 6, total + 1)]:
         restore()
         dying.dying(number)
         try:
@@ -130,13 +131,13 @@ def test_a_process_that_dies_at_any_request_leaves_all_or_nothing(tmp_path: Path
         except ConnectionLost as error:
             found = seen(warehouse)
             assert found in (before, after), f"at request {number}"
-            assert "nobody knows" in str(error) or found == before or outcomes, f"at request {number}"
+            assert "nobody knows" in str(error) or found == before, f"at request {number}"
             outcomes += found == after
             died += 1
-        if number % 5 == 0 or number > total - 4:
+        if number % 8 == 0 or number > total - 3:
             again(warehouse if number % 2 else DyingWarehouse(address=warehouse.address, lease=0).dying(10_000))
             assert seen(warehouse) == after, f"at request {number}"
-    assert died > 20 and 1 <= outcomes <= 4, "only COMMIT, and what tidies up after it, leaves what was written"
+    assert died > 12 and outcomes == 1, "of COMMIT alone nobody knows"
 
 
 def test_who_writes_is_alone_and_a_dead_run_loses_its_lease(warehouse: Any) -> None:
@@ -264,6 +265,22 @@ def test_a_table_that_is_made_anew_keeps_what_it_has(warehouse: Any) -> None:
     assert sorted(warehouse.query("SELECT * FROM klaviyo.shown")) == [("1",), ("text",)]
     with warehouse.connect() as client:
         assert client.get_table(f"{client.project}.klaviyo.event").time_partitioning.field == "datetime"
+
+
+def test_a_table_that_would_lose_something_is_not_made_anew(warehouse: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(warehouse, [{"id": "1", "x": 1}])
+    described = BigQuerySession.described
+
+    def one_more(session: Any, schema: str, table: str) -> Any:
+        found = described(session, schema, table)
+        if found and table == "event":
+            found._properties["numRows"] = "2"
+        return found
+
+    monkeypatch.setattr(BigQuerySession, "described", one_more)
+    result = load(warehouse, [{"id": "2", "x": "text"}])
+    assert result.columns_fixed and "row-level access policy hides 1 of its rows" in result.columns_fixed[0]
+    assert [row["property_x"] for row in rows(warehouse)] == [1, None]
 
 
 def test_a_sync_without_news_asks_for_no_table_by_itself(warehouse: Any) -> None:
