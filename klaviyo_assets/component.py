@@ -124,7 +124,7 @@ class KlaviyoScaffoldParams(BaseModel):
     warehouse: str = Field(
         default=DEFAULT_FILE,
         description="The warehouse: a DuckDB file, `md:name`, `postgresql://user@host/database`, `service=name`, "
-        "`snowflake://user@account/database` or `connection=name`.",
+        "`snowflake://user@account/database`, `connection=name` or `bigquery://project?location=EU`.",
     )
     api_key_variable: str = Field(
         default="KLAVIYO_API_KEY", description="Name of the environment variable that holds the private API key."

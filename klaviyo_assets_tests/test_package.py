@@ -198,13 +198,14 @@ ALLOWED = {
     "tables": (("schema",), {"msgspec", "anyascii"}),
     "warehouse": (("schema", "clock", "environment"),
                   {"dagster", "dagster_duckdb", "duckdb", "filelock", "msgspec", "pgpq", "psycopg", "pyarrow",
-                   "pydantic", "snowflake"}),
+                   "pydantic", "requests", "snowflake", "google"}),
     "privacy": (("schema", "environment", "tables"), {"msgspec"}),
     "settings": (("environment", "privacy", "schema", "tables", "warehouse.duckdb.location", "warehouse.local.sql",
                   "warehouse.location", "models.project"), {"pydantic", "pydantic_core", "pydantic_settings", "yaml"}),
     "sync": (("api", "privacy", "schema", "settings", "tables", "warehouse.guard", "warehouse.state"), {"msgspec"}),
     "assets": ((*GROUND, "api", "privacy", "settings", "sync", "tables", "warehouse"),
-               {"dagster", "msgspec", "pandas", "pgpq", "polars", "psycopg", "pyarrow", "pydantic", "snowflake"}),
+               {"dagster", "msgspec", "pandas", "pgpq", "polars", "psycopg", "pyarrow", "pydantic", "snowflake",
+                "google"}),
     "adoption": (("privacy", "schema", "settings", "sync", "tables", "warehouse"), set()),
     "automation": ((*GROUND, "assets", "privacy", "settings", "sync", "tables", "warehouse"),
                    {"dagster", "msgspec", "pydantic"}),
@@ -213,7 +214,7 @@ ALLOWED = {
     "sandbox": ((), {"msgspec", "requests", "starlette", "uvicorn"}),
 }  # fmt: skip
 """Folder -> what its modules may import of this package, and of others (None: anything)."""
-DATABASES = ("duckdb", "postgres", "snowflake")
+DATABASES = ("duckdb", "postgres", "snowflake", "bigquery")
 """Folders of `warehouse`: neither the steps that they share nor one another know them."""
 IO = {"http", "io", "os", "pathlib", "shutil", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "urllib"}
 
@@ -318,7 +319,7 @@ import sys
 
 class Refuse:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {EXTRAS}:
+        if name.partition(".")[0] in {EXTRAS} or name == "google.cloud":
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Refuse())

@@ -29,6 +29,10 @@ def _advice(error: WarehouseError, snapshot: str) -> str:
         return f"Materialize {snapshot}."
     if not isinstance(error, WarehouseUnusable):
         return ""
+    if kind_of(error.database) == "bigquery":
+        return (
+            "Check the setting `warehouse`, the credentials, and the roles of their owner: docs/bigquery.md lists them."
+        )
     if kind_of(error.database) == "snowflake":
         return "Check the setting `warehouse`, and the grants of its role: docs/snowflake.md lists them."
     if kind_of(error.database) == "postgres":

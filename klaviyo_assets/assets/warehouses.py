@@ -30,12 +30,18 @@ def warehouse_of(settings: Settings, **options: Any) -> Warehouse:
             from klaviyo_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
 
             return SnowflakeWarehouse(**fields)
+        if kind == "bigquery":
+            import google.cloud.bigquery  # noqa: F401
+
+            from klaviyo_assets.warehouse.bigquery.warehouse import BigQueryWarehouse
+
+            return BigQueryWarehouse(**fields)
         import pgpq  # noqa: F401
         import psycopg  # noqa: F401
 
         from klaviyo_assets.warehouse.postgres.warehouse import PostgresWarehouse
     except ImportError as error:
-        where = "at Snowflake" if kind == "snowflake" else "of a Postgres server"
+        where = {"snowflake": "at Snowflake", "bigquery": "at BigQuery"}.get(kind, "of a Postgres server")
         raise SettingsError(
             f"The setting `warehouse` is the address {where}, and a library is missing ({error}): "
             f"pip install 'klaviyo-assets[{kind}]'"

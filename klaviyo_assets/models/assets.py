@@ -55,9 +55,10 @@ def build_models(described: DescribedAssets, executor: dg.ExecutorDefinition) ->
     if not settings.models:
         return dg.Definitions()
     kind = kind_of(settings.warehouse)
-    if kind == "snowflake":
+    if kind in ("snowflake", "bigquery"):
+        where = {"snowflake": "Snowflake", "bigquery": "BigQuery"}[kind]
         dg.get_dagster_logger(__name__).info(
-            "The models of campaigns, flows and people can't be built at Snowflake yet."
+            f"The models of campaigns, flows and people can't be built at {where} yet."
         )
         return dg.Definitions()
     if not is_installed(kind):

@@ -90,8 +90,9 @@ class Settings(BaseSettings):
     warehouse: str = Field(
         sources.DEFAULT_FILE,
         description="The warehouse: a DuckDB file, `md:name` for MotherDuck, a Postgres database: "
-        "`postgresql://user@host/database` or `service=name`, or one at Snowflake: `snowflake://user@account/database` "
-        "or `connection=name`. A password is taken from the environment only.",
+        "`postgresql://user@host/database` or `service=name`, one at Snowflake: `snowflake://user@account/database` "
+        "or `connection=name`, or BigQuery: `bigquery://project?location=EU`. A password is taken from the environment "
+        "only.",
     )
     warehouse_variable: str = Field(
         sources.WAREHOUSE,
@@ -178,7 +179,7 @@ class Settings(BaseSettings):
         None,
         ge=0,
         description="Columns of properties that a table may have; the values of more go to one JSON column. Default: "
-        "2,000 in DuckDB and Snowflake, 1,400 in Postgres.",
+        "2,000 in DuckDB, Snowflake and BigQuery, 1,400 in Postgres.",
     )
     max_concurrency: int = Field(
         12,
@@ -317,19 +318,23 @@ class Settings(BaseSettings):
         )
 
 
+_KEEPERS = {
+    "postgres": "~/.pgpass, or to a service (`service=name`)",
+    "snowflake": "connections.toml (`connection=name`)",
+    "bigquery": "Google's libraries (`GOOGLE_APPLICATION_CREDENTIALS`), or to a file (`credentials_path`)",
+}
+"""Kind of a database -> what else may keep its secret."""
+
+
 def _of_a_server(address: Server, schema: str) -> Iterator[Problem]:
     """Yield what is wrong with the address of a server, and with the schema there."""
     if address.has_secret:
         yield (
             (),
-            "a password does not belong here, where it is kept in the clear. Put the whole address into the "
-            f"environment variable {sources.WAREHOUSE}, in .env for example (or into another one, which the setting "
-            "`warehouse_variable` names); or leave the password to "
-            + (
-                "connections.toml (`connection=name`)"
-                if address.kind == "snowflake"
-                else "~/.pgpass, or to a service (`service=name`)"
-            ),
+            f"a {'key' if address.kind == 'bigquery' else 'password'} does not belong here, where it is kept in the "
+            f"clear. Put the whole address into the environment variable {sources.WAREHOUSE}, in .env for example (or "
+            "into another one, which the setting `warehouse_variable` names); or leave it to "
+            f"{_KEEPERS[address.kind]}",
         )
     if address.kind != "postgres":
         return

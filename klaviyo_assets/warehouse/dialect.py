@@ -100,6 +100,18 @@ class Dialect(ABC):
     def json_keys(self, relation: str, column: str) -> str:
         """Return the query of the distinct names in the JSON objects of a column."""
 
+    def md5(self, text: str) -> str:
+        """Return the expression of the MD5 of a text, in lower case."""
+        return f"md5({text})"
+
+    def as_text(self, expression: str, native: str) -> str:
+        """Return an expression of a native type as a text, which `from_text` reads."""
+        return f"CAST({expression} AS VARCHAR)"
+
+    def from_text(self, text: str, native: str) -> str:
+        """Return the expression of a text that is a value of a native type."""
+        return f"CAST({text} AS {native})"
+
     def later(self, moment: str, microseconds: str) -> str:
         """Return the expression of a moment so many microseconds later."""
         return f"{moment} + {microseconds} * INTERVAL '1 microsecond'"

@@ -1,4 +1,4 @@
-"""Where a warehouse is, told by its address: a DuckDB file, or a database at MotherDuck, Postgres or Snowflake."""
+"""Where a warehouse is, told by its address: a DuckDB file, or at MotherDuck, Postgres, Snowflake or BigQuery."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import parse_qsl, unquote
 
+from klaviyo_assets.warehouse.bigquery import address as bigquery
 from klaviyo_assets.warehouse.duckdb import location as duckdb
 from klaviyo_assets.warehouse.postgres.address import SECRETS
 from klaviyo_assets.warehouse.snowflake import address as snowflake
 
-Kind = Literal["duckdb", "postgres", "snowflake"]
+Kind = Literal["duckdb", "postgres", "snowflake", "bigquery"]
 
 _URL = re.compile(
     r"(?P<scheme>postgres(?:ql)?)://(?:(?P<user>[^:@/\s]*)(?::(?P<password>[^@/\s]*))?@)?"
@@ -30,7 +31,7 @@ _PORT = "5432"
 
 @dataclass(frozen=True)
 class Server:
-    """The address of a database on a Postgres server, as libpq reads it, or at Snowflake.
+    """The address of a database on a Postgres server, as libpq reads it, or at Snowflake or BigQuery.
 
     text: without secrets. has_secret: whether the address that it comes from holds any. database: None if the address
     does not tell. place: the same for all addresses that tell the same database, whoever connects.
@@ -47,11 +48,13 @@ def kind_of(address: str) -> Kind:
     """Return the database that an address is of."""
     if snowflake.is_snowflake(address):
         return "snowflake"
+    if bigquery.is_bigquery(address):
+        return "bigquery"
     return "postgres" if _PAIRS.match(address.strip()) or _scheme(address) else "duckdb"
 
 
 def server(address: str) -> Server | None:
-    """Read the address of a Postgres server, or of Snowflake; return None if it is one of DuckDB's.
+    """Read the address of a Postgres server, of Snowflake or of BigQuery; return None if it is one of DuckDB's.
 
     Raises ValueError, which does not repeat the address, if it is neither.
     """
@@ -63,6 +66,9 @@ def server(address: str) -> Server | None:
     if snowflake.is_snowflake(address):
         at = snowflake.parsed(address)
         return Server(at.text, at.has_secret, at.database, at.place, "snowflake")
+    if bigquery.is_bigquery(address):
+        project = bigquery.parsed(address)
+        return Server(project.text, project.has_secret, project.project, project.place, "bigquery")
     if service := _SERVICE.fullmatch(address):
         return Server(f"service={service['service']}", False, None, f"service={service['service']}")
     if _PAIRS.match(address):
@@ -70,7 +76,7 @@ def server(address: str) -> Server | None:
     if _scheme(address) not in ("postgres", "postgresql"):
         raise ValueError(
             "it has to be a DuckDB file, `md:name`, `postgresql://user@host/database`, `service=name`, "
-            "`snowflake://user@account/database` or `connection=name`"
+            "`snowflake://user@account/database`, `connection=name` or `bigquery://project`"
         )
     url = _URL.fullmatch(address)
     if url is None or _NO_PERCENT.search(address):

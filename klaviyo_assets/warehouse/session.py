@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from klaviyo_assets.schema.spec import TableSpec, Type
-from klaviyo_assets.warehouse.dialect import Dialect
+from klaviyo_assets.warehouse.dialect import ALWAYS, Dialect
 from klaviyo_assets.warehouse.spool import Spool
 
 RESTAMPED = "_restamped"
@@ -199,6 +199,13 @@ class Session(ABC):
         types: column -> native type of the table. cleared: columns that did not come and become NULL; others that did
         not come stay as they are, or get their default. The rows are live, and stamped with `stamp`.
         """
+
+    def where_staged(self, schema: str, spec: TableSpec, alias: str) -> str:
+        """Return a condition that is true of all rows whose keys are in `STAGE`, with which fewer are looked at.
+
+        alias: what the table is called.
+        """
+        return ALWAYS
 
     def unstage(self) -> None:
         """Drop `STAGE`."""

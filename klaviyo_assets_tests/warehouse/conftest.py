@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from klaviyo_assets_tests.warehouse import helpers
+from klaviyo_assets_tests.warehouse.bigquery.server import port as bigquery_server
 from klaviyo_assets_tests.warehouse.databases import DATABASES, postgres_server, stop_servers
 from klaviyo_assets_tests.warehouse.snowflake.server import port as snowflake_server
 
@@ -25,6 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "of_postgres: about Postgres alone")
     config.addinivalue_line("markers", "not_of(*names): about what these databases do not have, or do in another way")
     config.addinivalue_line("markers", "of_snowflake: about Snowflake alone")
+    config.addinivalue_line("markers", "of_bigquery: about BigQuery alone")
 
 
 def pytest_sessionfinish() -> None:
@@ -56,6 +58,8 @@ def database(request: pytest.FixtureRequest) -> Iterator[str]:
         postgres_server()
     if name == "snowflake":
         snowflake_server()
+    if name == "bigquery":
+        bigquery_server()
     helpers.in_use.append(name)
     yield name
     helpers.in_use.pop()

@@ -21,6 +21,7 @@ from pydantic import PrivateAttr
 
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.postgres.warehouse import PostgresWarehouse
+from klaviyo_assets_tests.warehouse.bigquery import server as bigquery
 from klaviyo_assets_tests.warehouse.snowflake import server as snowflake
 
 NOON = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
@@ -64,7 +65,17 @@ def in_snowflake(folder: Path, **options: Any) -> Any:
     return snowflake.TimedSnowflake(address=os.environ[variable], url_variable=variable, **options)
 
 
-DATABASES: dict[str, Callable[..., Any]] = {"duckdb": in_duckdb, "postgres": in_postgres, "snowflake": in_snowflake}
+def in_bigquery(folder: Path, **options: Any) -> Any:
+    """A folder is a project of its own, on an emulator."""
+    return bigquery.TimedBigQuery(address=bigquery.address(folder), **options)
+
+
+DATABASES: dict[str, Callable[..., Any]] = {
+    "duckdb": in_duckdb,
+    "postgres": in_postgres,
+    "snowflake": in_snowflake,
+    "bigquery": in_bigquery,
+}
 
 
 SERVER = "KLAVIYO_TEST_POSTGRES"

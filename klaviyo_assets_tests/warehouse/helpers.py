@@ -16,6 +16,7 @@ from klaviyo_assets.warehouse.local.sql import TYPE_NAMES
 from klaviyo_assets.warehouse.results import LoadResult
 from klaviyo_assets.warehouse.spool import temporary_spool
 from klaviyo_assets.warehouse.warehouse import Warehouse
+from klaviyo_assets_tests.warehouse.bigquery.server import rows as bigquery_rows
 from klaviyo_assets_tests.warehouse.databases import DATABASES, NOON
 from klaviyo_assets_tests.warehouse.snowflake.server import rows as snowflake_rows
 
@@ -74,6 +75,8 @@ def rows(warehouse: Any, table: str = "klaviyo.event", order: str = "id") -> lis
     with warehouse.connect() as connection:
         if in_use[-1] == "snowflake":
             return snowflake_rows(connection, table, order)
+        if in_use[-1] == "bigquery":
+            return bigquery_rows(connection, table, order)
         result = connection.execute(f"SELECT * FROM {table} ORDER BY {order}")
         names = [column[0] for column in result.description]
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
@@ -81,7 +84,7 @@ def rows(warehouse: Any, table: str = "klaviyo.event", order: str = "id") -> lis
 
 def json_text(text: str) -> str:
     """A text of JSON as it is after its column has become text: a VARIANT forgets spaces."""
-    return text.replace(" ", "") if in_use[-1] == "snowflake" else text
+    return text.replace(" ", "") if in_use[-1] in ("snowflake", "bigquery") else text
 
 
 def run(warehouse: Any, *statements: str) -> None:

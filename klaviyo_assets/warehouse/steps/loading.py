@@ -105,7 +105,8 @@ def _leave_newer(transaction: Transaction, spec: TableSpec, types: Mapping[str, 
         written = instant(f"old.{quote(SYNCED.name)}", SYNCED.name)
         ahead = f"{instant(old, spec.version)} > {written} OR {instant(new, spec.version)} > {now}"
         newer = f"CASE WHEN {deleted} OR {ahead} THEN {later} ELSE {old} > {new} END"
+    there = transaction.session.where_staged(transaction.schema, spec, "old")
     return transaction.change(
         f"DELETE FROM {STAGE} WHERE EXISTS (SELECT 1 FROM {transaction.table(spec.name)} AS old "
-        f"WHERE {same_key('old', STAGE, spec.primary_key)} AND {newer})"
+        f"WHERE {same_key('old', STAGE, spec.primary_key)} AND {there} AND {newer})"
     )

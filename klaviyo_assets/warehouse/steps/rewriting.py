@@ -90,10 +90,12 @@ def rewrite(rewriting: Rewriting) -> list[str]:
 def _replace(transaction: Transaction, spec: TableSpec, name: str, compute: Callable[[str], str | None]) -> None:
     """Write what a function makes of the texts of a column in their place."""
     native = transaction.column_types(spec.name)[name]
+    text = transaction.dialect.as_text(quote("own", name), native)
     with computed(transaction, _texts(transaction, spec, name), compute) as relation:
         transaction.change(
-            f"UPDATE {transaction.table(spec.name)} AS own SET {quote(name)} = CAST(new.becomes AS {native}) "
-            f"FROM {relation} AS new WHERE md5({_text(quote('own', name))}) = new.was"
+            f"UPDATE {transaction.table(spec.name)} AS own "
+            f"SET {quote(name)} = {transaction.dialect.from_text('new.becomes', native)} "
+            f"FROM {relation} AS new WHERE {transaction.dialect.md5(text)} = new.was"
         )
 
 
@@ -113,7 +115,7 @@ def _is_old(transaction: Transaction, spec: TableSpec, name: str, names: Collect
     if any(map(policy.blocks, names)):
         return bool(transaction.sql(f"{rows} LIMIT 1"))
     if any(map(policy.hashes, names)):
-        is_digest = transaction.dialect.matches(_text(quote(name)), policy.digest_pattern)
+        is_digest = transaction.dialect.matches(_text(transaction, spec, name), policy.digest_pattern)
         return bool(transaction.sql(f"{rows} AND NOT {is_digest} LIMIT 1"))
     if name == policy.json_column:
         parts = transaction.session.parts(_texts(transaction, spec, name))
@@ -121,11 +123,11 @@ def _is_old(transaction: Transaction, spec: TableSpec, name: str, names: Collect
     return False
 
 
-def _text(column: str) -> str:
-    return f"CAST({column} AS VARCHAR)"
+def _text(transaction: Transaction, spec: TableSpec, name: str) -> str:
+    return transaction.dialect.as_text(quote(name), transaction.column_types(spec.name)[name])
 
 
 def _texts(transaction: Transaction, spec: TableSpec, name: str) -> str:
     """Return the query of the distinct texts of a column."""
-    text = _text(quote(name))
+    text = _text(transaction, spec, name)
     return f"SELECT DISTINCT {text} AS text FROM {transaction.table(spec.name)} WHERE {quote(name)} IS NOT NULL"

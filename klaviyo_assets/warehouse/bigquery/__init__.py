@@ -1,0 +1,1 @@
+"""The warehouse in BigQuery. Its client is the extra `bigquery`, imported only when it is used."""

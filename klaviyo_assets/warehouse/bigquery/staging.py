@@ -1,0 +1,251 @@
+"""Rows on their way into temporary tables: Parquet that the local engine writes, and a load job, which is free.
+
+The tables are in the warehouse's dataset, and end by themselves a day later should the process die. Values of JSON come
+as text, which is parsed when they are written.
+
+https://cloud.google.com/bigquery/docs/loading-data-cloud-storage-parquet
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+import tempfile
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from google.cloud import bigquery
+
+from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
+from klaviyo_assets.warehouse.bigquery.catalog import TEMPORARY, BigQueryCatalog
+from klaviyo_assets.warehouse.bigquery.dialect import BigQueryDialect
+from klaviyo_assets.warehouse.bigquery.text import name as placed
+from klaviyo_assets.warehouse.bigquery.types import field
+from klaviyo_assets.warehouse.errors import WarehouseError
+from klaviyo_assets.warehouse.local import rows as local
+from klaviyo_assets.warehouse.local.engine import engine, query
+from klaviyo_assets.warehouse.local.keys import stage_keys
+from klaviyo_assets.warehouse.local.rows import ORDER, spool_rows
+from klaviyo_assets.warehouse.local.sql import TEXT
+from klaviyo_assets.warehouse.local.sql import TYPE_NAMES as LOCAL_NAMES
+from klaviyo_assets.warehouse.session import STAGE, Source, Staged
+from klaviyo_assets.warehouse.spool import Spool
+from klaviyo_assets.warehouse.sql import column_list, literal, quote
+
+LATE = "_spooled_late"
+"""Table for what is spooled when a transaction has begun, in which no table can be made."""
+
+_LATE_COLUMNS = {"number": "INT64", "first": "STRING", "second": "STRING"}
+_LATE_BYTES = 2_000_000
+"""Of texts in one statement; a request may have 10 MB: https://cloud.google.com/bigquery/quotas#query_jobs"""
+
+_LIFE = dt.timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class StagedRows(Staged):
+    """Rows that lie in `STAGE`. texts: columns of JSON that are still texts there."""
+
+    texts: Set[str] = frozenset()
+
+
+def takes(dialect: BigQueryDialect, spool: Spool, name: str, kind: Type, target: str) -> bool:
+    """Return whether a native type holds exactly all values of a spool's column that have a type of ours."""
+    native = dialect.local_type(target)
+    if native is None:
+        return False
+    with engine(spool) as connection:
+        if not local.takes(query(connection), spool, name, kind, native):
+            return False
+        if (longest := dialect.longest_text(target)) is None:
+            return True
+        condition = f"length({quote(name)}) <= {longest}" if kind in (Type.TEXT, Type.JSON) else "false"
+        return local.all_are(query(connection), spool, name, kind, condition)
+
+
+class TemporaryTables:
+    """Tables that are there while something is loaded. Statements call them by names without quotes."""
+
+    def __init__(self, session: BigQueryCatalog) -> None:
+        self._session = session
+        self._number = 0
+        self._late = 0
+        self._made: list[bigquery.TableReference] = []
+
+    def create(self, called: str, types: Mapping[str, str]) -> bigquery.TableReference:
+        """Create an empty table."""
+        place = self.place(called)
+        table = bigquery.Table(place, schema=[field(name, native) for name, native in types.items()])
+        table.expires = dt.datetime.now(dt.UTC) + _LIFE
+        self._session.client.create_table(table)
+        return place
+
+    def place(self, called: str) -> bigquery.TableReference:
+        """Return a place where no table is, at which `called` is from now on."""
+        place = self._session.reference(self._session.schema, f"{TEMPORARY}{secrets.token_hex(8)}{called}")
+        self._made.append(place)
+        self._session.relations[called] = placed(place.dataset_id, place.table_id)
+        return place
+
+    def drop(self) -> None:
+        """Drop what was made."""
+        while self._made:
+            self._session.client.delete_table(self._made.pop(), not_found_ok=True)
+        self._session.relations.clear()
+
+    def reserve(self) -> None:
+        """Make what `spooled` needs within a transaction."""
+        if LATE not in self._session.relations:
+            self.create(LATE, _LATE_COLUMNS)
+
+    def spooled(self, spool: Spool, types: Mapping[str, Type]) -> str:
+        """Return a relation of columns of all of a spool's rows; within a transaction, of one or two texts."""
+        if self._session.writing:
+            return self._spooled_late(spool, types)
+        self._number += 1
+        called = f"_spooled_{self._number}"
+        natives = {name: self._session.dialect.type_names[kind] for name, kind in types.items()}
+        place = self.create(called, {name: _loaded_as(native) for name, native in natives.items()})
+        chosen = ", ".join(_sent(quote(name), LOCAL_NAMES[kind], natives[name], name) for name, kind in types.items())
+        if spool.files:
+            with engine(spool) as connection:
+                self._load(connection, spool, place, f"SELECT {chosen} FROM {local.spooled(spool, types)}")
+        return called
+
+    def _spooled_late(self, spool: Spool, types: Mapping[str, Type]) -> str:
+        if len(types) > 2 or any(kind is not Type.TEXT for kind in types.values()):
+            raise AssertionError(f"can't be staged within a transaction: {dict(types)}")
+        self._late += 1
+        named = dict(zip(("first", "second"), types, strict=False))
+        chosen = ", ".join(f"CAST({quote(name)} AS {TEXT})" for name in named.values())
+        with engine(spool) as connection:
+            found = connection.execute(f"SELECT {chosen} FROM {local.spooled(spool, types)}")
+            waiting: list[Sequence[str | None]] = []
+            size = 0
+            while some := found.fetchmany(1000):
+                waiting += some
+                size += sum(len(text or "") * 2 + 50 for row in some for text in row)
+                if size > _LATE_BYTES:
+                    self._insert_late(waiting)
+                    waiting, size = [], 0
+            self._insert_late(waiting)
+        renamed = ", ".join(f"{column} AS {quote(name)}" for column, name in named.items())
+        return f"(SELECT {renamed} FROM {LATE} WHERE number = {self._late})"
+
+    def _insert_late(self, rows: Sequence[Sequence[str | None]]) -> None:
+        if not rows:
+            return
+        values = [
+            bigquery.StructQueryParameter(
+                None,
+                bigquery.ScalarQueryParameter("first", "STRING", row[0]),
+                bigquery.ScalarQueryParameter("second", "STRING", row[1] if len(row) > 1 else None),
+            )
+            for row in rows
+        ]
+        self._session.change(
+            f"INSERT INTO {LATE} (number, first, second) SELECT {self._late}, row.first, row.second "
+            "FROM UNNEST(?) AS row",
+            [bigquery.ArrayQueryParameter(None, "STRUCT", values)],
+        )
+
+    def stage(
+        self, spec: TableSpec, spool: Spool, types: Mapping[str, str], beyond: Mapping[str, Set[Type]] | None
+    ) -> StagedRows:
+        """Make `STAGE` of the rows of a spool, all columns that came, one row per key."""
+        dialect = self._session.dialect
+        natives = {name: dialect.local_type(native) or TEXT for name, native in types.items()}
+        parts = spool_rows(spool, natives, spec.overflow, beyond)
+        came = {name for part in parts for name in part.values}
+        key = [*spec.primary_key, *([spec.version] if spec.version else [])]
+        names = [name for name in types if name in {*came, *key} and name not in (SYNCED.name, DELETED.name)]
+        texts = {name for name in names if types[name] == "JSON"}
+        place = self.create(STAGE, {name: _loaded_as(types[name]) for name in names})
+        with engine(spool) as connection:
+            total, all_count = stage_keys(
+                query(connection), spec, parts, natives, [name for name in names if name in key]
+            )
+            where = "" if all_count else f" WHERE {ORDER} IN (SELECT {ORDER} FROM {STAGE})"
+            queries = []
+            for part in parts:
+                there = [name for name in names if name in part.values]
+                chosen = ", ".join(
+                    _sent(
+                        quote(name) if name in there else f"CAST(NULL AS {natives[name]})",
+                        natives[name], types[name], name,
+                    )
+                    for name in names
+                )  # fmt: skip
+                queries.append(f"SELECT {chosen} FROM ({part.select(there)}) AS came{where}")
+            if queries:
+                self._load(connection, spool, place, " UNION ALL ".join(queries))
+        return StagedRows(total, came, texts=texts)
+
+    def stage_relation(self, spec: TableSpec, source: Source, types: Mapping[str, str]) -> StagedRows:
+        """Make `STAGE` of the declared columns of another table, one row per key."""
+        session = self._session
+        came = [name for name in types if name in spec.types and name in source.types]
+        values = ", ".join(
+            f"{session.dialect.convert(quote(name), source.types[name], types[name])} AS {quote(name)}"
+            for name in came
+        )  # fmt: skip
+        lacking = [
+            f"CAST(NULL AS {types[name]}) AS {quote(name)}"
+            for name in (*spec.primary_key, *([spec.version] if spec.version else []))
+            if name not in came
+        ]
+        key = column_list(spec.primary_key)
+        newest = f"{quote(spec.version)} DESC NULLS LAST" if spec.version and spec.version in came else key
+        place = self.place(STAGE)
+        ends = dt.datetime.now(dt.UTC) + _LIFE
+        session.execute(
+            f"CREATE TABLE {quote(place.dataset_id, place.table_id)} "
+            f"OPTIONS(expiration_timestamp = TIMESTAMP '{ends:%Y-%m-%d %H:%M:%S}') AS "
+            f"SELECT {', '.join([values, *lacking])} FROM {source.relation} WHERE true "
+            f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {newest}) = 1"
+        )
+        without_key = " OR ".join(f"{quote(name)} IS NULL" for name in spec.primary_key)
+        ((total, empty),) = session.sql(
+            f"SELECT (SELECT count(*) FROM {source.relation}), (SELECT count(*) FROM {STAGE} WHERE {without_key})"
+        )
+        if empty:
+            raise WarehouseError(f"{empty} rows for {spec.name} have no {' and '.join(spec.primary_key)}.")
+        return StagedRows(total, set(came))
+
+    def _load(
+        self, connection: duckdb.DuckDBPyConnection, spool: Spool, place: bigquery.TableReference, statement: str
+    ) -> None:
+        """Load the rows of a query of the local engine into a table that is there."""
+        options: dict[str, Any] = {
+            "source_format": bigquery.SourceFormat.PARQUET,
+            "write_disposition": bigquery.WriteDisposition.WRITE_APPEND,
+            "create_disposition": bigquery.CreateDisposition.CREATE_NEVER,
+        }
+        with tempfile.TemporaryDirectory(dir=spool.folder) as folder:
+            path = Path(folder) / "rows.parquet"
+            connection.execute(
+                f"COPY ({statement}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION snappy)"
+            ).fetchall()
+            with path.open("rb") as file:
+                job = self._session.client.load_table_from_file(
+                    file, place, job_config=bigquery.LoadJobConfig(**options), location=self._session.location
+                )
+            job.result()
+
+
+def _loaded_as(native: str) -> str:
+    return "STRING" if native == "JSON" else native
+
+
+def _sent(value: str, local_type: str, native: str, name: str) -> str:
+    """Return the expression of a column in a file: times with a zone as instants, JSON as text."""
+    if native == "TIMESTAMP":
+        value = f"CAST(CAST({value} AS TIMESTAMP) AS TIMESTAMP WITH TIME ZONE)"
+    elif native == "DATETIME":
+        value = f"CAST({value} AS TIMESTAMP)"
+    elif local_type == LOCAL_NAMES[Type.JSON]:
+        value = f"CAST({value} AS {TEXT})"
+    return f"{value} AS {quote(name)}"

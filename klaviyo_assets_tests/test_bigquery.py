@@ -1,0 +1,106 @@
+"""BigQuery as the warehouse, as users meet it, on an emulator: check, runs, and no secret."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from click.testing import CliRunner
+
+from klaviyo_assets.assets.warehouses import warehouse_of
+from klaviyo_assets.build import build_definitions
+from klaviyo_assets.cli.main import main
+from klaviyo_assets.sandbox.shop.generate import generate_account
+from klaviyo_assets.settings import Settings, SettingsError
+from klaviyo_assets.warehouse.bigquery.warehouse import BigQueryWarehouse
+from klaviyo_assets.warehouse.location import kind_of, located, place_of, server, shown
+from klaviyo_assets_tests.conftest import Project, only
+from klaviyo_assets_tests.test_postgres import tell_the_story
+from klaviyo_assets_tests.warehouse.bigquery.guard import GuardedSession
+from klaviyo_assets_tests.warehouse.bigquery.server import address as emulated
+
+KEY = base64.b64encode(json.dumps({"private_key": "very-s3cret"}).encode()).decode().rstrip("=")
+
+
+@pytest.fixture
+def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Of an empty project, in sessions that refuse what BigQuery would."""
+    found = emulated(tmp_path)
+    monkeypatch.setenv("KLAVIYO_WAREHOUSE", f"{found}&credentials_base64={KEY}")
+    original = BigQueryWarehouse._session
+
+    def guarded(self: Any, client: Any) -> Any:
+        session = original(self, client)
+        GuardedSession(session, [])
+        return session
+
+    monkeypatch.setattr(BigQueryWarehouse, "_session", guarded)
+    return located(found)
+
+
+def test_changes_deletes_late_events_a_resync_and_hidden_columns(
+    project: Callable[..., Project], address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell_the_story(project, address, monkeypatch)
+
+
+def test_check_says_where_and_no_secret(
+    project: Callable[..., Project], address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    klaviyo = project(
+        generate_account(events=5, profiles=5, days=1, seed=1), tables=only("metric"), duckdb_path=address
+    )
+    monkeypatch.setenv("KLAVIYO_API_URL", klaviyo.sandbox.url)
+    monkeypatch.setenv("KLAVIYO_TABLES", json.dumps(only("metric")))
+    done = CliRunner().invoke(main, ["check"])
+    assert done.exit_code == 0, done.output
+    assert f"{address}, schema klaviyo" in done.output and KEY not in done.output
+    monkeypatch.setenv("KLAVIYO_WAREHOUSE", f"bigquery://shop-1?credentials_base64={KEY}")
+    done = CliRunner().invoke(main, ["check"])
+    assert done.exit_code == 1 and "credentials" in done.output and KEY not in done.output
+
+
+def test_the_asset_graph_says_which_database_it_is() -> None:
+    pytest.importorskip("google.cloud.bigquery", reason="the extra `bigquery` is not installed")
+    definitions = build_definitions(Settings(warehouse="bigquery://acme-1?location=EU", schema="raw"))
+    dg.Definitions.validate_loadable(definitions)
+    event = definitions.resolve_asset_graph().get(dg.AssetKey(["klaviyo", "event"]))
+    assert event.metadata["dagster/table_name"] == "acme-1.raw.event" and "bigquery" in event.kinds
+    assert not [spec for spec in definitions.resolve_all_asset_specs() if "dbt" in spec.kinds]
+
+
+def test_addresses() -> None:
+    given = f"BigQuery://Acme-1?location=EU&credentials_path=/keys/k.json&credentials_base64={KEY}"
+    told = "bigquery://acme-1?location=EU&credentials_path=/keys/k.json"
+    found = server(given)
+    assert found and (found.text, found.has_secret, found.database) == (told, True, "acme-1")
+    assert shown(given) == located(given) == told and kind_of(given) == "bigquery"
+    assert place_of(given) == place_of("bigquery://acme-1")
+    for wrong in ("bigquery://", f"bigquery://me:{KEY}@acme", f"bigquery://acme?password={KEY}", "bigquery://a b"):
+        with pytest.raises(ValueError) as error:
+            server(wrong)
+        assert KEY not in str(error.value) + shown(wrong)
+
+
+def test_a_secret_is_refused_outside_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match="a key does not belong here") as error:
+        Settings(warehouse=f"bigquery://acme-1?credentials_base64={KEY}")
+    assert KEY not in str(error.value)
+    monkeypatch.setenv("WHERE", f"bigquery://acme-1?credentials_base64={KEY}")
+    settings = Settings(warehouse_variable="WHERE")
+    assert settings.url_variable == "WHERE" and KEY not in repr(settings)
+    pytest.importorskip("google.cloud.bigquery", reason="the extra `bigquery` is not installed")
+    assert KEY not in repr(warehouse_of(settings))
+
+
+def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    modules: dict[str, Any] = sys.modules  # type: ignore[assignment]
+    monkeypatch.setitem(modules, "google.cloud.bigquery", None)
+    with pytest.raises(SettingsError, match=r"pip install 'klaviyo-assets\[bigquery\]'"):
+        build_definitions(Settings(warehouse="bigquery://acme-1"))
