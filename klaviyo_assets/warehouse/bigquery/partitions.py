@@ -10,13 +10,13 @@ https://cloud.google.com/bigquery/docs/querying-partitioned-tables#prune_partiti
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
 
 from klaviyo_assets.schema.spec import TableSpec
 from klaviyo_assets.warehouse.bigquery.catalog import BigQueryCatalog
-from klaviyo_assets.warehouse.dialect import NEVER
+from klaviyo_assets.warehouse.dialect import ALWAYS, NEVER
 from klaviyo_assets.warehouse.session import STAGE
 from klaviyo_assets.warehouse.sql import quote, same_key
 
@@ -71,6 +71,15 @@ def condition(column: str, native: str, days: Iterable[dt.date | None]) -> str:
     if not conditions:
         return NEVER
     return f"({' OR '.join(conditions)})"
+
+
+def pieces(column: str, native: str, splits: Sequence[dt.date]) -> list[str]:
+    """Return the conditions of parts of rows, each until before the next of some days. column: quoted."""
+    if not splits:
+        return [ALWAYS]
+    bounds = [f"{native} '{day}'" for day in splits]
+    between = [f"{column} >= {first} AND {column} < {last}" for first, last in pairwise(bounds)]
+    return [f"({column} < {bounds[0]} OR {column} IS NULL)", *between, f"{column} >= {bounds[-1]}"]
 
 
 def _ranges(days: list[dt.date]) -> list[tuple[dt.date, dt.date]]:

@@ -103,6 +103,7 @@ class BigQuerySession(BigQueryCatalog):
 
     def create(self, schema: str, table: str, types: Mapping[str, str], spec: TableSpec | None = None) -> None:
         """Create a table, with partitions of the day that a row's partition is, clustered by its key."""
+        self._assert_not_writing()
         self._keep()
         made = bigquery.Table(self.reference(schema, table), [field(name, kind) for name, kind in types.items()])
         if spec and types.get(spec.partitioned_by or "") in _PARTITIONED:
@@ -125,7 +126,7 @@ class BigQuerySession(BigQueryCatalog):
     def describe(self, schema: str, table: str, comments: Mapping[str, str]) -> None:
         """Describe columns."""
         there = self.columns(schema, table)
-        described = {name: field(name, there[name], text) for name, text in comments.items() if name in there}
+        described = {name: field(name, there[name], comment) for name, comment in comments.items() if name in there}
         if described:
             self._change_fields(schema, table, described)
 

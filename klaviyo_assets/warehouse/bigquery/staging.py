@@ -28,7 +28,7 @@ from klaviyo_assets.warehouse.errors import WarehouseError
 from klaviyo_assets.warehouse.local import rows as local
 from klaviyo_assets.warehouse.local.engine import engine, query
 from klaviyo_assets.warehouse.local.keys import stage_keys
-from klaviyo_assets.warehouse.local.rows import ORDER, spool_rows
+from klaviyo_assets.warehouse.local.rows import ORDER, IncomingRows, spool_rows
 from klaviyo_assets.warehouse.local.sql import TEXT
 from klaviyo_assets.warehouse.local.sql import TYPE_NAMES as LOCAL_NAMES
 from klaviyo_assets.warehouse.session import STAGE, Source, Staged
@@ -42,14 +42,22 @@ _LATE_COLUMNS = {"number": "INT64", "first": "STRING", "second": "STRING"}
 _LATE_BYTES = 2_000_000
 """Of texts in one statement; a request may have 10 MB: https://cloud.google.com/bigquery/quotas#query_jobs"""
 
+MOST_DAYS = 3500
+"""Partitions that one statement writes; it may be 4,000: https://cloud.google.com/bigquery/quotas#partitioned_tables"""
+
 _LIFE = dt.timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class StagedRows(Staged):
-    """Rows that lie in `STAGE`. texts: columns of JSON that are still texts there."""
+    """Rows that lie in `STAGE`.
+
+    texts: columns of JSON that are still texts there. splits: days at which they are cut into parts, if one statement
+    can't write all of them.
+    """
 
     texts: Set[str] = frozenset()
+    splits: Sequence[dt.date] = ()
 
 
 def takes(dialect: BigQueryDialect, spool: Spool, name: str, kind: Type, target: str) -> bool:
@@ -182,7 +190,8 @@ class TemporaryTables:
                 queries.append(f"SELECT {chosen} FROM ({part.select(there)}) AS came{where}")
             if queries:
                 self._load(connection, spool, place, " UNION ALL ".join(queries))
-        return StagedRows(total, came, texts=texts)
+            days = _days(connection, [part for part in parts if spec.partitioned_by in part.values], spec)
+        return StagedRows(total, came, texts=texts, splits=days[MOST_DAYS::MOST_DAYS])
 
     def stage_relation(self, spec: TableSpec, source: Source, types: Mapping[str, str]) -> StagedRows:
         """Make `STAGE` of the declared columns of another table, one row per key."""
@@ -234,6 +243,16 @@ class TemporaryTables:
                     file, place, job_config=bigquery.LoadJobConfig(**options), location=self._session.location
                 )
             job.result()
+
+
+def _days(connection: duckdb.DuckDBPyConnection, parts: Sequence[IncomingRows], spec: TableSpec) -> list[dt.date]:
+    """Return the days of a table's partitions in which there are rows, in order."""
+    if not parts or not spec.partitioned_by:
+        return []
+    day = f"CAST({quote(spec.partitioned_by)} AS DATE)"
+    queries = [f"SELECT {day} AS day FROM ({part.select([spec.partitioned_by])}) AS came" for part in parts]
+    days = f"SELECT DISTINCT day FROM ({' UNION ALL '.join(queries)}) AS days WHERE day IS NOT NULL ORDER BY 1"
+    return [day for (day,) in connection.execute(days).fetchall()]
 
 
 def _loaded_as(native: str) -> str:

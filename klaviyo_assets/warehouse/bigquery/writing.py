@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping
 
 from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec
 from klaviyo_assets.warehouse.bigquery.catalog import BigQueryCatalog
+from klaviyo_assets.warehouse.bigquery.partitions import pieces
 from klaviyo_assets.warehouse.bigquery.staging import StagedRows
-from klaviyo_assets.warehouse.dialect import NEVER
+from klaviyo_assets.warehouse.dialect import ALWAYS, NEVER
 from klaviyo_assets.warehouse.session import STAGE, Staged
 from klaviyo_assets.warehouse.sql import column_list, quote, same_key
 
@@ -41,17 +42,19 @@ def write(
     stamped = {SYNCED.name: "CAST(? AS TIMESTAMP)", DELETED.name: "false"}
     assigned = [f"{quote(name)} = {value}" for name, value in (values | stamped).items() if name not in key]
     emptied = [f"{quote(name)} = NULL" for name in types if name in cleared and name not in staged.names]
-    same, updated = same_key("own", "new", key), 0
-    if before != NEVER:
-        updated = session.change(
-            f"UPDATE {table} AS own SET {', '.join([*assigned, *emptied])} FROM {STAGE} AS new "
-            f"WHERE {same} AND {before}",
+    same, updated, inserted = same_key("own", "new", key), 0, 0
+    by = spec.partitioned_by
+    for piece in pieces(quote("new", by), types[by], staged.splits) if by in types and by else [ALWAYS]:
+        if before != NEVER:
+            updated += session.change(
+                f"UPDATE {table} AS own SET {', '.join([*assigned, *emptied])} FROM {STAGE} AS new "
+                f"WHERE {same} AND {before} AND {piece}",
+                [stamp],
+            )
+        there = "" if after == NEVER else f"AND NOT EXISTS (SELECT 1 FROM {table} AS own WHERE {same} AND {after})"
+        inserted += session.change(
+            f"INSERT INTO {table} ({column_list([*names, *system])}) "
+            f"SELECT {', '.join((values | stamped).values())} FROM {STAGE} AS new WHERE {piece} {there}",
             [stamp],
         )
-    inserted = session.change(
-        f"INSERT INTO {table} ({column_list([*names, *system])}) "
-        f"SELECT {', '.join((values | stamped).values())} FROM {STAGE} AS new"
-        + ("" if after == NEVER else f" WHERE NOT EXISTS (SELECT 1 FROM {table} AS own WHERE {same} AND {after})"),
-        [stamp],
-    )
     return inserted + updated, updated

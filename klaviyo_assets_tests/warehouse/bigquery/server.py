@@ -19,6 +19,7 @@ from filelock import FileLock
 from pydantic import PrivateAttr
 from sqlglot import transpile
 
+from klaviyo_assets.warehouse.bigquery.text import written
 from klaviyo_assets.warehouse.bigquery.warehouse import BigQueryWarehouse
 from klaviyo_assets.warehouse.sql import literal
 from klaviyo_assets_tests.warehouse.bigquery.guard import GuardedSession
@@ -60,9 +61,10 @@ class TimedBigQuery(BigQueryWarehouse):
             statement = f"DROP TABLE {schema}.{old}"
         for value in parameters:
             statement = statement.replace("?", literal(value), 1)
-        if not statement.startswith("ALTER"):
-            (statement,) = transpile(statement, read="duckdb", write="bigquery")
-        return super().query(statement.replace("VARCHAR", "STRING"))
+        if statement.startswith("ALTER"):
+            return super().query(written(statement))
+        (translated,) = transpile(statement, read="duckdb", write="bigquery")
+        return super().query(translated)
 
     def _session(self, client: Any) -> Any:
         session = super()._session(client)

@@ -17,6 +17,7 @@ pytest.importorskip("google.cloud.bigquery", reason="the extra `bigquery` is not
 import requests
 
 from klaviyo_assets.privacy.policy import ColumnPolicy
+from klaviyo_assets.warehouse.bigquery import staging
 from klaviyo_assets.warehouse.bigquery.address import parsed
 from klaviyo_assets.warehouse.bigquery.partitions import condition
 from klaviyo_assets.warehouse.bigquery.session import BigQuerySession
@@ -240,6 +241,22 @@ def test_a_row_whose_time_has_changed_is_found_in_its_old_partition(warehouse: A
     assert "TIMESTAMP '2019-01-01'" in update and "IS NULL" in update and "2026-05-01" not in update
     again = load(warehouse, [{"id": "4", "datetime": "2026-05-02T00:00:00Z"}], spec=DATED)
     assert (again.inserted, again.updated) == (1, 0)
+
+
+def test_more_days_than_a_statement_may_write_are_written_by_several(
+    warehouse: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staging, "MOST_DAYS", 2)
+    days = [{"id": str(day), "datetime": f"2026-04-0{day}T00:00:00Z"} for day in range(1, 8)]
+    assert load(warehouse, [*days, {"id": "0"}], spec=DATED).inserted == 8
+    warehouse.sent.clear()
+    again = load(warehouse, [{"id": "9", "datetime": "2026-04-09T00:00:00Z"}, *days[:5], {"id": "0"}], spec=DATED)
+    assert (again.inserted, again.updated) == (1, 6)
+    written = [
+        text for text, _ in warehouse.sent if text.startswith(("INSERT INTO `klaviyo`.`event`", "UPDATE `klaviyo`.`ev"))
+    ]
+    assert len(written) == 6
+    assert [row["id"] for row in rows(warehouse)] == ["0", *"1234567", "9"]
 
 
 def test_many_days_are_few_ranges() -> None:
