@@ -22,6 +22,8 @@ class Capabilities:
     counts_at_once: whether the rows of a table are counted without looking at them.
     transactional_ddl: whether changes of tables are undone with the transaction. If not, they come before its first
         change of rows, and do no harm if nothing comes after them.
+    transactions: whether changes of rows are undone with the transaction. If not, each is there at once, and none does
+        harm if nothing comes after it.
     """
 
     longest_name: int | None = None
@@ -29,6 +31,7 @@ class Capabilities:
     sure_to_fit: int | None = None
     counts_at_once: bool = False
     transactional_ddl: bool = True
+    transactions: bool = True
 
 
 class Dialect(ABC):
@@ -95,6 +98,10 @@ class Dialect(ABC):
     @abstractmethod
     def json_keys(self, relation: str, column: str) -> str:
         """Return the query of the distinct names in the JSON objects of a column."""
+
+    def md5(self, text: str) -> str:
+        """Return the expression of the MD5 of a text, in lower case."""
+        return f"md5({text})"
 
     def later(self, moment: str, microseconds: str) -> str:
         """Return the expression of a moment so many microseconds later."""

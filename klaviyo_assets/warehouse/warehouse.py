@@ -32,7 +32,7 @@ from klaviyo_assets.warehouse.steps.loads import (
 )
 from klaviyo_assets.warehouse.steps.lookups import correct
 from klaviyo_assets.warehouse.steps.rewriting import change_columns, find_old_values, rewrite
-from klaviyo_assets.warehouse.steps.states import forget, read_state, read_states, write_state
+from klaviyo_assets.warehouse.steps.states import flush_states, forget, read_state, read_states, write_state
 
 INSPECTION_MEMORY = "500MB"
 """What DuckDB may use to look at tables: grouping the keys of millions of rows, it would hold them all."""
@@ -233,6 +233,9 @@ class Warehouse(Reader):
                 return LoadResult(spool.rows, 0, 0, older=spool.rows, row_count=count)
             if staging.dialect.capabilities.transactional_ddl:
                 staging.drop(spec.name)
+            if not staging.dialect.capabilities.transactions:  # no half of a snapshot may count as one
+                forget(transaction, [spec.name], SNAPSHOT)
+                flush_states(transaction)
             ensure(staging, spec)
             spool, comments = fitting(spool, staging.dialect.capabilities.longest_name)
             added = fit(staging, spec, spool, comments=comments).added

@@ -21,6 +21,7 @@ from pydantic import PrivateAttr
 
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.postgres.warehouse import PostgresWarehouse
+from klaviyo_assets_tests.warehouse.clickhouse import server as clickhouse
 from klaviyo_assets_tests.warehouse.snowflake import server as snowflake
 
 NOON = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
@@ -64,7 +65,12 @@ def in_snowflake(folder: Path, **options: Any) -> Any:
     return snowflake.TimedSnowflake(address=os.environ[variable], url_variable=variable, **options)
 
 
-DATABASES: dict[str, Callable[..., Any]] = {"duckdb": in_duckdb, "postgres": in_postgres, "snowflake": in_snowflake}
+DATABASES: dict[str, Callable[..., Any]] = {
+    "duckdb": in_duckdb,
+    "postgres": in_postgres,
+    "snowflake": in_snowflake,
+    "clickhouse": clickhouse.warehouse_in,
+}
 
 
 SERVER = "KLAVIYO_TEST_POSTGRES"
@@ -100,6 +106,7 @@ def stop_servers() -> None:
     while _servers:
         _servers.pop().cleanup()
     snowflake.stop()
+    clickhouse.stop()
 
 
 def _session_id() -> str:

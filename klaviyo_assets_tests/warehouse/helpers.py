@@ -16,6 +16,7 @@ from klaviyo_assets.warehouse.local.sql import TYPE_NAMES
 from klaviyo_assets.warehouse.results import LoadResult
 from klaviyo_assets.warehouse.spool import temporary_spool
 from klaviyo_assets.warehouse.warehouse import Warehouse
+from klaviyo_assets_tests.warehouse.clickhouse.server import rows as clickhouse_rows
 from klaviyo_assets_tests.warehouse.databases import DATABASES, NOON
 from klaviyo_assets_tests.warehouse.snowflake.server import rows as snowflake_rows
 
@@ -74,6 +75,8 @@ def rows(warehouse: Any, table: str = "klaviyo.event", order: str = "id") -> lis
     with warehouse.connect() as connection:
         if in_use[-1] == "snowflake":
             return snowflake_rows(connection, table, order)
+        if in_use[-1] == "clickhouse":
+            return clickhouse_rows(connection, table, order)
         result = connection.execute(f"SELECT * FROM {table} ORDER BY {order}")
         names = [column[0] for column in result.description]
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
@@ -96,5 +99,5 @@ def column_types(warehouse: Warehouse, table: str = "event", *, native: bool = F
         if native:
             return session.columns("klaviyo", table)
         ours = {native: TYPE_NAMES[kind] for kind, native in session.dialect.type_names.items()}
-        ours["character varying"] = TYPE_NAMES[Type.TEXT]
+        ours |= {"character varying": TYPE_NAMES[Type.TEXT], session.dialect.text: TYPE_NAMES[Type.TEXT]}
         return {name: ours.get(native, native) for name, native in session.columns("klaviyo", table).items()}

@@ -93,7 +93,7 @@ class Files:
         return table
 
     def _spooled_late(self, spool: Spool, types: Mapping[str, Type]) -> str:
-        if len(types) > 2 or any(kind is not Type.TEXT for kind in types.values()):  # noqa: PLR2004
+        if len(types) > 2 or any(kind is not Type.TEXT for kind in types.values()):
             raise AssertionError(f"can't be staged within a transaction: {dict(types)}")
         self._late += 1
         named = dict(zip(("first", "second"), types, strict=False))

@@ -40,15 +40,14 @@ def admit(transaction: Transaction, account: AccountIdentity, place: str) -> Non
     known = known_account(transaction)
     if known and known.id != account.id:
         raise AnotherAccount(place, str(known), str(account))
-    transaction.create(ACCOUNT_TABLE, _COLUMNS)
+    transaction.create(ACCOUNT_TABLE, _COLUMNS, key=["id"])
 
 
 def claim(transaction: Transaction, account: AccountIdentity) -> None:
     """Store the account whose rows come, or its new name."""
     if known_account(transaction) == account:
         return
-    transaction.change(f"DELETE FROM {transaction.table(ACCOUNT_TABLE)}")
-    transaction.insert(ACCOUNT_TABLE, list(_COLUMNS), [(account.id, account.name)])
+    transaction.put(ACCOUNT_TABLE, ["id"], list(_COLUMNS), [(account.id, account.name)])
 
 
 def begin(

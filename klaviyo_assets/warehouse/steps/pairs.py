@@ -29,7 +29,9 @@ def computed(transaction: Transaction, texts: str, compute: Callable[[str], str 
     that what is to go leaves no trace, and `becomes` the result.
     """
     with temporary_spool() as spool:
-        for rows in transaction.session.parts(f"SELECT md5(text), text FROM ({texts}) AS texts"):
+        for rows in transaction.session.parts(
+            f"SELECT {transaction.dialect.md5('text')}, text FROM ({texts}) AS texts"
+        ):
             found = [(was, text, compute(text)) for was, text in rows]
             spool_pairs(spool, [(was, becomes) for was, text, becomes in found if becomes != text])
         yield transaction.session.spooled(spool, PAIRS.types)

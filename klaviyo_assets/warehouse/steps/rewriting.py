@@ -73,12 +73,12 @@ def rewrite(rewriting: Rewriting) -> list[str]:
     Columns are changed before, in all tables: DuckDB 1.4 refuses a transaction that does it after changes of rows.
     """
     transaction, spec, done = rewriting.transaction, rewriting.spec, list[str]()
-    table, policy = transaction.table(spec.name), spec.policy
+    policy = spec.policy
     if policy is None:
         return []
     for name in rewriting.blocked:
         if name in rewriting.kept:
-            transaction.change(f"UPDATE {table} SET {quote(name)} = NULL WHERE {quote(name)} IS NOT NULL")
+            transaction.update(spec.name, {name: "NULL"}, f"{quote(name)} IS NOT NULL")
         done.append(f"{name} {'emptied' if name in rewriting.kept else 'dropped'}")
     for name in rewriting.old:
         is_hashed = name in rewriting.hashed
@@ -91,9 +91,11 @@ def _replace(transaction: Transaction, spec: TableSpec, name: str, compute: Call
     """Write what a function makes of the texts of a column in their place."""
     native = transaction.column_types(spec.name)[name]
     with computed(transaction, _texts(transaction, spec, name), compute) as relation:
-        transaction.change(
-            f"UPDATE {transaction.table(spec.name)} AS own SET {quote(name)} = CAST(new.becomes AS {native}) "
-            f"FROM {relation} AS new WHERE md5({_text(quote('own', name))}) = new.was"
+        transaction.update(
+            spec.name,
+            {name: f"CAST(new.becomes AS {native})"},
+            f"{transaction.dialect.md5(_text(quote('own', name)))} = new.was",
+            source=f"{relation} AS new",
         )
 
 
