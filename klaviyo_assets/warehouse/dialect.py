@@ -103,6 +103,10 @@ class Dialect(ABC):
         """Return the expression of the MD5 of a text, in lower case."""
         return f"md5({text})"
 
+    def looked_up(self, relation: str, key: str, value: str, moment: str) -> str:
+        """Return the expression of the highest `value` in a relation whose `key` is a moment; NULL if there is none."""
+        return f"(SELECT max({value}) FROM {relation} WHERE {key} = {moment})"
+
     def later(self, moment: str, microseconds: str) -> str:
         """Return the expression of a moment so many microseconds later."""
         return f"{moment} + {microseconds} * INTERVAL '1 microsecond'"

@@ -226,6 +226,7 @@ class Warehouse(Reader):
         with self.transaction() as transaction:
             staging = transaction.in_schema(self.staging_schema)
             staging.create_schema()
+            staging.has_table(spec.name)
             number = newest_number(transaction) if extract.began is None else extract.began
             before = read_state(transaction, spec.name, SNAPSHOT)
             if before and (before.read_number or 0) > number and staging.column_types(spec.name):
@@ -261,6 +262,8 @@ class Warehouse(Reader):
             snapshot = read_state(transaction, spec.name, SNAPSHOT)
             if not snapshot:
                 raise SnapshotMissing(spec.name)
+            for dependent in publication.dependents:  # before anything is changed
+                transaction.has_table(dependent.name)
             ensure(transaction, spec)
             staging = transaction.in_schema(self.staging_schema)
             if publication.dependents:

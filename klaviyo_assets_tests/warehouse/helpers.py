@@ -87,6 +87,11 @@ def json_text(text: str) -> str:
     return text.replace(" ", "") if in_use[-1] == "snowflake" else text
 
 
+def json_type() -> str:
+    """What DuckDB calls the type of a column of JSON: ClickHouse keeps it as text."""
+    return "VARCHAR" if in_use[-1] == "clickhouse" else "JSON"
+
+
 def run(warehouse: Any, *statements: str) -> None:
     """Run statements as a user does."""
     for statement in statements:

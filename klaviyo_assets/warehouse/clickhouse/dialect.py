@@ -173,6 +173,16 @@ class ClickHouseDialect(Dialect):
         """Return the expression of the MD5 of a text, in lower case."""
         return f"lower(hex(MD5({text})))"
 
+    def looked_up(self, relation: str, key: str, value: str, moment: str) -> str:
+        """Return the expression of the highest `value` in a relation whose `key` is a moment; NULL if there is none.
+
+        Both are read once: in a join, ClickHouse can't ask again for each row.
+        """
+        rows = f"SELECT {key}, max({value}) AS {value} FROM {relation} WHERE {key} IS NOT NULL GROUP BY {key} ORDER BY {key}"
+        keys = f"(SELECT groupArray(toUnixTimestamp64Micro({key})) FROM ({rows}))"
+        values = f"(SELECT groupArray(assumeNotNull({value})) FROM ({rows}))"
+        return f"transform(toUnixTimestamp64Micro({moment}), {keys}, {values}, CAST(NULL AS {TIMESTAMP}))"
+
     def later(self, moment: str, microseconds: str) -> str:
         """Return the expression of a moment so many microseconds later."""
         return f"addMicroseconds({moment}, {microseconds})"

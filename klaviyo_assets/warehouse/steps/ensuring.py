@@ -26,6 +26,7 @@ def ensure(transaction: Transaction, spec: TableSpec) -> bool:
     """
     dialect = transaction.dialect
     transaction.create_schema()
+    transaction.has_table(spec.name)
     declared = with_system_columns(spec, *spec.types)
     known = with_rows(read_states(transaction), spec.name)
     there = bool(transaction.column_types(spec.name))

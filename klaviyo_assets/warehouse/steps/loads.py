@@ -117,9 +117,9 @@ def restamping(transaction: Transaction, table: str) -> Iterator[Restamping]:
         [first],
     )
     transaction.change(f"INSERT INTO {RESTAMPED} VALUES (NULL, ?, ?)", [NO_READ, first])
-    known = f"SELECT max(stamp) FROM {RESTAMPED} WHERE was = {quote('own', SYNCED.name)}"
+    known = transaction.dialect.looked_up(RESTAMPED, "was", "stamp", quote("own", SYNCED.name))
     remember = partial(_remember, transaction, table, first)
-    stamps = Restamping(f"coalesce(({known}), TIMESTAMP {literal(str(first))})", remember)
+    stamps = Restamping(f"coalesce({known}, TIMESTAMP {literal(str(first))})", remember)
     yield stamps
     if stamps.rows and transaction.dialect.capabilities.transactions:
         stamps.remember(transaction.table(table))

@@ -53,7 +53,13 @@ class TimedClickHouse(ClickHouseWarehouse):
 
 def said(statement: str) -> str:
     """Return what a user of another database would write as one of ClickHouse does."""
-    statement = re.sub(r"\b(?:VARCHAR|DECIMAL\([\d, ]+\)|TEXT)", r"Nullable(\g<0>)", statement)
+    statement = re.sub(r"\b(?:VARCHAR|DECIMAL\([\d, ]+\))", r"Nullable(\g<0>)", statement)
+    if found := re.match(r"ALTER TABLE (\S+) ALTER (\S+) SET DATA TYPE (\S+)$", statement):
+        native = {"TIMESTAMP_S": "DateTime64(0, 'UTC')", "TIMESTAMP_MS": "DateTime64(3, 'UTC')"}.get(found[3], found[3])
+        native = "DateTime64(6, 'UTC')" if native == "TIMESTAMPTZ" else native
+        return f"ALTER TABLE {found[1]} MODIFY COLUMN {found[2]} {native if 'Null' in native else f'Nullable({native})'}"
+    if found := re.match(r"ALTER TABLE (\w+)\.(\S+) RENAME TO (\S+)$", statement):
+        return f"RENAME TABLE {found[1]}.{found[2]} TO {found[1]}.{found[3]}"
     statement = re.sub(r"^CREATE SCHEMA", "CREATE DATABASE", statement)
     if found := re.match(r"UPDATE (\S+) SET (.*?)(?: WHERE (.*))?$", statement):
         return f"ALTER TABLE {found[1]} UPDATE {found[2]} WHERE {found[3] or 'true'}"
