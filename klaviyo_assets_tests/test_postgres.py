@@ -194,6 +194,10 @@ def test_a_sync_a_read_and_a_rewrite(klaviyo: Project, caplog: pytest.LogCapture
 def test_changes_deletes_late_events_a_resync_and_hidden_columns(
     project: Callable[..., Project], address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tell_the_story(project, address, monkeypatch)
+
+
+def tell_the_story(project: Callable[..., Project], address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The story of an account: what each run leaves is what Klaviyo has, and nothing is there twice."""
     monkeypatch.setenv("KLAVIYO_HASH_SALT", "salt")
     account = without_campaigns(generate_account(events=80, profiles=20, days=2, seed=1))
@@ -251,10 +255,15 @@ def deleted(klaviyo: Project, table: str) -> set[str]:
 
 
 def test_two_runs_at_once_follow_each_other(project: Callable[..., Project], address: str) -> None:
+    run_twice_at_once(project, address)
+
+
+def run_twice_at_once(project: Callable[..., Project], address: str) -> None:
     account = without_campaigns(generate_account(events=80, profiles=20, days=2, seed=1))
     klaviyo = project(account, tables=only("metric"), duckdb_path=address)
-    with ThreadPoolExecutor(2) as threads:
-        results = list(threads.map(lambda _: klaviyo.run("klaviyo_backfill", -2), range(2)))
+    with dg.DagsterInstance.ephemeral() as another, ThreadPoolExecutor(2) as threads:
+        both = (klaviyo, Project(klaviyo.sandbox, klaviyo.settings, another))
+        results = list(threads.map(lambda each: each.run("klaviyo_backfill", -2), both))
     assert [failures(result) for result in results] == [[], []] and all(result.success for result in results)
     assert klaviyo.differences("event", "person") == []
 

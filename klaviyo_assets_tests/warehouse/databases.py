@@ -105,8 +105,6 @@ def stop_servers() -> None:
     """Stop what this process has started, unless others use it; at its exit it may be killed before that is done."""
     while _servers:
         _servers.pop().cleanup()
-    snowflake.stop()
-    clickhouse.stop()
 
 
 def _session_id() -> str:

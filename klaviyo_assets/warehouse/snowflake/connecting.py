@@ -19,8 +19,10 @@ from klaviyo_assets.warehouse.errors import (
     WarehouseUnusable,
 )
 from klaviyo_assets.warehouse.snowflake.address import SECRETS, parsed
+from klaviyo_assets.warehouse.snowflake.text import swapped
+from klaviyo_assets.warehouse.sql import quote
 
-__all__ = ["Connection", "connect", "errors", "is_missing", "translated"]
+__all__ = ["LOCKED", "Connection", "connect", "errors", "is_missing", "translated"]
 
 APPLICATION = "klaviyo_assets"
 
@@ -42,10 +44,10 @@ https://docs.snowflake.com/en/sql-reference/parameters
 
 _NOT_THERE = (2003, 2043)
 _NO_RIGHT = (3001, 3041, 606, 90105, 90106, 904)
-_LOCKED = (625, 628)
+LOCKED = (625, 628)
 _LOST = (250001, 250002, 250003, 250006, 250011, 250012, 390111, 390112, 390114)
 _CONSTRAINT = (100072,)
-"""Numbers of Snowflake's and of the connector's errors, as the connector's `errorcode` and Snowflake's texts have them."""
+"""Numbers of Snowflake's errors, and of the connector's: its module `errorcode` has those."""
 
 _VALUE = re.compile(r"'[^']*'|\"[^\"]*\"")
 _CODE = re.compile(r"^\s*\d{6}\s*(?:\([0-9A-Z]+\))?:?\s*(?:[0-9a-f-]{36}:?\s*)?")
@@ -64,7 +66,7 @@ def connect(
         "application": APPLICATION,
         "login_timeout": 60,
         **given,
-        "schema": _as_stored(schema),
+        "schema": quote(swapped(schema)),
         "paramstyle": "qmark",
         "autocommit": True,
         "session_parameters": {**_SESSION, **(settings or {})},
@@ -73,13 +75,6 @@ def connect(
         return snowflake.connector.connect(**parameters)
     except (errors.Error, OSError, ValueError, TypeError, KeyError) as error:
         raise WarehouseUnusable(address, _told(error, given)) from None
-
-
-def _as_stored(schema: str) -> str:
-    from klaviyo_assets.warehouse.snowflake.text import swapped
-    from klaviyo_assets.warehouse.sql import quote
-
-    return quote(swapped(schema))
 
 
 def _parameters(address: str, url_variable: str | None) -> dict[str, Any]:
@@ -124,7 +119,7 @@ def translated(error: errors.Error, *, place: str, schema: str, committing: bool
         return ConnectionLost(place, _VALUE.sub("***", message), committing=committing)
     if number in _CONSTRAINT:
         return ConstraintViolated(schema, f"{message}.")
-    if number in _LOCKED:
+    if number in LOCKED:
         return WarehouseLocked(f"A table of {place} is locked by somebody else, who did not let go in time: {message}.")
     if number in _NO_RIGHT:
         return WarehouseUnusable(place, message)

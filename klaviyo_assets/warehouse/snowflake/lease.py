@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 from klaviyo_assets.warehouse.errors import WarehouseError, WarehouseLocked
 from klaviyo_assets.warehouse.snowflake.catalog import SnowflakeCatalog
-from klaviyo_assets.warehouse.snowflake.connecting import errors, is_missing
+from klaviyo_assets.warehouse.snowflake.connecting import LOCKED, errors, is_missing
 from klaviyo_assets.warehouse.sql import quote
 
 LEASE_TABLE = "_lease"
@@ -131,9 +131,5 @@ class Lease:
         )
 
 
-_BUSY = (625, 628)
-"""Numbers of the errors of a statement that has waited too long for a lock."""
-
-
 def _is_busy(error: errors.Error) -> bool:
-    return error.errno in _BUSY
+    return error.errno in LOCKED

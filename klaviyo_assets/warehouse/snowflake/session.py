@@ -19,7 +19,7 @@ from klaviyo_assets.warehouse.snowflake.dialect import alters
 from klaviyo_assets.warehouse.snowflake.lease import Lease
 from klaviyo_assets.warehouse.snowflake.text import swapped
 from klaviyo_assets.warehouse.spool import Spool
-from klaviyo_assets.warehouse.sql import column_list, literal, quote
+from klaviyo_assets.warehouse.sql import literal, quote
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class SnowflakeSession(SnowflakeCatalog):
         *,
         key: Sequence[str] = (),
     ) -> None:
-        """Create a table. One with partitions is clustered by their day, for which its time is truncated."""
+        """Create a table."""
         self._keep()
         ddl = ", ".join(f"{quote(column)} {kind}" for column, kind in types.items())
         self.execute(f"CREATE TABLE IF NOT EXISTS {self.name(schema, table)} ({ddl})")
@@ -213,6 +213,3 @@ class SnowflakeSession(SnowflakeCatalog):
 
     def unscratch(self, name: str) -> None:
         """Leave it to the end of the session."""
-
-
-__all__ = ["SnowflakeSession", "column_list"]

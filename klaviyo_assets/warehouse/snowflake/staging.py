@@ -29,7 +29,7 @@ from klaviyo_assets.warehouse.snowflake.catalog import SnowflakeCatalog
 from klaviyo_assets.warehouse.snowflake.dialect import NESTED, SnowflakeDialect
 from klaviyo_assets.warehouse.snowflake.text import swapped
 from klaviyo_assets.warehouse.spool import Spool
-from klaviyo_assets.warehouse.sql import column_list, literal, quote, same_key
+from klaviyo_assets.warehouse.sql import column_list, literal, quote
 
 _LATE = "_spooled_late"
 """Temporary table for what is spooled when a transaction has begun, in which no table can be made."""
@@ -201,6 +201,3 @@ def _sent(name: str, local_type: str, native: str) -> str:
     elif local_type == LOCAL_NAMES[Type.JSON]:
         value = f"CAST({value} AS {TEXT})"
     return f"{value} AS {quote(swapped(name))}"
-
-
-__all__ = ["Files", "StagedRows", "same_key", "stage_relation", "takes"]

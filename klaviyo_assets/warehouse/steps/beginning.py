@@ -35,18 +35,21 @@ def known_account(transaction: Transaction) -> AccountIdentity | None:
     return AccountIdentity(*found[0]) if found else None
 
 
-def admit(transaction: Transaction, account: AccountIdentity, place: str) -> None:
-    """Raise AnotherAccount if the warehouse holds another account's rows than those that come."""
+def admit(transaction: Transaction, account: AccountIdentity, place: str) -> bool:
+    """Return whether the account whose rows come is to be stored, or its new name; make the table for it.
+
+    Raises AnotherAccount if the warehouse holds another's.
+    """
     known = known_account(transaction)
     if known and known.id != account.id:
         raise AnotherAccount(place, str(known), str(account))
-    transaction.create(ACCOUNT_TABLE, _COLUMNS, key=["id"])
+    if known != account:
+        transaction.create(ACCOUNT_TABLE, _COLUMNS, key=["id"])
+    return known != account
 
 
-def claim(transaction: Transaction, account: AccountIdentity) -> None:
-    """Store the account whose rows come, or its new name."""
-    if known_account(transaction) == account:
-        return
+def store_account(transaction: Transaction, account: AccountIdentity) -> None:
+    """Store the account whose rows come."""
     transaction.put(ACCOUNT_TABLE, ["id"], list(_COLUMNS), [(account.id, account.name)])
 
 

@@ -13,15 +13,17 @@ import sys
 import threading
 import time
 import warnings
+from functools import lru_cache
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 import uvicorn
-from fakesnow import arrow, cursor
+from fakesnow import arrow, cursor, dialect
 from fakesnow.instance import FakeSnow
 from fakesnow.transforms import show
 from snowflake.connector.errors import ProgrammingError
+from sqlglot import exp
 
 LOCK_WAIT = 5.0
 
@@ -115,6 +117,30 @@ def mend_catalog() -> None:
     """
 
 
+def remember_statements() -> None:
+    """Half of the time goes into rewriting statements for DuckDB, most of which come again and again."""
+    parsed = lru_cache(1000)(dialect.parse_one)
+    rewritten: dict[str, Any] = {}
+    original = cursor.FakeSnowflakeCursor._transform
+
+    def parse_one(statement: str) -> Any:
+        found = parsed(statement).copy()
+        found.meta["statement"] = statement
+        return found
+
+    def transform(self: Any, expression: Any, params: Any) -> Any:
+        statement = expression.meta.get("statement", "")
+        if not isinstance(expression, exp.Select | exp.Insert | exp.Update | exp.Delete) or "information" in statement:
+            return original(self, expression, params)
+        if statement not in rewritten:
+            rewritten[statement] = original(self, expression, params)
+        return rewritten[statement].copy()
+
+    server.parse_one = cursor.parse_one = parse_one
+    cursor.FakeSnowflakeCursor._transform = transform
+    cursor.sqlglot.parse_one = lru_cache(1000)(cursor.sqlglot.parse_one)
+
+
 def main() -> None:
     """Serve until standard input ends."""
     logging.disable(logging.INFO)
@@ -124,8 +150,10 @@ def main() -> None:
     mend_errors()
     mend_comments()
     mend_catalog()
+    remember_statements()
     warnings.simplefilter("ignore")
     server.shared_fs = FakeSnow(create_schema_on_connect=False)
+    server.shared_fs.duck_conn.execute("SET threads = 1")
     # Of that protocol, or asyncio leaves Nagle's algorithm on, and each answer comes 40 ms later.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
@@ -133,7 +161,8 @@ def main() -> None:
     threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True).start()
     while not running.started:
         time.sleep(0.02)
-    print(listening.getsockname()[1], flush=True)
+    sys.stdout.write(f"{listening.getsockname()[1]}\n")
+    sys.stdout.flush()
     sys.stdin.read()
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import datetime as dt
 import os
 import subprocess
 import sys
+import tempfile
 import venv
 from functools import cache
 from pathlib import Path
@@ -26,7 +28,7 @@ ENVIRONMENT = "KLAVIYO_TEST_FAKESNOW"
 
 
 class TimedSnowflake(SnowflakeWarehouse):
-    """Stamps rows with a time that tests choose, not with the account's, and sends no statement that the guard refuses."""
+    """Stamps rows with a time that tests choose, not with the account's. What the guard refuses is not sent."""
 
     _time: dt.datetime | None = PrivateAttr(default=None)
 
@@ -47,7 +49,7 @@ def environment() -> Path:
     folder = Path(os.environ.get(ENVIRONMENT) or Path(__file__).parents[3] / ".venv-fakesnow")
     python = folder / "bin" / "python"
     done = folder / ".installed"
-    with FileLock(f"{folder}.lock"):
+    with FileLock(Path(tempfile.gettempdir()) / "klaviyo_assets_tests_fakesnow.lock"):
         if not done.exists() and ENVIRONMENT not in os.environ:
             venv.create(folder, with_pip=True, clear=True)
             command = [str(python), "-m", "pip", "install", "-q", *FAKESNOW]
@@ -69,19 +71,9 @@ def port() -> int:
         stderr=sys.stderr,
         text=True,
     )
-    _running.append(emulator)
+    atexit.register(emulator.communicate)  # its standard input ends, and with it the emulator
     assert emulator.stdout
     return int(emulator.stdout.readline())
-
-
-_running: list[subprocess.Popen[str]] = []
-
-
-def stop() -> None:
-    """Stop the emulator."""
-    while _running:
-        emulator = _running.pop()
-        emulator.communicate()
 
 
 @cache
