@@ -168,7 +168,7 @@ class ClickHouseCatalog(Session):
 
     def create_schema(self, schema: str) -> None:
         """Create a database if it is not there: only then is the right to do so needed."""
-        if not self.sql("SELECT 1 FROM system.databases WHERE name = ?", [schema]):
+        if not self.relations(schema) and not self.sql("SELECT 1 FROM system.databases WHERE name = ?", [schema]):
             self.execute(f"CREATE DATABASE IF NOT EXISTS {quote(schema)}")
             self._known.pop(schema, None)
 

@@ -20,7 +20,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from klaviyo_assets.warehouse.clickhouse.catalog import TEMPORARY, ClickHouseCatalog
+from klaviyo_assets.schema.spec import STAGING
+from klaviyo_assets.warehouse.clickhouse.catalog import EVERY_VERSION, TEMPORARY, VERSION, ClickHouseCatalog
 from klaviyo_assets.warehouse.clickhouse.connecting import ERRORS, is_missing, is_there
 from klaviyo_assets.warehouse.errors import WarehouseError, WarehouseLocked
 from klaviyo_assets.warehouse.sql import literal, quote
@@ -28,6 +29,9 @@ from klaviyo_assets.warehouse.sql import literal, quote
 _NAME = re.compile(r"_lease_(\d+)")
 _OF_WRITER = re.compile(rf"{TEMPORARY}(\d+)_")
 _LONGEST_PAUSE = 5.0
+
+STEP = 2**20
+"""Versions that a lease has: more statements than a session has."""
 
 _ABANDONED = 86_400
 """Seconds after which what a reader has left behind is removed."""
@@ -92,9 +96,12 @@ class Lease:
         self._taken = self._clock()
         self._remove_left_behind()
 
-    def keep(self) -> None:
-        """Have it last again for as long as it did at first, if a third of that has gone; raise if it is lost."""
-        if self._taken is not None and self._clock() - self._taken > self._seconds / 3:
+    def keep(self, old: float | None = None) -> None:
+        """Have it last again for as long as it did at first, if it is so many seconds old; raise if it is lost.
+
+        old: None: if a third of its time has gone.
+        """
+        if self._taken is not None and self._clock() - self._taken > min(old or self._seconds, self._seconds / 3):
             self.renew()
 
     def renew(self) -> None:
@@ -128,7 +135,7 @@ class Lease:
         last = leases[max(leases)] if leases else None
         if last and last.until > now:
             return f"{last.who}, until {time.strftime('%H:%M:%S', time.gmtime(last.until))} UTC at the latest"
-        number = last.number + 1 if last else 1
+        number = last.number + 1 if last else self._beyond_all()
         if last and last.until:  # it died
             self.unmended = last.unmended or last.number
         else:
@@ -148,6 +155,17 @@ class Lease:
         for lower in sorted(leases.keys() - {number}):
             self._session.execute(f"DROP TABLE IF EXISTS {quote(self._schema, f'_lease_{lower}')} SYNC")
         return None
+
+    def _beyond_all(self) -> int:
+        """Return a number that is higher than that of any lease that has ever written to the schema."""
+        highest = 0
+        for schema in (self._schema, self._schema + STAGING):
+            for table in self._session.tables(schema):
+                if VERSION in self._session.every_column(schema, table):
+                    last = f"SELECT max({quote(VERSION)}) FROM {self._session.name(schema, table)}"
+                    ((found,),) = self._session.sql(last, **EVERY_VERSION)
+                    highest = max(highest, found or 0)
+        return int(highest) // STEP + 1
 
     def _read(self) -> tuple[float, dict[int, _Held]]:
         """Return the server's time and the leases by number."""
@@ -184,14 +202,11 @@ class Lease:
 
     def _remove_left_behind(self) -> None:
         """Remove the temporary tables of processes that are dead, or thought to be: they can't write from them."""
-        self._session.changed(self._schema)
         for name, relation in self._session.relations(self._schema).items():
             if not name.startswith(TEMPORARY):
                 continue
             writer = _OF_WRITER.match(name)
             if (writer and int(writer[1]) < self.number) or (not writer and relation.age > _ABANDONED):
                 self._session.execute(f"DROP TABLE IF EXISTS {quote(self._schema, name)} SYNC")
-        self._session.changed(self._schema)
+                self._session.changed(self._schema)
 
-
-__all__ = ["Lease"]

@@ -9,16 +9,16 @@ from typing import Any
 
 from klaviyo_assets.schema.spec import SYSTEM_COLUMNS, TableSpec, Type
 from klaviyo_assets.warehouse.clickhouse import staging, tables, writing
-from klaviyo_assets.warehouse.clickhouse.catalog import EVERY_VERSION, GONE, VERSION, ClickHouseCatalog
+from klaviyo_assets.warehouse.clickhouse.catalog import GONE, VERSION, ClickHouseCatalog
 from klaviyo_assets.warehouse.clickhouse.connecting import ERRORS, code_of
-from klaviyo_assets.warehouse.clickhouse.lease import Lease
+from klaviyo_assets.warehouse.clickhouse.lease import STEP, Lease
 from klaviyo_assets.warehouse.errors import ColumnFixed
 from klaviyo_assets.warehouse.session import STAGE, Source, Staged
 from klaviyo_assets.warehouse.spool import Spool
 from klaviyo_assets.warehouse.sql import column_list, literal, quote
 
-_STEP = 2**20
-"""Versions that a lease has: more statements than a session has."""
+_A_WHILE = 10.0
+"""Seconds that a lease may be old when a statement begins that may take long."""
 
 _CHANGED = "_changed"
 
@@ -31,8 +31,8 @@ class ClickHouseSession(ClickHouseCatalog):
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self._spooled: dict[tuple[Any, ...], str] = {}
-        self._versions: dict[str, int] = {}
-        self._replaced: dict[str, tuple[Sequence[str], int]] = {}
+        self._statements = 0
+        self._replaced: dict[str, Sequence[str]] = {}
 
     # Writing
 
@@ -45,14 +45,14 @@ class ClickHouseSession(ClickHouseCatalog):
                 columns = self.every_column(schema, table)
                 if VERSION in columns and GONE not in columns and not table.startswith("_"):
                     key = _key(relation.key)
-                    writing.remove_replaced(self, self.name(schema, table), key, self.lease.unmended * _STEP)
+                    writing.remove_replaced(self, self.name(schema, table), key, self.lease.unmended * STEP)
         self.lease.mended()
 
     def before_states(self) -> None:
         """Delete what has been replaced; raise WarehouseError if somebody else may write by now."""
-        for place, (key, since) in self._replaced.items():
+        for place, key in self._replaced.items():
             self._keep()
-            writing.remove_replaced(self, place, key, since)
+            writing.remove_replaced(self, place, key, self._first_version())
         self._replaced.clear()
         self._check()
         self.committing = True
@@ -75,16 +75,16 @@ class ClickHouseSession(ClickHouseCatalog):
 
     def _keep(self, *, for_long: bool = False) -> None:
         if self.lease:
-            (self.lease.renew if for_long else self.lease.keep)()
+            self.lease.keep(_A_WHILE if for_long else None)
 
-    def _version(self, place: str) -> int:
-        """Return the version of what one statement writes: a higher one than any row of the table has."""
-        number = self.lease.number if self.lease else 0
-        if place not in self._versions:
-            ((last,),) = self.sql(f"SELECT max({quote(VERSION)}) FROM {place}", **EVERY_VERSION)
-            self._versions[place] = max(number * _STEP, (last or 0) + 1)
-        self._versions[place] += 1
-        return self._versions[place]
+    def _first_version(self) -> int:
+        """Return the lowest version that the session writes."""
+        return (self.lease.number if self.lease else 0) * STEP
+
+    def _version(self) -> int:
+        """Return the version of what one statement writes: higher than of all before, lower than of later leases."""
+        self._statements += 1
+        return self._first_version() + self._statements
 
     def insert(self, relation: str, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert a few rows into a table of states, all at once."""
@@ -97,7 +97,7 @@ class ClickHouseSession(ClickHouseCatalog):
         chosen = column_list(names)
         self.execute(
             f"INSERT INTO {relation} ({chosen}, {quote(VERSION)}) "
-            f"SELECT {chosen}, {self._version(relation)} FROM format(JSONEachRow, {described}, {data})"
+            f"SELECT {chosen}, {self._version()} FROM format(JSONEachRow, {described}, {data})"
         )
 
     def put(self, relation: str, key: Sequence[str], names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -107,7 +107,7 @@ class ClickHouseSession(ClickHouseCatalog):
     def insert_from(self, relation: str, names: Sequence[str], query: str, parameters: Sequence[Any] = ()) -> int:
         """Insert what a query returns into a table of states; return the number of rows."""
         self._keep()
-        version = self._version(relation)
+        version = self._version()
         into = f"INSERT INTO {relation} ({column_list([*names, VERSION])})"
         self.execute(f"{into} SELECT *, {version} FROM ({query}) AS came", parameters)
         return writing.rows_of_version(self, relation, version)
@@ -128,7 +128,7 @@ class ClickHouseSession(ClickHouseCatalog):
         columns = self.columns(schema, table)
         key = _key(self.relations(schema)[table].key)
         if not before:
-            version = self._version(relation)
+            version = self._version()
             changed = writing.update(self, relation, list(columns), assigned, where, parameters, source, version)
         else:
             staging.make(self, _CHANGED, columns, key)
@@ -141,7 +141,7 @@ class ClickHouseSession(ClickHouseCatalog):
             if changed:
                 before(self.temporary[_CHANGED])
                 self._keep()
-                version = self._version(relation)
+                version = self._version()
                 into = f"INSERT INTO {relation} ({column_list([*columns, VERSION])})"
                 self.execute(f"{into} SELECT {column_list(columns)}, {version} FROM {_CHANGED}")
         if changed:
@@ -160,12 +160,12 @@ class ClickHouseSession(ClickHouseCatalog):
             self.changed(schema)
         key = _key(self.relations(schema)[table].key)
         alias = f" AS {quote(relation)}" if relation in self.temporary else ""
-        return writing.remove(self, place, key, where, parameters, self._version(place), alias)
+        return writing.remove(self, place, key, where, parameters, self._version(), alias)
 
     def _replaces(self, schema: str, table: str, key: Sequence[str]) -> None:
         place = self.name(schema, table)
-        if GONE not in self.every_column(schema, table) and self.lease:
-            self._replaced.setdefault(place, (key, min(self._versions[place], self.lease.number * _STEP)))
+        if GONE not in self.every_column(schema, table):
+            self._replaced[place] = key
 
     # Changing tables
 
@@ -279,7 +279,7 @@ class ClickHouseSession(ClickHouseCatalog):
         """Write the rows of `STAGE` into a table; see `writing`."""
         self._keep(for_long=True)
         place = self.name(schema, spec.name)
-        version = self._version(place)
+        version = self._version()
         written, updated = writing.write(self, place, spec, staged, types, cleared, stamp, version)
         if updated:
             self._replaces(schema, spec.name, spec.primary_key)

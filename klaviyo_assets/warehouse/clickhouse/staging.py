@@ -43,8 +43,7 @@ def takes(dialect: ClickHouseDialect, spool: Spool, name: str, kind: Type, targe
 def make(session: ClickHouseCatalog, relation: str, types: Mapping[str, str], key: Iterable[str], *, states: bool = True) -> None:
     """Make an empty temporary table, which statements call by the name of a relation."""
     place = session.name(session.schema, f"{session.prefix}{relation.strip('_')}")
-    session.execute(f"DROP TABLE IF EXISTS {place} SYNC")
-    session.execute(f"CREATE TABLE {place} {made(types, list(key), states=states)}")
+    session.execute(f"CREATE OR REPLACE TABLE {place} {made(types, list(key), states=states)}")
     session.temporary[relation] = place
 
 

@@ -67,7 +67,7 @@ def widen(session: ClickHouseCatalog, schema: str, table: str, changes: Mapping[
     check: raises if somebody else may write by now.
     """
     new = _beside(session, schema, table)
-    session.execute(f"CREATE TABLE {new} AS {session.name(schema, table)}")
+    session.execute(f"CREATE OR REPLACE TABLE {new} AS {session.name(schema, table)}")
     modified = ", ".join(f"MODIFY COLUMN {quote(name)} {_nullable(target)}" for name, (_, target) in changes.items())
     session.execute(f"ALTER TABLE {new} {modified}")
     stored = session.stored(schema, table)
@@ -103,7 +103,7 @@ def give_key(session: ClickHouseCatalog, schema: str, spec: TableSpec, check: Ca
     ddl = [f"{quote(name)} {_type(name, column, key)}{_default(column)}" for name, column in visible.items()]
     ddl.append(f"{quote(VERSION)} UInt64 MATERIALIZED 0")
     session.execute(
-        f"CREATE TABLE {new} ({', '.join(ddl)}) ENGINE = ReplacingMergeTree({quote(VERSION)}) ORDER BY ({chosen})"
+        f"CREATE OR REPLACE TABLE {new} ({', '.join(ddl)}) ENGINE = ReplacingMergeTree({quote(VERSION)}) ORDER BY ({chosen})"
     )
     stored = session.stored(schema, spec.name)
     values = {name: f"assumeNotNull({quote(name)})" if name in key else quote(name) for name in stored}
@@ -137,9 +137,7 @@ def _default(column: Column) -> str:
 
 def _beside(session: ClickHouseCatalog, schema: str, table: str) -> str:
     """Return the name of a table that is to take the place of another."""
-    new = session.name(schema, f"{session.prefix}{table}")
-    session.execute(f"DROP TABLE IF EXISTS {new} SYNC")
-    return new
+    return session.name(schema, f"{session.prefix}{table}")
 
 
 def _fill(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import datetime as dt
 import os
 import re
@@ -96,19 +97,12 @@ def url() -> str:
         stderr=sys.stderr,
         text=True,
     )
-    _running.append(engine)
+    atexit.register(engine.communicate)  # its standard input ends, and with it the engine
     assert engine.stdout
     return f"clickhouse://tester:secret@127.0.0.1:{int(engine.stdout.readline())}?compress=false"
 
 
-_running: list[subprocess.Popen[str]] = []
 _folders: list[Path] = []
-
-
-def stop() -> None:
-    """Stop the server."""
-    while _running:
-        _running.pop().communicate()
 
 
 def warehouse_in(folder: Path, **options: Any) -> TimedClickHouse:
