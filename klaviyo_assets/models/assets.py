@@ -56,9 +56,7 @@ def build_models(described: DescribedAssets, executor: dg.ExecutorDefinition) ->
     kind = kind_of(settings.warehouse)
     if kind in ("snowflake", "clickhouse"):
         where = "at Snowflake" if kind == "snowflake" else "on ClickHouse"
-        dg.get_dagster_logger(__name__).info(
-            f"The models of campaigns, flows and people can't be built {where} yet."
-        )
+        dg.get_dagster_logger(__name__).info(f"The models of campaigns, flows and people can't be built {where} yet.")
         return dg.Definitions()
     if not is_installed(kind):
         extra = "models" if kind == "duckdb" else f"models-{kind}"

@@ -91,7 +91,8 @@ class Settings(BaseSettings):
         sources.DEFAULT_FILE,
         description="The warehouse: a DuckDB file, `md:name` for MotherDuck, a Postgres database: "
         "`postgresql://user@host/database` or `service=name`, one at Snowflake: `snowflake://user@account/database` "
-        "or `connection=name`, or a ClickHouse server: `clickhouse://user@host:8123`. A password is taken from the environment only.",
+        "or `connection=name`, or a ClickHouse server: `clickhouse://user@host:8123`. "
+        "A password is taken from the environment only.",
     )
     warehouse_variable: str = Field(
         sources.WAREHOUSE,

@@ -125,7 +125,7 @@ class Session(ABC):
         return self.change(f"DELETE FROM {relation} WHERE {where}", parameters)
 
     def before_states(self) -> None:  # noqa: B027
-        """Finish what was written, before it is written how far tables are; raise WarehouseError if it does not count."""
+        """Finish what was written, before the states are; raise WarehouseError if it does not count."""
 
     @abstractmethod
     def commit(self) -> None:

@@ -143,7 +143,8 @@ def test_text_that_is_no_flag_or_stamp_is_an_error_with_its_name(tmp_path: Path,
         return
     with pytest.raises(
         WarehouseError,
-        match=rf"(?i)^event\.{column} is (varchar|character varying|string): its values are no (bool|boolean|timestamp.*|datetime.*)\. C",
+        match=rf"(?i)^event\.{column} is (varchar|character varying|string): "
+        r"its values are no (bool|boolean|timestamp.*|datetime.*)\. C",
     ):
         load(warehouse, [{"id": "e2"}])
     assert rows(warehouse) == before

@@ -25,7 +25,7 @@ _OPTIONS = ("secure", "verify", "ca_cert", "client_cert", "client_cert_key", "co
 
 @dataclass(frozen=True)
 class Address:
-    """A server. text: without secrets. options: of clickhouse-connect, secrets included. place: for whoever connects."""
+    """A server. text: without secrets. options: of clickhouse-connect, with secrets. place: for whoever connects."""
 
     text: str
     host: str
@@ -71,4 +71,6 @@ def parsed(address: str) -> Address:
     at = f":{url['port']}" if url["port"] else ""
     text = f"{url['scheme'].lower()}://{user}{url['host']}{at}{path}{'?' if told else ''}{told}"
     host = url["host"].strip("[]")
-    return Address(text, host, port, secure, unquote(url["database"] or "") or None, options, f"clickhouse://{host.lower()}:{port}")
+    return Address(
+        text, host, port, secure, unquote(url["database"] or "") or None, options, f"clickhouse://{host.lower()}:{port}"
+    )

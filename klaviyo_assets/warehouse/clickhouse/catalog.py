@@ -138,7 +138,9 @@ class ClickHouseCatalog(Session):
             writer.write_table(rows)
         names = [name.replace("\\", "\\\\") for name in rows.column_names]
         statement = f"INSERT INTO {relation} ({', '.join(quote(name) for name in names)}) FORMAT ArrowStream\n"
-        self.client.raw_insert(None, insert_block=statement.encode() + sink.getvalue().to_pybytes(), settings=self._settings)
+        self.client.raw_insert(
+            "", insert_block=statement.encode() + sink.getvalue().to_pybytes(), settings=self._settings
+        )
 
     def commit(self) -> None:
         """Everything is durable and visible already."""

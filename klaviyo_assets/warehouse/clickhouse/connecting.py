@@ -82,7 +82,7 @@ def connect(address: str, url_variable: str | None, *, patience: float) -> Clien
 
 @lru_cache(maxsize=8)
 def _client(process: int, address: Address, patience: float) -> Client:
-    options = dict(address.options)
+    options: dict[str, Any] = dict(address.options)
     verify = options.pop("verify", "true").lower() not in ("0", "false", "no", "off")
     compress = options.pop("compress", "true").lower() not in ("0", "false", "no", "off")
     client = clickhouse_connect.get_client(
@@ -97,13 +97,15 @@ def _client(process: int, address: Address, patience: float) -> Client:
         connect_timeout=15,
         send_receive_timeout=patience,
         query_retries=2,
-        **options,  # type: ignore[arg-type]
+        **options,
     )
     for name, value in _SETTINGS.items():
         client.set_client_setting(name, value)
     if not client.command(_OLDEST):
         client.close()
-        raise ValueError(f"its version, {client.server_version}, holds no times before 1900: 26.9 is what this is tested with")
+        raise ValueError(
+            f"its version, {client.server_version}, holds no times before 1900: 26.9 is what this is tested with"
+        )
     return client
 
 
@@ -167,4 +169,6 @@ def translated(error: Exception, *, place: str, schema: str, committing: bool) -
         return WarehouseUnusable(place, message)
     if code in _BUSY:
         return WarehouseLocked(f"{place} did not get done in time, or has too much to do: {message} ({code}).")
-    return WarehouseError(f"{place} refuses a statement: {message} ({code or 'no code'}). Run it again, which doubles no row.")
+    return WarehouseError(
+        f"{place} refuses a statement: {message} ({code or 'no code'}). Run it again, which doubles no row."
+    )

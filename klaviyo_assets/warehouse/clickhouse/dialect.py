@@ -178,7 +178,8 @@ class ClickHouseDialect(Dialect):
 
         Both are read once: in a join, ClickHouse can't ask again for each row.
         """
-        rows = f"SELECT {key}, max({value}) AS {value} FROM {relation} WHERE {key} IS NOT NULL GROUP BY {key} ORDER BY {key}"
+        known = f"FROM {relation} WHERE {key} IS NOT NULL GROUP BY {key} ORDER BY {key}"
+        rows = f"SELECT {key}, max({value}) AS {value} {known}"
         keys = f"(SELECT groupArray(toUnixTimestamp64Micro({key})) FROM ({rows}))"
         values = f"(SELECT groupArray(assumeNotNull({value})) FROM ({rows}))"
         return f"transform(toUnixTimestamp64Micro({moment}), {keys}, {values}, CAST(NULL AS {TIMESTAMP}))"

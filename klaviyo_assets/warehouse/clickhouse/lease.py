@@ -142,7 +142,8 @@ class Lease:
             self.unmended = last.unmended if last else None
         place = quote(self._schema, f"_lease_{number}")
         try:
-            self._session.execute(f"CREATE TABLE {place} (nothing UInt8) ENGINE = Memory COMMENT {self._comment(number, now + self._seconds)}")
+            comment = self._comment(number, now + self._seconds)
+            self._session.execute(f"CREATE TABLE {place} (nothing UInt8) ENGINE = Memory COMMENT {comment}")
         except ERRORS as error:
             if is_there(error):
                 return "another process"
@@ -209,4 +210,3 @@ class Lease:
             if (writer and int(writer[1]) < self.number) or (not writer and relation.age > _ABANDONED):
                 self._session.execute(f"DROP TABLE IF EXISTS {quote(self._schema, name)} SYNC")
                 self._session.changed(self._schema)
-

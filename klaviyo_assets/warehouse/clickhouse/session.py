@@ -1,4 +1,4 @@
-"""A session on a ClickHouse server: each statement is done at once, in an order in which none of them does harm alone."""
+"""A session on a ClickHouse server: each statement is done at once, in an order in which none does harm alone."""
 
 from __future__ import annotations
 
@@ -299,7 +299,8 @@ class ClickHouseSession(ClickHouseCatalog):
 
 
 _FIXED = (44, 47, 48, 524, 549)
-"""Numbers of what ClickHouse says if a column can't change: it is part of a key, of an index, or others depend on it."""
+"""Numbers of errors that say that a column can't change: it is part of a key or an index, or others depend on it."""
+
 
 def _told(value: Any) -> Any:
     return str(value) if isinstance(value, dt.date) else value

@@ -40,7 +40,9 @@ def takes(dialect: ClickHouseDialect, spool: Spool, name: str, kind: Type, targe
         return local.takes(query(connection), spool, name, kind, native)
 
 
-def make(session: ClickHouseCatalog, relation: str, types: Mapping[str, str], key: Iterable[str], *, states: bool = True) -> None:
+def make(
+    session: ClickHouseCatalog, relation: str, types: Mapping[str, str], key: Iterable[str], *, states: bool = True
+) -> None:
     """Make an empty temporary table, which statements call by the name of a relation."""
     place = session.name(session.schema, f"{session.prefix}{relation.strip('_')}")
     session.execute(f"CREATE OR REPLACE TABLE {place} {made(types, list(key), states=states)}")
@@ -91,12 +93,14 @@ def stage_relation(session: ClickHouseCatalog, spec: TableSpec, source: Source, 
     names = [*came, *(name for name in key if name not in came)]
     make(session, STAGE, {name: types[name] for name in names}, spec.primary_key)
     without_key = " OR ".join(f"{values.get(name, 'NULL')} IS NULL" for name in spec.primary_key)
-    ((total, empty),) = session.sql(
-        f"SELECT count(*), count(*) FILTER (WHERE {without_key}) FROM {source.relation}"
-    )
+    ((total, empty),) = session.sql(f"SELECT count(*), count(*) FILTER (WHERE {without_key}) FROM {source.relation}")
     if empty:
         raise WarehouseError(f"{empty} rows for {spec.name} have no {' and '.join(spec.primary_key)}.")
-    newest = f"{values[spec.version]} DESC NULLS LAST" if spec.version and spec.version in values else column_list(spec.primary_key)
+    newest = (
+        f"{values[spec.version]} DESC NULLS LAST"
+        if spec.version and spec.version in values
+        else column_list(spec.primary_key)
+    )
     chosen = ", ".join([*values.values()])
     session.execute(
         f"INSERT INTO {STAGE} ({column_list(came)}) SELECT {chosen} FROM {source.relation} "

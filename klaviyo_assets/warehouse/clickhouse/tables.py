@@ -61,7 +61,13 @@ def _bare(name: str) -> str:
     return name if name.isidentifier() else "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
 
 
-def widen(session: ClickHouseCatalog, schema: str, table: str, changes: Mapping[str, tuple[str, str]], check: Callable[[], None]) -> None:
+def widen(
+    session: ClickHouseCatalog,
+    schema: str,
+    table: str,
+    changes: Mapping[str, tuple[str, str]],
+    check: Callable[[], None],
+) -> None:
     """Change the types of columns, all at once, in a copy that takes the table's place.
 
     check: raises if somebody else may write by now.
@@ -72,7 +78,8 @@ def widen(session: ClickHouseCatalog, schema: str, table: str, changes: Mapping[
     session.execute(f"ALTER TABLE {new} {modified}")
     stored = session.stored(schema, table)
     values = {
-        name: session.dialect.convert(quote(name), *changes[name]) if name in changes else quote(name) for name in stored
+        name: session.dialect.convert(quote(name), *changes[name]) if name in changes else quote(name)
+        for name in stored
     }
     _fill(session, schema, table, new, values, [name for name in HIDDEN if name in session.every_column(schema, table)])
     check()
@@ -103,7 +110,8 @@ def give_key(session: ClickHouseCatalog, schema: str, spec: TableSpec, check: Ca
     ddl = [f"{quote(name)} {_type(name, column, key)}{_default(column)}" for name, column in visible.items()]
     ddl.append(f"{quote(VERSION)} UInt64 MATERIALIZED 0")
     session.execute(
-        f"CREATE OR REPLACE TABLE {new} ({', '.join(ddl)}) ENGINE = ReplacingMergeTree({quote(VERSION)}) ORDER BY ({chosen})"
+        f"CREATE OR REPLACE TABLE {new} ({', '.join(ddl)}) "
+        f"ENGINE = ReplacingMergeTree({quote(VERSION)}) ORDER BY ({chosen})"
     )
     stored = session.stored(schema, spec.name)
     values = {name: f"assumeNotNull({quote(name)})" if name in key else quote(name) for name in stored}

@@ -46,7 +46,7 @@ def written(
 
 
 _WRITTEN: dict[str, Callable[[str], str]] = {
-    "moment": lambda part: f"toDateTime64({part[part.index(chr(39)):]}, 6, 'UTC')",
+    "moment": lambda part: f"toDateTime64({part[part.index(chr(39)) :]}, 6, 'UTC')",
     "name": lambda part: part.replace("\\", "\\\\"),  # a backslash escapes what comes after it
     "text": lambda part: part.replace("\\", "\\\\"),
     "timestamp": lambda part: f"AS {TIMESTAMP})",

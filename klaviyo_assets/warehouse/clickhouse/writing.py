@@ -75,7 +75,11 @@ def write(
     filled = [*names, *emptied, *system]
     if updated:
         own = [quote("own", name) for name in kept]
-        source = f"{STAGE} AS new INNER JOIN {place} AS own ON {same_key('own', 'new', key)}" if kept else f"{STAGE} AS new WHERE {is_known}"
+        source = (
+            f"{STAGE} AS new INNER JOIN {place} AS own ON {same_key('own', 'new', key)}"
+            if kept
+            else f"{STAGE} AS new WHERE {is_known}"
+        )
         session.execute(
             f"INSERT INTO {place} ({column_list([*filled, *kept, VERSION])}) "
             f"SELECT {', '.join([*values, *own])}, {version} FROM {source}",
@@ -91,7 +95,15 @@ def write(
     return came, updated
 
 
-def remove(session: ClickHouseCatalog, place: str, key: Sequence[str], where: str, parameters: Sequence[Any], version: int, alias: str) -> int:
+def remove(
+    session: ClickHouseCatalog,
+    place: str,
+    key: Sequence[str],
+    where: str,
+    parameters: Sequence[Any],
+    version: int,
+    alias: str,
+) -> int:
     """Write that rows of a table of states are gone; return how many."""
     names = column_list(key)
     session.execute(

@@ -6,6 +6,7 @@ with its standard input. Requests come one after another: the engine of chdb is 
 
 from __future__ import annotations
 
+import base64
 import gzip
 import re
 import sys
@@ -20,8 +21,8 @@ import chdb
 
 TRANSPORT = {
     "query", "database", "session_id", "session_timeout", "session_check", "query_id", "client_protocol_version",
-    "wait_end_of_query", "send_progress_in_http_headers", "http_headers_progress_interval_ms", "enable_http_compression",
-    "compress", "decompress", "role", "user", "password",
+    "wait_end_of_query", "send_progress_in_http_headers", "http_headers_progress_interval_ms",
+    "enable_http_compression", "compress", "decompress", "role", "user", "password",
 }  # fmt: skip
 _DATA = re.compile(rb"\A(\s*INSERT\s+INTO\s+.*?\bFORMAT\s+(?!Values)(\w+))[ \t]*(?:\n|\Z)", re.DOTALL | re.IGNORECASE)
 _FORMAT = re.compile(r"\bFORMAT\s+(\w+)\s*;?\s*\Z", re.IGNORECASE)
@@ -60,16 +61,16 @@ class Engine:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection. dying_at: the statement, counted from now on, after which the connection dies without an answer."""
+    """One connection."""
 
     protocol_version = "HTTP/1.1"
     engine: Engine
     disable_nagle_algorithm = True
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self._answer(b"")
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
@@ -80,7 +81,9 @@ class Handler(BaseHTTPRequestHandler):
         if urlsplit(self.path).path == "/ping":
             return self._send(200, b"Ok.\n")
         if not self._is_known():
-            return self._send(403, b"Code: 516. DB::Exception: tester: Authentication failed. (AUTHENTICATION_FAILED)", "516")
+            return self._send(
+                403, b"Code: 516. DB::Exception: tester: Authentication failed. (AUTHENTICATION_FAILED)", "516"
+            )
         data = None
         statement = asked.get("query", "")
         if statement and body:
@@ -90,7 +93,9 @@ class Handler(BaseHTTPRequestHandler):
         elif body:
             statement = body.decode()
         parameters = {name.removeprefix("param_"): value for name, value in asked.items() if name.startswith("param_")}
-        settings = {name: value for name, value in asked.items() if name not in TRANSPORT and not name.startswith("param_")}
+        settings = {
+            name: value for name, value in asked.items() if name not in TRANSPORT and not name.startswith("param_")
+        }
         try:
             found = self.engine.run(statement.strip().rstrip(";"), settings, parameters, data)
         except Exception as error:  # noqa: BLE001
@@ -102,8 +107,6 @@ class Handler(BaseHTTPRequestHandler):
         self._send(200, found, kind=(kind[1] if kind else "TabSeparated") if has_rows else None)
 
     def _is_known(self) -> bool:
-        import base64
-
         return self.headers.get("Authorization") == "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
     def _send(self, status: int, body: bytes, code: str | None = None, kind: str | None = None) -> None:
@@ -129,7 +132,8 @@ def main() -> None:
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        print(server.server_address[1], flush=True)
+        sys.stdout.write(f"{server.server_address[1]}\n")
+        sys.stdout.flush()
         sys.stdin.read()
 
 

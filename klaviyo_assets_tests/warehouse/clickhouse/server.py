@@ -58,7 +58,9 @@ def said(statement: str) -> str:
     if found := re.match(r"ALTER TABLE (\S+) ALTER (\S+) SET DATA TYPE (\S+)$", statement):
         native = {"TIMESTAMP_S": "DateTime64(0, 'UTC')", "TIMESTAMP_MS": "DateTime64(3, 'UTC')"}.get(found[3], found[3])
         native = "DateTime64(6, 'UTC')" if native == "TIMESTAMPTZ" else native
-        return f"ALTER TABLE {found[1]} MODIFY COLUMN {found[2]} {native if 'Null' in native else f'Nullable({native})'}"
+        return (
+            f"ALTER TABLE {found[1]} MODIFY COLUMN {found[2]} {native if 'Null' in native else f'Nullable({native})'}"
+        )
     if found := re.match(r"ALTER TABLE (\w+)\.(\S+) RENAME TO (\S+)$", statement):
         return f"RENAME TABLE {found[1]}.{found[2]} TO {found[1]}.{found[3]}"
     statement = re.sub(r"^CREATE SCHEMA", "CREATE DATABASE", statement)
@@ -106,7 +108,7 @@ _folders: list[Path] = []
 
 
 def warehouse_in(folder: Path, **options: Any) -> TimedClickHouse:
-    """A warehouse on the server, whose databases are dropped when another folder is named: a server has but one of a name."""
+    """A warehouse on the server, which has one database of a name: they are dropped when another folder is named."""
     os.environ[URL] = url()
     warehouse = TimedClickHouse(address=url(), url_variable=URL, **options)
     if _folders[-1:] != [folder]:

@@ -149,9 +149,7 @@ def left_behind(warehouse: Any) -> list[Any]:
     return warehouse.query("SELECT name FROM system.tables WHERE startsWith(name, '_temporary_')")
 
 
-def die_everywhere(
-    warehouse: Any, again: Callable[[Any], object], right: Callable[[str], None], *schemas: str
-) -> None:
+def die_everywhere(warehouse: Any, again: Callable[[Any], object], right: Callable[[str], None], *schemas: str) -> None:
     """Repeat something that dies after its first statement, its second one, and so on.
 
     right: looks at what a death has left. What is then done once more ends as if there had been none.
@@ -251,10 +249,13 @@ def test_a_table_that_was_emptied_is_read_again_also_if_a_load_dies(warehouse: A
             warehouse.query("TRUNCATE TABLE klaviyo.event")
             dying.die_after(number)
             try:
-                load(dying, [{"id": "2"}], states=[SyncState("event", synced_from=NOON, synced_through=LATER)], at=LATER)
+                load(
+                    dying, [{"id": "2"}], states=[SyncState("event", synced_from=NOON, synced_through=LATER)], at=LATER
+                )
                 break
             except ConnectionLost:
                 an_hour_later(warehouse)
+            assert unknown_stamps(warehouse) == [], number
             if final(warehouse):
                 assert ("event", "") not in warehouse.begin(tables=[EVENT]).states, number
     assert number > 10
@@ -277,7 +278,7 @@ def test_who_writes_is_alone_and_a_dead_run_loses_its_lease(warehouse: Any) -> N
         silent.scratch("_stage", {"id": "String"})
         an_hour_later(warehouse)
         load(impatient, [{"id": "3", "note": "newer"}])
-        with pytest.raises(DatabaseError, match="_stage|UNKNOWN_TABLE"):
+        with pytest.raises(DatabaseError, match=r"_stage|UNKNOWN_TABLE"):
             silent.execute("INSERT INTO klaviyo.event (id) SELECT id FROM _stage")
         place = silent.name("klaviyo", "event")
         silent.lease._taken = silent.lease._clock()  # it takes itself for alive
@@ -321,7 +322,7 @@ def test_of_many_at_once_one_gets_the_lease(warehouse: Any) -> None:
 
 
 def test_names_and_texts_may_hold_anything(warehouse: Any) -> None:
-    wild = 'a\\b"c\'d`e{p0:String}?\\'
+    wild = "a\\b\"c'd`e{p0:String}?\\"
     load(warehouse, [{"id": "1", "note": wild, wild: 1}])
     load(warehouse, [{"id": "1", wild: "\\N\t\n\0'"}], [{"id": "\\N"}], coverage=WHOLE_TABLE)
     found = {row["id"]: row for row in rows(warehouse)}
@@ -379,7 +380,7 @@ def test_no_secret_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found and found.has_secret and kind_of(address) == "clickhouse"
     assert place_of(address) == place_of("clickhouse://other@shop.example:9443?secure=true")
     for wrong in ("clickhouse://me:s3cret@", "clickhouse://h/a/b?s3cret", "clickhouse://h?s3cret=1&pass%20=%"):
-        with pytest.raises(ValueError, match="ClickHouse|nobody knows") as problem:
+        with pytest.raises(ValueError, match=r"ClickHouse|nobody knows") as problem:
             server(wrong)
         assert "s3cret@" not in str(problem.value) and shown(wrong) == "clickhouse://***"
     monkeypatch.setenv("WHERE", "clickhouse://me:very-s3cret@127.0.0.1:1")
@@ -391,6 +392,6 @@ def test_no_secret_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_wrong_password_is_not_told(warehouse: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     url = warehouse.address.replace("tester@", "tester:wr0ng@")
     monkeypatch.setenv("WHERE", url)
-    with pytest.raises(WarehouseUnusable, match="(?i)authentication") as error:
+    with pytest.raises(WarehouseUnusable, match=r"(?i)authentication") as error:
         ClickHouseWarehouse(address=warehouse.address, url_variable="WHERE").states()
     assert "wr0ng" not in str(error.value)
