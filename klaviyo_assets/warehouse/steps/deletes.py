@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 
 from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
 from klaviyo_assets.warehouse.extract import Coverage, Sweep
@@ -124,13 +124,16 @@ def flag_gone(transaction: Transaction, sweep: Sweep, gone: Spool, guard: float 
         there, own = transaction.column_types(child.name), with_system_columns(child, column)
         if not is_declared(transaction.dialect, there, own):
             continue
-        remember = partial(record, transaction, child.name, sweep.began)
         if transaction.update(
             child.name,
             {DELETED.name: "true", SYNCED.name: "?"},
             f"{NOT_DELETED} AND {quote(column)} IN {flagged}",
             [transaction.stamp],
-            before=lambda _, remember=remember: remember(),  # type: ignore[misc]
+            before=_recording(transaction, child.name, sweep.began),
         ):
-            remember()
+            record(transaction, child.name, sweep.began)
     return deleted, waiting
+
+
+def _recording(transaction: Transaction, table: str, began: int) -> Callable[[str], None]:
+    return lambda _: record(transaction, table, began)

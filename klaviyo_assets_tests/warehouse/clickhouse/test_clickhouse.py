@@ -33,7 +33,7 @@ from klaviyo_assets.warehouse.location import kind_of, located, place_of, server
 from klaviyo_assets.warehouse.spool import temporary_spool
 from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets_tests.warehouse.clickhouse.server import TimedClickHouse
-from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, event_columns, load, rows, warehouse_at
+from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, begin, event_columns, load, rows, warehouse_at
 from klaviyo_assets_tests.warehouse.test_loading import METRIC, snapshot
 
 pytestmark = pytest.mark.of_clickhouse
@@ -214,8 +214,10 @@ def test_a_snapshot_that_dies_at_any_statement_is_no_half_of_one(warehouse: Any)
     """It is stored and published, and corrects what another table repeats."""
     events = [{"id": "e1", "metric": "m1", "note": "Old"}, {"id": "e2", "metric": "m2", "note": "Other"}]
     load(warehouse, events, spec=LOOKING_UP)
-    snapshot(warehouse, [{"id": "m1", "note": "Old"}, {"id": "m2", "note": "Other"}, {"id": "m3"}])
+    before = [{"id": "m1", "note": "Old"}, {"id": "m2", "note": "Other"}, {"id": "m3"}]
+    snapshot(warehouse, before)
     warehouse.publish(PUBLICATION, guard=1.0)
+    snapshot(warehouse, before, began=begin(warehouse))  # which waits to be published
 
     def again(target: Any) -> None:
         came = [{"id": "m1", "note": "New"}, {"id": "m2", "note": "Other"}]
