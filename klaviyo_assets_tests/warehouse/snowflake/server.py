@@ -17,6 +17,7 @@ import pytest
 from filelock import FileLock
 from pydantic import PrivateAttr
 
+from klaviyo_assets.warehouse.snowflake.text import swapped
 from klaviyo_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
 from klaviyo_assets_tests.warehouse.snowflake.guard import GuardedConnection
 
@@ -89,9 +90,14 @@ def rows(connection: Any, table: str, order: str) -> list[dict[str, Any]]:
     """What a table holds, in the names and values that the other databases have for it."""
     cursor = connection.cursor()
     cursor.execute(f"SELECT * FROM {table} ORDER BY {order}")
-    names = [column.name.lower() if column.name == column.name.upper() and column.name.isascii() else column.name
-             for column in cursor.description]  # fmt: skip
+    names = [_called(column.name) for column in cursor.description]
     return [dict(zip(names, map(_plain, row), strict=True)) for row in cursor.fetchall()]
+
+
+def _called(name: str) -> str:
+    """Our name of a column; those that a user has put in quotes stay as they are."""
+    ours = name.startswith("PROPERTY_") or (name.isascii() and name == name.upper())
+    return swapped(name) if ours else name
 
 
 def _plain(value: Any) -> Any:
