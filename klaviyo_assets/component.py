@@ -124,7 +124,8 @@ class KlaviyoScaffoldParams(BaseModel):
     warehouse: str = Field(
         default=DEFAULT_FILE,
         description="The warehouse: a DuckDB file, `md:name`, `postgresql://user@host/database`, `service=name`, "
-        "`snowflake://user@account/database`, `connection=name` or `bigquery://project?location=EU`.",
+        "`snowflake://user@account/database`, `connection=name`, `bigquery://project?location=EU` or "
+        "`clickhouse://user@host`.",
     )
     api_key_variable: str = Field(
         default="KLAVIYO_API_KEY", description="Name of the environment variable that holds the private API key."

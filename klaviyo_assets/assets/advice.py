@@ -35,6 +35,8 @@ def _advice(error: WarehouseError, snapshot: str) -> str:
         )
     if kind_of(error.database) == "snowflake":
         return "Check the setting `warehouse`, and the grants of its role: docs/snowflake.md lists them."
+    if kind_of(error.database) == "clickhouse":
+        return "Check the setting `warehouse`, and the grants of its user: docs/clickhouse.md lists them."
     if kind_of(error.database) == "postgres":
         return "Check the setting `warehouse`; `klaviyo-assets check` names the rights that are missing."
     if "newer version" in error.reason:

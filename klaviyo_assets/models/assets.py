@@ -46,6 +46,9 @@ class ModelsConfig(dg.Config):
     )
 
 
+_WITHOUT_MODELS = {"snowflake": "at Snowflake", "bigquery": "at BigQuery", "clickhouse": "on ClickHouse"}
+
+
 def build_models(described: DescribedAssets, executor: dg.ExecutorDefinition) -> dg.Definitions:
     """Return the assets, checks, job and sensor of the models; nothing if they are turned off or not installed.
 
@@ -55,11 +58,8 @@ def build_models(described: DescribedAssets, executor: dg.ExecutorDefinition) ->
     if not settings.models:
         return dg.Definitions()
     kind = kind_of(settings.warehouse)
-    if kind in ("snowflake", "bigquery"):
-        where = {"snowflake": "Snowflake", "bigquery": "BigQuery"}[kind]
-        dg.get_dagster_logger(__name__).info(
-            f"The models of campaigns, flows and people can't be built at {where} yet."
-        )
+    if where := _WITHOUT_MODELS.get(kind):
+        dg.get_dagster_logger(__name__).info(f"The models of campaigns, flows and people can't be built {where} yet.")
         return dg.Definitions()
     if not is_installed(kind):
         dg.get_dagster_logger(__name__).info(

@@ -18,7 +18,7 @@ def require_distinct(accounts: Sequence[Settings]) -> None:
         if settings.name in names:
             raise ValueError(f"Two accounts have the name {settings.name}: give each a `name` of its own.")
         names.add(settings.name)
-        database, cases = place_of(settings.warehouse), kind_of(settings.warehouse) == "postgres"
+        database, cases = place_of(settings.warehouse), kind_of(settings.warehouse) in ("postgres", "clickhouse")
         for schema in (settings.schema_name, settings.schema_name + STAGING):
             other = schemas.setdefault((database, schema if cases else fold(schema)), settings.name)
             if other != settings.name:

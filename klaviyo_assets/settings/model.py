@@ -91,8 +91,8 @@ class Settings(BaseSettings):
         sources.DEFAULT_FILE,
         description="The warehouse: a DuckDB file, `md:name` for MotherDuck, a Postgres database: "
         "`postgresql://user@host/database` or `service=name`, one at Snowflake: `snowflake://user@account/database` "
-        "or `connection=name`, or BigQuery: `bigquery://project?location=EU`. A password is taken from the environment "
-        "only.",
+        "or `connection=name`, BigQuery: `bigquery://project?location=EU`, or a ClickHouse server: "
+        "`clickhouse://user@host:8123`. A password is taken from the environment only.",
     )
     warehouse_variable: str = Field(
         sources.WAREHOUSE,
@@ -179,7 +179,7 @@ class Settings(BaseSettings):
         None,
         ge=0,
         description="Columns of properties that a table may have; the values of more go to one JSON column. Default: "
-        "2,000 in DuckDB, Snowflake and BigQuery, 1,400 in Postgres.",
+        "2,000 in DuckDB, Snowflake, BigQuery and ClickHouse, 1,400 in Postgres.",
     )
     max_concurrency: int = Field(
         12,
@@ -333,8 +333,8 @@ def _of_a_server(address: Server, schema: str) -> Iterator[Problem]:
             (),
             f"a {'key' if address.kind == 'bigquery' else 'password'} does not belong here, where it is kept in the "
             f"clear. Put the whole address into the environment variable {sources.WAREHOUSE}, in .env for example (or "
-            "into another one, which the setting `warehouse_variable` names); or leave it to "
-            f"{_KEEPERS[address.kind]}",
+            "into another one, which the setting `warehouse_variable` names)"
+            + (f"; or leave it to {keeper}" if (keeper := _KEEPERS.get(address.kind)) else ""),
         )
     if address.kind != "postgres":
         return

@@ -77,6 +77,7 @@ class Database(dg.ConfigurableResource[Any]):
             ensure_loads(transaction)
             transaction.stamp = unused_stamp(transaction, session.now())
             yield transaction
+            session.before_states()
             flush_states(transaction)
             session.commit()
 

@@ -22,6 +22,8 @@ class Capabilities:
     counts_at_once: whether the rows of a table are counted without looking at them.
     transactional_ddl: whether changes of tables are undone with the transaction. If not, they come before its first
         change of rows, and do no harm if nothing comes after them.
+    transactions: whether changes of rows are undone with the transaction. If not, each is there at once, and none does
+        harm if nothing comes after it.
     """
 
     longest_name: int | None = None
@@ -29,6 +31,7 @@ class Capabilities:
     sure_to_fit: int | None = None
     counts_at_once: bool = False
     transactional_ddl: bool = True
+    transactions: bool = True
 
 
 class Dialect(ABC):
@@ -111,6 +114,10 @@ class Dialect(ABC):
     def from_text(self, text: str, native: str) -> str:
         """Return the expression of a text that is a value of a native type."""
         return f"CAST({text} AS {native})"
+
+    def looked_up(self, relation: str, key: str, value: str, moment: str) -> str:
+        """Return the expression of the highest `value` in a relation whose `key` is a moment; NULL if there is none."""
+        return f"(SELECT max({value}) FROM {relation} WHERE {key} = {moment})"
 
     def later(self, moment: str, microseconds: str) -> str:
         """Return the expression of a moment so many microseconds later."""

@@ -1,4 +1,4 @@
-"""Where a warehouse is, told by its address: a DuckDB file, or at MotherDuck, Postgres, Snowflake or BigQuery."""
+"""Where a warehouse is, told by its address: a DuckDB file, or a database at MotherDuck or of a server."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Literal
 from urllib.parse import parse_qsl, unquote
 
 from klaviyo_assets.warehouse.bigquery import address as bigquery
+from klaviyo_assets.warehouse.clickhouse import address as clickhouse
 from klaviyo_assets.warehouse.duckdb import location as duckdb
 from klaviyo_assets.warehouse.postgres.address import SECRETS
 from klaviyo_assets.warehouse.snowflake import address as snowflake
 
-Kind = Literal["duckdb", "postgres", "snowflake", "bigquery"]
+Kind = Literal["duckdb", "postgres", "snowflake", "bigquery", "clickhouse"]
 
 _URL = re.compile(
     r"(?P<scheme>postgres(?:ql)?)://(?:(?P<user>[^:@/\s]*)(?::(?P<password>[^@/\s]*))?@)?"
@@ -31,7 +32,7 @@ _PORT = "5432"
 
 @dataclass(frozen=True)
 class Server:
-    """The address of a database on a Postgres server, as libpq reads it, or at Snowflake or BigQuery.
+    """The address of a database on a Postgres server, as libpq reads it, at Snowflake or BigQuery, or of ClickHouse.
 
     text: without secrets. has_secret: whether the address that it comes from holds any. database: None if the address
     does not tell. place: the same for all addresses that tell the same database, whoever connects.
@@ -50,11 +51,13 @@ def kind_of(address: str) -> Kind:
         return "snowflake"
     if bigquery.is_bigquery(address):
         return "bigquery"
+    if clickhouse.is_clickhouse(address):
+        return "clickhouse"
     return "postgres" if _PAIRS.match(address.strip()) or _scheme(address) else "duckdb"
 
 
 def server(address: str) -> Server | None:
-    """Read the address of a Postgres server, of Snowflake or of BigQuery; return None if it is one of DuckDB's.
+    """Read the address of a server; return None if it is one of DuckDB's.
 
     Raises ValueError, which does not repeat the address, if it is neither.
     """
@@ -69,6 +72,9 @@ def server(address: str) -> Server | None:
     if bigquery.is_bigquery(address):
         project = bigquery.parsed(address)
         return Server(project.text, project.has_secret, project.project, project.place, "bigquery")
+    if clickhouse.is_clickhouse(address):
+        on = clickhouse.parsed(address)  # its databases are what schemas are elsewhere
+        return Server(on.text, on.has_secret, None, on.place, "clickhouse")
     if service := _SERVICE.fullmatch(address):
         return Server(f"service={service['service']}", False, None, f"service={service['service']}")
     if _PAIRS.match(address):
@@ -76,7 +82,7 @@ def server(address: str) -> Server | None:
     if _scheme(address) not in ("postgres", "postgresql"):
         raise ValueError(
             "it has to be a DuckDB file, `md:name`, `postgresql://user@host/database`, `service=name`, "
-            "`snowflake://user@account/database`, `connection=name` or `bigquery://project`"
+            "`snowflake://user@account/database`, `connection=name`, `bigquery://project` or `clickhouse://user@host`"
         )
     url = _URL.fullmatch(address)
     if url is None or _NO_PERCENT.search(address):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,9 @@ import pyarrow as pa
 from klaviyo_assets.schema.spec import TableSpec, Type
 from klaviyo_assets.warehouse.dialect import ALWAYS, Dialect
 from klaviyo_assets.warehouse.spool import Spool
+from klaviyo_assets.warehouse.sql import column_list, quote
+
+_ROWS_AT_ONCE = 200
 
 RESTAMPED = "_restamped"
 """Temporary table with the new stamps of rows of which only some columns change."""
@@ -72,6 +75,58 @@ class Session(ABC):
     def change(self, statement: str, parameters: Sequence[Any] = ()) -> int:
         """Run an INSERT, UPDATE or DELETE; return the number of its rows."""
 
+    def insert(self, relation: str, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert a few rows into a table."""
+        for first in range(0, len(rows), _ROWS_AT_ONCE):
+            some = rows[first : first + _ROWS_AT_ONCE]
+            marks = ", ".join([f"({', '.join('?' for _ in names)})"] * len(some))
+            self.change(
+                f"INSERT INTO {relation} ({column_list(names)}) VALUES {marks}",
+                [value for row in some for value in row],
+            )
+
+    def insert_from(self, relation: str, names: Sequence[str], query: str, parameters: Sequence[Any] = ()) -> int:
+        """Insert what a query returns into a table of states; return the number of rows."""
+        return self.change(f"INSERT INTO {relation} ({column_list(names)}) {query}", parameters)
+
+    def put(self, relation: str, key: Sequence[str], names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert a few rows into a table of states, in the place of those with their key."""
+        for first in range(0, len(rows), _ROWS_AT_ONCE):
+            chosen = [dict(zip(names, row, strict=True)) for row in rows[first : first + _ROWS_AT_ONCE]]
+            each = " AND ".join(f"{quote(name)} = ?" for name in key)
+            self.delete(
+                relation, " OR ".join([f"({each})"] * len(chosen)), [row[name] for row in chosen for name in key]
+            )
+        self.insert(relation, names, rows)
+
+    def update(
+        self,
+        relation: str,
+        assigned: Mapping[str, str],
+        where: str,
+        parameters: Sequence[Any] = (),
+        *,
+        source: str | None = None,
+        before: Callable[[str], None] | None = None,
+    ) -> int:
+        """Change columns of a table's rows, and return how many were changed.
+
+        assigned: column -> expression; its parameters come first. source: a relation and its name, whose rows are
+        joined by `where`, in which the table is called `own`. before: called with a relation of the rows as they will
+        be, if there are any, in a database in which they are there at once.
+        """
+        changed = ", ".join(f"{quote(name)} = {expression}" for name, expression in assigned.items())
+        joined = f" FROM {source}" if source else ""
+        own = f"{relation} AS own" if source else relation
+        return self.change(f"UPDATE {own} SET {changed}{joined} WHERE {where}", parameters)
+
+    def delete(self, relation: str, where: str, parameters: Sequence[Any] = ()) -> int:
+        """Remove rows of `STAGE`, of a snapshot or of a table of states; return how many."""
+        return self.change(f"DELETE FROM {relation} WHERE {where}", parameters)
+
+    def before_states(self) -> None:  # noqa: B027
+        """Finish what was written, before the states are; raise WarehouseError if it does not count."""
+
     @abstractmethod
     def commit(self) -> None:
         """Make everything durable and visible to others."""
@@ -116,8 +171,19 @@ class Session(ABC):
     # Changing tables
 
     @abstractmethod
-    def create(self, schema: str, table: str, types: Mapping[str, str], spec: TableSpec | None = None) -> None:
-        """Create a table that is not there. types: column -> native type. spec: None for a table of states."""
+    def create(
+        self,
+        schema: str,
+        table: str,
+        types: Mapping[str, str],
+        spec: TableSpec | None = None,
+        *,
+        key: Sequence[str] = (),
+    ) -> None:
+        """Create a table that is not there.
+
+        types: column -> native type. spec: None for a table of states, whose rows have a `key`; it may be NULL.
+        """
 
     def ensure_key(self, schema: str, spec: TableSpec) -> None:  # noqa: B027
         """Make an existing table ready for `write`, which finds rows by their key."""

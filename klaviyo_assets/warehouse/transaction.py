@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,10 +12,8 @@ from klaviyo_assets.warehouse.dialect import ALWAYS, NEVER, Dialect
 from klaviyo_assets.warehouse.errors import ViewInPlace
 from klaviyo_assets.warehouse.names import whole_names
 from klaviyo_assets.warehouse.session import Session, Source
-from klaviyo_assets.warehouse.sql import column_list, literal, quote
+from klaviyo_assets.warehouse.sql import literal, quote
 from klaviyo_assets.warehouse.state import SyncState
-
-_ROWS_AT_ONCE = 200
 
 
 @dataclass
@@ -25,6 +23,7 @@ class Transaction:
     stamp: written to `_fivetran_synced` of every row that is touched: now, in UTC, without a zone.
     states, newest_number: what `steps.states` and `steps.loads` know, once they have read it: nobody else writes now.
     changed_states: keys of the states that are still to be written.
+    recorded: tables, and numbers of reads, of which it is remembered that rows were written.
     """
 
     session: Session
@@ -32,6 +31,7 @@ class Transaction:
     stamp: dt.datetime = dt.datetime.min
     states: dict[tuple[str, str], SyncState] | None = field(default=None, init=False)
     changed_states: set[tuple[str, str]] = field(default_factory=set, init=False)
+    recorded: set[tuple[str, int]] = field(default_factory=set, init=False)
     newest_number: int | None = field(default=None, init=False)
     _types: dict[str, dict[str, str]] = field(default_factory=dict, init=False)
     _counts: dict[str, int] = field(default_factory=dict, init=False)
@@ -63,13 +63,34 @@ class Transaction:
 
     def insert(self, table: str, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Insert a few rows into a table of this schema."""
-        for first in range(0, len(rows), _ROWS_AT_ONCE):
-            some = rows[first : first + _ROWS_AT_ONCE]
-            marks = ", ".join([f"({', '.join('?' for _ in names)})"] * len(some))
-            self.change(
-                f"INSERT INTO {self.table(table)} ({column_list(names)}) VALUES {marks}",
-                [value for row in some for value in row],
-            )
+        if rows:
+            self.session.insert(self.table(table), names, rows)
+
+    def insert_from(self, table: str, names: Sequence[str], query: str, parameters: Sequence[Any] = ()) -> None:
+        """Insert what a query returns into a table of states."""
+        self.session.insert_from(self.table(table), names, query, parameters)
+
+    def put(self, table: str, key: Sequence[str], names: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert a few rows into a table of states, in the place of those with their key."""
+        if rows:
+            self.session.put(self.table(table), key, names, rows)
+
+    def update(
+        self,
+        table: str,
+        assigned: Mapping[str, str],
+        where: str,
+        parameters: Sequence[Any] = (),
+        *,
+        source: str | None = None,
+        before: Callable[[str], None] | None = None,
+    ) -> int:
+        """Change columns of rows, return how many; see `Session.update`."""
+        return self.session.update(self.table(table), assigned, where, parameters, source=source, before=before)
+
+    def delete(self, table: str, where: str, parameters: Sequence[Any] = ()) -> int:
+        """Remove rows of a snapshot or of a table of states; return how many."""
+        return self.session.delete(self.table(table), where, parameters)
 
     # What is there
 
@@ -156,12 +177,14 @@ class Transaction:
         """Create the schema if it is not there."""
         self.session.create_schema(self.schema)
 
-    def create(self, name: str, types: Mapping[str, Type], spec: TableSpec | None = None) -> None:
-        """Create a table if it is not there; raise ViewInPlace if it is a view. spec: None for a table of states."""
+    def create(
+        self, name: str, types: Mapping[str, Type], spec: TableSpec | None = None, *, key: Sequence[str] = ()
+    ) -> None:
+        """Create a table if it is not there; raise ViewInPlace if it is a view; see `Session.create`."""
         if self.has_table(name):
             return
         natives = {column: self.dialect.type_names[kind] for column, kind in types.items()}
-        self.session.create(self.schema, name, natives, spec)
+        self.session.create(self.schema, name, natives, spec, key=key)
         self._changed(name)
         if self._tables is not None:
             self._tables.add(self.dialect.fold(name))
@@ -180,7 +203,7 @@ class Transaction:
 
     def clear(self, table: str) -> None:
         """Remove all rows of a table."""
-        self.change(f"DELETE FROM {self.table(table)}")
+        self.delete(table, "true")
         self._counts.pop(table, None)
 
     def add_columns(self, table: str, types: Mapping[str, str]) -> None:

@@ -34,7 +34,7 @@ from klaviyo_assets.warehouse.steps.loads import (
 from klaviyo_assets.warehouse.steps.lookups import correct
 from klaviyo_assets.warehouse.steps.origins import source_columns
 from klaviyo_assets.warehouse.steps.rewriting import change_columns, find_old_values, rewrite
-from klaviyo_assets.warehouse.steps.states import forget, read_state, read_states, write_state
+from klaviyo_assets.warehouse.steps.states import flush_states, forget, read_state, read_states, write_state
 
 INSPECTION_MEMORY = "500MB"
 """What DuckDB may use to look at tables: grouping the keys of millions of rows, it would hold them all."""
@@ -240,6 +240,7 @@ class Warehouse(Reader):
         with self.transaction() as transaction:
             staging = transaction.in_schema(self.staging_schema)
             staging.create_schema()
+            staging.has_table(spec.name)
             number = newest_number(transaction) if extract.began is None else extract.began
             before = read_state(transaction, spec.name, SNAPSHOT)
             if before and (before.read_number or 0) > number and staging.column_types(spec.name):
@@ -247,6 +248,9 @@ class Warehouse(Reader):
                 return LoadResult(spool.rows, 0, 0, older=spool.rows, row_count=count)
             if staging.dialect.capabilities.transactional_ddl:
                 staging.drop(spec.name)
+            if not staging.dialect.capabilities.transactions:  # no half of a snapshot may count as one
+                forget(transaction, [spec.name], SNAPSHOT)
+                flush_states(transaction)
             ensure(staging, spec)
             spool, comments = fitting(spool, staging.dialect.capabilities.longest_name)
             added = fit(staging, spec, spool, comments=comments).added
@@ -272,6 +276,8 @@ class Warehouse(Reader):
             snapshot = read_state(transaction, spec.name, SNAPSHOT)
             if not snapshot:
                 raise SnapshotMissing(spec.name)
+            for dependent in publication.dependents:  # before anything is changed
+                transaction.has_table(dependent.name)
             ensure(transaction, spec)
             staging = transaction.in_schema(self.staging_schema)
             if publication.dependents:

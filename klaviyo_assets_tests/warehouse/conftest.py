@@ -14,6 +14,7 @@ import pytest
 
 from klaviyo_assets_tests.warehouse import helpers
 from klaviyo_assets_tests.warehouse.bigquery.server import port as bigquery_server
+from klaviyo_assets_tests.warehouse.clickhouse.server import url as clickhouse_server
 from klaviyo_assets_tests.warehouse.databases import DATABASES, postgres_server, stop_servers
 from klaviyo_assets_tests.warehouse.snowflake.server import port as snowflake_server
 
@@ -27,6 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "not_of(*names): about what these databases do not have, or do in another way")
     config.addinivalue_line("markers", "of_snowflake: about Snowflake alone")
     config.addinivalue_line("markers", "of_bigquery: about BigQuery alone")
+    config.addinivalue_line("markers", "of_clickhouse: about ClickHouse alone")
 
 
 def pytest_sessionfinish() -> None:
@@ -56,6 +58,8 @@ def database(request: pytest.FixtureRequest) -> Iterator[str]:
     name: str = getattr(request, "param", (marked or ["duckdb"])[0])
     if name == "postgres":
         postgres_server()
+    if name == "clickhouse":
+        clickhouse_server()
     if name == "snowflake":
         snowflake_server()
     if name == "bigquery":

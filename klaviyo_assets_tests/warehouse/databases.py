@@ -22,6 +22,7 @@ from pydantic import PrivateAttr
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.postgres.warehouse import PostgresWarehouse
 from klaviyo_assets_tests.warehouse.bigquery import server as bigquery
+from klaviyo_assets_tests.warehouse.clickhouse import server as clickhouse
 from klaviyo_assets_tests.warehouse.snowflake import server as snowflake
 
 NOON = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
@@ -75,6 +76,7 @@ DATABASES: dict[str, Callable[..., Any]] = {
     "postgres": in_postgres,
     "snowflake": in_snowflake,
     "bigquery": in_bigquery,
+    "clickhouse": clickhouse.warehouse_in,
 }
 
 

@@ -17,6 +17,7 @@ from klaviyo_assets.warehouse.results import LoadResult
 from klaviyo_assets.warehouse.spool import temporary_spool
 from klaviyo_assets.warehouse.warehouse import Warehouse
 from klaviyo_assets_tests.warehouse.bigquery.server import rows as bigquery_rows
+from klaviyo_assets_tests.warehouse.clickhouse.server import rows as clickhouse_rows
 from klaviyo_assets_tests.warehouse.databases import DATABASES, NOON
 from klaviyo_assets_tests.warehouse.snowflake.server import rows as snowflake_rows
 
@@ -77,6 +78,8 @@ def rows(warehouse: Any, table: str = "klaviyo.event", order: str = "id") -> lis
             return snowflake_rows(connection, table, order)
         if in_use[-1] == "bigquery":
             return bigquery_rows(connection, table, order)
+        if in_use[-1] == "clickhouse":
+            return clickhouse_rows(connection, table, order)
         result = connection.execute(f"SELECT * FROM {table} ORDER BY {order}")
         names = [column[0] for column in result.description]
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
@@ -85,6 +88,11 @@ def rows(warehouse: Any, table: str = "klaviyo.event", order: str = "id") -> lis
 def json_text(text: str) -> str:
     """A text of JSON as it is after its column has become text: a VARIANT forgets spaces."""
     return text.replace(" ", "") if in_use[-1] in ("snowflake", "bigquery") else text
+
+
+def json_type() -> str:
+    """What DuckDB calls the type of a column of JSON: ClickHouse keeps it as text."""
+    return "VARCHAR" if in_use[-1] == "clickhouse" else "JSON"
 
 
 def run(warehouse: Any, *statements: str) -> None:
@@ -99,5 +107,5 @@ def column_types(warehouse: Warehouse, table: str = "event", *, native: bool = F
         if native:
             return session.columns("klaviyo", table)
         ours = {native: TYPE_NAMES[kind] for kind, native in session.dialect.type_names.items()}
-        ours["character varying"] = TYPE_NAMES[Type.TEXT]
+        ours |= {"character varying": TYPE_NAMES[Type.TEXT], session.dialect.text: TYPE_NAMES[Type.TEXT]}
         return {name: ours.get(native, native) for name, native in session.columns("klaviyo", table).items()}

@@ -56,6 +56,8 @@ def test_a_table_that_a_user_made_again_is_looked_at_and_imported(
 ) -> None:
     if "(note" in left:
         row = tuple("(note) VALUES ('x')" for _ in row)
+    if row and "(note" in left and in_use[-1] == "clickhouse":
+        pytest.skip("on ClickHouse no row may lack its key: see its own tests")
     warehouse = warehouse_at(tmp_path)
     load(warehouse, [{"id": "e1", "note": "LpMhe3"}, {"id": "e2", "note": "7"}])
     snapshot(warehouse, [{"id": "LpMhe3"}, {"id": "QQzrWu"}])
@@ -141,7 +143,8 @@ def test_text_that_is_no_flag_or_stamp_is_an_error_with_its_name(tmp_path: Path,
         return
     with pytest.raises(
         WarehouseError,
-        match=rf"(?i)^event\.{column} is (varchar|character varying|string): its values are no (bool|timestamp).*\. C",
+        match=rf"(?i)^event\.{column} is (varchar|character varying|string): "
+        r"its values are no (bool|boolean|timestamp.*|datetime.*)\. C",
     ):
         load(warehouse, [{"id": "e2"}])
     assert rows(warehouse) == before

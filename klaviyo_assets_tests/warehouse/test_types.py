@@ -146,7 +146,7 @@ def test_a_users_columns_keep_their_values_and_their_default(tmp_path: Path) -> 
 STORED = {"duckdb": "", "postgres": "STORED"}
 
 
-@pytest.mark.not_of("snowflake", "bigquery")
+@pytest.mark.not_of("snowflake", "bigquery", "clickhouse")
 def test_a_generated_column_goes_on_being_generated(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     warehouse.query("CREATE SCHEMA klaviyo")
@@ -158,7 +158,7 @@ def test_a_generated_column_goes_on_being_generated(tmp_path: Path) -> None:
     assert [row["loud"] for row in rows(warehouse)] == ["A", "B"]
 
 
-@pytest.mark.not_of("snowflake", "bigquery")
+@pytest.mark.not_of("snowflake", "bigquery", "clickhouse")
 @pytest.mark.parametrize(
     ("constraint", "named"),
     [
@@ -187,6 +187,8 @@ def test_a_constraint_holds_and_is_named_without_values(tmp_path: Path, constrai
 def test_declared_columns_of_other_types_hold_everything(tmp_path: Path, column: str, native: str, value: str) -> None:
     warehouse = warehouse_at(tmp_path)
     load(warehouse, [{"id": "1", "datetime": "2026-05-01T00:00:00Z", "note": "7"}])
+    if (in_use[-1], column) == ("clickhouse", "id"):
+        pytest.skip("ClickHouse lets nobody change the type of a key")
     if in_use[-1] == "snowflake":
         native = {"TIMESTAMP_S": "TIMESTAMP_NTZ", "TIMESTAMP_MS": "TIMESTAMP_NTZ"}.get(native, native)
     if in_use[-1] == "bigquery":
@@ -206,7 +208,7 @@ def test_declared_columns_of_other_types_hold_everything(tmp_path: Path, column:
     assert second["_fivetran_synced"] == began.replace(tzinfo=None)
 
 
-@pytest.mark.not_of("snowflake", "bigquery")
+@pytest.mark.not_of("snowflake", "bigquery", "clickhouse")
 def test_a_type_that_can_hold_neither_is_an_error_with_its_name(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     load(warehouse, [{"id": "1"}])

@@ -101,7 +101,15 @@ class BigQuerySession(BigQueryCatalog):
 
     # Changing tables
 
-    def create(self, schema: str, table: str, types: Mapping[str, str], spec: TableSpec | None = None) -> None:
+    def create(
+        self,
+        schema: str,
+        table: str,
+        types: Mapping[str, str],
+        spec: TableSpec | None = None,
+        *,
+        key: Sequence[str] = (),
+    ) -> None:
         """Create a table, with partitions of the day that a row's partition is, clustered by its key."""
         self._assert_not_writing()
         self._keep()

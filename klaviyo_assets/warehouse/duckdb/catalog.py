@@ -139,7 +139,15 @@ class DuckDBCatalog(Session):
 
     # Changing tables
 
-    def create(self, schema: str, table: str, types: Mapping[str, str], spec: TableSpec | None = None) -> None:
+    def create(
+        self,
+        schema: str,
+        table: str,
+        types: Mapping[str, str],
+        spec: TableSpec | None = None,
+        *,
+        key: Sequence[str] = (),
+    ) -> None:
         """Create a table, without a key: DuckDB keeps the index of one in memory, as a whole."""
         ddl = ", ".join(f"{quote(column)} {native}" for column, native in types.items())
         self.sql(f"CREATE TABLE IF NOT EXISTS {self.name(schema, table)} ({ddl})")

@@ -68,7 +68,15 @@ class PostgresSession(PostgresCatalog):
 
     # Changing tables
 
-    def create(self, schema: str, table: str, types: Mapping[str, str], spec: TableSpec | None = None) -> None:
+    def create(
+        self,
+        schema: str,
+        table: str,
+        types: Mapping[str, str],
+        spec: TableSpec | None = None,
+        *,
+        key: Sequence[str] = (),
+    ) -> None:
         """Create a table: the key and the system columns first, for Postgres reads a row from its beginning.
 
         A table of rows has its key as its primary key. A large one has indexes that cost next to nothing: BRIN on the

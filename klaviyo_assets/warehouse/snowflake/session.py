@@ -64,7 +64,15 @@ class SnowflakeSession(SnowflakeCatalog):
 
     # Changing tables
 
-    def create(self, schema: str, table: str, types: Mapping[str, str], spec: TableSpec | None = None) -> None:
+    def create(
+        self,
+        schema: str,
+        table: str,
+        types: Mapping[str, str],
+        spec: TableSpec | None = None,
+        *,
+        key: Sequence[str] = (),
+    ) -> None:
         """Create a table."""
         self._keep()
         ddl = ", ".join(f"{quote(column)} {kind}" for column, kind in types.items())

@@ -44,14 +44,13 @@ def admit(transaction: Transaction, account: AccountIdentity, place: str) -> boo
     if known and known.id != account.id:
         raise AnotherAccount(place, str(known), str(account))
     if known != account:
-        transaction.create(ACCOUNT_TABLE, _COLUMNS)
+        transaction.create(ACCOUNT_TABLE, _COLUMNS, key=["id"])
     return known != account
 
 
 def store_account(transaction: Transaction, account: AccountIdentity) -> None:
     """Store the account whose rows come."""
-    transaction.change(f"DELETE FROM {transaction.table(ACCOUNT_TABLE)}")
-    transaction.insert(ACCOUNT_TABLE, list(_COLUMNS), [(account.id, account.name)])
+    transaction.put(ACCOUNT_TABLE, ["id"], list(_COLUMNS), [(account.id, account.name)])
 
 
 def begin(

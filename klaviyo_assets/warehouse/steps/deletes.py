@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
 from klaviyo_assets.warehouse.extract import Coverage, Sweep
 from klaviyo_assets.warehouse.guard import Waiting, is_suspicious
@@ -32,7 +34,7 @@ def flag_vanished(
     guard: share of them that may be flagged at once; the flags of more wait. None: any.
     confirmed: keys that the source was asked for and says are gone; others are not flagged. None: no need to ask.
     """
-    return flag(transaction, spec, _vanished(transaction, spec, coverage, came, began, confirmed), guard)
+    return flag(transaction, spec, _vanished(transaction, spec, coverage, came, began, confirmed), guard, began)
 
 
 def keys_to_ask_for(
@@ -110,7 +112,7 @@ def flag_gone(transaction: Transaction, sweep: Sweep, gone: Spool, guard: float 
     keys = f"(SELECT * FROM {spooled(transaction, gone)[0]} AS gone)"
     recent = written_since(transaction, spec.name, sweep.began)
     condition = f"{NOT_DELETED} AND NOT {recent} AND {quote(key)} IN {keys}"
-    deleted, waiting = flag(transaction, spec, Missing(condition, (), live, sweep.created_before), guard)
+    deleted, waiting = flag(transaction, spec, Missing(condition, (), live, sweep.created_before), guard, sweep.began)
     forget_returned(transaction, spec, f"(SELECT * FROM {table} WHERE {NOT_DELETED} AND {quote(key)} NOT IN {keys})")
     if deleted:
         record(transaction, spec.name, sweep.began)
@@ -120,10 +122,18 @@ def flag_gone(transaction: Transaction, sweep: Sweep, gone: Spool, guard: float 
     for child, column in sweep.children:
         # One that is not as declared is left to the next sweep: its own load mends it.
         there, own = transaction.column_types(child.name), with_system_columns(child, column)
-        if is_declared(transaction.dialect, there, own) and transaction.change(
-            f"UPDATE {transaction.table(child.name)} SET {quote(DELETED.name)} = true, {quote(SYNCED.name)} = ? "
-            f"WHERE {NOT_DELETED} AND {quote(column)} IN {flagged}",
+        if not is_declared(transaction.dialect, there, own):
+            continue
+        if transaction.update(
+            child.name,
+            {DELETED.name: "true", SYNCED.name: "?"},
+            f"{NOT_DELETED} AND {quote(column)} IN {flagged}",
             [transaction.stamp],
+            before=_recording(transaction, child.name, sweep.began),
         ):
             record(transaction, child.name, sweep.began)
     return deleted, waiting
+
+
+def _recording(transaction: Transaction, table: str, began: int) -> Callable[[str], None]:
+    return lambda _: record(transaction, table, began)

@@ -37,7 +37,7 @@ def store(
     A difference whose numbers have changed since is a new one. is_wanted: whether one, reads included, is to be read
     again.
     """
-    transaction.create(DIFFERENCES_TABLE, _COLUMNS)
+    transaction.create(DIFFERENCES_TABLE, _COLUMNS, key=["table", "day", "group"])
     name = transaction.table(DIFFERENCES_TABLE)
     before = {
         (day, group, theirs, ours): reads
@@ -62,9 +62,10 @@ def count_read(transaction: Transaction, table: str, coverage: Coverage | None) 
         or not transaction.column_types(DIFFERENCES_TABLE)
     ):
         return
-    transaction.change(
-        f"UPDATE {transaction.table(DIFFERENCES_TABLE)} SET reads = reads + 1, wanted = false "
-        f'WHERE "table" = ? AND CAST("day" AS TIMESTAMP) >= ? AND CAST("day" AS TIMESTAMP) <= ?',
+    transaction.update(
+        DIFFERENCES_TABLE,
+        {"reads": "reads + 1", "wanted": "false"},
+        '"table" = ? AND CAST("day" AS TIMESTAMP) >= ? AND CAST("day" AS TIMESTAMP) <= ?',
         [table, naive(coverage.start), naive(coverage.end - _DAY)],
     )
 
@@ -84,4 +85,4 @@ def forget(transaction: Transaction, tables: Sequence[str]) -> None:
     """Remove the differences of tables."""
     if transaction.column_types(DIFFERENCES_TABLE):
         for table in tables:
-            transaction.sql(f'DELETE FROM {transaction.table(DIFFERENCES_TABLE)} WHERE "table" = ?', [table])
+            transaction.delete(DIFFERENCES_TABLE, '"table" = ?', [table])

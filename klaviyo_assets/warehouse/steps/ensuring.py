@@ -12,7 +12,7 @@ from klaviyo_assets.warehouse.sql import quote
 from klaviyo_assets.warehouse.state import with_rows
 from klaviyo_assets.warehouse.steps.declared import with_system_columns
 from klaviyo_assets.warehouse.steps.origins import ensure_origins
-from klaviyo_assets.warehouse.steps.states import read_states, void, why_void
+from klaviyo_assets.warehouse.steps.states import flush_states, read_states, void, why_void
 from klaviyo_assets.warehouse.transaction import Transaction
 
 _log = logging.getLogger(__name__)
@@ -28,6 +28,7 @@ def ensure(transaction: Transaction, spec: TableSpec) -> bool:
     """
     dialect = transaction.dialect
     transaction.create_schema()
+    transaction.has_table(spec.name)
     declared = with_system_columns(spec, *spec.types)
     known = with_rows(read_states(transaction), spec.name)
     there = bool(transaction.column_types(spec.name))
@@ -37,6 +38,8 @@ def ensure(transaction: Transaction, spec: TableSpec) -> bool:
         _log.warning("What was known of how far %s is synced is void: %s.", spec.name, reason)
     if reason or not transaction.column_types(spec.name):
         void(transaction, spec.name)
+        if not dialect.capabilities.transactions:
+            flush_states(transaction)
     transaction.create(spec.name, declared, spec)
     ensure_origins(transaction, spec)
     existing = transaction.column_types(spec.name)

@@ -13,6 +13,7 @@ from klaviyo_assets.warehouse.spool import Spool
 from klaviyo_assets.warehouse.sql import quote
 from klaviyo_assets.warehouse.state import WAITING, SyncState
 from klaviyo_assets.warehouse.steps.live_rows import NOT_DELETED, spooled
+from klaviyo_assets.warehouse.steps.loads import record
 from klaviyo_assets.warehouse.steps.states import forget, write_state
 from klaviyo_assets.warehouse.transaction import Transaction, naive
 
@@ -37,10 +38,11 @@ class Missing:
 
 
 def flag(
-    transaction: Transaction, spec: TableSpec, missing: Missing, guard: float | None
+    transaction: Transaction, spec: TableSpec, missing: Missing, guard: float | None, began: int
 ) -> tuple[int, Waiting | None]:
     """Flag rows as deleted, or note those whose flags wait; return how many were flagged, and what waits.
 
+    began: number of the read.
     guard: share of the live rows that may be flagged at once, and only if the source confirms it where it can be
         asked. None: all of them are flagged.
     """
@@ -60,9 +62,13 @@ def flag(
         old, more = _noted(transaction, spec, missing.read_at) if settles else ("false", [])
         may_be_flagged += f" AND {old}"
     if may_be_flagged != condition:
-        transaction.create(NOTES, _NOTE_COLUMNS)
-    deleted = transaction.change(
-        f"UPDATE {table} SET {quote(DELETED.name)} = true, {quote(SYNCED.name)} = ? WHERE {may_be_flagged}",
+        transaction.create(NOTES, _NOTE_COLUMNS, key=["table", "key"])
+    if not transaction.dialect.capabilities.transactions:
+        record(transaction, spec.name, began)
+    deleted = transaction.update(
+        spec.name,
+        {DELETED.name: "true", SYNCED.name: "?"},
+        may_be_flagged,
         [transaction.stamp, *parameters, *more],
     )
     if deleted == going:
@@ -73,14 +79,16 @@ def flag(
 
 def forget_returned(transaction: Transaction, spec: TableSpec, came: str) -> None:
     """Forget the notes of rows that came (a relation with the table's key) or that are no longer live."""
-    of_table = f'FROM {transaction.table(NOTES)} WHERE "table" = ?'
-    if not transaction.column_types(NOTES) or not transaction.value(f"SELECT count(*) {of_table}", [spec.name]):
+    of_table = '"table" = ?'
+    if not transaction.column_types(NOTES) or not transaction.value(
+        f"SELECT count(*) FROM {transaction.table(NOTES)} WHERE {of_table}", [spec.name]
+    ):
         return
     key = _key(transaction, spec)
     live = f"SELECT {key} AS live_key FROM {transaction.table(spec.name)} WHERE {NOT_DELETED}"
     is_live = f"EXISTS (SELECT 1 FROM ({live}) AS live WHERE live.live_key = {quote(NOTES, 'key')})"
-    transaction.change(f"DELETE {of_table} AND key IN (SELECT {key} FROM {came} AS came)", [spec.name])
-    transaction.change(f"DELETE {of_table} AND NOT {is_live}", [spec.name])
+    transaction.delete(NOTES, f"{of_table} AND key IN (SELECT {key} FROM {came} AS came)", [spec.name])
+    transaction.delete(NOTES, f"{of_table} AND NOT {is_live}", [spec.name])
     _write_state(transaction, spec)
 
 
@@ -88,13 +96,13 @@ def _note(transaction: Transaction, spec: TableSpec, missing: Missing) -> None:
     key = _key(transaction, spec)
     at = naive(missing.read_at)
     if at:  # a time in the future is that of a clock that was wrong
-        transaction.change(
-            f"UPDATE {transaction.table(NOTES)} SET missed_since = ? "
-            'WHERE "table" = ? AND coalesce(missed_since > ?, true)',
-            [at, spec.name, at],
+        transaction.update(
+            NOTES, {"missed_since": "?"}, '"table" = ? AND coalesce(missed_since > ?, true)', [at, spec.name, at]
         )
-    transaction.change(
-        f"INSERT INTO {transaction.table(NOTES)} SELECT CAST(? AS VARCHAR), {key}, CAST(? AS TIMESTAMP) "
+    transaction.insert_from(
+        NOTES,
+        list(_NOTE_COLUMNS),
+        f"SELECT CAST(? AS VARCHAR), {key}, CAST(? AS TIMESTAMP) "
         f"FROM {transaction.table(spec.name)} "
         f"WHERE {missing.condition} AND {key} NOT IN "
         f'(SELECT key FROM {transaction.table(NOTES)} WHERE "table" = ?)',

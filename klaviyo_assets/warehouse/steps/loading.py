@@ -49,6 +49,8 @@ def upsert(
         transaction.clear(spec.name)
     written = updated = 0
     cleared = source_columns(transaction, spec, staged.names) - staged.names
+    if began is not None and rows > older and not transaction.dialect.capabilities.transactions:
+        record(transaction, spec.name, began)
     if rows:
         written, updated = session.write(
             transaction.schema, spec, staged, types, cleared=cleared, stamp=transaction.stamp
@@ -71,12 +73,13 @@ def patch(transaction: Transaction, spec: TableSpec, spool: Spool) -> LoadResult
     if filled:
         differs = " OR ".join(f"own.{quote(name)} IS DISTINCT FROM new.{quote(name)}" for name in filled)
         with restamping(transaction, spec.name) as stamp:
-            updated = transaction.change(
-                f"UPDATE {transaction.table(spec.name)} AS own "
-                f"SET {', '.join(f'{quote(name)} = new.{quote(name)}' for name in filled)}, "
-                f"{quote(SYNCED.name)} = {stamp.sql} FROM {STAGE} AS new "
-                f"WHERE {same_key('own', 'new', spec.primary_key)} "
-                f"AND NOT coalesce(own.{quote(DELETED.name)}, false) AND ({differs})"
+            updated = transaction.update(
+                spec.name,
+                {name: f"new.{quote(name)}" for name in filled} | {SYNCED.name: stamp.sql},
+                f"{same_key('own', 'new', spec.primary_key)} "
+                f"AND NOT coalesce(own.{quote(DELETED.name)}, false) AND ({differs})",
+                source=f"{STAGE} AS new",
+                before=stamp.remember,
             )
             stamp.rows = updated
     rows = transaction.value(f"SELECT count(*) FROM {STAGE}")
@@ -106,7 +109,8 @@ def _leave_newer(transaction: Transaction, spec: TableSpec, types: Mapping[str, 
         ahead = f"{instant(old, spec.version)} > {written} OR {instant(new, spec.version)} > {now}"
         newer = f"CASE WHEN {deleted} OR {ahead} THEN {later} ELSE {old} > {new} END"
     there = transaction.session.where_staged(transaction.schema, spec, "old")
-    return transaction.change(
-        f"DELETE FROM {STAGE} WHERE EXISTS (SELECT 1 FROM {transaction.table(spec.name)} AS old "
-        f"WHERE {same_key('old', STAGE, spec.primary_key)} AND {there} AND {newer})"
+    return transaction.session.delete(
+        STAGE,
+        f"EXISTS (SELECT 1 FROM {transaction.table(spec.name)} AS old "
+        f"WHERE {same_key('old', STAGE, spec.primary_key)} AND {there} AND {newer})",
     )

@@ -8,14 +8,15 @@ only some columns of rows has a stamp for each read that they come from.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from klaviyo_assets.schema.spec import SYNCED, Type
 from klaviyo_assets.warehouse.errors import OutdatedRead
 from klaviyo_assets.warehouse.session import RESTAMPED, RESTAMPED_TYPES
-from klaviyo_assets.warehouse.sql import column_list, literal, quote
+from klaviyo_assets.warehouse.sql import literal, quote
 from klaviyo_assets.warehouse.steps.states import read_states
 from klaviyo_assets.warehouse.transaction import Transaction
 
@@ -39,7 +40,7 @@ _SECOND = dt.timedelta(seconds=1)
 
 def ensure_loads(transaction: Transaction) -> None:
     """Create `_loads` if it is not there."""
-    transaction.create(LOADS_TABLE, _COLUMNS)
+    transaction.create(LOADS_TABLE, _COLUMNS, key=list(_COLUMNS))
 
 
 def newest_number(transaction: Transaction) -> int:
@@ -71,21 +72,32 @@ def take_number(transaction: Transaction) -> int:
     """Return a number for a read that begins now; forget those that are too old to matter."""
     number = _next_number(transaction)
     transaction.insert(LOADS_TABLE, ["number"], [(number,)])
-    transaction.change(f"DELETE FROM {transaction.table(LOADS_TABLE)} WHERE number <= ?", [number - KEPT])
+    transaction.delete(LOADS_TABLE, "number <= ?", [number - KEPT])
     return number
 
 
 def record(transaction: Transaction, table: str, read_number: int) -> None:
-    """Remember that this transaction has written rows of a table, from the read of a number."""
+    """Remember that this transaction has written rows of a table, from the read of a number.
+
+    Where rows are there at once it comes before them: no row may ever have a stamp that nobody knows.
+    """
+    if (table, read_number) in transaction.recorded:
+        return
+    transaction.recorded.add((table, read_number))
     row = (_next_number(transaction), table, read_number, transaction.stamp)
     transaction.insert(LOADS_TABLE, list(_COLUMNS), [row])
 
 
 @dataclass
 class Restamping:
-    """New stamps. sql: the one of a row that is called `own`. rows: how many have got one, which the user tells."""
+    """New stamps.
+
+    sql: the one of a row that is called `own`. rows: how many have got one, which the user tells. remember: stores
+    which are used in a relation; called before rows are written that are there at once.
+    """
 
     sql: str
+    remember: Callable[[str], None]
     rows: int = 0
 
 
@@ -105,19 +117,21 @@ def restamping(transaction: Transaction, table: str) -> Iterator[Restamping]:
         [first],
     )
     transaction.change(f"INSERT INTO {RESTAMPED} VALUES (NULL, ?, ?)", [NO_READ, first])
-    known = f"SELECT max(stamp) FROM {RESTAMPED} WHERE was = {quote('own', SYNCED.name)}"
-    stamps = Restamping(f"coalesce(({known}), TIMESTAMP {literal(str(first))})")
+    known = transaction.dialect.looked_up(RESTAMPED, "was", "stamp", quote("own", SYNCED.name))
+    remember = partial(_remember, transaction, table, first)
+    stamps = Restamping(f"coalesce({known}, TIMESTAMP {literal(str(first))})", remember)
     yield stamps
-    if stamps.rows:
-        _remember(transaction, table, first)
+    if stamps.rows and transaction.dialect.capabilities.transactions:
+        stamps.remember(transaction.table(table))
     transaction.session.unscratch(RESTAMPED)
 
 
-def _remember(transaction: Transaction, table: str, first: dt.datetime) -> None:
+def _remember(transaction: Transaction, table: str, first: dt.datetime, written: str) -> None:
     synced, last = quote(SYNCED.name), f"(SELECT max(stamp) FROM {RESTAMPED})"
-    used = f"SELECT {synced} FROM {transaction.table(table)} WHERE {synced} BETWEEN ? AND {last}"
-    transaction.change(
-        f"INSERT INTO {transaction.table(LOADS_TABLE)} ({column_list(_COLUMNS)}) "
+    used = f"SELECT {synced} FROM {written} WHERE {synced} BETWEEN ? AND {last}"
+    transaction.insert_from(
+        LOADS_TABLE,
+        list(_COLUMNS),
         f"SELECT DISTINCT CAST(? AS BIGINT), CAST(? AS VARCHAR), read_number, stamp FROM {RESTAMPED} "
         f"WHERE stamp IN ({used})",
         [_next_number(transaction), table, first],

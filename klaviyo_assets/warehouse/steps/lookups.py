@@ -42,11 +42,16 @@ def correct(transaction: Transaction, dependent: TableSpec, lookup: Lookup) -> i
         theirs = Source(relation, {value: native})
         if not transaction.holds(theirs, value, existing[lookup.column]):
             transaction.widen(dependent.name, {lookup.column: transaction.dialect.text})
-        stamp.rows = transaction.change(
-            f"UPDATE {transaction.table(dependent.name)} AS own SET {quote(lookup.column)} = other.{quote(value)}, "
-            f"{quote(SYNCED.name)} = CASE WHEN coalesce({quote('own', DELETED.name)}, false) "
-            f"THEN {quote('own', SYNCED.name)} ELSE {stamp.sql} END FROM {relation} AS other "
-            f"WHERE {quote('own', lookup.on)} = other.{quote(key)} AND other.{quote(value)} IS NOT NULL "
-            f"AND {quote('own', lookup.column)} IS DISTINCT FROM other.{quote(value)}"
+        synced, deleted = quote("own", SYNCED.name), quote("own", DELETED.name)
+        stamp.rows = transaction.update(
+            dependent.name,
+            {
+                lookup.column: f"other.{quote(value)}",
+                SYNCED.name: f"CASE WHEN coalesce({deleted}, false) THEN {synced} ELSE {stamp.sql} END",
+            },
+            f"{quote('own', lookup.on)} = other.{quote(key)} AND other.{quote(value)} IS NOT NULL "
+            f"AND {quote('own', lookup.column)} IS DISTINCT FROM other.{quote(value)}",
+            source=f"{relation} AS other",
+            before=stamp.remember,
         )
     return stamp.rows

@@ -17,7 +17,7 @@ _COLUMNS = {"table": Type.TEXT, "column": Type.TEXT}
 def ensure_origins(transaction: Transaction, spec: TableSpec) -> None:
     """Create `_columns` if it is not there, for a table with columns that appear."""
     if spec.dynamic:
-        transaction.create(COLUMNS_TABLE, _COLUMNS)
+        transaction.create(COLUMNS_TABLE, _COLUMNS, key=list(_COLUMNS))
 
 
 def source_columns(transaction: Transaction, spec: TableSpec, came: Iterable[str]) -> set[str]:

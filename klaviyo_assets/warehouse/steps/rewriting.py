@@ -73,12 +73,12 @@ def rewrite(rewriting: Rewriting) -> list[str]:
     Columns are changed before, in all tables: DuckDB 1.4 refuses a transaction that does it after changes of rows.
     """
     transaction, spec, done = rewriting.transaction, rewriting.spec, list[str]()
-    table, policy = transaction.table(spec.name), spec.policy
+    policy = spec.policy
     if policy is None:
         return []
     for name in rewriting.blocked:
         if name in rewriting.kept:
-            transaction.change(f"UPDATE {table} SET {quote(name)} = NULL WHERE {quote(name)} IS NOT NULL")
+            transaction.update(spec.name, {name: "NULL"}, f"{quote(name)} IS NOT NULL")
         done.append(f"{name} {'emptied' if name in rewriting.kept else 'dropped'}")
     for name in rewriting.old:
         is_hashed = name in rewriting.hashed
@@ -92,10 +92,11 @@ def _replace(transaction: Transaction, spec: TableSpec, name: str, compute: Call
     native = transaction.column_types(spec.name)[name]
     text = transaction.dialect.as_text(quote("own", name), native)
     with computed(transaction, _texts(transaction, spec, name), compute) as relation:
-        transaction.change(
-            f"UPDATE {transaction.table(spec.name)} AS own "
-            f"SET {quote(name)} = {transaction.dialect.from_text('new.becomes', native)} "
-            f"FROM {relation} AS new WHERE {transaction.dialect.md5(text)} = new.was"
+        transaction.update(
+            spec.name,
+            {name: transaction.dialect.from_text("new.becomes", native)},
+            f"{transaction.dialect.md5(text)} = new.was",
+            source=f"{relation} AS new",
         )
 
 

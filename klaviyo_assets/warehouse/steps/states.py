@@ -34,7 +34,7 @@ def ensure_states(transaction: Transaction) -> None:
     transaction.create_schema()
     there = transaction.column_types(STATE_TABLE)
     if not there:
-        transaction.create(STATE_TABLE, _COLUMNS)
+        transaction.create(STATE_TABLE, _COLUMNS, key=["table", "scope"])
     elif "read_number" not in there:
         number = transaction.dialect.type_names[_COLUMNS["read_number"]]
         transaction.add_columns(STATE_TABLE, {"read_number": number})
@@ -64,15 +64,17 @@ def _remember(transaction: Transaction, state: SyncState) -> None:
 
 
 def flush_states(transaction: Transaction) -> None:
-    """Write the states that have changed: as the last of all, so that none is ever ahead of its rows."""
+    """Write the states that have changed: as the last of all, so that none is ever ahead of its rows.
+
+    Where changes are there at once, what is void is forgotten before rows come that would make it seem true again.
+    """
     changed = sorted(transaction.changed_states)
-    for first in range(0, len(changed), _STATES_AT_ONCE):
-        some = changed[first : first + _STATES_AT_ONCE]
-        chosen = " OR ".join(['("table" = ? AND scope = ?)'] * len(some))
-        transaction.change(
-            f"DELETE FROM {transaction.table(STATE_TABLE)} WHERE {chosen}", [value for key in some for value in key]
-        )
     stored = [state for key in changed if (state := _known(transaction).get(key))]
+    gone = [key for key in changed if key not in _known(transaction)]
+    for first in range(0, len(gone), _STATES_AT_ONCE):
+        some = gone[first : first + _STATES_AT_ONCE]
+        chosen = " OR ".join(['("table" = ? AND scope = ?)'] * len(some))
+        transaction.delete(STATE_TABLE, chosen, [value for key in some for value in key])
     rows = [
         (
             state.table, state.scope, naive(state.synced_from), naive(state.synced_through), state.complete, state.rows,
@@ -80,7 +82,7 @@ def flush_states(transaction: Transaction) -> None:
         )
         for state in stored
     ]  # fmt: skip
-    transaction.insert(STATE_TABLE, list(_COLUMNS), rows)
+    transaction.put(STATE_TABLE, ["table", "scope"], list(_COLUMNS), rows)
     transaction.changed_states.clear()
 
 

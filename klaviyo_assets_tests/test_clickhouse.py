@@ -1,0 +1,76 @@
+"""A ClickHouse server as the warehouse, as users meet it, on its own engine: check, runs, and no secret."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from click.testing import CliRunner
+
+from klaviyo_assets.assets.warehouses import warehouse_of
+from klaviyo_assets.build import build_definitions
+from klaviyo_assets.cli.main import main
+from klaviyo_assets.sandbox.shop.generate import generate_account
+from klaviyo_assets.settings import Settings, SettingsError
+from klaviyo_assets.warehouse.location import located
+from klaviyo_assets_tests.conftest import Project, only
+from klaviyo_assets_tests.test_postgres import run_twice_at_once, tell_the_story
+from klaviyo_assets_tests.warehouse.clickhouse.server import URL, warehouse_in
+
+PASSWORD = ":secret@"
+
+
+@pytest.fixture
+def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Of a server without our databases; the password is in the environment."""
+    warehouse_in(tmp_path)
+    monkeypatch.setenv("KLAVIYO_WAREHOUSE", os.environ[URL])
+    return located(os.environ[URL])
+
+
+def test_changes_deletes_late_events_a_resync_and_hidden_columns(
+    project: Callable[..., Project], address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tell_the_story(project, address, monkeypatch)
+
+
+def test_two_runs_at_once_follow_each_other(project: Callable[..., Project], address: str) -> None:
+    run_twice_at_once(project, address)
+
+
+def test_check_says_where_and_no_secret(
+    project: Callable[..., Project], address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    klaviyo = project(
+        generate_account(events=5, profiles=5, days=1, seed=1), tables=only("metric"), duckdb_path=address
+    )
+    monkeypatch.setenv("KLAVIYO_API_URL", klaviyo.sandbox.url)
+    monkeypatch.setenv("KLAVIYO_TABLES", json.dumps(only("metric")))
+    done = CliRunner().invoke(main, ["check"])
+    assert done.exit_code == 0, done.output
+    assert f"{address}, schema klaviyo, ClickHouse " in done.output and PASSWORD not in done.output
+    monkeypatch.setenv("KLAVIYO_WAREHOUSE", "clickhouse://me:very-s3cret@127.0.0.1:1")
+    done = CliRunner().invoke(main, ["check"])
+    assert done.exit_code == 1 and "`warehouse`" in done.output and "s3cret" not in done.output
+
+
+def test_the_asset_graph_says_which_database_it_is() -> None:
+    pytest.importorskip("clickhouse_connect", reason="the extra `clickhouse` is not installed")
+    definitions = build_definitions(Settings(warehouse="clickhouse://me@ch.example", schema="raw"))
+    dg.Definitions.validate_loadable(definitions)
+    event = definitions.resolve_asset_graph().get(dg.AssetKey(["klaviyo", "event"]))
+    assert event.metadata["dagster/table_name"] == "raw.event" and "clickhouse" in event.kinds
+
+
+def test_a_password_belongs_into_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match="a password does not belong here") as error:
+        Settings(warehouse="clickhouse://me:very-s3cret@ch.example")
+    assert "s3cret" not in str(error.value)
+    monkeypatch.setitem(sys.modules, "clickhouse_connect", None)
+    with pytest.raises(SettingsError, match=r"pip install 'klaviyo-assets\[clickhouse\]'"):
+        warehouse_of(Settings(warehouse="clickhouse://me@ch.example"))
