@@ -5,20 +5,22 @@ TESTS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test test-pythons test-matrix soak bench bench-peers lint format lock screenshot clean
+.PHONY: help install demo dev test test-emulators test-pythons test-matrix soak bench bench-peers lint format lock screenshot dist clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(READY): pyproject.toml setup.cfg requirements.lock
-	@if command -v uv >/dev/null 2>&1; then \
+	@echo 'Installing '$$(grep -c '^[a-z]' requirements.lock)' packages into $(VENV): a minute or two, this once.'
+	@[ -t 1 ] || quiet=--quiet; \
+	if command -v uv >/dev/null 2>&1; then \
 	  uv venv --quiet --allow-existing --python '$(or $(PYTHON),>=3.11)' $(VENV) && \
-	  uv pip install --quiet --python $(BIN)/python -r requirements.lock && \
+	  uv pip install $$quiet --python $(BIN)/python -r requirements.lock && \
 	  uv pip install --quiet --python $(BIN)/python --no-deps -e .; \
 	else \
 	  $(or $(PYTHON),python3) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")' && \
 	  $(or $(PYTHON),python3) -m venv $(VENV) && \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock && \
+	  $(BIN)/python -m pip install $$quiet --disable-pip-version-check -r requirements.lock && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .; \
 	fi
 	@touch $@
@@ -33,6 +35,9 @@ dev: $(READY) ## Open the Dagster UI (on the simulated account, unless KLAVIYO_A
 
 test: $(READY) ## Run the tests
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
+
+test-emulators: $(READY) ## Run all that every database has to promise on the emulators, of which `make test` tries a part
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "emulators or not (soak or dist)" klaviyo_assets_tests/warehouse klaviyo_assets_tests/test_snowflake.py klaviyo_assets_tests/test_bigquery.py
 
 test-pythons: $(READY) ## Run the tests that depend on it on every other Python that is installed
 	@.ci/pythons $(BIN)/python
@@ -62,5 +67,8 @@ lock: ## Lock the versions that are tested (needs uv)
 screenshot: $(READY) ## Take the README's picture of the asset graph (needs Chromium)
 	@$(BIN)/python docs/screenshot.py
 
+dist: $(READY) ## Build wheel and sdist into dist/, and try the wheel in new environments, as a user would
+	@.ci/dist $(BIN)/python
+
 clean: ## Remove the virtual environment and everything that was made
-	rm -rf $(VENV) .venv-* .lowest.txt .bench-peers data .dagster_home .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .venv-* .lowest.txt .bench-peers data dist .dagster_home .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info

@@ -19,6 +19,7 @@ from dotenv import dotenv_values
 FILE = ".env"
 
 _KEPT = "_KLAVIYO_ASSETS_SHELL"
+_SETTLED = "{}"
 _OF_DAGSTER_DEV = b"DAGSTER_IS_DEV_CLI"  # `dagster dev` sets it for all processes that it starts
 
 
@@ -56,11 +57,13 @@ def kept() -> dict[str, str]:
 
 def settled() -> dict[str, str]:
     """Return a variable that makes os.environ count as it is, whatever the shell had and `.env` has."""
-    return {_KEPT: "{}"}
+    return {_KEPT: _SETTLED}
 
 
 def differing() -> list[str]:
-    """Return the variables that the shell and `.env` both have, with different values."""
+    """Return the variables that the shell and `.env` both have, with different values; none where that is settled."""
+    if os.environ.get(_KEPT) == _SETTLED:
+        return []
     values = variables()
     return sorted(name for name, value in _written().items() if name in values and values[name] != value)
 

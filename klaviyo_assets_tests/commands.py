@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -83,10 +84,14 @@ class Terminal:
         os.close(self._terminal)
 
     def _take(self) -> None:
-        """Make it the process's own terminal, so that a key that is pressed there becomes a signal."""
+        """Make it the process's own terminal, so that a key that is pressed there becomes a signal.
+
+        Who runs the tests in the background has them ignore it.
+        """
         import fcntl
         import termios
 
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
     @property

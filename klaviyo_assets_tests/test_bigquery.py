@@ -44,6 +44,7 @@ def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return located(found)
 
 
+@pytest.mark.emulators
 def test_changes_deletes_late_events_a_resync_and_hidden_columns(
     project: Callable[..., Project], address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,7 @@ from dagster._core.workspace.autodiscovery import loadable_targets_from_python_f
 
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets_tests.conftest import QUIET, Project, only
-from klaviyo_assets_tests.documents import DOCUMENTS, modules
+from klaviyo_assets_tests.documents import DOCUMENTS, README, blocks, modules
 from klaviyo_assets_tests.expected import stored
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(backfill_policy|include_sources):dagster.BetaWarning")
@@ -101,6 +100,9 @@ def test_assets_read_what_the_page_says(page: Any, klaviyo: Project) -> None:
     orders = sum(e["property_value"] or 0 for e in events if e["type"] == "Placed Order")
     assert orders > 0
     assert figure("all_days", "revenue") == pytest.approx(orders)
+    for document in (README, DOCUMENTS / "production.md"):
+        (statement,) = blocks(document, "sql")
+        assert klaviyo.warehouse.query(statement), document.name
 
 
 def test_eager_alone_would_never_fire(klaviyo: Project) -> None:
@@ -114,7 +116,7 @@ def test_eager_alone_would_never_fire(klaviyo: Project) -> None:
 
 
 def test_the_dbt_source_is_yaml_with_the_names_of_tables(klaviyo: Project) -> None:
-    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (text,) = blocks(PAGE, "yaml")
     (source,) = yaml.safe_load(text)["sources"]
     keys = {tuple(key.path) for key in klaviyo.definitions.resolve_asset_graph().get_all_asset_keys()}
     assert {tuple(table["meta"]["dagster"]["asset_key"]) for table in source["tables"]} <= keys

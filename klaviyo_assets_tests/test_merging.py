@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
+import duckdb
 import pandas as pd
 import pytest
 from dagster_shared.libraries import DagsterLibraryRegistry
@@ -15,7 +19,9 @@ from dagster_shared.libraries import DagsterLibraryRegistry
 import klaviyo_assets
 from klaviyo_assets import definitions
 from klaviyo_assets.definitions import build_definitions
+from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings
+from klaviyo_assets_tests.conftest import Project, only
 
 OURS = ("sync", "backfill", "full_refresh", "models_job", "resync", "rewrite")
 
@@ -121,6 +127,94 @@ def test_accounts_and_a_project_share_nothing_but_the_graph(tmp_path: Path) -> N
             run_config={"ops": {f"{account.name}__forget": {"config": {"confirm": "resync"}}}}
         )
         assert run.success
+
+
+THEIR_PROJECT = {
+    "dbt_project.yml": "{name: theirs, profile: theirs, flags: {send_anonymous_usage_stats: false}}",
+    "profiles.yml": "theirs: {target: it, outputs: {it: {type: duckdb, path: '{file}', schema: marts}}}",
+    "models/sources.yml": "sources: [{name: crm, schema: raw_crm, tables: [{name: event}]}]",
+    "models/by_metric.sql": "SELECT metric_id, count(*) AS events FROM {{ source('crm', 'event') }} GROUP BY 1",
+}
+
+
+def by_dagster_dbt(folder: Path, file: str) -> tuple[dg.AssetsDefinition, object]:
+    """Models as PyPI's `dagster-dbt` loads them; `.ci/matrix` installs it."""
+    dagster_dbt = pytest.importorskip("dagster_dbt", reason="`make test-matrix` installs it")
+    for name, text in THEIR_PROJECT.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text.replace("{file}", file))
+    project = dagster_dbt.DbtProject(folder, profiles_dir=folder)
+    project.preparer.prepare(project)
+
+    class Theirs(dagster_dbt.DagsterDbtTranslator):
+        def get_asset_key(self, properties: Mapping[str, Any]) -> dg.AssetKey:
+            if properties["resource_type"] == "source":
+                return dg.AssetKey(["klaviyo", properties["name"]])
+            return dg.AssetKey(["marts", properties["name"]])
+
+    @dagster_dbt.dbt_assets(
+        manifest=project.manifest_path, dagster_dbt_translator=Theirs(), required_resource_keys={"dbt"}
+    )
+    def models(context):
+        yield from context.resources.dbt.cli(["build"], context=context).stream()
+
+    return models, dagster_dbt.DbtCliResource(project_dir=project)
+
+
+def by_themselves(folder: Path, file: str) -> tuple[dg.AssetsDefinition, object]:
+    """The same, by a step of the project's own."""
+    spec = dg.AssetSpec(["marts", "by_metric"], deps=[["klaviyo", "event"]], kinds={"dbt"})
+
+    @dg.multi_asset(specs=[spec], required_resource_keys={"dbt"})
+    def models() -> dg.MaterializeResult[Any]:
+        with duckdb.connect(file) as connection:
+            connection.execute("CREATE SCHEMA IF NOT EXISTS marts")
+            sql = THEIR_PROJECT["models/by_metric.sql"].replace("{{ source('crm', 'event') }}", "raw_crm.event")
+            connection.execute(f"CREATE OR REPLACE TABLE marts.by_metric AS {sql}")
+        return dg.MaterializeResult()
+
+    return models, dg.ResourceDefinition.none_resource()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")  # of what dagster-dbt imports
+@pytest.mark.parametrize("made", [by_dagster_dbt, by_themselves])
+def test_models_of_the_project_read_our_tables(
+    made: Callable[[Path, str], tuple[dg.AssetsDefinition, object]],
+    project: Callable[..., Project],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+    account = generate_account(events=40, profiles=5, days=1, seed=1)
+    klaviyo = project(account, schema="raw_crm", tables=only("metric"))
+    models, dbt = made(tmp_path / "theirs", klaviyo.settings.warehouse)
+
+    @dg.asset(deps=[["marts", "by_metric"]])
+    def largest() -> int:
+        with duckdb.connect(klaviyo.settings.warehouse) as connection:
+            (found,) = connection.execute("SELECT max(events) FROM marts.by_metric").fetchall()
+        return int(found[0])
+
+    theirs = dg.Definitions(
+        assets=[models, largest],
+        jobs=[dg.define_asset_job("their_models", [models, largest])],
+        executor=dg.multiprocess_executor,
+        resources={"dbt": dbt, "io_manager": TheirIOManager(token=dg.EnvVar("TOKEN_OF_PRODUCTION"))},
+    )
+    klaviyo.definitions = merged = dg.Definitions.merge(klaviyo.definitions, theirs)
+    dg.Definitions.validate_loadable(merged)
+    graph = merged.resolve_asset_graph()
+    assert graph.get(dg.AssetKey(["marts", "by_metric"])).parent_keys == {dg.AssetKey(["klaviyo", "event"])}
+    assert graph.get(dg.AssetKey(["klaviyo", "event"])).is_materializable, "ours is theirs, not another one of that key"
+
+    klaviyo.sync(first=-1)  # without what their IO manager needs
+    job = merged.resolve_job_def("their_models")
+    assert job.executor_def is dg.multiprocess_executor
+    monkeypatch.setenv("TOKEN_OF_PRODUCTION", "secret")
+    handled: list[object] = []
+    monkeypatch.setattr(TheirIOManager, "handle_output", lambda self, context, value: handled.append(value))
+    assert job.execute_in_process(instance=klaviyo.instance).success
+    assert max(Counter(event.metric_id for event in account.events).values()) in handled
 
 
 def test_dagster_knows_which_version_of_this_a_code_location_has() -> None:

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from configparser import ConfigParser
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from dagster._core.workspace.load import location_origins_from_yaml_paths
 from packaging.version import Version
 
 import klaviyo_assets
+from klaviyo_assets.assets import code
 from klaviyo_assets.definitions import build_definitions
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.tables.registry import TABLES, table
+from klaviyo_assets.tables.registry import TABLES, module_of, table
 from klaviyo_assets_tests.commands import environment
 
 ROOT = Path(__file__).parents[1]
@@ -118,6 +120,7 @@ def test_every_asset_describes_itself(name: str) -> None:
     owned = [spec.key for spec in found if spec.owners != ["team:data"]]
     assert not owned
     assert {spec.key.path[-1] for spec in found} >= set(EVERYTHING)
+    versions: dict[str, str] = {}
     for spec in found:
         prefix, of = spec.key.path
         staging = prefix == f"{name}_staging"
@@ -135,6 +138,11 @@ def test_every_asset_describes_itself(name: str) -> None:
             assert freshness(spec) == (WEEKLY, None), spec.key
             continue
 
+        assert spec.metadata["dagster/storage_kind"] == "duckdb", spec.key
+        ((place,), version) = spec.metadata["dagster/code_references"].code_references, spec.code_version
+        line = Path(place.file_path).read_text().splitlines()[place.line_number - 1]
+        assert f'name="{of}"' in line and Path(place.file_path).parent == PACKAGE / "tables", spec.key
+        assert version and versions.setdefault(of, version) == version, spec.key
         if staging:
             assert checks[spec.key] == ({"not_suspiciously_small"} if table(of).captures_deletes else set()), spec.key
         else:
@@ -150,6 +158,25 @@ def test_every_asset_describes_itself(name: str) -> None:
             **dict.fromkeys(("list_person", "segment_person"), (WEEKLY, None)),
         }
         assert freshness(spec) == stale_after.get(of, (dt.timedelta(hours=24), None)), spec.key
+
+
+def test_versions_of_code_change_with_columns_and_mappings_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    def versions(**settings: Any) -> dict[str, str | None]:
+        return {
+            spec.key.path[-1]: spec.code_version
+            for spec in specs(Settings(**settings))
+            if spec.key.path[0] in ("klaviyo", "klaviyo_models") and spec.code_version
+        }
+
+    plain = versions()
+    monkeypatch.setattr("klaviyo_assets.__version__", "99.0")
+    assert versions(sync_interval="PT5M", warehouse="other.duckdb") == plain and "klaviyo__events" in plain
+    packed = versions(packing="packed")
+    assert {name for name in plain if packed[name] != plain[name]} == {"event", "person"}
+    sources = {module: code._source(module) for module in map(module_of, EVERYTHING)}
+    monkeypatch.setattr(code, "_source", lambda m: sources[m] + ("# changed" if m is module_of("list") else ""))
+    changed = versions(memberships="weekly")
+    assert {name for name in plain if changed[name] != plain[name]} == {"list", "list_tag"}
 
 
 def test_nothing_says_klaviyo_of_an_account_that_has_another_name() -> None:
@@ -179,6 +206,7 @@ ALLOWED = {
     "assets": ((*GROUND, "api", "privacy", "settings", "sync", "tables", "warehouse"),
                {"dagster", "msgspec", "pandas", "pgpq", "polars", "psycopg", "pyarrow", "pydantic", "snowflake",
                 "google"}),
+    "adoption": (("privacy", "schema", "settings", "sync", "tables", "warehouse"), set()),
     "automation": ((*GROUND, "assets", "privacy", "settings", "sync", "tables", "warehouse"),
                    {"dagster", "msgspec", "pydantic"}),
     "models": ((*GROUND, "assets", "automation", "privacy", "settings", "tables", "warehouse"), None),
@@ -306,6 +334,15 @@ def test_the_core_needs_no_extra() -> None:
         command = f"from klaviyo_assets.cli.main import main; main({arguments}, prog_name='klaviyo-assets')"
         done = python("-c", WITHOUT_EXTRAS + "import importlib.util\n" + command)
         assert done.returncode == 1 and f"klaviyo-assets[{needed}]" in done.stderr, done.stderr
+
+
+def test_every_file_of_the_package_is_installed() -> None:
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    patterns = config["options.package_data"]["klaviyo_assets"].split()
+    data = {file for pattern in patterns for file in PACKAGE.glob(pattern.replace("**", "**/*"))}
+    others = {file for file in PACKAGE.rglob("*") if file.is_file() and file.suffix not in (".py", ".pyc")}
+    assert others - data == set() and len(others) > 30
 
 
 def test_what_the_package_exports() -> None:

@@ -77,11 +77,8 @@ def test_the_readme_names_the_tables_that_are_off_by_default() -> None:
     assert set(re.findall(r"`(\w+)`", paragraph)) - {"memberships", "tables"} == off
 
 
-def test_the_readme_names_the_make_targets_and_jobs_that_exist() -> None:
+def test_the_readme_names_the_jobs_that_exist() -> None:
     text = README.read_text()
-    makefile = README.with_name("Makefile").read_text()
-    for target in set(re.findall(r"`?make ([a-z]+)", text)):
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
     jobs = {job.name for job in build_definitions(Settings()).resolve_all_job_defs()}
     assert jobs - {"__ASSET_JOB"} == set(re.findall(r"^\| `(klaviyo_\w+)` \|", text, re.MULTILINE))
 

@@ -91,7 +91,7 @@ class InvalidRequest(KlaviyoError):
 
 
 class ForeignAnswer(KlaviyoError):
-    """What answered is not Klaviyo: a gateway or another server at `api_url`. `what` came, in words."""
+    """What answered is not Klaviyo: a gateway or another server at `base_url`. `what` came, in words."""
 
     def __init__(self, operation: str, what: str, base_url: str) -> None:
         super().__init__(operation, what, base_url)
@@ -101,9 +101,8 @@ class ForeignAnswer(KlaviyoError):
 
     def __str__(self) -> str:
         return (
-            f"What answered {self.operation} is not Klaviyo's API: {self.what}. Check the setting `api_url` "
-            f"(KLAVIYO_API_URL), which is {self.base_url}: it leads to Klaviyo at https://a.klaviyo.com/api, or to a "
-            "gateway that passes Klaviyo's answers on."
+            f"What answered {self.operation} at {self.base_url} is not Klaviyo's API: {self.what}. Klaviyo's is "
+            "https://a.klaviyo.com/api; a gateway has to pass its answers on."
         )
 
 

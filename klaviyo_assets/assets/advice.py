@@ -1,4 +1,4 @@
-"""What to do about what the warehouse says, which itself knows neither the settings nor Klaviyo."""
+"""What to do about what Klaviyo's API and the warehouse say, which themselves know no settings."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from klaviyo_assets.api import ForeignAnswer, InvalidApiKey, KlaviyoError, NotFound
 from klaviyo_assets.warehouse.errors import SnapshotMissing, WarehouseError, WarehouseUnusable
 from klaviyo_assets.warehouse.guard import FEW_WAIT, SETTLED_AFTER, Waiting
 from klaviyo_assets.warehouse.location import kind_of
@@ -41,6 +42,20 @@ def _advice(error: WarehouseError, snapshot: str) -> str:
     if "Permission denied" in error.reason or "Read-only" in error.reason:
         return "A sync writes: give its user the right to write the file and its folder."
     return "Check the setting `warehouse`."
+
+
+def of_klaviyo(error: KlaviyoError, key_variable: str) -> str:
+    """Say what went wrong with a question that every key may ask, and where to look. key_variable: holds the key."""
+    if isinstance(error, InvalidApiKey):
+        return f"{error} {key_variable} holds it."
+    if isinstance(error, ForeignAnswer):
+        return f"{error} Check the setting `api_url`."
+    if isinstance(error, NotFound):
+        return (
+            f"The address in the setting `api_url` is not that of Klaviyo's API, which ends with /api: it has no "
+            f"{error.operation}. The default is right for every account."
+        )
+    return str(error)
 
 
 def of_waiting(waiting: Waiting, table: str, guard: float) -> str:

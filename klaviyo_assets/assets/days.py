@@ -16,7 +16,7 @@ PARTITION = "dagster/partition"
 """Run tag with the partition key of a run of one day."""
 
 MANY = 366
-"""Days from which on a run is told that there is a cheaper way."""
+"""Days from which on Dagster takes long to store what is said of each: a run is told that there is a cheaper way."""
 
 
 def has_days(context: dg.AssetExecutionContext) -> bool:

@@ -12,16 +12,13 @@ from klaviyo_assets.assets.history import RANGES, first_times, to_reread
 from klaviyo_assets.assets.specs import account_key
 from klaviyo_assets.assets.step import SnapshotConfig, Step
 from klaviyo_assets.privacy.policy import Action
-from klaviyo_assets.sync.ranges import DAY, first_whole_day, reread_from
+from klaviyo_assets.sync.ranges import DAY, LONGEST_COMPARED, first_whole_day, reread_from
 from klaviyo_assets.sync.scopes import RECONCILIATION, REREAD
 from klaviyo_assets.tables import metrics
 from klaviyo_assets.tables.events import EVENT
 from klaviyo_assets.tables.jsonapi import instant
 from klaviyo_assets.tables.table import WEEKLY
 from klaviyo_assets.warehouse.results import Difference
-
-LONGEST_RANGE = dt.timedelta(days=365)
-"""Klaviyo aggregates at most a year at a time."""
 
 MOST_TIMES = 3
 """How often a day is read again because of the same difference: once after each comparison that finds it."""
@@ -125,7 +122,7 @@ def counts_of(client: KlaviyoClient, metric: str, start: dt.datetime, end: dt.da
     """Return the number of a metric's events on each day in [start, end): midnights, UTC."""
     counts: dict[dt.date, int] = {}
     while start < end:
-        until = min(start + LONGEST_RANGE, end)
+        until = min(start + LONGEST_COMPARED, end)
         attributes = {
             "metric_id": metric,
             "measurements": ["count"],

@@ -9,8 +9,8 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from klaviyo_assets import clock, environment
-from klaviyo_assets.api import InvalidApiKey, KlaviyoClient, KlaviyoError, NotFound, NotPermitted, RateLimited
-from klaviyo_assets.assets.advice import advised
+from klaviyo_assets.api import InvalidApiKey, KlaviyoClient, KlaviyoError, NotPermitted, RateLimited
+from klaviyo_assets.assets.advice import advised, of_klaviyo
 from klaviyo_assets.assets.identity import SCOPE, confirm
 from klaviyo_assets.privacy.policy import MissingSalt, salt
 from klaviyo_assets.schema.spec import TableSpec
@@ -90,19 +90,11 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
             self.now()
         except (NotPermitted, RateLimited):
             pass  # an answer as well; each step finds out what it may read
-        except NotFound:
-            raise dg.Failure(
-                "The address in the setting `api_url` is not that of Klaviyo's API, which ends with /api. "
-                "Its default is right for every account.",
-                allow_retries=False,
-            ) from None
-        except InvalidApiKey as error:
-            raise self._unknown(error) from None
         except KlaviyoError as error:
-            raise dg.Failure(str(error), allow_retries=False) from None
+            raise self._failure(error) from None
 
-    def _unknown(self, error: InvalidApiKey) -> dg.Failure:
-        return dg.Failure(f"{error} {self.api_key_variable} holds it.", allow_retries=False)
+    def _failure(self, error: KlaviyoError) -> dg.Failure:
+        return dg.Failure(of_klaviyo(error, self.api_key_variable), allow_retries=False)
 
     @property
     def client(self) -> KlaviyoClient:
@@ -130,7 +122,7 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
                     defaults=self.sparse_fields,
                 )
             except InvalidApiKey as error:
-                raise self._unknown(error) from None
+                raise self._failure(error) from None
             except ValueError:
                 raise dg.Failure(
                     "The setting `api_url` has to be an address such as https://a.klaviyo.com/api, without a user, a "

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from klaviyo_assets.assets.code import of_table
 from klaviyo_assets.assets.io_manager import PARTITION_EXPR, SNAPSHOT_OF, TABLE
 from klaviyo_assets.schema.spec import STAGING, SYSTEM_COLUMNS
 from klaviyo_assets.settings import Settings
@@ -123,7 +123,9 @@ def _spec(
     name_in: str,
     deps: Sequence[dg.AssetDep] = (),
 ) -> dg.AssetSpec:
+    version, code = of_table(table)
     metadata: dict[str, Any] = {
+        **code,
         "dagster/column_schema": column_schema(table),
         **storage(settings, schema, table.name),
         name_in: table.name,
@@ -139,15 +141,9 @@ def _spec(
         kinds={"klaviyo", kind_of(settings.warehouse)},
         owners=list(settings.owners),
         metadata=metadata,
-        code_version=code_version(table),
+        code_version=version,
         freshness_policy=freshness(settings, table),
     )
-
-
-def code_version(table: Table) -> str:
-    """Return what changes when a table's columns do, by a later version of this project or by the settings."""
-    mapping = [table.primary_key, table.dynamic, *((column.name, column.type.value) for column in table.columns)]
-    return hashlib.sha256(repr(mapping).encode()).hexdigest()[:12]
 
 
 def account_key(settings: Settings) -> str:

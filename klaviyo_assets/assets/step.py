@@ -11,7 +11,8 @@ from typing import Any, Self
 import dagster as dg
 from pydantic import Field
 
-from klaviyo_assets.api import NotPermitted
+from klaviyo_assets.api import ApiUnavailable, ForeignAnswer, InvalidApiKey, NotPermitted, RateLimited
+from klaviyo_assets.assets.advice import of_klaviyo
 from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.specs import account_key
 from klaviyo_assets.schema.columns import Columns
@@ -29,6 +30,9 @@ partitions when it is launched for a range.)"""
 
 UNREAD_ONLY = "klaviyo_assets/unread_only"
 """Tag of runs that want days that have never been read: nothing is read if that has happened since."""
+
+EXPECTED = (ApiUnavailable, ForeignAnswer, InvalidApiKey, RateLimited)
+"""What happens outside of this code."""
 
 Batch = Mapping[str, Columns]
 """Name of a spec -> columns of its rows."""
@@ -55,7 +59,8 @@ class PublishConfig(dg.Config):
 class Step:
     """A step that reads some tables: the state that it begins with, and spools that are gone when its context ends.
 
-    If the API key may not read them, the context ends with a warning or, if `missing_scope` says so, a dagster.Failure.
+    If the API key may not read them, the context ends with a warning or, if `missing_scope` says so, a dagster.Failure;
+    with that also if Klaviyo does not answer.
 
     account: with the client and the warehouse. is_sync: whether the run reads only what is new and what is due.
     now, began, states: see `KlaviyoAccount.start`. used: says what the step has used of the API, as asset metadata.
@@ -76,6 +81,9 @@ class Step:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
         self._spools.close()
+        if isinstance(error, EXPECTED):
+            # Its place in the code says nothing, and would take fifty lines of the run's log.
+            raise dg.Failure(of_klaviyo(error, self.account.api_key_variable)) from None
         if not isinstance(error, NotPermitted):
             return False
         names = ", ".join(table.name for table in self._tables)

@@ -21,6 +21,7 @@ from klaviyo_assets.clock import Clock, machine_time
 from klaviyo_assets.sync.scopes import RECONCILIATION
 
 SENSOR_INTERVAL = dt.timedelta(minutes=1)
+COMPLETE = "The history is complete."
 
 
 def build_sensor(
@@ -80,7 +81,7 @@ def build_sensor(
         if unread := wanted or requests:
             then = "sync" if wanted else "comparison"
             return _skip(context, f"{_words(unread)} could not be read; trying again after the next {then}.", asked)
-        return _skip(context, "The history is complete.", asked)
+        return _skip(context, COMPLETE, asked)
 
     def _request(value: dict[str, object], *flags: str) -> dg.RunRequest:
         days = DayRange.from_json(value)

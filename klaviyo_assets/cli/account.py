@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from klaviyo_assets import environment
-from klaviyo_assets.cli.extras import require
+from klaviyo_assets.cli.extras import lacking
 
 if TYPE_CHECKING:
     import dagster as dg
 
+    from klaviyo_assets.assets.resources import KlaviyoAccount
     from klaviyo_assets.settings import Settings
     from klaviyo_assets.warehouse.warehouse import Warehouse
 
-_DAY = click.DateTime(["%Y-%m-%d"])
+DAY = click.DateTime(["%Y-%m-%d"])
+DAY_SHOWN = "YYYY-MM-DD"
 
 
 @dataclass
@@ -53,6 +55,12 @@ class Opened:
     def warehouse(self) -> Warehouse:
         """The account's warehouse."""
         found: Warehouse = (self.definitions.resources or {})[self.name("warehouse")]
+        return found
+
+    @property
+    def klaviyo(self) -> KlaviyoAccount:
+        """The account at Klaviyo."""
+        found: KlaviyoAccount = (self.definitions.resources or {})[self.name("account")]
         return found
 
     def keys(self, job: str, tables: list[str]) -> list[dg.AssetKey]:
@@ -114,8 +122,10 @@ def _range(first: dt.datetime | None, last: dt.datetime | None) -> dict[str, str
 
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print what each run did as JSON.")
-_from = click.option("--from", "first", type=_DAY, help="First of the days (UTC) whose events and people are read.")
-_to = click.option("--to", "last", type=_DAY, help="Last of these days.  [default: today]")
+_from = click.option(
+    "--from", "first", type=DAY, metavar=DAY_SHOWN, help="First of the days (UTC) whose events and people are read."
+)
+_to = click.option("--to", "last", type=DAY, metavar=DAY_SHOWN, help="Last of these days.  [default: today]")
 
 
 def _told(account: Opened, as_json: bool, launch: Callable[[], Iterator[dg.ExecuteInProcessResult]]) -> None:
@@ -180,15 +190,34 @@ def _syncs(account: Opened, tables: list[str], full: bool) -> Iterator[dg.Execut
     due = list(wanted.asset_selection or []) or None
     if tables:
         due = account.keys("sync", tables)
-    yield account.run("sync", wanted.tags, None if full and not tables else due)
+    result = account.run("sync", wanted.tags, None if full and not tables else due)
+    yield result
+    _tell_of_the_history(result)
     if full:
         whole = account.keys("full_refresh", tables) if tables else None
         if whole != []:
             yield account.run("full_refresh", assets=whole)
 
 
+def _tell_of_the_history(result: dg.ExecuteInProcessResult) -> None:
+    """Say that older days are still to be read, if they are."""
+    from klaviyo_assets.assets.described import HISTORY
+    from klaviyo_assets.cli.runs import materializations
+
+    for asset, metadata in materializations(result).items():
+        if asset.endswith(f"/{HISTORY}") and (left := metadata.get("days_left")):
+            click.echo(
+                f"{left:,} days before {metadata['oldest_day_complete']} are still to be read: "
+                "`klaviyo-assets backfill`, or the backfill sensor in the UI.",
+                err=True,
+            )
+
+
 def _days(account: Opened, tables: list[str], days: Mapping[str, str]) -> Iterator[dg.ExecuteInProcessResult]:
-    yield account.run("backfill", days, account.keys("backfill", tables) if tables else None)
+    assets = account.keys("backfill", tables) if tables else None
+    if assets is not None and not any(key.path[-1] in tables for key in assets):
+        raise click.UsageError(f"--from is for tables that are read by day: {', '.join(tables)} is read as a whole.")
+    yield account.run("backfill", days, assets)
 
 
 @click.command()
@@ -196,9 +225,9 @@ def _days(account: Opened, tables: list[str], days: Mapping[str, str]) -> Iterat
 @_to
 @_json
 def backfill(first: dt.datetime | None, last: dt.datetime | None, as_json: bool) -> None:
-    """Read the history that is missing, newest days first, as the backfill sensor would; there has been a sync.
+    """Read the history that is missing, newest days first, as the backfill sensor would. A sync comes before it.
 
-    With --from, read these days completely, whatever was read before.
+    With --from, read these days completely, whatever was read before. Ends with 0 once the history is complete.
     """
     with opened() as account:
         days = _range(first, last)
@@ -208,6 +237,8 @@ def backfill(first: dt.datetime | None, last: dt.datetime | None, as_json: bool)
 def _history(account: Opened) -> Iterator[dg.ExecuteInProcessResult]:
     import dagster as dg
 
+    from klaviyo_assets.automation.sensors import COMPLETE
+
     sensor = account.definitions.resolve_sensor_def(account.name("backfill_sensor"))
     cursor: str | None = None
     while True:
@@ -215,7 +246,9 @@ def _history(account: Opened) -> Iterator[dg.ExecuteInProcessResult]:
         wanted = sensor.evaluate_tick(context)
         cursor = wanted.cursor or cursor
         if not wanted.run_requests:
-            click.echo(wanted.skip_message, err=True)
+            if wanted.skip_message != COMPLETE:
+                raise click.ClickException(str(wanted.skip_message))
+            click.echo(COMPLETE, err=True)
             return
         for request in wanted.run_requests:
             yield account.run("backfill", request.tags, list(request.asset_selection or []) or None)
@@ -241,12 +274,16 @@ def resync(tables: str | None, yes: bool) -> None:
 @click.command()
 def models() -> None:
     """Build the models of campaigns, flows and people, and the report."""
-    require("models")
     from klaviyo_assets.cli.runs import run_models
+    from klaviyo_assets.models.project import extra_of, is_installed
+    from klaviyo_assets.warehouse.location import kind_of
 
     with opened() as account:
         if not account.settings.models:
             raise click.ClickException("The models are turned off: set `models: true`.")
+        kind = kind_of(account.settings.warehouse)
+        if not is_installed(kind):
+            raise click.ClickException(lacking(extra_of(kind)))
         run_models(account.instance, account.definitions, account.settings)
 
 

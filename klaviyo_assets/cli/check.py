@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -19,7 +20,7 @@ from klaviyo_assets.api import (
     revision_support,
 )
 from klaviyo_assets.api.revision import WARNING_DAYS
-from klaviyo_assets.assets.advice import advised
+from klaviyo_assets.assets.advice import advised, of_klaviyo
 from klaviyo_assets.assets.described import enabled_tables
 from klaviyo_assets.assets.history import known_histories, progress
 from klaviyo_assets.assets.identity import confirm
@@ -171,20 +172,35 @@ def check(settings: Settings) -> CheckReport:
         report.problems.append(f"{settings.api_key_variable} is not set: it holds the private API key.")
         return report
     report.key_origin = environment.origin(settings.api_key_variable)
+
+    def ask(client: KlaviyoClient) -> None:
+        _check_api(settings, client, tables, warehouse if writable else None, report)
+        if writable:
+            histories = known_histories(settings, warehouse, client)
+            report.history = progress(histories, client.now().date()) if histories else None
+
+    report.problems += _asked(settings, key, ask)
+    return report
+
+
+def key_problems(settings: Settings) -> list[str]:
+    """Ask Klaviyo whether it accepts the key; return why it does not, nothing if it does."""
+
+    def ask(client: KlaviyoClient) -> None:
+        with suppress(NotPermitted):
+            client.get("get_accounts", "/accounts", many=True)
+
+    return _asked(settings, environment.get(settings.api_key_variable) or "", ask)
+
+
+def _asked(settings: Settings, key: str, ask: Callable[[KlaviyoClient], None]) -> list[str]:
+    """Ask Klaviyo something; return why there was no answer."""
     try:
         with KlaviyoClient(key, base_url=settings.api_url, defaults=sparse_fields(settings), tries=TRIES) as client:
-            _check_api(settings, client, tables, warehouse if writable else None, report)
-            if writable:
-                histories = known_histories(settings, warehouse, client)
-                report.history = progress(histories, client.now().date()) if histories else None
-    except NotFound as error:
-        report.problems.append(
-            f"{settings.api_url} is not Klaviyo's API ({error.operation} is not there). Check the setting `api_url`: "
-            "it ends with /api, and its default is right for every account."
-        )
+            ask(client)
     except KlaviyoError as error:
-        report.problems.append(str(error))
-    return report
+        return [of_klaviyo(error, settings.api_key_variable)]
+    return []
 
 
 def _of_environment(settings: Settings) -> Iterator[str]:

@@ -18,6 +18,7 @@ from klaviyo_assets.cli import terminal
 from klaviyo_assets.cli.embedded import serving
 from klaviyo_assets.cli.places import DEMO, SHOPIFY_SCHEMA, NotSimulated, SimulatedAccount, in_use
 from klaviyo_assets.cli.runs import open_instance, print_run, run, run_models
+from klaviyo_assets.models.project import extra_of
 from klaviyo_assets.models.sample_shop import write_shopify
 from klaviyo_assets.sandbox.control import SandboxControl
 from klaviyo_assets.settings import Settings
@@ -96,8 +97,8 @@ def _demonstrate(account: SimulatedAccount, address: str) -> None:
                 session.commit()
             run_models(instance, definitions, settings)
         else:
-            extra = "models" if account.kind == "duckdb" else f"models-{account.kind}"
-            click.echo(f"\nThere are no models without the extra: pip install 'klaviyo-assets[{extra}]'.")
+            lacking = extra_of(account.kind)
+            click.echo(f"\nThere are no models without the extra: pip install 'klaviyo-assets[{lacking}]'.")
     dev = "make dev" if database == DEMO else f"klaviyo-assets dev --database {database}"
     if account.kind == "postgres":
         where = f"on a Postgres server that runs while `{dev}` does: query them at {address}, or see the assets there"

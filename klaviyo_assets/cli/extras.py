@@ -21,9 +21,12 @@ def require(*extras: str) -> None:
     """Raise click.ClickException, which says what to install, if a module of these extras is not there."""
     missing = [extra for extra in extras if not all(map(_is_there, MODULES[extra]))]
     if missing:
-        raise click.ClickException(
-            f"This needs more than the core: pip install 'klaviyo-assets[{','.join(missing)}]' brings it."
-        )
+        raise click.ClickException(lacking(*missing))
+
+
+def lacking(*extras: str) -> str:
+    """Say what to install."""
+    return f"This needs more than the core: pip install 'klaviyo-assets[{','.join(extras)}]' brings it."
 
 
 def _is_there(module: str) -> bool:

@@ -1,7 +1,8 @@
-"""The command line: `klaviyo-assets COMMAND`. Those that sync are in `account`."""
+"""The command line: `klaviyo-assets COMMAND`. Those that sync are in `account`, `init` has a module of its own."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +22,9 @@ from click.core import ParameterSource
 
 from klaviyo_assets import environment
 from klaviyo_assets.cli import account
+from klaviyo_assets.cli.adopt import adopt
 from klaviyo_assets.cli.extras import require
+from klaviyo_assets.cli.init import init
 from klaviyo_assets.text import clean
 
 if TYPE_CHECKING:
@@ -35,14 +38,32 @@ def _account_options(events: int, profiles: int, days: int) -> Callable[[Callabl
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         for option in (
             click.option("--seed", default=1, show_default=True, help="Another seed makes another account."),
-            click.option("--days", default=days, show_default=True, help="Days that the events are spread over."),
-            click.option("--profiles", default=profiles, show_default=True, help="Number of profiles."),
-            click.option("--events", default=events, show_default=True, help="Number of events."),
+            _number("--days", days, "Days that the events are spread over.", least=1),
+            _number("--profiles", profiles, "Number of profiles.", least=1),
+            _number("--events", events, "Number of events."),
         ):
             command = option(command)
         return command
 
     return add
+
+
+def _number(option: str, default: int, help: str, least: int = 0) -> Callable[..., Any]:
+    return click.option(
+        option, type=click.IntRange(min=least), metavar="INTEGER", default=default, show_default=True, help=help
+    )
+
+
+def _time(_context: click.Context, _option: click.Parameter, given: str | None) -> datetime | None:
+    """Return the time that an option gives; raise click.BadParameter if it is none, or has no time zone."""
+    if given is None:
+        return None
+    try:
+        if (found := datetime.fromisoformat(given)).tzinfo:
+            return found
+    except ValueError:
+        pass
+    raise click.BadParameter(f"it has to be a time with a zone, 2026-05-01T12:00:00Z for one, not {given!r}.")
 
 
 _database_option = click.option(
@@ -53,8 +74,18 @@ _database_option = click.option(
     help="DuckDB file of the simulated account, or folder of its Postgres server; its DAGSTER_HOME is beside it.",
 )
 
+_TIMES, _PATIENCE = 4, 20.0
+"""How often Dagster is told to end, and how many seconds it has each time."""
+
 INTERRUPTED = 130
 """The status that a shell gives to a command that Ctrl-C has ended."""
+
+_AFTER_CTRL_C = {
+    "demo": " The next demo begins anew.",
+    "adopt": " A schema is taken over as a whole or not at all: `klaviyo-assets adopt` says which.",
+    **dict.fromkeys(("sync", "backfill"), " What was loaded stays; another run goes on from there."),
+}
+"""Command -> what becomes of what it has done when Ctrl-C ends it."""
 
 
 class _Commands(click.Group):
@@ -68,13 +99,12 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except SettingsError as error:
             raise click.ClickException(str(error)) from None
-        except KeyboardInterrupt:
-            stays = (
-                "The next demo begins anew."
-                if ctx.invoked_subcommand == "demo"
-                else ("What was loaded stays; another run goes on from there.")
-            )
-            click.echo(f"\nStopped. {stays}", err=True)
+        except (KeyboardInterrupt, click.Abort) as error:
+            # click makes an Abort of Ctrl-C at a question, and of an answer that declines.
+            if isinstance(error, click.Abort) and not isinstance(error.__context__, KeyboardInterrupt):
+                raise
+            stays = _AFTER_CTRL_C.get(str(ctx.invoked_subcommand), "")
+            click.echo(f"\nStopped.{stays}", err=True)
             sys.stdout.flush()
             sys.stderr.flush()
             # All has been closed on the way here. What an interrupted library still holds, it would complain about.
@@ -91,7 +121,7 @@ def main() -> None:
     environment.load()
 
 
-for _command in account.COMMANDS:
+for _command in (init, *account.COMMANDS, adopt):
     main.add_command(_command)
 
 
@@ -127,7 +157,8 @@ def demo(events: int, profiles: int, days: int, seed: int, database: Path, wareh
 @click.option("--faults", type=int, help="Seed of a mixture of faults that requests meet.")
 @click.option(
     "--now",
-    type=datetime.fromisoformat,
+    metavar="TIME",
+    callback=_time,
     help="When the account was made, with a time zone: its events lie before. The same time, seed and numbers make the "
     "same account.  [default: now]",
 )
@@ -146,9 +177,10 @@ def sandbox(
     require("sandbox")
     from klaviyo_assets.cli.places import SANDBOX_KEY
     from klaviyo_assets.sandbox.fault_plans import FaultPlan
-    from klaviyo_assets.sandbox.server import Sandbox
+    from klaviyo_assets.sandbox.server import HOST, Sandbox
     from klaviyo_assets.sandbox.shop.generate import generate_account
 
+    _require_free(HOST, port)
     account = generate_account(events=events, profiles=profiles, days=days, seed=seed, now=now)
     account.clock.set(datetime.now(UTC))  # since it was made, time has passed
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -227,6 +259,8 @@ def settings(example: bool, schema: bool) -> None:
 def _print_report(report: CheckReport) -> None:
     from klaviyo_assets.api import REVISION
 
+    for problem in report.problems:
+        click.echo(f"PROBLEM    {clean(problem)}\n", err=True)
     account = clean(report.account or "unknown")
     click.echo(f"account    {account}, key in {report.key_variable}, {report.key_origin or 'not set'}")
     click.echo(f"revision   {REVISION} of the API, supported for {report.revision_days_left} more days")
@@ -239,7 +273,7 @@ def _print_report(report: CheckReport) -> None:
         click.echo(f"{mark:<10} {scope.scope:<18} {', '.join(scope.tables)}")
         if scope.problem:
             click.echo(f"{'':<10} {clean(scope.problem)}")
-    if report.tables:
+    if report.tables and not report.problems:
         click.echo()
         _print_tables(report.tables)
     if report.history:
@@ -249,8 +283,6 @@ def _print_report(report: CheckReport) -> None:
         )
     for warning in report.warnings:
         click.echo(f"\nWARNING    {clean(warning)}", err=True)
-    for problem in report.problems:
-        click.echo(f"\nPROBLEM    {clean(problem)}", err=True)
 
 
 def _print_tables(tables: list[TableReport]) -> None:
@@ -265,8 +297,14 @@ def _print_tables(tables: list[TableReport]) -> None:
 @main.command()
 @_account_options(events=50_000, profiles=5_000, days=60)
 @_database_option
-@click.option("--port", default=3000, show_default=True, help="Port of the UI, on 127.0.0.1.")
-def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: int) -> None:
+@click.option("--port", default=3000, show_default=True, help="Port of the UI.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address that the UI listens on; 0.0.0.0: on all of them. It asks nobody for a password.",
+)
+def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: int, host: str) -> None:
     """Open the Dagster UI: on your account if KLAVIYO_API_KEY is set (also in .env), else on a simulated one.
 
     The simulated account is that of the demo, if there was one. It keeps to a file and a DAGSTER_HOME of its own,
@@ -281,14 +319,10 @@ def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: 
     from klaviyo_assets.settings.sources import FORMER_FILE
     from klaviyo_assets.warehouse.duckdb.location import located
 
-    try:
-        socket.create_server(("127.0.0.1", port)).close()  # Dagster itself would go on without its UI
-    except OSError as error:
-        raise click.ClickException(
-            f"Port {port} can't be used ({os.strerror(error.errno or 0)}); choose one with --port."
-        ) from error
+    _require_free(host, port)
     for ending in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ending, signal.default_int_handler)
+        if signal.getsignal(ending) is not signal.SIG_IGN:  # as it is under nohup
+            signal.signal(ending, signal.default_int_handler)
     with ExitStack() as stack:
         if not simulated:
             click.echo(f"Using the Klaviyo account of {chosen.api_key_variable}.")
@@ -325,19 +359,47 @@ def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: 
             stack.enter_context(account.environment(url, stack.enter_context(serving(account))))
             # Away from .env, which Dagster would write over the environment, and from the user's own code locations.
             folder, what = account.home, ["-w", str(account.workspace())]
-        click.echo(f"The UI will be at http://127.0.0.1:{port}")
-        # In a group of its own, Ctrl-C reaches Dagster once, from here, and before the sandbox stops.
+        everywhere = host in ("0.0.0.0", "::")  # noqa: S104
+        shown = "127.0.0.1" if everywhere else f"[{host}]" if ":" in host else host
+        more = ", and at every other address of this machine" if everywhere else ""
+        click.echo(f"The UI will be at http://{shown}:{port}{more}")
+        command = [sys.executable, "-W", "ignore:Function `dev_command`", "-m", "dagster", "dev"]
+        # In a group of its own, Ctrl-C reaches Dagster once, from here, and before the sandbox stops. What a shell
+        # starts in the background ignores SIGINT, and Dagster would inherit that.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-W", "ignore:Function `dev_command`", "-m", "dagster", "dev", *what, "-p", str(port)],
+            [*command, *what, "-h", host, "-p", str(port)],
             process_group=0,
             cwd=folder,
             env={**environment.kept(), **os.environ},
         )
+        signal.signal(signal.SIGINT, before)
         try:
             sys.exit(process.wait())
         except KeyboardInterrupt:
-            process.send_signal(signal.SIGINT)
-            process.wait()
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End Dagster, which may forget a signal; in the end with all processes that it has started."""
+    for _ in range(_TIMES):
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+            process.wait(_PATIENCE)
+            return
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _require_free(host: str, port: int) -> None:
+    """Raise click.ClickException if nobody can listen there: Dagster itself would go on without its UI."""
+    try:
+        (family, *_, address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        socket.create_server(address[:2], family=family).close()
+    except OSError as error:
+        option = "--port" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "--host"
+        reason = (error.strerror or str(error)).partition(" (while ")[0]  # which says the address once more
+        raise click.ClickException(f"{host}:{port} can't be used ({reason}); choose another {option}.") from error
 
 
 def _was_given(option: str) -> bool:

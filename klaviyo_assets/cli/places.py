@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import click
 import filelock
 import yaml
 
@@ -173,10 +174,19 @@ def in_use(database: Path) -> Iterator[None]:
 
 @contextmanager
 def home_of(settings: Settings) -> Iterator[Path]:
-    """Set DAGSTER_HOME to the home of a real account: the user's own if there is one, else beside the warehouse."""
+    """Set DAGSTER_HOME to the home of a real account: the user's own if there is one, else beside the warehouse.
+
+    Raises click.ClickException if it is not there and can't be made.
+    """
     given = environment.get("DAGSTER_HOME")
     home = Path(given) if given else default_home(settings)
-    prepare_home(home)
+    try:
+        prepare_home(home)
+    except OSError as error:
+        raise click.ClickException(
+            f"Dagster's history of runs can't be kept in {home}: {error.strerror}. It is where DAGSTER_HOME says, else "
+            "beside the warehouse."
+        ) from None
     with variables(DAGSTER_HOME=str(home.absolute())):
         yield home
 

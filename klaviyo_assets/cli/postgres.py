@@ -44,8 +44,6 @@ def look(warehouse: Warehouse, settings: Settings) -> tuple[str, list[str], list
         problems = []
         if standby:
             problems.append("The server is a standby, which takes no writes: connect to its primary.")
-        elif read_only:
-            problems.append(f"`default_transaction_read_only` is on for {role}: a sync writes.")
         if not temporary:
             problems.append(_grant("TEMPORARY", f"DATABASE {quote(database)}", role))
         schemas = [settings.schema_name, warehouse.staging_schema]
@@ -54,9 +52,14 @@ def look(warehouse: Warehouse, settings: Settings) -> tuple[str, list[str], list
         for schema, table, owner in session.sql(_NOT_OWNED, [schemas, tables])[:1]:
             problems.append(
                 f"{role} does not own {schema}.{table}, and perhaps other tables there, and can't add columns: "
-                f"REASSIGN OWNED BY {quote(owner)} TO {quote(role)}, or GRANT {quote(owner)} TO {quote(role)}."
+                f"GRANT {quote(owner)} TO {quote(role)}, or ALTER TABLE ... OWNER TO {quote(role)} for each."
             )
     warnings = [] if major >= OLDEST else [f"Postgres {version} is older than {OLDEST}, the oldest that is tested."]
+    if read_only and settings.models:
+        warnings.append(
+            f"`default_transaction_read_only` is on for {role}. Syncs write all the same; the models, which dbt "
+            f"builds, need ALTER ROLE {quote(role)} SET default_transaction_read_only = off;"
+        )
     return f"Postgres {version}", problems, warnings
 
 

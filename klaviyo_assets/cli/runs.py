@@ -64,7 +64,8 @@ def run(
         reasons = [_reason(failure.error) for failure in errors]
         reasons += [_reason(event.job_failure_data.error) for event in result.all_events if event.is_run_failure]
         checks = [str(check.description) for check in result.get_asset_check_evaluations() if not check.passed]
-        told = dict.fromkeys(filter(None, [*reasons, *checks]))
+        all_told = dict.fromkeys(filter(None, [*reasons, *checks]))
+        told = [each for each in all_told if not any(other != each and other.startswith(each) for other in all_told)]
         raise click.ClickException("\n".join([f"{job_name} failed.", *told]))
     return result
 

@@ -8,11 +8,12 @@ import dagster as dg
 from pydantic import Field
 
 from klaviyo_assets.assets.advice import advised
+from klaviyo_assets.assets.code import references, version_of
 from klaviyo_assets.assets.described import DescribedAssets, with_own_io_manager
 from klaviyo_assets.assets.specs import group_name, io_manager_key, storage
 from klaviyo_assets.models.automation import build_models_job, build_models_sensor
 from klaviyo_assets.models.metadata import describe
-from klaviyo_assets.models.project import SHOPIFY, Model, is_installed, read_project
+from klaviyo_assets.models.project import SHOPIFY, Model, extra_of, is_installed, read_project
 from klaviyo_assets.models.report import EVENTS, build_report
 from klaviyo_assets.models.run import DbtFailed, Result, dbt_build
 from klaviyo_assets.models.targets import target_of
@@ -61,10 +62,9 @@ def build_models(described: DescribedAssets, executor: dg.ExecutorDefinition) ->
         )
         return dg.Definitions()
     if not is_installed(kind):
-        extra = "models" if kind == "duckdb" else f"models-{kind}"
         dg.get_dagster_logger(__name__).info(
-            f"There are no models of campaigns, flows and people: pip install 'klaviyo-assets[{extra}]' brings them, "
-            "the setting `models: false` does without."
+            "There are no models of campaigns, flows and people: "
+            f"pip install 'klaviyo-assets[{extra_of(kind)}]' brings them, the setting `models: false` does without."
         )
         return dg.Definitions()
     models = chosen_models(settings)
@@ -197,7 +197,11 @@ def _spec(settings: Settings, model: Model, deps: Sequence[dg.AssetKey]) -> dg.A
         owners=list(settings.owners),
         automation_condition=AUTOMATION,
         # The columns come with each build: what is said of them here would hide there what they are made of.
-        metadata=storage(settings, models_schema(settings), model.name),
+        metadata={
+            **storage(settings, models_schema(settings), model.name),
+            **references(model.file, 1, f"{model.name}: its SQL"),
+        },
+        code_version=version_of(model.sql),
     ).with_io_manager_key(io_manager_key(settings))
 
 

@@ -29,14 +29,15 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 class Model:
     """A dbt model that is a table.
 
-    columns: name -> description. reads: other such models. sources: (dbt source, table), through views too.
-    checks: names of tests.
+    columns: name -> description. file: of its SQL. reads: other such models. sources: (dbt source, table), through
+    views too. checks: names of tests.
     """
 
     name: str
     group: str
     description: str
     columns: Mapping[str, str]
+    file: Path
     sql: str
     reads: tuple[str, ...]
     sources: tuple[tuple[str, str], ...]
@@ -51,6 +52,11 @@ def is_installed(kind: str = "duckdb") -> bool:
         return False
 
 
+def extra_of(kind: str) -> str:
+    """Return the extra of the package that builds the models in a kind of database."""
+    return "models" if kind == "duckdb" else f"models-{kind}"
+
+
 @cache
 def read_variables() -> Mapping[str, Any]:
     """Return the variables of the dbt project, with their defaults."""
@@ -60,7 +66,8 @@ def read_variables() -> Mapping[str, Any]:
 @cache
 def read_project() -> tuple[Model, ...]:
     """Return the models of the dbt project that are tables."""
-    sql = {path.stem: path.read_text() for path in PROJECT.glob("models/**/*.sql")}
+    files = {path.stem: path for path in PROJECT.glob("models/**/*.sql")}
+    sql = {name: path.read_text() for name, path in files.items()}
     views = {path.stem for path in PROJECT.glob("models/**/staging/*.sql")}
 
     def refs(name: str) -> set[str]:
@@ -82,6 +89,7 @@ def read_project() -> tuple[Model, ...]:
                     group=properties.parent.name,
                     description=entry["description"].strip(),
                     columns={column["name"]: column["description"] for column in entry.get("columns", ())},
+                    file=files[name],
                     sql=sql[name],
                     reads=tuple(sorted(found - views)),
                     sources=tuple(sorted(sources)),

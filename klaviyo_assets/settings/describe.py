@@ -25,6 +25,11 @@ _HEAD = """\
 # settings: the API key and the salt of digests are only ever read from the environment. Durations are ISO 8601 (PT5M,
 # PT3H, P1D) or seconds. Lines that begin with "#:" are examples; after them comes the setting as it is by default.
 """
+_FIRST_HEAD = (
+    "Settings of klaviyo_assets. Secrets are in .env, whose KLAVIYO_SETTINGS names this file; what the environment "
+    "says wins over it. `klaviyo-assets settings --example` prints every setting, its meaning and its default. "
+    'Lines that begin with "#:" are examples.'
+)
 
 
 def effective(settings: Settings) -> str:
@@ -49,9 +54,21 @@ def example() -> str:
         info = Settings.model_fields["schema_name" if field == "schema" else field]
         lines = [f"# {line}" for line in _wrapped(info.description or "")]
         if field in _EXAMPLES and _EXAMPLES[field] != value:
-            lines += [f"#: {line}" for line in _yaml({field: _EXAMPLES[field]}).splitlines()]
+            lines += _examples(field)
         parts.append("\n".join([*lines, _yaml({field: value}).rstrip()]) + "\n")
     return "\n".join(parts)
+
+
+def beginning(warehouse: str | None) -> str:
+    """Return a settings file to begin with. warehouse: its address; None if that is in the environment."""
+    lines = [f"# {line}" for line in _wrapped(_FIRST_HEAD)]
+    if warehouse is not None:
+        lines += ["", _yaml({"warehouse": warehouse}).rstrip()]
+    for name in ("history_start", "tables", "blocked_columns"):
+        description = Settings.model_fields[name].description or ""
+        lines += ["", *(f"# {line}" for line in _wrapped(description))]
+        lines += _examples(name)
+    return "\n".join(lines) + "\n"
 
 
 def json_schema() -> dict[str, Any]:
@@ -70,6 +87,10 @@ def _values(settings: Settings) -> dict[str, Any]:
     values = {public_name(name): value for name, value in settings.model_dump(mode="json").items()}
     values["warehouse"] = shown(values["warehouse"])
     return values
+
+
+def _examples(name: str) -> list[str]:
+    return [f"#: {line}" for line in _yaml({name: _EXAMPLES[name]}).splitlines()]
 
 
 def _yaml(values: dict[str, Any]) -> str:

@@ -10,6 +10,9 @@ from klaviyo_assets.warehouse.state import SyncState
 
 DAY = dt.timedelta(days=1)
 
+LONGEST_COMPARED = dt.timedelta(days=365)
+"""Klaviyo aggregates at most a year at a time."""
+
 
 @dataclass(frozen=True)
 class ReadRange:

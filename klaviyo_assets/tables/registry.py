@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 from klaviyo_assets.tables import (
     accounts,
     campaigns,
@@ -22,28 +24,26 @@ from klaviyo_assets.tables import (
 )
 from klaviyo_assets.tables.table import Table
 
-TABLES: tuple[Table, ...] = tuple(
-    table
-    for module in (
-        events,
-        profiles,
-        metrics,
-        campaigns,
-        flows,
-        lists,
-        segments,
-        exclusions,
-        templates,
-        tags,
-        coupons,
-        forms,
-        accounts,
-        catalogs,
-        extras,
-        reports,
-    )
-    for table in module.TABLES
+_MODULES = (
+    events,
+    profiles,
+    metrics,
+    campaigns,
+    flows,
+    lists,
+    segments,
+    exclusions,
+    templates,
+    tags,
+    coupons,
+    forms,
+    accounts,
+    catalogs,
+    extras,
+    reports,
 )
+
+TABLES: tuple[Table, ...] = tuple(table for module in _MODULES for table in module.TABLES)
 
 FIRST_TABLES = frozenset(
     [
@@ -88,6 +88,11 @@ _BY_NAME = {table.name: table for table in TABLES}
 def table(name: str) -> Table:
     """Return the table of that name (lower case). Raises KeyError if there is none."""
     return _BY_NAME[name]
+
+
+def module_of(name: str) -> ModuleType:
+    """Return the module with the columns and the mapping of the table of that name."""
+    return next(module for module in _MODULES for table in module.TABLES if table.name == name)
 
 
 def family(name: str) -> tuple[Table, ...]:

@@ -80,6 +80,10 @@ class Dialect(ABC):
     def holds_all(self, native: str, declared: Type) -> bool:
         """Return whether a native type holds, and compares with, all values of a declared type."""
 
+    def compares(self, native: str, declared: Type) -> bool:
+        """Return whether a native type compares with all values of a declared type, if it may not hold all of them."""
+        return self.holds_all(native, declared)
+
     @abstractmethod
     def read_as(self, expression: str, native: str, declared: Type) -> str:
         """Return an expression in a declared type, whatever its own: NULL where a value is none of it."""

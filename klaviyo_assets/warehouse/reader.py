@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +11,7 @@ import pyarrow as pa
 from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec
 from klaviyo_assets.warehouse.database import Database
 from klaviyo_assets.warehouse.extract import Coverage
-from klaviyo_assets.warehouse.results import AccountIdentity, Shrinkage
+from klaviyo_assets.warehouse.results import AccountIdentity, SchemaSurvey, Shrinkage
 from klaviyo_assets.warehouse.sql import quote
 from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets.warehouse.steps import differences
@@ -22,6 +22,7 @@ from klaviyo_assets.warehouse.steps.loads import (
     read_numbers,
 )
 from klaviyo_assets.warehouse.steps.states import read_states
+from klaviyo_assets.warehouse.steps.survey import survey
 from klaviyo_assets.warehouse.transaction import naive
 
 
@@ -73,21 +74,19 @@ class Reader(Database):
                 )
             return transaction.sql(f"SELECT {chosen} FROM {rows} AS own{order}")
 
-    def values(self, table: str, column: str) -> list[Any]:
-        """Return each value but NULL that a column of a table has, also in rows that are deleted.
+    def values(self, table: str, column: str, *, most: int | None = None) -> list[Any]:
+        """Return each value but NULL that a column of a table has, also in rows that are deleted; `most` at most.
 
         No values if the table or the column does not exist.
         """
         with self.reading() as transaction:
             if not transaction or column not in transaction.column_types(table):
                 return []
-            name = quote(column)
-            return [
-                value
-                for (value,) in transaction.sql(
-                    f"SELECT DISTINCT {name} FROM {transaction.table(table)} WHERE {name} IS NOT NULL"
-                )
-            ]
+            name, limit = quote(column), "" if most is None else f" LIMIT {most:d}"
+            found = transaction.sql(
+                f"SELECT DISTINCT {name} FROM {transaction.table(table)} WHERE {name} IS NOT NULL{limit}"
+            )
+            return [value for (value,) in found]
 
     def earliest(self, table: str, column: str) -> dt.datetime | None:
         """Return the earliest time in a TIMESTAMP column among the rows that are not deleted, in UTC."""
@@ -142,3 +141,8 @@ class Reader(Database):
         with self.session(writes=False) as session:
             relation = session.name(self.staging_schema if snapshot else self.schema_name, table)
             return session.arrow(f"SELECT * FROM {relation}{where}", parameters)
+
+    def survey(self, specs: Iterable[TableSpec]) -> SchemaSurvey:
+        """Look at tables that somebody else has made, as they stand; nothing, if there is no database."""
+        with self.reading() as transaction:
+            return survey(transaction, specs) if transaction else SchemaSurvey({})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from klaviyo_assets.warehouse.guard import Waiting
@@ -23,6 +23,7 @@ class LoadResult:
     rows_shortened: rows that are too long for the database, of which values went to the overflow column.
     columns_with_old_values: blocked or hashed columns that hold values from before they were.
     waiting: live rows that did not come and whose flags wait.
+    by_day: UTC day -> rows of it in the table, deleted ones included, of the days that were asked for and have any.
     """
 
     rows: int
@@ -40,6 +41,7 @@ class LoadResult:
     rows_shortened: int = 0
     columns_with_old_values: tuple[str, ...] = ()
     waiting: Waiting | None = None
+    by_day: Mapping[dt.date, int] = field(default_factory=dict)
 
 
 class Shrinkage(NamedTuple):
@@ -118,3 +120,48 @@ class Beginning:
     number: int
     states: Mapping[tuple[str, str], SyncState]
     mended: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class OtherType:
+    """A column that is not of its declared type. native: its type. declared: the database's name of the other one.
+
+    altered: whether the first load changes it, as rows are found by it; else it stays as long as it holds what comes.
+    wrong: it would be changed, and has values that are none of its declared type.
+    """
+
+    native: str
+    declared: str
+    altered: bool = False
+    wrong: bool = False
+
+
+@dataclass(frozen=True)
+class TableSurvey:
+    """A table that somebody else has made and filled.
+
+    types: column, folded -> native type, in order. others: those that are not as declared, system columns included.
+    rows: deleted ones included.
+    deleted, without_key, duplicates: rows that are flagged, rows with a NULL in their key, keys that several rows have.
+    synced_at: the latest `_fivetran_synced`. first, last: of the column that partitions the table, the last one of what
+        was not in the future when it was written. Aware, UTC; None: there is none.
+    """
+
+    types: Mapping[str, str]
+    others: Mapping[str, OtherType]
+    rows: int = 0
+    deleted: int = 0
+    without_key: int = 0
+    duplicates: int = 0
+    synced_at: dt.datetime | None = None
+    first: dt.datetime | None = None
+    last: dt.datetime | None = None
+
+
+@dataclass(frozen=True)
+class SchemaSurvey:
+    """A schema that somebody else has made. tables: those that were asked for. names, views: of all, folded."""
+
+    tables: Mapping[str, TableSurvey]
+    names: frozenset[str] = frozenset()
+    views: frozenset[str] = frozenset()

@@ -126,6 +126,10 @@ class Session(ABC):
         """Return whether the database itself lets no row of a table lack its key, or share it."""
         return False
 
+    def never_empty(self, schema: str, table: str) -> set[str]:
+        """Return the columns of a table, folded, that no row can have emptied: computed ones, and those NOT NULL."""
+        return set()
+
     def room(self, schema: str, table: str) -> int | None:
         """Return how many columns can still be added to a table, None if any number."""
         return None

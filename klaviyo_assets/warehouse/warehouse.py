@@ -22,8 +22,9 @@ from klaviyo_assets.warehouse.steps import differences
 from klaviyo_assets.warehouse.steps.beginning import admit, begin, store_account
 from klaviyo_assets.warehouse.steps.deletes import flag_gone, keys_to_ask_for, missing_keys
 from klaviyo_assets.warehouse.steps.ensuring import ensure
-from klaviyo_assets.warehouse.steps.fitting import columns_left_out, fit, fit_relation
+from klaviyo_assets.warehouse.steps.fitting import appearing, columns_left_out, fit, fit_relation
 from klaviyo_assets.warehouse.steps.inspection import inspect
+from klaviyo_assets.warehouse.steps.live_rows import rows_by_day
 from klaviyo_assets.warehouse.steps.loading import patch, upsert
 from klaviyo_assets.warehouse.steps.loads import (
     NO_READ,
@@ -31,6 +32,7 @@ from klaviyo_assets.warehouse.steps.loads import (
     oldest_remembered,
 )
 from klaviyo_assets.warehouse.steps.lookups import correct
+from klaviyo_assets.warehouse.steps.origins import source_columns
 from klaviyo_assets.warehouse.steps.rewriting import change_columns, find_old_values, rewrite
 from klaviyo_assets.warehouse.steps.states import forget, read_state, read_states, write_state
 
@@ -76,7 +78,14 @@ class Warehouse(Reader):
                 store_account(transaction, account)
             return beginning
 
-    def load(self, extract: Extract, spool: Spool, *, guard: float | None = None) -> LoadResult:
+    def load(
+        self,
+        extract: Extract,
+        spool: Spool,
+        *,
+        guard: float | None = None,
+        days: tuple[dt.datetime, dt.datetime] | None = None,
+    ) -> LoadResult:
         """Upsert a spool's rows by primary key and store the extract's states, in one transaction.
 
         What the extract wants to ask is asked before that, while the file is closed. A column of a property that can't
@@ -86,6 +95,7 @@ class Warehouse(Reader):
             extract: What the rows are.
             spool: The rows.
             guard: Share of the live rows of its coverage that may be flagged; None: any.
+            days: Range of time in which the rows of each partition are counted afterwards, [start, end), UTC days.
 
         Returns:
             What became of the rows, and of the table's columns.
@@ -101,7 +111,9 @@ class Warehouse(Reader):
                 self._ask(extract, spool, gone, guard)
             confirmed = gone if asks else None
             while True:
-                load = partial(self._load, extract, spool, guard=guard, confirmed=confirmed, fixed=list(fixed))
+                load = partial(
+                    self._load, extract, spool, guard=guard, confirmed=confirmed, fixed=list(fixed), days=days
+                )
                 try:
                     result = self.within(_memory(spool), f"Loading {spec.name}", load)
                 except ColumnFixed as error:
@@ -133,6 +145,7 @@ class Warehouse(Reader):
         guard: float | None,
         confirmed: Spool | None,
         fixed: Sequence[str],
+        days: tuple[dt.datetime, dt.datetime] | None,
     ) -> LoadResult:
         spec = extract.spec
         with self.transaction() as transaction:
@@ -157,8 +170,10 @@ class Warehouse(Reader):
                 if not (void and state.scope == ""):  # it began where others seemed to have ended
                     write_state(transaction, replace(state, rows=result.row_count, read_number=number))
             old = find_old_values(transaction, spec)
+            by_day = rows_by_day(transaction, spec, *days) if days else {}
         return replace(
             result,
+            by_day=by_day,
             columns_added=tuple(fitted.added),
             columns_widened=tuple(fitted.widened),
             overflow=tuple(fitted.overflow),
@@ -313,6 +328,31 @@ class Warehouse(Reader):
             for spec in specs:
                 find_old_values(transaction, spec)
         return done
+
+    def adopt(self, specs: Iterable[TableSpec], state: SyncState | None) -> None:
+        """Take over those tables that are there already, made and filled by somebody else, in one transaction.
+
+        They get the columns that are declared and that they lack, and the types and the key that rows are found by.
+        Their appearing columns count as come from the source: a row that comes without one of them empties it. Not so
+        those that can't be emptied, which no source has made.
+
+        Args:
+            specs: Of tables that may be there.
+            state: How far one of them counts as read; its number of rows is counted here.
+
+        Raises:
+            WarehouseError: One of `warehouse.errors`. Nothing was changed.
+        """
+        with self.transaction() as transaction:
+            there = [spec for spec in specs if transaction.has_table(spec.name)]
+            for spec in there:
+                ensure(transaction, spec)
+            for spec in there:
+                own = transaction.session.never_empty(self.schema_name, spec.name)
+                source_columns(transaction, spec, appearing(spec, transaction.column_types(spec.name)) - own)
+            if state:
+                count, number = transaction.count(state.table), newest_number(transaction)
+                write_state(transaction, replace(state, rows=count, read_number=number))
 
     # State
 

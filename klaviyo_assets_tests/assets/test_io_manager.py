@@ -1,6 +1,7 @@
 """Reading tables back into downstream assets, and what Dagster gets to know about a load."""
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -137,3 +138,17 @@ def test_no_spool_is_left_behind(klaviyo: Project, monkeypatch: pytest.MonkeyPat
     klaviyo.account.keys.clear()
     assert not klaviyo.run("klaviyo_sync", 0).success
     assert list(tmp_path.glob(f"{spool._PREFIX}*")) == []
+
+
+def test_each_partition_says_how_many_rows_it_has(klaviyo: Project) -> None:
+    def told() -> dict[str | None, Any]:
+        records = klaviyo.instance.fetch_materializations(dg.AssetKey(["klaviyo", "event"]), limit=DAYS + 1).records
+        found = [record.asset_materialization for record in records]
+        return {each.partition: each.metadata["dagster/partition_row_count"].value for each in found if each}
+
+    times = [dt.datetime.fromtimestamp(event.occurred_at, dt.UTC) for event in klaviyo.account.events]
+    assert told() == Counter(time.date().isoformat() for time in times)
+
+    klaviyo.account.add_event("Mtric1", dt.datetime(2001, 5, 1, tzinfo=dt.UTC))
+    klaviyo.execute("klaviyo_backfill", {"dagster/partition": "2012-01-01"}, {}, [dg.AssetKey(["klaviyo", "event"])])
+    assert told()["2012-01-01"] == 1, "the first partition stands for the days before"

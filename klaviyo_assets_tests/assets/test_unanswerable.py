@@ -10,8 +10,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from klaviyo_assets.sandbox.faults import Status
 from klaviyo_assets.sandbox.shop.generate import generate_account
-from klaviyo_assets_tests.conftest import Project, only
+from klaviyo_assets_tests.conftest import Project, failures, only
 
 
 def nobody() -> str:
@@ -73,6 +74,18 @@ def test_a_key_that_is_wrong_is_called_by_its_variable(
     monkeypatch.setenv("KEY_OF_DENMARK", key)
     _, ends = events_of(klaviyo, "klaviyo_full_refresh")
     assert len(ends) == 1 and "KEY_OF_DENMARK holds it" in ends[0] and "KLAVIYO_API_KEY" not in ends[0]
+
+
+def test_what_goes_wrong_later_is_said_in_a_sentence(
+    project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("klaviyo_assets.api.retries._FIRST_DELAY", 0.001)
+    klaviyo = project(generate_account(events=20, profiles=5, days=2, seed=1), tables=only("list"), models=False)
+    page = Status(404, body=b"<html>Gateway</html>", content_type="text/html")
+    klaviyo.sandbox.faults.append(lambda call: page if call.operation == "get_lists" else None)
+    (failure,) = failures(klaviyo.run("klaviyo_full_refresh"))
+    assert "is not Klaviyo's API" in failure and "Check the setting `api_url`" in failure.splitlines()[0]
+    assert len(failure.splitlines()) < 30 and "client.py" not in failure, "where it happened says nothing"
 
 
 def test_a_key_that_may_not_read_the_account_still_syncs(project: Callable[..., Project]) -> None:

@@ -61,6 +61,7 @@ def test_a_sync_the_history_and_what_came_late(account: Account) -> None:
     assert 0 < len(ids()) < 120 and "klaviyo/list" not in first["assets"]
     assert {row["table"]: row["rows"] for row in json.loads(command("status", "--json").stdout)}["event"] == len(ids())
 
+    assert "are still to be read: `klaviyo-assets backfill`" in command("sync", "--tables", "event,person").stderr
     done = command("backfill")
     assert "The history is complete." in done.stderr and "klaviyo/event" in done.stdout
     assert ids() == {event.id for event in account.events}
@@ -93,16 +94,37 @@ def test_another_warehouse_and_everything_at_once(account: Account, monkeypatch:
     assert not Path("data/warehouse.duckdb").exists()
 
 
+def test_the_report_is_opened(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    made = dg.AssetMaterialization(["klaviyo_models", "campaign_report"], metadata={"path": "data/report.html"})
+    with home_of(Settings()), dg.DagsterInstance.get() as instance:
+        instance.report_runless_asset_event(made)
+    assert command("report").output == "data/report.html\n" and opened == []
+    command("report", "--open")
+    assert opened == [Path("data/report.html").resolve().as_uri()]
+
+
 def test_what_can_not_be_done_is_said(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "There is no table evnt." in command("sync", "--tables", "evnt", code=1).output
     assert "--to needs --from" in command("sync", "--to", "2026-01-01", code=2).output
     assert "not after today" in command("backfill", "--from", "2999-01-01", code=2).output
+    assert (
+        "account_history is read as a whole"
+        in command("sync", "--from", "2026-01-01", "--tables", "account_history", code=2).output
+    )
+    assert "There has been no sync yet" in told("backfill", code=1)["problem"]
     assert "`klaviyo-assets models` makes it" in command("report", code=1).output
     with home_of(Settings()), dg.DagsterInstance.get() as instance:
         instance.add_run(
             dg.DagsterRun(job_name="klaviyo_sync", run_id=str(uuid.uuid4()), status=dg.DagsterRunStatus.NOT_STARTED)
         )
-    assert "has not ended" in told("sync", code=1)["problem"]
+    for each in ("sync", "backfill"):
+        assert "has not ended" in told(each, code=1)["problem"]
+    Path("file").touch()
+    assert "can't be kept in" in command("sync", "--to-database", "file/w.duckdb", code=1).output
+    Path("no.duckdb").write_bytes(b"no database" * 1000)
+    assert command("sync", "--to-database", "no.duckdb", code=1).output.count("can't be opened") == 1
     monkeypatch.setenv("KLAVIYO_API_KEY", "wrong")
     failed = told("sync", "--from", account.clock.now().date().isoformat(), "--tables", "event", code=1)
     assert failed["success"] is False and "KLAVIYO_API_KEY" in failed["problem"] and failed["runs"] == []

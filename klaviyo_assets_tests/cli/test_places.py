@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import signal
 import socket
-import subprocess
-import time
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
+from click.testing import CliRunner
 
 from klaviyo_assets import environment
 from klaviyo_assets.cli.demo import sandbox_process
+from klaviyo_assets.cli.main import main
 from klaviyo_assets.cli.places import NotSimulated, SimulatedAccount, default_home, in_use
 from klaviyo_assets.sandbox.control import SandboxControl
 from klaviyo_assets.settings import Settings
@@ -25,43 +24,16 @@ from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.commands import COMMAND, ELSEWHERE, SMALL, real_account, run
 from klaviyo_assets_tests.commands import environment as clean
 from klaviyo_assets_tests.conftest import only
+from klaviyo_assets_tests.webserver import PATIENCE, answers, launched, served
 
 OPTIONS = {"events": 120, "profiles": 20, "days": 3, "seed": 1}
-PATIENCE = 900.0
-LAUNCH = "mutation ($run: ExecutionParams!) { launchPipelineExecution(executionParams: $run) { __typename } }"
 
 
 @contextmanager
-def dev(folder: Path, **variables: str) -> Iterator[str]:
+def dev(folder: Path, options: Sequence[str] = (), **variables: str) -> Iterator[str]:
     """`klaviyo-assets dev` on a small simulated account; gives the address of its UI once that answers."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    command = [*COMMAND, "dev", f"--port={port}", *SMALL]
-    with (folder / "dev.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, env=clean(**variables), stdout=log, stderr=log)
-        try:
-            deadline = time.monotonic() + PATIENCE
-            while not answers(url):
-                assert process.poll() is None and time.monotonic() < deadline, (folder / "dev.log").read_text()
-                time.sleep(0.2)
-            yield url
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait()
-
-
-def answers(url: str) -> bool:
-    try:
-        return requests.get(f"{url}/server_info", timeout=PATIENCE).ok
-    except requests.ConnectionError:
-        return False
-
-
-def graphql(url: str, query: str, **variables: Any) -> Any:
-    answer = requests.post(f"{url}/graphql", json={"query": query, "variables": variables}, timeout=PATIENCE).json()
-    assert not answer.get("errors"), answer
-    return answer["data"]
+    with served([*COMMAND, "dev", *SMALL, *options], folder, clean(**variables), in_background=True) as url:
+        yield url
 
 
 @pytest.mark.parametrize(
@@ -75,25 +47,34 @@ def graphql(url: str, query: str, **variables: Any) -> Any:
 def test_dev_on_the_sandbox_writes_to_its_own_places_only(exported: list[str], real_folder: Path) -> None:
     shell = {name: real_account(real_folder)[name] for name in exported}
     today = dt.datetime.now(dt.UTC).date().isoformat()
-    with dev(real_folder, **shell, KLAVIYO_TABLES=json.dumps(only()), KLAVIYO_MODELS="false") as url:
-        job = {"repositoryLocationName": "klaviyo_sandbox", "repositoryName": "__repository__"}
-        tags = [{"key": "dagster/partition", "value": today}]
-        event = {"assetSelection": [{"path": ["klaviyo", "event"]}], "assetCheckSelection": []}
-        chosen = {"selector": {**job, "pipelineName": "klaviyo_sync", **event}, "mode": "default"}
-        launched = graphql(url, LAUNCH, run={**chosen, "executionMetadata": {"tags": tags}})
-        assert launched["launchPipelineExecution"]["__typename"] == "LaunchRunSuccess", launched
-        deadline = time.monotonic() + PATIENCE
-        status = ""
-        while status not in ("SUCCESS", "FAILURE", "CANCELED"):
-            assert time.monotonic() < deadline, status
-            (run_,) = graphql(url, "{ runsOrError { ... on Runs { results { status } } } }")["runsOrError"]["results"]
-            status = run_["status"]
-            time.sleep(0.2)
-    assert status == "SUCCESS", (real_folder / "dev.log").read_text()
-    assert "simulated account" in (real_folder / "dev.log").read_text()
+    with dev(
+        real_folder, **shell, KLAVIYO_TABLES=json.dumps(only()), KLAVIYO_MODELS="false", options=["--host=0.0.0.0"]
+    ) as url:
+        if sys.platform == "linux":
+            assert answers(url.replace("127.0.0.1", "127.0.0.2")), "it listens on all addresses"
+        status = launched(url, "klaviyo_sandbox", "klaviyo_sync", {"dagster/partition": today}, ["klaviyo", "event"])
+    said = (real_folder / "log").read_text()
+    assert status == "SUCCESS", said
+    assert "simulated account" in said and f"The UI will be at {url}, and at every" in said
     assert not (real_folder / "real.duckdb").exists() and list((real_folder / "real_home").iterdir()) == []
     assert DuckDBWarehouse(database=str(real_folder / "data/demo.duckdb")).state("event")
     assert (real_folder / "data/demo_dagster/history").is_dir()
+
+
+def test_dev_says_where_nobody_can_listen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KLAVIYO_API_KEY", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for host, at, other in (
+            ("127.0.0.1", port, "--port"),
+            ("0.0.0.0", port, "--port"),
+            ("192.0.2.1", 0, "--host"),
+            ("nowhere.invalid", 0, "--host"),
+        ):
+            done = CliRunner().invoke(main, ["dev", f"--host={host}", f"--port={at}"])
+            assert done.exit_code == 1 and done.output.startswith(f"Error: {host}:{at} can't be used ("), done.output
+            assert done.output.endswith(f"choose another {other}.\n")
 
 
 def test_a_file_of_somebody_else_is_left_alone(tmp_path: Path) -> None:

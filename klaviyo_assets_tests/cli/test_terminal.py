@@ -42,3 +42,11 @@ def test_ctrl_c_ends_a_demo_with_a_line(open_terminal: Callable[..., Terminal], 
     assert "Traceback" not in terminal.text and "Error" not in terminal.text
     last = [line for line in terminal.text.splitlines() if line.strip()][-1]
     assert last.endswith("Stopped. The next demo begins anew.")
+
+
+def test_ctrl_c_at_a_question(open_terminal: Callable[..., Terminal]) -> None:
+    terminal = open_terminal("init", KLAVIYO_API_KEY="")
+    terminal.until(lambda text: "it is not shown" in text)
+    terminal.press(b"\x03")
+    assert terminal.status() == 130, terminal.text
+    assert terminal.text.rstrip().endswith("Stopped."), terminal.text

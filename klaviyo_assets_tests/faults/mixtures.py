@@ -42,7 +42,7 @@ CHANGED_MEANWHILE = {
 }
 """Faults that change the account during the run: what has been read of these tables may be out of date at its end."""
 
-NAMED = {name for name, kind in vars(errors).items() if isinstance(kind, type)} - {"KlaviyoError"}
+NAMED = {name for name, kind in vars(errors).items() if isinstance(kind, type)} - {"KlaviyoError"} | {"Failure"}
 
 
 class VirtualTime:
@@ -127,7 +127,7 @@ def _mix(plan: FaultPlan, account: Account, warehouse: DuckDBWarehouse, folder: 
 
 
 def named(error: object) -> bool:
-    """Whether an error or one of its causes is one of the client's own, which say what happened."""
+    """Whether an error or one of its causes is one of the client's own, or a step's, which say what happened."""
     while error is not None:
         if getattr(error, "cls_name", None) in NAMED:
             return True

@@ -101,7 +101,19 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
         pytest.raises(WarehouseUnusable, match=r"its folder can't be made: File exists. Check the setting `warehouse`"),
         advised(),
     ):
-        warehouse_at(tmp_path / "file").try_to_write()
+        load(warehouse_at(tmp_path / "file"), [{"id": "1"}])
+
+
+def test_trying_to_write_leaves_nothing_behind(tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path / "new" / "folder")
+    warehouse.try_to_write()
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "new").write_text("")
+    with (
+        pytest.raises(WarehouseUnusable, match=r"nothing can be made in .*new: Not a directory\. Check the setting"),
+        advised(),
+    ):
+        warehouse.try_to_write()
 
 
 def test_a_file_of_a_newer_duckdb(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
@@ -16,8 +17,11 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from click.testing import CliRunner
 
 from klaviyo_assets.cli import runs
+from klaviyo_assets.cli.main import main
+from klaviyo_assets.cli.places import variables
 from klaviyo_assets.definitions import build_definitions
 from klaviyo_assets.models.assets import chosen_models, dbt_variables, models_prefix
 from klaviyo_assets.models.figures import Figures, read_figures
@@ -29,6 +33,7 @@ from klaviyo_assets.models.targets import DuckDBTarget
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.conftest import QUIET, failures
+from klaviyo_assets_tests.documents import DOCUMENTS, blocks
 from klaviyo_assets_tests.models import by_hand, expected
 from klaviyo_assets_tests.models.by_hand import at, event, old_credit, put, worth
 from klaviyo_assets_tests.models.dbt import forked
@@ -49,7 +54,7 @@ FINALS = (
 )
 
 
-SHOWN = "shown.txt"
+SHOWN, PRINTED = "shown.txt", "printed.txt"
 
 
 @dataclass
@@ -106,21 +111,41 @@ class Looked(io.StringIO):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Built, dg.ExecuteInProcessResult]]:
-    """The models and the report, built once by the job, as the demo does on a terminal."""
+    """The models and the report, built once by `klaviyo-assets models` on a terminal."""
     folder = tmp_path_factory.mktemp("models")
     home = folder / "home"
-    home.mkdir()
     built = Built(folder / "data", home / "storage" / "klaviyo_models")
     by_hand.put_account(built.warehouse)
     by_hand.put_shop(built.warehouse)
     of_another_dbt = {"TARGET": "prod", "PROFILE": "shop", "DEFER": "true", "RESOURCE_TYPES": "seed", "EMPTY": "true"}
-    with dg.DagsterInstance.local_temp(str(home)) as instance, pytest.MonkeyPatch.context() as patch:
+    results: list[dg.ExecuteInProcessResult] = []
+    launch = runs.run
+
+    def noted(*arguments: Any, **more: Any) -> dg.ExecuteInProcessResult:
+        results.append(launch(*arguments, **more))
+        return results[-1]
+
+    with environment_of(built), pytest.MonkeyPatch.context() as patch:
         for name, value in of_another_dbt.items():
             patch.setenv(f"DBT_{name}", value)
-        patch.setattr(sys, "stdout", Looked())
+        patch.setattr(runs, "run", noted)
+        patch.setattr(sys, "stdout", printed := Looked())
         patch.setattr("klaviyo_assets.cli.terminal._terminal", lambda: (built.folder / SHOWN).open("w"))
-        result = runs.run(instance, build_definitions(built.settings), "klaviyo_models_job")
-    yield built, result
+        main.main(["models"], standalone_mode=False)
+    (built.folder / PRINTED).write_text(printed.getvalue())
+    yield built, results[0]
+
+
+@contextmanager
+def environment_of(built: Built) -> Iterator[None]:
+    """The shell of somebody whose account is a warehouse with models."""
+    with variables(
+        KLAVIYO_API_KEY="pk_of_no_use",
+        KLAVIYO_WAREHOUSE=built.settings.warehouse,
+        KLAVIYO_SHOPIFY_SCHEMA=built.settings.shopify_schema,
+        DAGSTER_HOME=str(built.cache.parents[1]),
+    ):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -235,6 +260,11 @@ def test_orders_are_credited_to_the_last_message_before(hand: Built) -> None:
     assert plain(ada["klaviyo_total_sum_revenue_placed_order"]) == 195.5
 
 
+def test_the_query_of_the_documents(hand: Built) -> None:
+    (statement,) = blocks(DOCUMENTS / "models.md", "sql")
+    assert hand.warehouse.query(statement.replace("klaviyo_models.", "klaviyo.klaviyo_models.")), "of this file's name"
+
+
 def test_the_report_says_what_happened(hand: Built) -> None:
     with hand.warehouse.session(writes=False) as session:
         figures = read_figures(session, "klaviyo_models", dt.date(2026, 3, 1), dt.date(2026, 3, 22))
@@ -336,6 +366,27 @@ def test_what_another_dbt_reads_from_the_environment_is_not_for_ours(hand: Built
 def test_a_terminal_shows_the_steps_of_the_job(hand: Built) -> None:
     shown = (hand.folder / SHOWN).read_text()
     assert "klaviyo_models_job" in shown and "klaviyo_models campaign_report" in shown
+
+
+def test_the_commands_tell_what_was_built(hand: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = (hand.folder / PRINTED).read_text()
+    page = hand.folder / "klaviyo_campaign_report.html"
+    assert re.search(r"^klaviyo_models/klaviyo__events +30 rows$", printed, re.MULTILINE)
+    assert (found := re.search(r"^(\d+) of (\d+) tests passed\.$", printed, re.MULTILINE)) and found[1] == found[
+        2
+    ] != "0"
+    assert printed.endswith(f"The report is {page}\n")
+
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    with environment_of(hand):
+        assert CliRunner().invoke(main, ["report"]).output == f"{page}\n" and opened == []
+        assert CliRunner().invoke(main, ["report", "--open"]).exit_code == 0 and opened == [page.as_uri()]
+        monkeypatch.setattr("klaviyo_assets.models.project.is_installed", lambda kind: False)
+        assert "pip install 'klaviyo-assets[models]'" in CliRunner().invoke(main, ["models"]).output
+        monkeypatch.setenv("KLAVIYO_MODELS", "false")
+        off = CliRunner().invoke(main, ["models"])
+    assert off.exit_code == 1 and "set `models: true`" in off.output
 
 
 def test_a_run_materializes_every_model_and_runs_every_test(run: tuple[Built, dg.ExecuteInProcessResult]) -> None:

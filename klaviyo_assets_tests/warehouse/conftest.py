@@ -1,8 +1,14 @@
-"""Tests marked `every_database` run on each database that is there, those marked `of_duckdb` on DuckDB only."""
+"""Tests marked `every_database` run on each database that is there, those marked `of_duckdb` on DuckDB only.
+
+Of databases that are emulated `make test` runs every other test on one, each in turn, for they take long; all run with
+`make test-emulators`.
+"""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -10,6 +16,8 @@ from klaviyo_assets_tests.warehouse import helpers
 from klaviyo_assets_tests.warehouse.bigquery.server import port as bigquery_server
 from klaviyo_assets_tests.warehouse.databases import DATABASES, postgres_server, stop_servers
 from klaviyo_assets_tests.warehouse.snowflake.server import port as snowflake_server
+
+EMULATED = tuple(name for name in DATABASES if name not in ("duckdb", "postgres"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -30,7 +38,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     uses_one = {"tmp_path", "warehouse"} & set(metafunc.fixturenames) or hasattr(metafunc.function, "hypothesis")
     if uses_one and node.get_closest_marker("every_database") and not node.get_closest_marker("of_duckdb"):
         without = {name for mark in node.iter_markers("not_of") for name in mark.args}
-        metafunc.parametrize("database", [name for name in DATABASES if name not in without], indirect=True)
+        chosen = [_in_turn(name, node.nodeid) for name in DATABASES if name not in without]
+        metafunc.parametrize("database", chosen, indirect=True)
+
+
+def _in_turn(name: str, test: str) -> Any:
+    turn = zlib.crc32(test.encode()) % (2 * max(1, len(EMULATED)))
+    if name in EMULATED and EMULATED.index(name) != turn:
+        return pytest.param(name, marks=pytest.mark.emulators)
+    return name
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -124,9 +125,16 @@ class BigQueryWarehouse(Warehouse):
 
     # What is undone because somebody else changed the same table is done again: nothing of it was written.
 
-    def load(self, extract: Extract, spool: Spool, *, guard: float | None = None) -> LoadResult:
+    def load(
+        self,
+        extract: Extract,
+        spool: Spool,
+        *,
+        guard: float | None = None,
+        days: tuple[dt.datetime, dt.datetime] | None = None,
+    ) -> LoadResult:
         """Upsert a spool's rows; see `Warehouse.load`."""
-        return self._insisting(lambda: super(BigQueryWarehouse, self).load(extract, spool, guard=guard))
+        return self._insisting(lambda: super(BigQueryWarehouse, self).load(extract, spool, guard=guard, days=days))
 
     def patch(self, extract: Extract, spool: Spool) -> LoadResult:
         """Fill columns of rows; see `Warehouse.patch`."""

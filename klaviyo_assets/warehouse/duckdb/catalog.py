@@ -113,6 +113,21 @@ class DuckDBCatalog(Session):
                 tables[fold(table)][fold(column)] = native
         return tables
 
+    def never_empty(self, schema: str, table: str) -> set[str]:
+        """Return the columns of a table, folded, that no row can have emptied: computed ones, and those NOT NULL."""
+        catalog = self.catalog_rows("duckdb_columns", "column_name, is_nullable", schema, table)
+        return {fold(name) for name, nullable in catalog if not nullable} | self.generated(schema, table)
+
+    def with_default(self, schema: str, table: str) -> set[str]:
+        """Return the columns of a table, folded, that have a default."""
+        described = self.sql(f"DESCRIBE {self.name(schema, table)}")
+        return {fold(name) for name, _, _, _, default, *_ in described if default is not None}
+
+    def generated(self, schema: str, table: str) -> set[str]:
+        """Return the columns that DuckDB computes, folded: the catalog has a default for them, DESCRIBE has none."""
+        catalog = self.catalog_rows("duckdb_columns", "column_name, column_default", schema, table)
+        return {fold(name) for name, default in catalog if default is not None} - self.with_default(schema, table)
+
     def catalog_rows(self, function: str, chosen: str, schema: str, table: str | None = None) -> list[tuple[Any, ...]]:
         """Return the rows that a function of DuckDB's catalog has for a table of a schema, or for all of them.
 

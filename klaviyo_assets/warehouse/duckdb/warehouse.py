@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import os
 import re
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -111,6 +113,25 @@ class DuckDBWarehouse(Warehouse, DuckDBResource):
         """Return whether there is a database: a file is made by the first load."""
         file = file_of(self.database)
         return file is None or file.exists()
+
+    def try_to_write(self) -> None:
+        """Raise what a load would raise, if the database can't be written; change nothing.
+
+        A file that is not there yet is made in a temporary folder where it, or the first of its folders, would be.
+        """
+        file = file_of(self.database)
+        if file is None or file.exists():
+            super().try_to_write()
+            return
+        missing = [folder for folder in file.parents if not os.path.lexists(folder)]
+        place = missing[-1].parent if missing else file.parent
+        try:
+            with tempfile.TemporaryDirectory(prefix=".klaviyo_assets_", dir=place) as folder:
+                trial = self.model_copy(update={"database": str(Path(folder, file.name))})
+                super(DuckDBWarehouse, trial).try_to_write()
+        except OSError as error:
+            reason = f"nothing can be made in {place}: {error.strerror}"
+            raise WarehouseUnusable(self.database, reason) from None
 
     def _now(self) -> dt.datetime:
         moment = (self._clock or clocks.machine_time)()

@@ -13,7 +13,7 @@ from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
 from klaviyo_assets.warehouse.duckdb.catalog import DuckDBCatalog
 from klaviyo_assets.warehouse.local.keys import stage_keys
 from klaviyo_assets.warehouse.local.rows import ORDER, IncomingRows, relation_rows, spool_rows
-from klaviyo_assets.warehouse.local.sql import fold, has_array
+from klaviyo_assets.warehouse.local.sql import has_array
 from klaviyo_assets.warehouse.session import STAGE, Source, Staged
 from klaviyo_assets.warehouse.spool import Spool
 from klaviyo_assets.warehouse.sql import column_list, quote, same_key
@@ -115,7 +115,7 @@ def _keep_other_columns(
     """Remember the columns that this load does not speak of: they are another load's, or the user's."""
     others = [name for name in types if name not in filled | {SYNCED.name, DELETED.name}]
     if others:
-        generated = _generated(session, schema, spec)
+        generated = session.generated(schema, spec.name)
         others = [name for name in others if name not in generated]
     if others:
         ddl = ", ".join(f"{quote(name)} {types[name]}" for name in (*spec.primary_key, *others))
@@ -134,15 +134,4 @@ def _needing_own_insert(session: DuckDBCatalog, schema: str, spec: TableSpec, ty
 
     Those with a default, which new rows get, and arrays: DuckDB 2.0 fails to insert an outer join's NULL into one.
     """
-    return _with_default(session, schema, spec) | {name for name, native in types.items() if has_array(native)}
-
-
-def _with_default(session: DuckDBCatalog, schema: str, spec: TableSpec) -> set[str]:
-    described = session.sql(f"DESCRIBE {session.name(schema, spec.name)}")
-    return {fold(name) for name, _, _, _, default, *_ in described if default is not None}
-
-
-def _generated(session: DuckDBCatalog, schema: str, spec: TableSpec) -> set[str]:
-    """Return the columns that DuckDB computes: the catalog has a default for them, DESCRIBE has none."""
-    catalog = session.catalog_rows("duckdb_columns", "column_name, column_default", schema, spec.name)
-    return {fold(name) for name, default in catalog if default is not None} - _with_default(session, schema, spec)
+    return session.with_default(schema, spec.name) | {name for name, native in types.items() if has_array(native)}

@@ -136,6 +136,15 @@ class PostgresCatalog(Session):
             tables[table][column] = native
         return tables
 
+    def never_empty(self, schema: str, table: str) -> set[str]:
+        """Return the columns of a table that no row can have emptied: computed ones, and those NOT NULL."""
+        found = self.sql(
+            "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = CAST(? AS regclass) AND attnum > 0 "
+            "AND NOT attisdropped AND (attnotnull OR attgenerated <> '')",
+            [self.name(schema, table)],
+        )
+        return {name for (name,) in found}
+
     def room(self, schema: str, table: str) -> int:
         """Return how many columns a table has room for: dropped ones count."""
         ((used,),) = self.sql(

@@ -194,6 +194,11 @@ class PostgresDialect(Dialect):
         others = {Type.TIMESTAMP: _WITHOUT_ZONE, Type.TEXT: "character varying"}
         return native in (TYPE_NAMES[declared], others.get(declared))
 
+    def compares(self, native: str, declared: Type) -> bool:
+        """Return whether a native type compares with all values of a declared type: a `varchar(20)` does."""
+        is_text = declared is Type.TEXT and native.startswith("character varying")
+        return is_text or self.holds_all(native, declared)
+
     def read_as(self, expression: str, native: str, declared: Type) -> str:
         """Return an expression in a declared type, whatever its own: NULL where a value is none of it."""
         kind, target = self.type_of(native), TYPE_NAMES[declared]

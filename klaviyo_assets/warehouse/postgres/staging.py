@@ -40,6 +40,9 @@ _LONGEST_TEXT, _LONGEST_FIXED = 24, 16
 _PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _NOT_IN_JSONB = r"\\u0000|\\u[dD][89a-fA-F]|[eE][+-]?[0-9]{4}"
 
+_LONGEST_OF_OTHERS = len("2026-05-01T12:00:00.000000+00:00")
+"""Characters of the longest text that a value becomes that is none: of a time."""
+
 
 def takes(dialect: PostgresDialect, spool: Spool, name: str, kind: Type, target: str) -> bool:
     """Return whether a native type holds exactly all values of a spool's column that have a type of ours."""
@@ -51,7 +54,10 @@ def takes(dialect: PostgresDialect, spool: Spool, name: str, kind: Type, target:
             return False
         column, condition = quote(name), None
         if (longest := dialect.longest_text(target)) is not None:
-            condition = f"length({column}) <= {longest}" if kind in (Type.TEXT, Type.JSON) else "false"
+            if kind in (Type.TEXT, Type.JSON):
+                condition = f"length({column}) <= {longest}"
+            elif longest < _LONGEST_OF_OTHERS:
+                return False
         elif target == "jsonb":
             without_pairs = f"regexp_replace({column}, {literal(_PAIR)}, '', 'g')"
             condition = f"NOT regexp_matches({without_pairs}, {literal(_NOT_IN_JSONB)})"

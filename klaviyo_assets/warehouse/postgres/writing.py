@@ -26,7 +26,7 @@ _PRIMARY_KEY = """
 """The primary key of a table, if it is no more than that: foreign keys and views depend on one, too."""
 
 _TAKES_CONFLICTS = """
-    SELECT c.relkind = 'r' AND NOT EXISTS (
+    SELECT c.relkind = 'r' AND NOT c.relhassubclass AND NOT EXISTS (
         SELECT 1 FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisunique AND NOT i.indimmediate)
     FROM pg_catalog.pg_class c WHERE c.oid = CAST(? AS regclass)
 """
@@ -102,6 +102,9 @@ def _needed(session: PostgresCatalog, table: str) -> set[str]:
 
 
 def _takes_conflicts(session: PostgresCatalog, table: str) -> bool:
-    """Return whether ON CONFLICT can write rows and tell which are new: not with parts, nor with a deferrable key."""
+    """Return whether ON CONFLICT can write rows and tell which are new.
+
+    Not with parts or heirs, nor with a deferrable key.
+    """
     ((takes,),) = session.sql(_TAKES_CONFLICTS, [table])
     return bool(takes)

@@ -22,8 +22,8 @@ def with_system_columns(spec: TableSpec, *names: str) -> dict[str, Type]:
 
 
 def is_declared(dialect: Dialect, existing: Mapping[str, str], types: Mapping[str, Type]) -> bool:
-    """Return whether a table has columns as they are declared. existing: column -> native type."""
-    return all(name in existing and dialect.holds_all(existing[name], kind) for name, kind in types.items())
+    """Return whether a table has columns that compare as they are declared. existing: column -> native type."""
+    return all(name in existing and dialect.compares(existing[name], kind) for name, kind in types.items())
 
 
 def as_declared(dialect: Dialect, source: Source, types: Mapping[str, Type]) -> str:

@@ -97,7 +97,7 @@ def _most(transaction: Transaction, spec: TableSpec, existing: Collection[str], 
     room = transaction.session.room(transaction.schema, spec.name)
     if room is None:
         return most
-    return min(most, len(_appearing(spec, existing)) + max(0, room - _KEPT_FREE))
+    return min(most, len(appearing(spec, existing)) + max(0, room - _KEPT_FREE))
 
 
 def fit_relation(transaction: Transaction, spec: TableSpec, source: Source) -> None:
@@ -123,13 +123,16 @@ def _apply(
 def _beyond(spec: TableSpec, existing: Iterable[str], incoming: Iterable[str], most: int | None) -> list[str]:
     if most is None or not spec.dynamic:
         return []
-    there = _appearing(spec, existing)
+    there = appearing(spec, existing)
     new = [name for name in incoming if name not in there and name not in spec.types]
     return new[max(0, most - len(there)) :]
 
 
-def _appearing(spec: TableSpec, existing: Iterable[str]) -> set[str]:
-    return {name for name in existing if name.startswith(str(spec.dynamic))} - {*spec.types, str(spec.overflow)}
+def appearing(spec: TableSpec, existing: Iterable[str]) -> set[str]:
+    """Return the columns of a table that appear by themselves, by their names; not the overflow column."""
+    if spec.dynamic is None:
+        return set()
+    return {name for name in existing if name.startswith(spec.dynamic)} - {*spec.types, str(spec.overflow)}
 
 
 def _target(

@@ -1,4 +1,4 @@
-"""Questions about the rows of a table that are not deleted."""
+"""Questions about how many rows a table has: most are about those that are not deleted."""
 
 from __future__ import annotations
 
@@ -52,6 +52,19 @@ def daily_counts(transaction: Transaction, table: str, by: str, coverage: Covera
         parameters,
     )
     return {(value, day): count for value, day, count in counted}
+
+
+def rows_by_day(transaction: Transaction, spec: TableSpec, start: dt.datetime, end: dt.datetime) -> dict[dt.date, int]:
+    """Return day -> number of rows of a partition, deleted ones included, in a range of time, if there are any."""
+    column = str(spec.partitioned_by)
+    condition, parameters = is_covered(transaction, Coverage(column, start, end))
+    rows = as_declared(transaction.dialect, transaction.source(spec.name), {column: Type.TIMESTAMP})
+    return dict(
+        transaction.sql(
+            f"SELECT CAST({quote(column)} AS DATE) AS day, count(*) FROM {rows} AS own WHERE {condition} GROUP BY 1",
+            parameters,
+        )
+    )
 
 
 def count_live(transaction: Transaction, table: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from klaviyo_assets.schema.spec import DELETED, SYNCED, Lookup, TableSpec
+from klaviyo_assets.warehouse.session import Source
 from klaviyo_assets.warehouse.spool import temporary_spool
 from klaviyo_assets.warehouse.sql import column_list, quote
 from klaviyo_assets.warehouse.steps.declared import is_declared, with_system_columns
@@ -26,6 +27,7 @@ def correct(transaction: Transaction, dependent: TableSpec, lookup: Lookup) -> i
     policy, pair = dependent.policy, (lookup.key, lookup.value)
     hashed = [bool(policy and policy.hashes(name)) for name in (lookup.on, lookup.column)]
     relation, (key, value) = transaction.table(lookup.table), pair
+    native = transaction.column_types(lookup.table).get(value, transaction.dialect.text)
     with temporary_spool() as spool, restamping(transaction, dependent.name) as stamp:
         if policy and any(hashed):
             rows = transaction.sql(f"SELECT {column_list(pair)} FROM {relation}")
@@ -36,6 +38,10 @@ def correct(transaction: Transaction, dependent: TableSpec, lookup: Lookup) -> i
             ]  # fmt: skip
             spool_pairs(spool, digested)
             relation, (key, value) = transaction.session.spooled(spool, PAIRS.types), PAIRS.types
+            native = transaction.dialect.text
+        theirs = Source(relation, {value: native})
+        if not transaction.holds(theirs, value, existing[lookup.column]):
+            transaction.widen(dependent.name, {lookup.column: transaction.dialect.text})
         stamp.rows = transaction.change(
             f"UPDATE {transaction.table(dependent.name)} AS own SET {quote(lookup.column)} = other.{quote(value)}, "
             f"{quote(SYNCED.name)} = CASE WHEN coalesce({quote('own', DELETED.name)}, false) "

@@ -95,6 +95,7 @@ def seen(warehouse: Any) -> tuple[Any, ...]:
     return found, state and state.synced_through
 
 
+@pytest.mark.emulators
 def test_a_process_that_dies_at_any_request_leaves_all_or_nothing(tmp_path: Path) -> None:
     """A load that makes a table anew, adds a column, writes, flags and moves the watermark. What a dead process holds,
     a session with an open transaction, is ended by the next one.

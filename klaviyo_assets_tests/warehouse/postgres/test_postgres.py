@@ -422,6 +422,17 @@ def test_rows_of_a_table_that_inherits_are_looked_at_too(warehouse: TimedPostgre
     assert (seen.rows, seen.duplicates) == (3, 1)
 
 
+def test_a_row_of_a_table_that_inherits_is_not_written_twice(warehouse: TimedPostgres) -> None:
+    load(warehouse, [{"id": "1"}])
+    run(
+        warehouse,
+        "CREATE TABLE klaviyo.older () INHERITS (klaviyo.event)",
+        "INSERT INTO klaviyo.older (id) VALUES ('2')",
+    )
+    result = load(warehouse, [{"id": "1"}, {"id": "2"}, {"id": "3"}])
+    assert (result.inserted, result.updated, result.row_count) == (1, 2, 3)
+
+
 def test_a_publication_of_all_tables_stops_no_load(warehouse: TimedPostgres) -> None:
     run(warehouse, "CREATE PUBLICATION everything FOR ALL TABLES")
     policy = replace(EVENT, policy=ColumnPolicy(blocked=("property_x",)))
