@@ -33,12 +33,14 @@ def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return located(os.environ[URL])
 
 
+@pytest.mark.emulators
 def test_changes_deletes_late_events_a_resync_and_hidden_columns(
     project: Callable[..., Project], address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tell_the_story(project, address, monkeypatch)
 
 
+@pytest.mark.emulators
 def test_two_runs_at_once_follow_each_other(project: Callable[..., Project], address: str) -> None:
     run_twice_at_once(project, address)
 

@@ -136,6 +136,8 @@ def test_every_value_of_every_property_comes_back(loads: list[list[dict[str, Any
         warehouse = warehouse_at(Path(folder))
         sent: list[dict[str, Any]] = []
         for batch in loads:
+            if in_use[-1] == "bigquery":  # which refuses such a name: columns of this project are words
+                batch = [{name: value for name, value in row.items() if ";" not in name} for row in batch]
             numbered = [{**row, "id": f"{len(sent) + n:04d}"} for n, row in enumerate(batch)]
             load(warehouse, numbered)
             sent += numbered
@@ -144,7 +146,8 @@ def test_every_value_of_every_property_comes_back(loads: list[list[dict[str, Any
     for row, back in zip(sent, found, strict=True):
         for name, value in row.items():
             if name != "id":
-                column = cut(f"property_{name}", {"postgres": 63, "snowflake": 255}.get(in_use[-1], 1000))
+                longest = {"postgres": 63, "snowflake": 255, "bigquery": 300}.get(in_use[-1], 1000)
+                column = cut(f"property_{name}", longest)
                 if in_use[-1] == "postgres" and isinstance(value, str):
                     value = value.replace("\0", "\ufffd")
                 assert came_back(value, back.get(column)), (name, value, back)

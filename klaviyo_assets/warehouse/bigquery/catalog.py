@@ -239,6 +239,11 @@ class BigQueryCatalog(Session):
         """Return what `columns` does, for each table of a schema."""
         return {table: self.columns(schema, table) for table in self.tables(schema)}
 
+    def never_empty(self, schema: str, table: str) -> set[str]:
+        """Return the columns of a table that no row can have emptied: those that are required."""
+        found = self.described(schema, table)
+        return {fold(field.name) for field in found.schema if field.mode == "REQUIRED"} if found else set()
+
     def descriptions(self, schema: str, table: str) -> dict[str, str]:
         """Return column -> description, of the columns that have one."""
         found = self.described(schema, table)

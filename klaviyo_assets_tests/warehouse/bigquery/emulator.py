@@ -211,7 +211,8 @@ def mend_updates() -> None:
             new = [field for field in table.schema_.fields if field.name.lower() not in there]
             columns = routes_columns([field.model_dump() for field in new])
             for name, kind in columns:
-                engine.execute(f'ALTER TABLE {reference} ADD COLUMN "{name}" {kind}')
+                quoted = name.replace('"', '""')
+                engine.execute(f'ALTER TABLE {reference} ADD COLUMN "{quoted}" {kind}')
         return original(self, table)
 
     MemoryCatalogRepository.update_table = updated

@@ -350,3 +350,15 @@ def test_old_values_are_hashed_and_dropped(warehouse: Any, monkeypatch: pytest.M
     assert "PLAIN" not in repr(first) and "property_city" not in first
     assert first["note"].startswith("hmac-sha256:") and first["property_n"].startswith("hmac-sha256:")
     assert second["note"] is None
+
+
+def test_what_somebody_else_has_made_is_taken_over(warehouse: Any) -> None:
+    warehouse.query("CREATE SCHEMA klaviyo")
+    warehouse.query(
+        "CREATE TABLE klaviyo.event (id STRING, datetime TIMESTAMP, property_x STRING, _fivetran_synced TIMESTAMP, "
+        "_fivetran_deleted BOOLEAN)"
+    )
+    warehouse.query("INSERT INTO klaviyo.event VALUES ('1', '2026-04-01', 'a', '2026-04-02', false)")
+    warehouse.adopt([DATED], None)
+    load(warehouse, [{"id": "1", "datetime": "2026-04-01T00:00:00Z"}, {"id": "2", "x": 1}], spec=DATED)
+    assert [(row["id"], row["property_x"]) for row in rows(warehouse)] == [("1", None), ("2", "1")]
