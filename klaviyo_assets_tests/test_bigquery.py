@@ -51,6 +51,7 @@ def test_changes_deletes_late_events_a_resync_and_hidden_columns(
     tell_the_story(project, address, monkeypatch)
 
 
+@pytest.mark.emulators
 def test_check_says_where_and_no_secret(
     project: Callable[..., Project], address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

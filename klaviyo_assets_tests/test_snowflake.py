@@ -51,6 +51,7 @@ def test_two_runs_at_once_follow_each_other(project: Callable[..., Project], add
     run_twice_at_once(project, address)
 
 
+@pytest.mark.emulators
 def test_check_says_where_and_no_secret(
     project: Callable[..., Project], address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

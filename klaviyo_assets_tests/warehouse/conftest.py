@@ -1,14 +1,11 @@
 """Tests marked `every_database` run on each database that is there, those marked `of_duckdb` on DuckDB only.
 
-Of databases that are emulated `make test` runs every other test on one, each in turn, for they take long; all run with
-`make test-emulators`.
+Those on databases that are emulated take long, and run with `make test-emulators` only.
 """
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -40,15 +37,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     uses_one = {"tmp_path", "warehouse"} & set(metafunc.fixturenames) or hasattr(metafunc.function, "hypothesis")
     if uses_one and node.get_closest_marker("every_database") and not node.get_closest_marker("of_duckdb"):
         without = {name for mark in node.iter_markers("not_of") for name in mark.args}
-        chosen = [_in_turn(name, node.nodeid) for name in DATABASES if name not in without]
+        marks = dict.fromkeys(EMULATED, pytest.mark.emulators)
+        chosen = [pytest.param(name, marks=marks.get(name, ())) for name in DATABASES if name not in without]
         metafunc.parametrize("database", chosen, indirect=True)
 
 
-def _in_turn(name: str, test: str) -> Any:
-    turn = zlib.crc32(test.encode()) % (2 * max(1, len(EMULATED)))
-    if name in EMULATED and EMULATED.index(name) != turn:
-        return pytest.param(name, marks=pytest.mark.emulators)
-    return name
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if any(item.get_closest_marker(f"of_{name}") for name in EMULATED):
+            item.add_marker(pytest.mark.emulators)
 
 
 @pytest.fixture(autouse=True)
