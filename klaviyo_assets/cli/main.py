@@ -320,9 +320,9 @@ def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: 
     from klaviyo_assets.warehouse.duckdb.location import located
 
     _require_free(host, port)
-    for ending in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(ending) is not signal.SIG_IGN:  # as it is under nohup
-            signal.signal(ending, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
     with ExitStack() as stack:
         if not simulated:
             click.echo(f"Using the Klaviyo account of {chosen.api_key_variable}.")
