@@ -35,6 +35,9 @@ VARIABLES = {f"KLAVIYO_{name.upper()}" for name in Settings.model_fields} | {
     "KLAVIYO_HASH_SALT",
     "KLAVIYO_SCHEMA",
     "KLAVIYO_SETTINGS",
+    "KLAVIYO_TEST_BQEMULATOR",
+    "KLAVIYO_TEST_CHDB",
+    "KLAVIYO_TEST_CLICKHOUSE",
     "KLAVIYO_TEST_FAKESNOW",
     "KLAVIYO_TEST_POSTGRES",
     "KLAVIYO_DUCKDB_PATH",  # of earlier versions
