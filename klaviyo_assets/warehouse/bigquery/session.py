@@ -15,16 +15,14 @@ from klaviyo_assets.warehouse.bigquery import partitions, reading, remaking, sta
 from klaviyo_assets.warehouse.bigquery.catalog import BigQueryCatalog
 from klaviyo_assets.warehouse.bigquery.connecting import ERRORS, Client, exceptions
 from klaviyo_assets.warehouse.bigquery.dialect import alters
-from klaviyo_assets.warehouse.bigquery.text import fold, text
+from klaviyo_assets.warehouse.bigquery.lease import BigQueryLease
+from klaviyo_assets.warehouse.bigquery.text import fold
 from klaviyo_assets.warehouse.bigquery.types import field
 from klaviyo_assets.warehouse.dialect import ALWAYS
 from klaviyo_assets.warehouse.errors import ColumnFixed
-from klaviyo_assets.warehouse.lease import Lease
 from klaviyo_assets.warehouse.session import RESTAMPED, RESTAMPED_TYPES, Source, Staged
 from klaviyo_assets.warehouse.spool import Spool
 from klaviyo_assets.warehouse.sql import quote
-
-NOW = "CURRENT_TIMESTAMP()"
 
 _PARTITIONED = ("TIMESTAMP", "DATETIME", "DATE")
 _CLUSTERED = ("STRING", "INT64", "BOOL", "DATE", "TIMESTAMP", "DATETIME", "NUMERIC")
@@ -37,7 +35,7 @@ class BigQuerySession(BigQueryCatalog):
 
     def __init__(self, client: Client, schema: str, *, most_billed: int | None = None) -> None:
         super().__init__(client, schema, most_billed=most_billed)
-        self.held: Lease | None = None
+        self.held: BigQueryLease | None = None
         self.temporary = staging.TemporaryTables(self)
         self._spooled: dict[tuple[Any, ...], str] = {}
         self._staged: Set[str] = frozenset()
@@ -70,34 +68,6 @@ class BigQuerySession(BigQueryCatalog):
         super().commit()
         if self.held:
             self.held.given_back()
-
-    def change_lease(self, statement: str, parameters: Sequence[Any]) -> int | None:
-        """Run an UPDATE of the lease's table; see `lease.Leased`."""
-        return self.execute(statement, parameters).num_dml_affected_rows or 0
-
-    def lease_rows(self, statement: str) -> list[tuple[Any, ...]]:
-        """Run a query of the lease's table; see `lease.Leased`."""
-        try:
-            return self.sql(statement)
-        except exceptions.NotFound:
-            raise LookupError from None
-
-    def end_session(self, session: str) -> None:
-        """End a session of a process that died. Else its transaction, and the tables that it has changed, would be held
-        for a day.
-
-        https://cloud.google.com/bigquery/docs/sessions-terminating
-        """
-        with suppress(exceptions.BadRequest):  # it has ended by itself
-            self.send(f"CALL BQ.ABORT_SESSION({text(session)})")
-
-    def make_lease(self, schema: str, table: str) -> None:
-        """Create the lease's table with its row; see `lease.Leased`."""
-        self.create_schema(schema)
-        self.execute(
-            f"CREATE TABLE IF NOT EXISTS {quote(schema, table)} AS "
-            "SELECT '' AS holder, '' AS who, '' AS session, CAST(NULL AS TIMESTAMP) AS until"
-        )
 
     # Changing tables
 

@@ -104,14 +104,13 @@ class BigQueryWarehouse(Warehouse):
         """
         with self.connect() as client:
             from klaviyo_assets.warehouse.bigquery.connecting import ERRORS, translated
-            from klaviyo_assets.warehouse.bigquery.session import NOW
-            from klaviyo_assets.warehouse.lease import Lease
+            from klaviyo_assets.warehouse.bigquery.lease import BigQueryLease
 
             session = self._session(client)
             try:
                 session.locate(self.schema_name)
                 if writes:
-                    lease = Lease(session, self.schema_name, seconds=self.lease, place=self.place, now=NOW)
+                    lease = BigQueryLease(session, self.schema_name, seconds=self.lease, place=self.place)
                     lease.take(self.lock_timeout)
                     session.held = lease
                 yield session

@@ -12,23 +12,18 @@ it writes how far tables are.
 from __future__ import annotations
 
 import json
-import os
 import re
-import secrets
-import socket
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from klaviyo_assets.schema.spec import STAGING
 from klaviyo_assets.warehouse.clickhouse.catalog import EVERY_VERSION, TEMPORARY, VERSION, ClickHouseCatalog
 from klaviyo_assets.warehouse.clickhouse.connecting import ERRORS, is_missing, is_there
-from klaviyo_assets.warehouse.errors import WarehouseError, WarehouseLocked
+from klaviyo_assets.warehouse.lease import Lease
 from klaviyo_assets.warehouse.sql import literal, quote
 
 _NAME = re.compile(r"_lease_(\d+)")
 _OF_WRITER = re.compile(rf"{TEMPORARY}(\d+)_")
-_LONGEST_PAUSE = 5.0
 
 STEP = 2**20
 """Versions that a lease has: more statements than a session has."""
@@ -48,61 +43,24 @@ class _Held:
     unmended: int | None
 
 
-class Lease:
-    """The right to write to a schema. seconds: for which it lasts without being renewed.
+class ClickHouseLease(Lease):
+    """The right to write to a schema.
 
     number: it has, once it is taken: no other lease has had it. unmended: the lowest number of a process that died.
     """
 
-    def __init__(
-        self,
-        session: ClickHouseCatalog,
-        schema: str,
-        *,
-        seconds: int,
-        place: str,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, session: ClickHouseCatalog, schema: str, *, seconds: int, place: str) -> None:
+        super().__init__(schema, seconds=seconds, place=place)
         self.number = 0
         self.unmended: int | None = None
         self._session = session
-        self._schema = schema
-        self._seconds = seconds
-        self._place = place
-        self._clock = clock
-        self._sleep = sleep
-        self._token = secrets.token_hex(16)
-        self._who = f"klaviyo_assets at {socket.gethostname()} (pid {os.getpid()})"
-        self._taken: float | None = None
-
-    @property
-    def is_held(self) -> bool:
-        """Whether it was taken, and not given back."""
-        return self._taken is not None
+        self._other = ""
 
     def take(self, patience: float) -> None:
         """Take the lease, once nobody else has it; raise WarehouseLocked after so many seconds."""
-        deadline, pause = self._clock() + patience, 0.2
         self._session.create_schema(self._schema)
-        while (holder := self._try()) is not None:
-            if self._clock() >= deadline:
-                raise WarehouseLocked(
-                    f"{self._place} is being written by {holder}, and has been for {patience:g} s. Wait until that "
-                    "ends, and run it again; if it was killed, what it holds ends by itself."
-                )
-            self._sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
-        self._taken = self._clock()
+        super().take(patience)
         self._remove_left_behind()
-
-    def keep(self, old: float | None = None) -> None:
-        """Have it last again for as long as it did at first, if it is so many seconds old; raise if it is lost.
-
-        old: None: if a third of its time has gone.
-        """
-        if self._taken is not None and self._clock() - self._taken > min(old or self._seconds, self._seconds / 3):
-            self.renew()
 
     def renew(self) -> None:
         """Have it last again for as long as it did at first; raise WarehouseError if it is lost."""
@@ -111,11 +69,7 @@ class Lease:
         now, leases = self._read()
         own = leases.get(self.number)
         if own is None or own.token != self._token or own.until <= now or max(leases) > self.number:
-            self._taken = None
-            raise WarehouseError(
-                f"Somebody else took over writing to {self._place}, for this run was silent for {self._seconds:,} s. "
-                "What it has read is not counted as read. Run it again."
-            )
+            raise self._lost("What it has read is not counted as read.")
         self._write(now + self._seconds)
         self._taken = self._clock()
 
@@ -129,7 +83,15 @@ class Lease:
             self._taken = None
             self._write(0)
 
-    def _try(self) -> str | None:
+    def _named(self) -> str:
+        return self._other
+
+    def _try(self) -> bool:
+        """Take it, if it is free."""
+        self._other = self._in_the_way()
+        return not self._other
+
+    def _in_the_way(self) -> str:
         """Take it, if it is free; return who has it, if it is not."""
         now, leases = self._read()
         last = leases[max(leases)] if leases else None
@@ -155,7 +117,7 @@ class Lease:
             return "another process"
         for lower in sorted(leases.keys() - {number}):
             self._session.execute(f"DROP TABLE IF EXISTS {quote(self._schema, f'_lease_{lower}')} SYNC")
-        return None
+        return ""
 
     def _beyond_all(self) -> int:
         """Return a number that is higher than that of any lease that has ever written to the schema."""

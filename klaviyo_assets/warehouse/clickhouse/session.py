@@ -11,7 +11,7 @@ from klaviyo_assets.schema.spec import SYSTEM_COLUMNS, TableSpec, Type
 from klaviyo_assets.warehouse.clickhouse import staging, tables, writing
 from klaviyo_assets.warehouse.clickhouse.catalog import GONE, VERSION, ClickHouseCatalog
 from klaviyo_assets.warehouse.clickhouse.connecting import ERRORS, code_of
-from klaviyo_assets.warehouse.clickhouse.lease import STEP, Lease
+from klaviyo_assets.warehouse.clickhouse.lease import STEP, ClickHouseLease
 from klaviyo_assets.warehouse.errors import ColumnFixed
 from klaviyo_assets.warehouse.session import STAGE, Source, Staged
 from klaviyo_assets.warehouse.spool import Spool
@@ -26,7 +26,7 @@ _CHANGED = "_changed"
 class ClickHouseSession(ClickHouseCatalog):
     """What may hold the lease of a schema."""
 
-    lease: Lease | None = None
+    lease: ClickHouseLease | None = None
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)

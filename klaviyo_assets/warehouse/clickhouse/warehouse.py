@@ -84,12 +84,12 @@ class ClickHouseWarehouse(Warehouse):
         with self.connect() as client:
             from klaviyo_assets.warehouse.clickhouse.catalog import TEMPORARY
             from klaviyo_assets.warehouse.clickhouse.connecting import ERRORS, translated
-            from klaviyo_assets.warehouse.clickhouse.lease import Lease
+            from klaviyo_assets.warehouse.clickhouse.lease import ClickHouseLease
 
             session = self._session(client)
             try:
                 if writes:
-                    lease = Lease(session, self.schema_name, seconds=self.lease, place=self.place)
+                    lease = ClickHouseLease(session, self.schema_name, seconds=self.lease, place=self.place)
                     lease.take(self.lock_timeout)
                     session.lease = lease
                     session.prefix = f"{TEMPORARY}{lease.number}_"

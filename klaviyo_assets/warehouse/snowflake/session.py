@@ -16,7 +16,7 @@ from klaviyo_assets.warehouse.snowflake import reading, staging, writing
 from klaviyo_assets.warehouse.snowflake.catalog import SnowflakeCatalog
 from klaviyo_assets.warehouse.snowflake.connecting import Connection, errors
 from klaviyo_assets.warehouse.snowflake.dialect import alters
-from klaviyo_assets.warehouse.snowflake.lease import Lease
+from klaviyo_assets.warehouse.snowflake.lease import SnowflakeLease
 from klaviyo_assets.warehouse.snowflake.text import swapped
 from klaviyo_assets.warehouse.spool import Spool
 from klaviyo_assets.warehouse.sql import literal, quote
@@ -35,7 +35,7 @@ class SnowflakeSession(SnowflakeCatalog):
 
     def __init__(self, connection: Connection, schema: str) -> None:
         super().__init__(connection, schema, self._before_writing)
-        self.lease: Lease | None = None
+        self.lease: SnowflakeLease | None = None
         self.files = staging.Files(self)
         self._spooled: dict[tuple[Any, ...], str] = {}
 

@@ -108,12 +108,12 @@ class SnowflakeWarehouse(Warehouse):
         }
         with self._connected(settings) as connection:
             from klaviyo_assets.warehouse.snowflake.connecting import errors, translated
-            from klaviyo_assets.warehouse.snowflake.lease import Lease
+            from klaviyo_assets.warehouse.snowflake.lease import SnowflakeLease
 
             session = self._session(connection)
             try:
                 if writes:
-                    lease = Lease(session, self.schema_name, seconds=self.lease, place=self.place)
+                    lease = SnowflakeLease(session, self.schema_name, seconds=self.lease, place=self.place)
                     lease.take(self.lock_timeout)
                     session.lease = lease
                 yield session
