@@ -11,17 +11,14 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from click.testing import CliRunner
 
 from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.build import build_definitions
-from klaviyo_assets.cli.main import main
-from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings, SettingsError
 from klaviyo_assets.warehouse.bigquery.warehouse import BigQueryWarehouse
 from klaviyo_assets.warehouse.location import kind_of, located, place_of, server, shown
-from klaviyo_assets_tests.conftest import Project, only
-from klaviyo_assets_tests.test_postgres import tell_the_story
+from klaviyo_assets_tests.conftest import Project
+from klaviyo_assets_tests.test_postgres import check_tells_no_secret, tell_the_story
 from klaviyo_assets_tests.warehouse.bigquery.guard import GuardedSession
 from klaviyo_assets_tests.warehouse.bigquery.server import address as emulated
 
@@ -55,17 +52,14 @@ def test_changes_deletes_late_events_a_resync_and_hidden_columns(
 def test_check_says_where_and_no_secret(
     project: Callable[..., Project], address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    klaviyo = project(
-        generate_account(events=5, profiles=5, days=1, seed=1), tables=only("metric"), duckdb_path=address
+    check_tells_no_secret(
+        project,
+        address,
+        monkeypatch,
+        says=f"{address}, schema klaviyo",
+        secret=KEY,
+        unreachable=(f"bigquery://shop-1?credentials_base64={KEY}", "credentials"),
     )
-    monkeypatch.setenv("KLAVIYO_API_URL", klaviyo.sandbox.url)
-    monkeypatch.setenv("KLAVIYO_TABLES", json.dumps(only("metric")))
-    done = CliRunner().invoke(main, ["check"])
-    assert done.exit_code == 0, done.output
-    assert f"{address}, schema klaviyo" in done.output and KEY not in done.output
-    monkeypatch.setenv("KLAVIYO_WAREHOUSE", f"bigquery://shop-1?credentials_base64={KEY}")
-    done = CliRunner().invoke(main, ["check"])
-    assert done.exit_code == 1 and "credentials" in done.output and KEY not in done.output
 
 
 def test_the_asset_graph_says_which_database_it_is() -> None:

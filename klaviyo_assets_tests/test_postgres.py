@@ -267,6 +267,30 @@ def run_twice_at_once(project: Callable[..., Project], address: str) -> None:
     assert klaviyo.differences("event", "person") == []
 
 
+def check_tells_no_secret(
+    project: Callable[..., Project],
+    address: str,
+    patch: pytest.MonkeyPatch,
+    *,
+    says: str,
+    secret: str,
+    unreachable: tuple[str, str],
+) -> None:
+    """`check` says where the warehouse is, and why another one can't be reached: an address, and what it says then."""
+    klaviyo = project(
+        generate_account(events=5, profiles=5, days=1, seed=1), tables=only("metric"), duckdb_path=address
+    )
+    patch.setenv("KLAVIYO_API_URL", klaviyo.sandbox.url)
+    patch.setenv("KLAVIYO_TABLES", json.dumps(only("metric")))
+    done = CliRunner().invoke(main, ["check"])
+    assert done.exit_code == 0, done.output
+    assert says in done.output and secret not in done.output
+    patch.setenv("KLAVIYO_WAREHOUSE", unreachable[0])
+    done = CliRunner().invoke(main, ["check"])
+    assert done.exit_code == 1 and unreachable[1] in done.output and "s3cret" not in done.output
+    assert secret not in done.output
+
+
 def test_polars_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, project: Callable[..., Project]) -> None:
     monkeypatch.setitem(sys.modules, "polars", None)
     frame = type("DataFrame", (), {"__module__": "polars.dataframe.frame"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -11,17 +10,14 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from click.testing import CliRunner
 
 from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.build import build_definitions
-from klaviyo_assets.cli.main import main
-from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings, SettingsError
 from klaviyo_assets.warehouse.location import kind_of, located, place_of, server, shown
 from klaviyo_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
-from klaviyo_assets_tests.conftest import Project, only
-from klaviyo_assets_tests.test_postgres import run_twice_at_once, tell_the_story
+from klaviyo_assets_tests.conftest import Project
+from klaviyo_assets_tests.test_postgres import check_tells_no_secret, run_twice_at_once, tell_the_story
 from klaviyo_assets_tests.warehouse.snowflake.guard import GuardedConnection
 from klaviyo_assets_tests.warehouse.snowflake.server import port, variable
 
@@ -55,17 +51,14 @@ def test_two_runs_at_once_follow_each_other(project: Callable[..., Project], add
 def test_check_says_where_and_no_secret(
     project: Callable[..., Project], address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    klaviyo = project(
-        generate_account(events=5, profiles=5, days=1, seed=1), tables=only("metric"), duckdb_path=address
+    check_tells_no_secret(
+        project,
+        address,
+        monkeypatch,
+        says=f"{address}, schema klaviyo, Snowflake ",
+        secret=SECRET,
+        unreachable=(f"snowflake://me:{SECRET}@127.0.0.1:1/db?protocol=http&login_timeout=1", "`warehouse`"),
     )
-    monkeypatch.setenv("KLAVIYO_API_URL", klaviyo.sandbox.url)
-    monkeypatch.setenv("KLAVIYO_TABLES", json.dumps(only("metric")))
-    done = CliRunner().invoke(main, ["check"])
-    assert done.exit_code == 0, done.output
-    assert f"{address}, schema klaviyo, Snowflake " in done.output and SECRET not in done.output
-    monkeypatch.setenv("KLAVIYO_WAREHOUSE", f"snowflake://me:{SECRET}@127.0.0.1:1/db?protocol=http&login_timeout=1")
-    done = CliRunner().invoke(main, ["check"])
-    assert done.exit_code == 1 and "`warehouse`" in done.output and SECRET not in done.output
 
 
 def test_the_asset_graph_says_which_database_it_is() -> None:

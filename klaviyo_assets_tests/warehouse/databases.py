@@ -23,6 +23,7 @@ from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.postgres.warehouse import PostgresWarehouse
 from klaviyo_assets_tests.warehouse.bigquery import server as bigquery
 from klaviyo_assets_tests.warehouse.clickhouse import server as clickhouse
+from klaviyo_assets_tests.warehouse.emulated import tell
 from klaviyo_assets_tests.warehouse.snowflake import server as snowflake
 
 NOON = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
@@ -44,11 +45,7 @@ class TimedPostgres(PostgresWarehouse):
         self._time = now
 
     def _session(self, connection: Any) -> Any:
-        session = super()._session(connection)
-        if self._time:
-            told = self._time.astimezone(dt.UTC).replace(tzinfo=None)
-            session.now = lambda: told  # type: ignore[method-assign]
-        return session
+        return tell(super()._session(connection), self._time)
 
 
 def in_duckdb(folder: Path, **options: Any) -> TimedDuckDB:

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import atexit
 import datetime as dt
 import json
-import os
 import re
 import subprocess
-import venv
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
 from pydantic import PrivateAttr
 from sqlglot import transpile
 
@@ -23,6 +19,7 @@ from klaviyo_assets.warehouse.bigquery.text import written
 from klaviyo_assets.warehouse.bigquery.warehouse import BigQueryWarehouse
 from klaviyo_assets.warehouse.sql import literal
 from klaviyo_assets_tests.warehouse.bigquery.guard import GuardedSession
+from klaviyo_assets_tests.warehouse.emulated import environment, started, tell
 
 BQEMULATOR = (
     "bqemulator==1.4.0",
@@ -69,43 +66,16 @@ class TimedBigQuery(BigQueryWarehouse):
     def _session(self, client: Any) -> Any:
         session = super()._session(client)
         GuardedSession(session, self.sent)
-        if self._time:
-            told = self._time.astimezone(dt.UTC).replace(tzinfo=None)
-            session.now = lambda: told  # type: ignore[method-assign]
-        return session
-
-
-@cache
-def environment() -> Path:
-    """The Python that has bqemulator; the test is skipped if it can't be installed."""
-    folder = Path(os.environ.get(ENVIRONMENT) or Path(__file__).parents[3] / ".venv-bqemulator")
-    python = folder / "bin" / "python"
-    done = folder / ".installed"
-    with FileLock(f"{folder}.lock"):
-        if not done.exists() and ENVIRONMENT not in os.environ:
-            venv.create(folder, with_pip=True, clear=True)
-            command = [str(python), "-m", "pip", "install", "-q", *BQEMULATOR]
-            made = subprocess.run(command, check=False, capture_output=True, text=True)
-            if made.returncode:
-                pytest.skip(f"bqemulator can't be installed: {made.stderr.strip().splitlines()[-1:]}")
-            done.touch()
-    return python
+        return tell(session, self._time)
 
 
 @cache
 def port() -> int:
     """The port of the emulator of this process."""
     pytest.importorskip("google.cloud.bigquery", reason="the extra `bigquery` is not installed")
-    emulator = subprocess.Popen(
-        [str(environment()), "-I", str(Path(__file__).parent / "emulator.py")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # it logs each statement that fails
-        text=True,
-    )
-    atexit.register(emulator.communicate)  # its standard input ends, and with it the emulator
-    assert emulator.stdout
-    return int(emulator.stdout.readline())
+    python = environment("bqemulator", BQEMULATOR, ENVIRONMENT)
+    script = Path(__file__).parent / "emulator.py"
+    return started(python, script, stderr=subprocess.DEVNULL)  # it logs each statement that fails
 
 
 @cache

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import atexit
 import datetime as dt
 import os
 import re
-import subprocess
-import sys
-import venv
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
 from pydantic import PrivateAttr
 
 from klaviyo_assets.warehouse.clickhouse.warehouse import ClickHouseWarehouse
 from klaviyo_assets.warehouse.sql import quote
+from klaviyo_assets_tests.warehouse.emulated import environment, started, tell
 
 CHDB = ("chdb-core==26.9.0",)
 """The engine, which is half a gigabyte: it has an environment of its own."""
@@ -45,11 +41,7 @@ class TimedClickHouse(ClickHouseWarehouse):
         return super().query(said(statement), parameters)
 
     def _session(self, client: Any) -> Any:
-        session = super()._session(client)
-        if self._time:
-            told = self._time.astimezone(dt.UTC).replace(tzinfo=None)
-            session.now = lambda: told  # type: ignore[method-assign]
-        return session
+        return tell(super()._session(client), self._time)
 
 
 def said(statement: str) -> str:
@@ -70,38 +62,13 @@ def said(statement: str) -> str:
 
 
 @cache
-def environment() -> Path:
-    """The Python that has chdb; the test is skipped if it can't be installed."""
-    folder = Path(os.environ.get(ENVIRONMENT) or Path(__file__).parents[3] / ".venv-chdb")
-    python = folder / "bin" / "python"
-    done = folder / ".installed"
-    with FileLock(f"{folder}.lock"):
-        if not done.exists() and ENVIRONMENT not in os.environ:
-            venv.create(folder, with_pip=True, clear=True)
-            command = [str(python), "-m", "pip", "install", "-q", *CHDB]
-            made = subprocess.run(command, check=False, capture_output=True, text=True)
-            if made.returncode:
-                pytest.skip(f"chdb can't be installed: {made.stderr.strip().splitlines()[-1:]}")
-            done.touch()
-    return python
-
-
-@cache
 def url() -> str:
     """The URL of the server of this process."""
     pytest.importorskip("clickhouse_connect", reason="the extra `clickhouse` is not installed")
     if given := os.environ.get(SERVER):
         return given
-    engine = subprocess.Popen(
-        [str(environment()), "-I", str(Path(__file__).parent / "engine.py")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=sys.stderr,
-        text=True,
-    )
-    atexit.register(engine.communicate)  # its standard input ends, and with it the engine
-    assert engine.stdout
-    return f"clickhouse://tester:secret@127.0.0.1:{int(engine.stdout.readline())}?compress=false"
+    port = started(environment("chdb", CHDB, ENVIRONMENT), Path(__file__).parent / "engine.py")
+    return f"clickhouse://tester:secret@127.0.0.1:{port}?compress=false"
 
 
 _folders: list[Path] = []

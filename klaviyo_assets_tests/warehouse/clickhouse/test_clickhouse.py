@@ -210,7 +210,6 @@ LOOKING_UP = replace(EVENT, lookups=(Lookup("note", "property_metric", "metric",
 PUBLICATION = Publication(METRIC, dependents=(LOOKING_UP,))
 
 
-@pytest.mark.emulators
 def test_a_snapshot_that_dies_at_any_statement_is_no_half_of_one(warehouse: Any) -> None:
     """It is stored and published, and corrects what another table repeats."""
     events = [{"id": "e1", "metric": "m1", "note": "Old"}, {"id": "e2", "metric": "m2", "note": "Other"}]
@@ -242,7 +241,6 @@ def test_a_snapshot_that_dies_at_any_statement_is_no_half_of_one(warehouse: Any)
     die_everywhere(warehouse, again, right, "klaviyo", "klaviyo_staging")
 
 
-@pytest.mark.emulators
 def test_a_table_that_was_emptied_is_read_again_also_if_a_load_dies(warehouse: Any) -> None:
     """Its rows would make what was known of the table seem true."""
     load(warehouse, [{"id": "1"}], states=[SyncState("event", synced_through=NOON)])

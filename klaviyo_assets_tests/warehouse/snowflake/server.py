@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import atexit
 import datetime as dt
 import os
-import subprocess
-import sys
-import tempfile
-import venv
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
 from pydantic import PrivateAttr
 
 from klaviyo_assets.warehouse.snowflake.text import swapped
 from klaviyo_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
+from klaviyo_assets_tests.warehouse.emulated import environment, started, tell
 from klaviyo_assets_tests.warehouse.snowflake.guard import GuardedConnection
 
 FAKESNOW = ("fakesnow[server]==0.12.1", "snowflake-connector-python<5")
@@ -37,44 +32,15 @@ class TimedSnowflake(SnowflakeWarehouse):
         self._time = now
 
     def _session(self, connection: Any) -> Any:
-        session = super()._session(GuardedConnection(connection))  # type: ignore[arg-type]
-        if self._time:
-            told = self._time.astimezone(dt.UTC).replace(tzinfo=None)
-            session.now = lambda: told  # type: ignore[method-assign]
-        return session
-
-
-@cache
-def environment() -> Path:
-    """The Python that has fakesnow; the test is skipped if it can't be installed."""
-    folder = Path(os.environ.get(ENVIRONMENT) or Path(__file__).parents[3] / ".venv-fakesnow")
-    python = folder / "bin" / "python"
-    done = folder / ".installed"
-    with FileLock(Path(tempfile.gettempdir()) / "klaviyo_assets_tests_fakesnow.lock"):
-        if not done.exists() and ENVIRONMENT not in os.environ:
-            venv.create(folder, with_pip=True, clear=True)
-            command = [str(python), "-m", "pip", "install", "-q", *FAKESNOW]
-            made = subprocess.run(command, check=False, capture_output=True, text=True)
-            if made.returncode:
-                pytest.skip(f"fakesnow can't be installed: {made.stderr.strip().splitlines()[-1:]}")
-            done.touch()
-    return python
+        return tell(super()._session(GuardedConnection(connection)), self._time)  # type: ignore[arg-type]
 
 
 @cache
 def port() -> int:
     """The port of the emulator of this process."""
     pytest.importorskip("snowflake.connector", reason="the extra `snowflake` is not installed")
-    emulator = subprocess.Popen(
-        [str(environment()), "-I", str(Path(__file__).parent / "emulator.py")],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=sys.stderr,
-        text=True,
-    )
-    atexit.register(emulator.communicate)  # its standard input ends, and with it the emulator
-    assert emulator.stdout
-    return int(emulator.stdout.readline())
+    python = environment("fakesnow", FAKESNOW, ENVIRONMENT)
+    return started(python, Path(__file__).parent / "emulator.py")
 
 
 @cache
