@@ -121,7 +121,8 @@ def _columns(spec: TableSpec, found: TableSurvey, packed: bool) -> Iterator[tupl
             f"emptied as rows come: give it a name that does not begin with {spec.dynamic}.",
         )
     others = [name for name in others if not (packing and name == packing.column)]
-    if others := [name for name in others if _bare(name) not in _alike(spec.types)]:
+    declared = _alike(spec.types)
+    if others := [name for name in others if _bare(name) not in declared]:
         yield Kind.KEPT, f"has {_some(others)}, which nothing writes from now on."
 
 

@@ -24,21 +24,22 @@ def advised(snapshot: str = "its snapshot") -> Iterator[None]:
         raise
 
 
+_OF_SERVERS = {
+    "bigquery": ", the credentials, and the roles of their owner: docs/bigquery.md lists them.",
+    "snowflake": ", and the grants of its role: docs/snowflake.md lists them.",
+    "clickhouse": ", and the grants of its user: docs/clickhouse.md lists them.",
+    "postgres": "; `klaviyo-assets check` names the rights that are missing.",
+}
+"""Kind of a server's database -> what else to check if it can't be used."""
+
+
 def _advice(error: WarehouseError, snapshot: str) -> str:
     if isinstance(error, SnapshotMissing):
         return f"Materialize {snapshot}."
     if not isinstance(error, WarehouseUnusable):
         return ""
-    if kind_of(error.database) == "bigquery":
-        return (
-            "Check the setting `warehouse`, the credentials, and the roles of their owner: docs/bigquery.md lists them."
-        )
-    if kind_of(error.database) == "snowflake":
-        return "Check the setting `warehouse`, and the grants of its role: docs/snowflake.md lists them."
-    if kind_of(error.database) == "clickhouse":
-        return "Check the setting `warehouse`, and the grants of its user: docs/clickhouse.md lists them."
-    if kind_of(error.database) == "postgres":
-        return "Check the setting `warehouse`; `klaviyo-assets check` names the rights that are missing."
+    if check := _OF_SERVERS.get(kind_of(error.database)):
+        return f"Check the setting `warehouse`{check}"
     if "newer version" in error.reason:
         return "Upgrade duckdb here (`pip install --upgrade duckdb`), or set `warehouse` to another file."
     if "Permission denied" in error.reason or "Read-only" in error.reason:

@@ -20,6 +20,7 @@ from klaviyo_assets.warehouse.bigquery.text import fold
 from klaviyo_assets.warehouse.bigquery.types import field
 from klaviyo_assets.warehouse.dialect import ALWAYS
 from klaviyo_assets.warehouse.errors import ColumnFixed
+from klaviyo_assets.warehouse.local.incoming import takes
 from klaviyo_assets.warehouse.session import RESTAMPED, RESTAMPED_TYPES, Source, Staged
 from klaviyo_assets.warehouse.spool import Spool
 from klaviyo_assets.warehouse.sql import quote
@@ -180,7 +181,7 @@ class BigQuerySession(BigQueryCatalog):
 
     def takes(self, spool: Spool, name: str, kind: Type, target: str) -> bool:
         """Return whether a native type holds exactly all values of a spool's column that have a type of ours."""
-        return staging.takes(self.dialect, spool, name, kind, target)
+        return takes(spool, name, kind, self.dialect.local_type(target), self.dialect.longest_text(target))
 
     def stage(
         self,

@@ -13,6 +13,7 @@ from klaviyo_assets.warehouse.clickhouse.catalog import GONE, VERSION, ClickHous
 from klaviyo_assets.warehouse.clickhouse.connecting import ERRORS, code_of
 from klaviyo_assets.warehouse.clickhouse.lease import STEP, ClickHouseLease
 from klaviyo_assets.warehouse.errors import ColumnFixed
+from klaviyo_assets.warehouse.local.incoming import takes
 from klaviyo_assets.warehouse.session import STAGE, Source, Staged
 from klaviyo_assets.warehouse.spool import Spool
 from klaviyo_assets.warehouse.sql import column_list, literal, quote
@@ -249,7 +250,7 @@ class ClickHouseSession(ClickHouseCatalog):
 
     def takes(self, spool: Spool, name: str, kind: Type, target: str) -> bool:
         """Return whether a native type holds exactly all values of a spool's column that have a type of ours."""
-        return staging.takes(self.dialect, spool, name, kind, target)
+        return takes(spool, name, kind, self.dialect.local_type(target))
 
     def stage(
         self,

@@ -10,15 +10,13 @@ from collections.abc import Iterable, Mapping, Set
 import duckdb
 import pyarrow as pa
 
-from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
+from klaviyo_assets.schema.spec import TableSpec, Type
 from klaviyo_assets.warehouse.clickhouse.catalog import ClickHouseCatalog
-from klaviyo_assets.warehouse.clickhouse.dialect import ClickHouseDialect
 from klaviyo_assets.warehouse.clickhouse.tables import made
 from klaviyo_assets.warehouse.errors import WarehouseError
 from klaviyo_assets.warehouse.local import rows as local
 from klaviyo_assets.warehouse.local.engine import batches, engine, query
-from klaviyo_assets.warehouse.local.keys import stage_keys
-from klaviyo_assets.warehouse.local.rows import ORDER, spool_rows
+from klaviyo_assets.warehouse.local.incoming import incoming
 from klaviyo_assets.warehouse.local.sql import TEXT
 from klaviyo_assets.warehouse.local.sql import TYPE_NAMES as LOCAL_NAMES
 from klaviyo_assets.warehouse.session import STAGE, Source, Staged
@@ -27,17 +25,6 @@ from klaviyo_assets.warehouse.sql import column_list, quote
 
 _CELLS = 4_000_000
 """Values of an insert: ClickHouse wants few large ones."""
-
-
-def takes(dialect: ClickHouseDialect, spool: Spool, name: str, kind: Type, target: str) -> bool:
-    """Return whether a native type holds exactly all values of a spool's column that have a type of ours."""
-    native = dialect.local_type(target)
-    if native is None:
-        return False
-    if kind in (Type.JSON, Type.TEXT) and native == TEXT:
-        return True
-    with engine(spool) as connection:
-        return local.takes(query(connection), spool, name, kind, native)
 
 
 def make(
@@ -67,22 +54,16 @@ def stage_spool(
     beyond: Mapping[str, Set[Type]] | None,
 ) -> Staged:
     """Make `STAGE` of the rows of a spool, all columns that came, one row per key."""
-    natives = {name: session.dialect.local_type(native) or TEXT for name, native in types.items()}
-    parts = spool_rows(spool, natives, spec.overflow, beyond)
-    came = {name for part in parts for name in part.values}
-    key = [*spec.primary_key, *([spec.version] if spec.version else [])]
-    names = [name for name in types if name in {*came, *key} and name not in (SYNCED.name, DELETED.name)]
-    make(session, STAGE, {name: types[name] for name in names}, spec.primary_key)
+    rows = incoming(session.dialect, spec, spool, types, beyond)
+    make(session, STAGE, {name: types[name] for name in rows.names}, spec.primary_key)
     with engine(spool) as connection:
-        total, all_count = stage_keys(query(connection), spec, parts, natives, [name for name in names if name in key])
-        where = "" if all_count else f" WHERE {ORDER} IN (SELECT {ORDER} FROM {STAGE})"
+        total, chosen = rows.one_per_key(query(connection))
         queries = []
-        for part in parts:
-            there = [name for name in names if name in part.values]
-            chosen = ", ".join(_sent(name, natives[name]) for name in there)
-            queries.append(f"SELECT {chosen} FROM ({part.select(there)}) AS came{where}")
-        _insert(session, STAGE, connection, queries, len(names))
-    return Staged(total, came)
+        for part, there in rows.columns():
+            columns = ", ".join(_sent(name, rows.natives[name]) for name in there)
+            queries.append(f"SELECT {columns} FROM ({part.select(there)}) AS came{chosen}")
+        _insert(session, STAGE, connection, queries, len(rows.names))
+    return Staged(total, rows.came)
 
 
 def stage_relation(session: ClickHouseCatalog, spec: TableSpec, source: Source, types: Mapping[str, str]) -> Staged:

@@ -61,6 +61,16 @@ def batches(relation: duckdb.DuckDBPyRelation, rows: int) -> Iterator[pa.RecordB
     yield from read(rows)
 
 
+def asking(spool: Spool) -> Query:
+    """Return what runs a statement about a spool's rows and fetches everything; only then the DuckDB is opened."""
+
+    def ask(statement: str) -> list[tuple[Any, ...]]:
+        with engine(spool) as connection:
+            return connection.execute(statement).fetchall()
+
+    return ask
+
+
 def query(connection: duckdb.DuckDBPyConnection) -> Query:
     """Return what runs a statement and fetches everything."""
     return lambda statement: connection.execute(statement).fetchall()

@@ -86,9 +86,9 @@ class PostgresSession(PostgresCatalog):
         first = [*(spec.primary_key if spec else ()), *(name for name in types if spec and name not in spec.types)]
         ordered = dict.fromkeys([*first, *types])
         ddl = [f"{quote(column)} {types[column]}" for column in ordered]
-        key = [f"PRIMARY KEY ({column_list(spec.primary_key)})"] if spec else []
+        ddl += [f"PRIMARY KEY ({column_list(spec.primary_key)})"] if spec else []
         place, deleted = self.name(schema, table), quote(DELETED.name)
-        self.execute(f"CREATE TABLE {place} ({', '.join([*ddl, *key])})")
+        self.execute(f"CREATE TABLE {place} ({', '.join(ddl)})")
         if spec is None:
             self.execute(f"ALTER TABLE {place} REPLICA IDENTITY FULL")
         elif spec.partitioned_by:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
 from klaviyo_assets.warehouse.local import rows as local
-from klaviyo_assets.warehouse.local.engine import batches, engine, query
+from klaviyo_assets.warehouse.local.engine import asking, batches, engine, query
 from klaviyo_assets.warehouse.local.keys import keep_one_per_key, stage_keys
 from klaviyo_assets.warehouse.local.rows import ORDER, IncomingRows, spool_rows
 from klaviyo_assets.warehouse.local.sql import TEXT
@@ -47,21 +47,18 @@ _LONGEST_OF_OTHERS = len("2026-05-01T12:00:00.000000+00:00")
 def takes(dialect: PostgresDialect, spool: Spool, name: str, kind: Type, target: str) -> bool:
     """Return whether a native type holds exactly all values of a spool's column that have a type of ours."""
     native = dialect.local_type(target)
-    if native is None:
+    if native is None or not local.takes(asking(spool), spool, name, kind, native):
         return False
-    with engine(spool) as connection:
-        if not local.takes(query(connection), spool, name, kind, native):
+    column, condition = quote(name), None
+    if (longest := dialect.longest_text(target)) is not None:
+        if kind in (Type.TEXT, Type.JSON):
+            condition = f"length({column}) <= {longest}"
+        elif longest < _LONGEST_OF_OTHERS:
             return False
-        column, condition = quote(name), None
-        if (longest := dialect.longest_text(target)) is not None:
-            if kind in (Type.TEXT, Type.JSON):
-                condition = f"length({column}) <= {longest}"
-            elif longest < _LONGEST_OF_OTHERS:
-                return False
-        elif target == "jsonb":
-            without_pairs = f"regexp_replace({column}, {literal(_PAIR)}, '', 'g')"
-            condition = f"NOT regexp_matches({without_pairs}, {literal(_NOT_IN_JSONB)})"
-        return condition is None or local.all_are(query(connection), spool, name, kind, condition)
+    elif target == "jsonb":
+        without_pairs = f"regexp_replace({column}, {literal(_PAIR)}, '', 'g')"
+        condition = f"NOT regexp_matches({without_pairs}, {literal(_NOT_IN_JSONB)})"
+    return condition is None or local.all_are(asking(spool), spool, name, kind, condition)
 
 
 def copy_spooled(session: PostgresCatalog, table: str, spool: Spool, types: Mapping[str, Type]) -> None:

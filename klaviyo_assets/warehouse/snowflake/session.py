@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from klaviyo_assets.schema.spec import TableSpec, Type
 from klaviyo_assets.warehouse.errors import ColumnFixed
+from klaviyo_assets.warehouse.local.incoming import takes
 from klaviyo_assets.warehouse.session import RESTAMPED, RESTAMPED_TYPES, Source, Staged
 from klaviyo_assets.warehouse.snowflake import reading, staging, writing
 from klaviyo_assets.warehouse.snowflake.catalog import SnowflakeCatalog
@@ -170,7 +171,7 @@ class SnowflakeSession(SnowflakeCatalog):
 
     def takes(self, spool: Spool, name: str, kind: Type, target: str) -> bool:
         """Return whether a native type holds exactly all values of a spool's column that have a type of ours."""
-        return staging.takes(self.dialect, spool, name, kind, target)
+        return takes(spool, name, kind, self.dialect.local_type(target), self.dialect.longest_text(target))
 
     def stage(
         self,

@@ -16,20 +16,19 @@ from pathlib import Path
 
 import duckdb
 
-from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
-from klaviyo_assets.warehouse.errors import WarehouseError
+from klaviyo_assets.schema.spec import TableSpec, Type
 from klaviyo_assets.warehouse.local import rows as local
 from klaviyo_assets.warehouse.local.engine import engine, query
-from klaviyo_assets.warehouse.local.keys import stage_keys
-from klaviyo_assets.warehouse.local.rows import ORDER, spool_rows
+from klaviyo_assets.warehouse.local.incoming import incoming
 from klaviyo_assets.warehouse.local.sql import TEXT
 from klaviyo_assets.warehouse.local.sql import TYPE_NAMES as LOCAL_NAMES
+from klaviyo_assets.warehouse.relation import count_with_keys, newest_rows
 from klaviyo_assets.warehouse.session import STAGE, Source, Staged
 from klaviyo_assets.warehouse.snowflake.catalog import SnowflakeCatalog
-from klaviyo_assets.warehouse.snowflake.dialect import NESTED, SnowflakeDialect
+from klaviyo_assets.warehouse.snowflake.dialect import NESTED
 from klaviyo_assets.warehouse.snowflake.text import swapped
 from klaviyo_assets.warehouse.spool import Spool
-from klaviyo_assets.warehouse.sql import column_list, literal, quote
+from klaviyo_assets.warehouse.sql import literal, quote
 
 _LATE = "_spooled_late"
 """Temporary table for what is spooled when a transaction has begun, in which no table can be made."""
@@ -45,20 +44,6 @@ class StagedRows(Staged):
     """Rows that lie in `STAGE`. texts: columns of JSON that are still texts there."""
 
     texts: Set[str] = frozenset()
-
-
-def takes(dialect: SnowflakeDialect, spool: Spool, name: str, kind: Type, target: str) -> bool:
-    """Return whether a native type holds exactly all values of a spool's column that have a type of ours."""
-    native = dialect.local_type(target)
-    if native is None:
-        return False
-    with engine(spool) as connection:
-        if not local.takes(query(connection), spool, name, kind, native):
-            return False
-        if (longest := dialect.longest_text(target)) is None:
-            return True
-        condition = f"length({quote(name)}) <= {longest}" if kind in (Type.TEXT, Type.JSON) else "false"
-        return local.all_are(query(connection), spool, name, kind, condition)
 
 
 class Files:
@@ -110,26 +95,18 @@ class Files:
         self, spec: TableSpec, spool: Spool, types: Mapping[str, str], beyond: Mapping[str, Set[Type]] | None
     ) -> StagedRows:
         """Make `STAGE` of the rows of a spool, all columns that came, one row per key."""
-        dialect = self._session.dialect
-        natives = {name: dialect.local_type(native) or TEXT for name, native in types.items()}
-        parts = spool_rows(spool, natives, spec.overflow, beyond)
-        came = {name for part in parts for name in part.values}
-        key = [*spec.primary_key, *([spec.version] if spec.version else [])]
-        names = [name for name in types if name in {*came, *key} and name not in (SYNCED.name, DELETED.name)]
-        texts = {name for name in names if types[name] in NESTED}
-        self._create(STAGE, {name: dialect.text if name in texts else types[name] for name in names})
+        rows = incoming(self._session.dialect, spec, spool, types, beyond)
+        texts = {name for name in rows.names if types[name] in NESTED}
+        text = self._session.dialect.text
+        self._create(STAGE, {name: text if name in texts else types[name] for name in rows.names})
         with engine(spool) as connection:
-            total, all_count = stage_keys(
-                query(connection), spec, parts, natives, [name for name in names if name in key]
-            )
-            where = "" if all_count else f" WHERE {ORDER} IN (SELECT {ORDER} FROM {STAGE})"
+            total, chosen = rows.one_per_key(query(connection))
             queries = []
-            for part in parts:
-                there = [name for name in names if name in part.values]
-                chosen = ", ".join(_sent(name, natives[name], types[name]) for name in there)
-                queries.append(f"SELECT {chosen} FROM ({part.select(there)}) AS came{where}")
+            for part, there in rows.columns():
+                columns = ", ".join(_sent(name, rows.natives[name], types[name]) for name in there)
+                queries.append(f"SELECT {columns} FROM ({part.select(there)}) AS came{chosen}")
             self._copy(connection, spool, STAGE, queries)
-        return StagedRows(total, came, texts=texts)
+        return StagedRows(total, rows.came, texts=texts)
 
     def _make_stage(self) -> None:
         if not self._has_stage:
@@ -167,28 +144,9 @@ class Files:
 
 def stage_relation(session: SnowflakeCatalog, spec: TableSpec, source: Source, types: Mapping[str, str]) -> StagedRows:
     """Make `STAGE` of the declared columns of another table, one row per key."""
-    came = [name for name in types if name in spec.types and name in source.types]
-    values = ", ".join(
-        f"{session.dialect.convert(quote(name), source.types[name], types[name])} AS {quote(name)}" for name in came
-    )
-    lacking = [
-        f"CAST(NULL AS {types[name]}) AS {quote(name)}"
-        for name in (*spec.primary_key, *([spec.version] if spec.version else []))
-        if name not in came
-    ]
-    key = column_list(spec.primary_key)
-    newest = f"{quote(spec.version)} DESC NULLS LAST" if spec.version and spec.version in came else key
-    session.execute(
-        f"CREATE OR REPLACE TEMPORARY TABLE {STAGE} AS SELECT {', '.join([values, *lacking])} FROM {source.relation} "
-        f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {newest}) = 1"
-    )
-    without_key = " OR ".join(f"{quote(name)} IS NULL" for name in spec.primary_key)
-    ((total, empty),) = session.sql(
-        f"SELECT (SELECT count(*) FROM {source.relation}), (SELECT count(*) FROM {STAGE} WHERE {without_key})"
-    )
-    if empty:
-        raise WarehouseError(f"{empty} rows for {spec.name} have no {' and '.join(spec.primary_key)}.")
-    return StagedRows(total, set(came))
+    came, newest = newest_rows(session, spec, source, types)
+    session.execute(f"CREATE OR REPLACE TEMPORARY TABLE {STAGE} AS {newest}")
+    return StagedRows(count_with_keys(session, spec, source), came)
 
 
 def _sent(name: str, local_type: str, native: str) -> str:
