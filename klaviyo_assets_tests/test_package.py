@@ -210,6 +210,7 @@ ALLOWED = {
     "automation": ((*GROUND, "assets", "privacy", "settings", "sync", "tables", "warehouse"),
                    {"dagster", "msgspec", "pydantic"}),
     "models": ((*GROUND, "assets", "automation", "privacy", "settings", "tables", "warehouse"), None),
+    "verification": (("assets.warehouses", "environment", "schema", "settings", "warehouse"), set()),
     "dagster_storage": ((), {"dagster", "packaging", "sqlalchemy"}),
     "sandbox": ((), {"msgspec", "requests", "starlette", "uvicorn"}),
 }  # fmt: skip

@@ -25,6 +25,7 @@ from klaviyo_assets.cli import account
 from klaviyo_assets.cli.adopt import adopt
 from klaviyo_assets.cli.extras import require
 from klaviyo_assets.cli.init import init
+from klaviyo_assets.cli.verify import verify_warehouse
 from klaviyo_assets.text import clean
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def main() -> None:
     environment.load()
 
 
-for _command in (init, *account.COMMANDS, adopt):
+for _command in (init, *account.COMMANDS, adopt, verify_warehouse):
     main.add_command(_command)
 
 
