@@ -19,6 +19,7 @@ from klaviyo_assets.warehouse.bigquery.warehouse import BigQueryWarehouse
 from klaviyo_assets.warehouse.location import kind_of, located, place_of, server, shown
 from klaviyo_assets_tests.conftest import Project
 from klaviyo_assets_tests.test_postgres import check_tells_no_secret, tell_the_story
+from klaviyo_assets_tests.verification.test_verification import verify_everything
 from klaviyo_assets_tests.warehouse.bigquery.guard import GuardedSession
 from klaviyo_assets_tests.warehouse.bigquery.server import address as emulated
 
@@ -60,6 +61,11 @@ def test_check_says_where_and_no_secret(
         secret=KEY,
         unreachable=(f"bigquery://shop-1?credentials_base64={KEY}", "credentials"),
     )
+
+
+@pytest.mark.emulators
+def test_all_promises_hold(address: str) -> None:
+    assert verify_everything(KEY, "--at-once", "1")["database"] == "bigquery"
 
 
 def test_the_asset_graph_says_which_database_it_is() -> None:

@@ -16,6 +16,7 @@ from klaviyo_assets.settings import Settings, SettingsError
 from klaviyo_assets.warehouse.location import located
 from klaviyo_assets_tests.conftest import Project
 from klaviyo_assets_tests.test_postgres import check_tells_no_secret, run_twice_at_once, tell_the_story
+from klaviyo_assets_tests.verification.test_verification import verify_everything
 from klaviyo_assets_tests.warehouse.clickhouse.server import URL, warehouse_in
 
 PASSWORD = ":secret@"
@@ -53,6 +54,11 @@ def test_check_says_where_and_no_secret(
         secret=PASSWORD,
         unreachable=("clickhouse://me:very-s3cret@127.0.0.1:1", "`warehouse`"),
     )
+
+
+@pytest.mark.emulators
+def test_all_promises_hold(address: str) -> None:
+    assert verify_everything(PASSWORD)["database"] == "clickhouse"
 
 
 def test_the_asset_graph_says_which_database_it_is() -> None:

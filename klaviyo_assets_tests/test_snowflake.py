@@ -14,10 +14,12 @@ import pytest
 from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.build import build_definitions
 from klaviyo_assets.settings import Settings, SettingsError
+from klaviyo_assets.verification.promises import PROMISES, a_killed_process_leaves_nothing
 from klaviyo_assets.warehouse.location import kind_of, located, place_of, server, shown
 from klaviyo_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
 from klaviyo_assets_tests.conftest import Project
 from klaviyo_assets_tests.test_postgres import check_tells_no_secret, run_twice_at_once, tell_the_story
+from klaviyo_assets_tests.verification.test_verification import verify_everything
 from klaviyo_assets_tests.warehouse.snowflake.guard import GuardedConnection
 from klaviyo_assets_tests.warehouse.snowflake.server import port, variable
 
@@ -59,6 +61,14 @@ def test_check_says_where_and_no_secret(
         secret=SECRET,
         unreachable=(f"snowflake://me:{SECRET}@127.0.0.1:1/db?protocol=http&login_timeout=1", "`warehouse`"),
     )
+
+
+@pytest.mark.emulators
+def test_all_promises_hold(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for a process that dies: the emulator never ends the transaction of a client that has gone."""
+    left = tuple(promise for promise in PROMISES if promise is not a_killed_process_leaves_nothing)
+    monkeypatch.setattr("klaviyo_assets.verification.run.PROMISES", left)
+    assert verify_everything(SECRET)["database"] == "snowflake"
 
 
 def test_the_asset_graph_says_which_database_it_is() -> None:

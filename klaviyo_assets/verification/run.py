@@ -27,6 +27,9 @@ PREFIX = "klaviyo_verify_"
 LEASE = 120
 """Seconds for which a dead process keeps others from writing, where that is a setting."""
 
+PATIENCE = 420.0
+"""Seconds to wait for a dead process: Snowflake ends its transaction after five minutes in which others waited."""
+
 _SERVER: dict[Kind, str] = {
     "duckdb": "SELECT version()",
     "postgres": "SELECT version()",
@@ -115,7 +118,7 @@ class Verification:
 
     def _warehouse(self, schema: str) -> Warehouse:
         options: dict[str, Any] = {} if self._kind in ("duckdb", "postgres") else {"lease": LEASE}
-        return warehouse_of(self._settings, schema_name=schema, lock_timeout=2.0 * LEASE, **options)
+        return warehouse_of(self._settings, schema_name=schema, lock_timeout=PATIENCE, **options)
 
     def _server(self) -> str:
         """Return the version of the server."""

@@ -27,7 +27,7 @@ def verify_everything(secret: str, *options: str) -> dict[str, Any]:
     done = CliRunner().invoke(main, ["verify-warehouse", "--json", *options], catch_exceptions=False)
     report: dict[str, Any] = json.loads(done.stdout)
     assert not [verdict for verdict in report["verdicts"] if verdict["outcome"] != "holds"], done.output
-    assert {verdict["name"] for verdict in report["verdicts"]} == {promise.__name__ for promise in PROMISES}
+    assert {verdict["name"] for verdict in report["verdicts"]} == {promise.__name__ for promise in run.PROMISES}
     assert (done.exit_code, report["left"]) == (0, []) and secret not in done.output
     return report
 

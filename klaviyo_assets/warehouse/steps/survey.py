@@ -48,12 +48,12 @@ def _counted(transaction: Transaction, spec: TableSpec, source: Source, found: T
     lacks_key = " OR ".join(f"{quote(name)} IS NULL" for name in spec.primary_key)
     synced = quote(SYNCED.name)
     now = f"CAST(? AS {transaction.dialect.type_names[SYNCED.type]})"
-    written = f"least(coalesce({synced}, {now}), {now})"  # nobody has written a row later than now, whatever it says
     parameters = [naive(transaction.session.now())] * 2 * len(by)
     chosen = ["count(*)", f"max({synced})"]
     chosen += [f"sum(CASE WHEN {condition} THEN 1 ELSE 0 END)" for condition in (quote(DELETED.name), lacks_key)]
-    for moment in map(quote, by):
-        chosen += [f"min({moment})", f"max(CASE WHEN {moment} <= {written} THEN {moment} END)"]
+    for moment in map(quote, by):  # nobody has written a row later than now, whatever it says
+        written = f"{moment} <= coalesce({synced}, {now}) AND {moment} <= {now}"
+        chosen += [f"min({moment})", f"max(CASE WHEN {written} THEN {moment} END)"]
     ((count, last, deleted, without_key, *times),) = transaction.sql(
         f"SELECT {', '.join(chosen)} FROM {rows}", parameters
     )
