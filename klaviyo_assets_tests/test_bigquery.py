@@ -15,13 +15,11 @@ import pytest
 from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.build import build_definitions
 from klaviyo_assets.settings import Settings, SettingsError
-from klaviyo_assets.warehouse.bigquery.warehouse import BigQueryWarehouse
 from klaviyo_assets.warehouse.location import kind_of, located, place_of, server, shown
 from klaviyo_assets_tests.conftest import Project
 from klaviyo_assets_tests.test_postgres import check_tells_no_secret, tell_the_story
 from klaviyo_assets_tests.verification.test_verification import verify_everything
-from klaviyo_assets_tests.warehouse.bigquery.guard import GuardedSession
-from klaviyo_assets_tests.warehouse.bigquery.server import address as emulated
+from klaviyo_assets_tests.warehouse.bigquery.server import chosen
 
 KEY = base64.b64encode(json.dumps({"private_key": "very-s3cret"}).encode()).decode().rstrip("=")
 
@@ -29,17 +27,7 @@ KEY = base64.b64encode(json.dumps({"private_key": "very-s3cret"}).encode()).deco
 @pytest.fixture
 def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Of an empty project, in sessions that refuse what BigQuery would."""
-    found = emulated(tmp_path)
-    monkeypatch.setenv("KLAVIYO_WAREHOUSE", f"{found}&credentials_base64={KEY}")
-    original = BigQueryWarehouse._session
-
-    def guarded(self: Any, client: Any) -> Any:
-        session = original(self, client)
-        GuardedSession(session, [])
-        return session
-
-    monkeypatch.setattr(BigQueryWarehouse, "_session", guarded)
-    return located(found)
+    return chosen(tmp_path, monkeypatch, KEY)
 
 
 @pytest.mark.emulators

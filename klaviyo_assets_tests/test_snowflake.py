@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +15,10 @@ from klaviyo_assets.build import build_definitions
 from klaviyo_assets.settings import Settings, SettingsError
 from klaviyo_assets.verification.promises import PROMISES, a_killed_process_leaves_nothing
 from klaviyo_assets.warehouse.location import kind_of, located, place_of, server, shown
-from klaviyo_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
 from klaviyo_assets_tests.conftest import Project
 from klaviyo_assets_tests.test_postgres import check_tells_no_secret, run_twice_at_once, tell_the_story
 from klaviyo_assets_tests.verification.test_verification import verify_everything
-from klaviyo_assets_tests.warehouse.snowflake.guard import GuardedConnection
-from klaviyo_assets_tests.warehouse.snowflake.server import port, variable
+from klaviyo_assets_tests.warehouse.snowflake.server import chosen
 
 SECRET = "very-s3cret"
 
@@ -29,12 +26,7 @@ SECRET = "very-s3cret"
 @pytest.fixture
 def address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Of an empty database, on a connection that refuses what Snowflake would; the password is in the environment."""
-    port()
-    monkeypatch.setenv("KLAVIYO_WAREHOUSE", os.environ[variable(tmp_path)].replace(":secret@", f":{SECRET}@"))
-    original = SnowflakeWarehouse._session
-    guarded = lambda self, connection: original(self, GuardedConnection(connection))  # type: ignore[arg-type]  # noqa: E731
-    monkeypatch.setattr(SnowflakeWarehouse, "_session", guarded)
-    return located(os.environ["KLAVIYO_WAREHOUSE"])
+    return chosen(tmp_path, monkeypatch, SECRET)
 
 
 @pytest.mark.emulators

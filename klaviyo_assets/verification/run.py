@@ -17,7 +17,7 @@ from typing import Any
 from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.verification.promises import PROMISES
-from klaviyo_assets.verification.report import Report, Verdict, masked, versions
+from klaviyo_assets.verification.report import Outcome, Report, Verdict, masked, versions
 from klaviyo_assets.verification.watched import watched
 from klaviyo_assets.warehouse.duckdb.location import file_of
 from klaviyo_assets.warehouse.location import Kind, kind_of
@@ -113,7 +113,7 @@ class Verification:
             self._drop(warehouse)
         last = masked(steps[-1], self._settings) if problem and steps else ""
         seconds = round(time.monotonic() - began, 1)
-        outcome = "broken" if problem else "holds"
+        outcome: Outcome = "broken" if problem else "holds"
         return Verdict(promise.__name__, _told(promise), outcome, seconds, len(steps), problem, last)
 
     def _warehouse(self, schema: str) -> Warehouse:

@@ -63,6 +63,8 @@ def server(address: str) -> Server | None:
     """
     address = address.strip()
     if kind_of(address) == "duckdb":
+        if address.lower().startswith("ducklake:"):
+            raise ValueError("DuckLake is not supported: docs/databases.md says what is in the way")
         if _MISTYPED.match(address):
             raise ValueError("it looks like the URL of a server, which has `://`: `postgresql://user@host/database`")
         return None

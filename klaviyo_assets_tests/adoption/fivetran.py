@@ -11,8 +11,11 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import sqlglot
 
+from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.sandbox.account import Account
+from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.naming import column_names
 from klaviyo_assets.warehouse.location import kind_of
 from klaviyo_assets.warehouse.sql import quote
@@ -24,8 +27,15 @@ TYPES = {
                "LocalDate": "DATE", "Json": "JSON"},
     "postgres": {"String": "character varying(256)", "Instant": "timestamp with time zone", "Boolean": "boolean",
                  "Double": "double precision", "LocalDate": "date", "Json": "json"},
+    "snowflake": {"String": "VARCHAR(256)", "Instant": "TIMESTAMP_TZ", "Boolean": "BOOLEAN", "Double": "FLOAT",
+                  "LocalDate": "DATE", "Json": "VARIANT"},
+    "bigquery": {"String": "STRING", "Instant": "TIMESTAMP", "Boolean": "BOOL", "Double": "FLOAT64",
+                 "LocalDate": "DATE", "Json": "JSON"},
 }  # fmt: skip
-"""Types of the ERD, as Fivetran names them in a database. Texts of Postgres' have a length where one is known."""
+"""Types of the ERD, as Fivetran names them in a database. Some texts have a length where one is known."""
+
+TEXTS = {"postgres": ("character varying(256)", "text"), "snowflake": ("VARCHAR(256)", "VARCHAR(16777216)")}
+"""The type of a text, and of one that is longer."""
 
 SYSTEM = {"_fivetran_synced": "Instant", "_fivetran_deleted": "Boolean"}
 PROPERTIES = {"event": ("property_", "property_value"), "person": ("custom_", None)}
@@ -48,7 +58,8 @@ def leave_schema(address: str, account: Account, until: dt.datetime, *, more: It
         for table in destination()["tables"]
     }
     expected = TABLES | MORE_TABLES
-    with closing(duckdb.connect(":memory:" if kind_of(address) == "postgres" else address)) as connection:
+    kind = kind_of(address)
+    with closing(duckdb.connect(address if kind == "duckdb" else ":memory:")) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute('CREATE SCHEMA klaviyo; SET schema = "klaviyo"')
         for name, types in columns.items():
@@ -57,12 +68,13 @@ def leave_schema(address: str, account: Account, until: dt.datetime, *, more: It
                 shown = {event.id for event in account.events if event.visible_at <= until.timestamp()}
                 rows = [r for r in rows if r["id"] in shown and dt.datetime.fromisoformat(r["datetime"]) <= until]
             _fill(connection, name, {**types, **SYSTEM}, [*map(_row, [name] * len(rows), rows)], until)
-        if kind_of(address) == "postgres":
-            _move(connection, address, keys)
-            return _in_postgres(address, more)
-        for statement in more:
-            connection.execute(statement)
-    return None
+        if kind == "postgres":
+            _to_postgres(connection, address, keys, more)
+        elif kind != "duckdb":
+            _to_emulator(connection, kind, keys, more)
+        else:
+            for statement in more:
+                connection.execute(statement)
 
 
 def _row(table: str, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,33 +125,69 @@ def _text(value: Any) -> str | None:
     return json.dumps(value)
 
 
-def _move(connection: duckdb.DuckDBPyConnection, address: str, keys: Mapping[str, list[str]]) -> None:
+def _columns(connection: duckdb.DuckDBPyConnection, table: str, kind: str) -> dict[str, str]:
+    """Column -> native type of a table. A column that something longer came for is longer, as Fivetran does it."""
+    names = {native: TYPES[kind][each] for each, native in TYPES["duckdb"].items()}
+    described = connection.execute(f"DESCRIBE {quote(table)}").fetchall()
+    columns = {name: names[native] for name, native, *_ in described}
+    if kind in TEXTS:
+        usual, longer = TEXTS[kind]
+        for name in [name for name, native in columns.items() if native == usual]:
+            (length,) = connection.execute(f"SELECT max(length({quote(name)})) FROM {quote(table)}").fetchall()[0]
+            columns[name] = longer if (length or 0) > 256 else usual
+    return columns
+
+
+def _to_postgres(
+    connection: duckdb.DuckDBPyConnection, address: str, keys: Mapping[str, list[str]], more: Iterable[str]
+) -> None:
     import psycopg
 
-    names = {native: TYPES["postgres"][kind] for kind, native in TYPES["duckdb"].items()}
     with psycopg.connect(address, autocommit=True) as server:
         server.execute("SET TimeZone = 'UTC'; CREATE SCHEMA klaviyo; SET search_path = klaviyo")
         for table, key in keys.items():
-            described = connection.execute(f"DESCRIBE {quote(table)}").fetchall()
-            columns = ", ".join(f"{quote(name)} {names[native]}" for name, native, *_ in described)
-            texts = [quote(name) for name, native, *_ in described if native == "VARCHAR"]
-            longest = connection.execute(
-                f"SELECT {', '.join(f'max(length({name}))' for name in texts)} FROM {quote(table)}"
-            ).fetchone()
-            for name, length in zip(texts, longest or (), strict=True):
-                if (length or 0) > 256:  # as Fivetran widens a column that something longer comes for
-                    columns = columns.replace(f"{name} character varying(256)", f"{name} text")
+            columns = ", ".join(
+                f"{quote(name)} {native}" for name, native in _columns(connection, table, "postgres").items()
+            )
             server.execute(f"CREATE TABLE {quote(table)} ({columns}, PRIMARY KEY ({', '.join(key)}))".encode())
             statement = f"COPY {quote(table)} FROM STDIN"
             with server.cursor().copy(statement.encode()) as copy:
                 for row in connection.execute(f"SELECT * FROM {quote(table)}").fetchall():
                     copy.write_row(row)
-
-
-def _in_postgres(address: str, statements: Iterable[str]) -> None:
-    import psycopg
-
-    with psycopg.connect(address, autocommit=True) as server:
-        server.execute("SET search_path = klaviyo")
-        for statement in statements:
+        for statement in more:
             server.execute(statement.encode())
+
+
+def _to_emulator(
+    connection: duckdb.DuckDBPyConnection, kind: str, keys: Mapping[str, list[str]], more: Iterable[str]
+) -> None:
+    """Move the tables to the warehouse of the settings, in statements of its own."""
+    server: Any = warehouse_of(Settings())
+    quoted = (lambda name: f"`{name}`") if kind == "bigquery" else lambda name: quote(name.upper())
+    server.query("CREATE SCHEMA klaviyo")
+    for table in keys:
+        columns = _columns(connection, table, kind)
+        defined = ", ".join(f"{quoted(name)} {native}" for name, native in columns.items())
+        place = f"klaviyo.{quoted(table)}"
+        server.query(f"CREATE TABLE {place} ({defined})")
+        texts = ", ".join(f"CAST({quote(name)} AS VARCHAR)" for name in columns)
+        found = connection.execute(f"SELECT {texts} FROM {quote(table)}")
+        while rows := found.fetchmany(100):
+            values = [
+                ", ".join(_said(value, native) for value, native in zip(row, columns.values(), strict=True))
+                for row in rows
+            ]
+            server.query(f"INSERT INTO {place} SELECT " + " UNION ALL SELECT ".join(values))
+    for statement in more:
+        parsed = sqlglot.parse_one(statement, read="postgres")
+        for found_table in parsed.find_all(sqlglot.exp.Table):
+            found_table.set("db", sqlglot.exp.to_identifier("klaviyo"))
+        server.query(parsed.sql(kind))
+
+
+def _said(value: str | None, native: str) -> str:
+    """Return a value in SQL, which has come as a text."""
+    if value is None:
+        return f"CAST(NULL AS {native})"
+    text = "'" + value.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n") + "'"
+    return f"PARSE_JSON({text})" if native in ("VARIANT", "JSON") else f"CAST({text} AS {native})"

@@ -194,6 +194,11 @@ class ClickHouseCatalog(Session):
         """Return column -> comment, of the columns that have one."""
         return {name: column.comment for name, column in self.stored(schema, table).items() if column.comment}
 
+    def never_empty(self, schema: str, table: str) -> set[str]:
+        """Return the columns of a table that no row can have emptied: computed ones, and those that hold no NULL."""
+        columns = self.every_column(schema, table)
+        return {name for name, column in columns.items() if not (column.nullable and column.is_stored)}
+
     def relations(self, schema: str) -> dict[str, Relation]:
         """Return the tables and views of a schema."""
         return self._catalog(schema).relations

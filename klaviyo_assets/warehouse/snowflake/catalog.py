@@ -50,6 +50,7 @@ class SnowflakeCatalog(Session):
         self._comments: dict[tuple[str, str], dict[str, str]] = {}
         self._required: dict[tuple[str, str], list[str]] = {}
         self._computed: dict[tuple[str, str], dict[str, str]] = {}
+        self._virtual: dict[tuple[str, str], list[str]] = {}
 
     # Statements
 
@@ -168,6 +169,11 @@ class SnowflakeCatalog(Session):
         """Return the columns of a table that may not be NULL; it was asked for its `columns`."""
         return list(self._required.get((schema, table), ()))
 
+    def never_empty(self, schema: str, table: str) -> set[str]:
+        """Return the columns of a table that no row can have emptied: computed ones, and those NOT NULL."""
+        self.columns(schema, table)
+        return {*self._required.get((schema, table), ()), *self._virtual.get((schema, table), ())}
+
     def computed(self, schema: str, table: str) -> dict[str, str]:
         """Return column -> its default, or what it is computed from; the table was asked for its `columns`."""
         return dict(self._computed.get((schema, table), {}))
@@ -175,7 +181,7 @@ class SnowflakeCatalog(Session):
     def changed(self, schema: str, table: str) -> None:
         """Forget what is known of a table."""
         self._columns.get(schema, {}).pop(table, None)
-        for known in (self._comments, self._required, self._computed):
+        for known in (self._comments, self._required, self._computed, self._virtual):
             known.pop((schema, table), None)
 
     def appeared(self, schema: str, table: str) -> None:
@@ -212,6 +218,8 @@ class SnowflakeCatalog(Session):
                 self._comments.setdefault((schema, table), {})[column] = comment
             if nullable == "false":
                 self._required.setdefault((schema, table), []).append(column)
+            if expression:
+                self._virtual.setdefault((schema, table), []).append(column)
             if default or expression:
                 self._computed.setdefault((schema, table), {})[column] = default or expression
         return tables

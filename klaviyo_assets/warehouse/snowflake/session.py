@@ -104,10 +104,8 @@ class SnowflakeSession(SnowflakeCatalog):
         place = self.name(schema, table)
         try:
             if all(alters(existing, target) for existing, target in changes.values()):
-                altered = ", ".join(
-                    f"COLUMN {quote(name)} SET DATA TYPE {target}" for name, (_, target) in changes.items()
-                )
-                self.execute(f"ALTER TABLE {place} ALTER {altered}")
+                for name, (_, target) in changes.items():  # each does no harm if the others do not follow
+                    self.execute(f"ALTER TABLE {place} ALTER COLUMN {quote(name)} SET DATA TYPE {target}")
             else:
                 self._make_anew(schema, table, changes)
         except errors.ProgrammingError as error:

@@ -17,6 +17,7 @@ from sqlglot import transpile
 
 from klaviyo_assets.warehouse.bigquery.text import written
 from klaviyo_assets.warehouse.bigquery.warehouse import BigQueryWarehouse
+from klaviyo_assets.warehouse.location import located
 from klaviyo_assets.warehouse.sql import literal
 from klaviyo_assets_tests.warehouse.bigquery.guard import GuardedSession
 from klaviyo_assets_tests.warehouse.emulated import environment, started, tell
@@ -82,6 +83,21 @@ def port() -> int:
 def address(folder: Path) -> str:
     """The address of a project that is empty when a folder is first named."""
     return f"bigquery://of-{abs(hash(folder)):x}a?endpoint=http://127.0.0.1:{port()}"
+
+
+def chosen(folder: Path, patch: pytest.MonkeyPatch, key: str) -> str:
+    """Choose an empty project by the environment, in sessions that refuse what BigQuery would; return its address."""
+    found = address(folder)
+    patch.setenv("KLAVIYO_WAREHOUSE", f"{found}&credentials_base64={key}")
+    original = BigQueryWarehouse._session
+
+    def guarded(self: Any, client: Any) -> Any:
+        session = original(self, client)
+        GuardedSession(session, [])
+        return session
+
+    patch.setattr(BigQueryWarehouse, "_session", guarded)
+    return located(found)
 
 
 def rows(client: Any, table: str, order: str) -> list[dict[str, Any]]:

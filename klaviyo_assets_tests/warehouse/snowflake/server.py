@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pydantic import PrivateAttr
 
+from klaviyo_assets.warehouse.location import located
 from klaviyo_assets.warehouse.snowflake.text import swapped
 from klaviyo_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
 from klaviyo_assets_tests.warehouse.emulated import environment, started, tell
@@ -50,6 +51,15 @@ def variable(folder: Path) -> str:
     where = f"localhost:{port()}/of_{abs(hash(folder)):x}?account=emulated&protocol=http"
     os.environ[name] = f"snowflake://tester:secret@{where}"
     return name
+
+
+def chosen(folder: Path, patch: pytest.MonkeyPatch, password: str) -> str:
+    """Choose an empty database by the environment, on connections that refuse what Snowflake would; the address."""
+    patch.setenv("KLAVIYO_WAREHOUSE", os.environ[variable(folder)].replace(":secret@", f":{password}@"))
+    original = SnowflakeWarehouse._session
+    guarded = lambda self, connection: original(self, GuardedConnection(connection))  # type: ignore[arg-type]  # noqa: E731
+    patch.setattr(SnowflakeWarehouse, "_session", guarded)
+    return located(os.environ["KLAVIYO_WAREHOUSE"])
 
 
 def rows(connection: Any, table: str, order: str) -> list[dict[str, Any]]:
