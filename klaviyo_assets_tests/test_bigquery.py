@@ -15,6 +15,7 @@ import pytest
 from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.build import build_definitions
 from klaviyo_assets.settings import Settings, SettingsError
+from klaviyo_assets.warehouse.bigquery.address import parsed
 from klaviyo_assets.warehouse.location import kind_of, located, place_of, server, shown
 from klaviyo_assets_tests.conftest import Project
 from klaviyo_assets_tests.test_postgres import check_tells_no_secret, tell_the_story
@@ -72,6 +73,9 @@ def test_addresses() -> None:
     assert found and (found.text, found.has_secret, found.database) == (told, True, "acme-1")
     assert shown(given) == located(given) == told and kind_of(given) == "bigquery"
     assert place_of(given) == place_of("bigquery://acme-1")
+    assert parsed("bigquery://acme-1?maximum_bytes_billed=5").most_billed == 5 and parsed(given).most_billed is None
+    with pytest.raises(ValueError, match="a number of bytes"):
+        server("bigquery://acme-1?maximum_bytes_billed=5GB")
     for wrong in ("bigquery://", f"bigquery://me:{KEY}@acme", f"bigquery://acme?password={KEY}", "bigquery://a b"):
         with pytest.raises(ValueError) as error:
             server(wrong)

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 SETTINGS = "klaviyo.yaml"
 
-_WITHOUT_PASSWORD = re.compile(r"(postgres(?:ql)?://[^:@/\s]+)@", re.IGNORECASE)
+_WITHOUT_PASSWORD = re.compile(
+    r"(?:postgres(?:ql)?|clickhouses?|snowflake)://[^:@/\s]+@(?!.*(?:private_key\w*|authenticator)=)", re.IGNORECASE
+)
 _NEEDS_NO_QUOTES = re.compile(r"[\w@%+=:,./?&~-]+")
 _NEXT = """
 Next:
@@ -124,7 +126,10 @@ def _addresses(before: str) -> Iterator[str]:
     """Yield addresses of a warehouse that are typed, with the password that is asked for. before: the one so far."""
     from klaviyo_assets.warehouse.location import shown
 
-    question = "Where the tables go: a DuckDB file, or postgresql://user@host/database"
+    question = (
+        "Where the tables go: a DuckDB file, postgresql://user@host/database, snowflake://user@account/database, "
+        "bigquery://project or clickhouse://user@host"
+    )
     while True:
         address = click.prompt(question, default=shown(before)).strip()
         if address == shown(before):
@@ -164,8 +169,8 @@ def _place_problem(place: _Place, key: str, address: str, reports: list[CheckRep
             settings = Settings()
         except SettingsError as error:
             return str(error)
-        if kind_of(address) == "postgres":
-            require("postgres")
+        if (kind := kind_of(address)) != "duckdb":
+            require(kind)
         reports.append(check(settings))
     return "\n".join(reports[-1].problems)
 

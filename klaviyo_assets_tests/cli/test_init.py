@@ -142,8 +142,11 @@ def test_a_settings_file_and_what_git_has_stay(folder: Path) -> None:
     assert dotenv_values(".env")["KLAVIYO_WAREHOUSE"] == "other.duckdb", "which wins over the file"
 
 
+@pytest.mark.parametrize(
+    "at", ["postgresql://me@db.example/shop", "clickhouses://me@db.example", "snowflake://me@acme-x1/shop?warehouse=wh"]
+)
 def test_a_password_is_asked_for_and_stays_in_env(
-    folder: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    folder: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     """Without a server: what a check of one finds, others test."""
     from klaviyo_assets.cli import check as checking
@@ -156,9 +159,28 @@ def test_a_password_is_asked_for_and_stays_in_env(
         return checking.CheckReport(problems=problems, warehouse=settings.warehouse)
 
     monkeypatch.setattr(checking, "check", check)
-    at = "postgresql://me@db.example/shop"
     said = init(typed=f"{KEY}\n{at}\nwrong\n{at}\ns3cr@t/\n")
     assert "does not know you" in said and tried == ["KLAVIYO_WAREHOUSE"] * 2
-    assert dotenv_values(".env")["KLAVIYO_WAREHOUSE"] == "postgresql://me:s3cr%40t%2F@db.example/shop"
-    assert "postgresql" not in (folder / "klaviyo.yaml").read_text()
+    assert dotenv_values(".env")["KLAVIYO_WAREHOUSE"] == at.replace("@", ":s3cr%40t%2F@")
+    assert "me@" not in (folder / "klaviyo.yaml").read_text()
     assert json.dumps(at) not in said
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        "snowflake://me@acme-x1/shop?private_key_file=/keys/k.p8",
+        "snowflake://me@acme-x1/shop?authenticator=externalbrowser",
+        "bigquery://acme-1?location=EU",
+        "connection=prod",
+    ],
+)
+def test_no_password_is_asked_for_where_none_is_needed(
+    folder: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    from klaviyo_assets.cli import check as checking
+
+    found = checking.CheckReport(warehouse=at)
+    monkeypatch.setattr(checking, "check", lambda settings: found)
+    assert "Password" not in init(typed=f"{KEY}\n{at}\n")
+    assert yaml.safe_load((folder / "klaviyo.yaml").read_text())["warehouse"] == at

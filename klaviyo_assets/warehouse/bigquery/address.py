@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, quote
 SECRETS = ("credentials_base64",)
 """Parameters that nobody may see."""
 
-PARAMETERS = ("location", "credentials_path", "quota_project", "endpoint", *SECRETS)
+PARAMETERS = ("location", "credentials_path", "quota_project", "maximum_bytes_billed", "endpoint", *SECRETS)
 """What may be told. endpoint: of an emulator, which needs no credentials."""
 
 _URL = re.compile(
@@ -32,6 +32,11 @@ class Address:
     place: str
 
     @property
+    def most_billed(self) -> int | None:
+        """Bytes that one statement may cost; None: any number."""
+        return int(self.parameters.get("maximum_bytes_billed") or 0) or None
+
+    @property
     def has_secret(self) -> bool:
         """Whether the address that it comes from holds any."""
         return any(self.parameters.get(name) for name in SECRETS)
@@ -50,6 +55,8 @@ def parsed(address: str) -> Address:
     given = dict(parse_qsl(url["query"] or "", keep_blank_values=True))
     if unknown := sorted(given.keys() - set(PARAMETERS)):
         raise ValueError(f"{', '.join(unknown)}: a BigQuery address has {', '.join(PARAMETERS)} only")
+    if not (given.get("maximum_bytes_billed") or "1").isdecimal():
+        raise ValueError("maximum_bytes_billed has to be a number of bytes, 10000000000 for example")
     told = "&".join(f"{name}={quote(value, safe='/:')}" for name, value in given.items() if name not in SECRETS)
     project = url["project"].lower()
     text = f"bigquery://{project}{'?' if told else ''}{told}"

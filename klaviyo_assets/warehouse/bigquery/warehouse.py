@@ -50,9 +50,6 @@ class BigQueryWarehouse(Warehouse):
     lease: int = Field(
         default=3600, description="Seconds after which others may write if a run has died, or a statement takes longer."
     )
-    maximum_bytes_billed: int | None = Field(
-        default=None, description="Bytes that one statement may cost; one that would cost more fails."
-    )
 
     @field_validator("address", mode="before")
     @classmethod
@@ -94,7 +91,7 @@ class BigQueryWarehouse(Warehouse):
     def _session(self, client: Client) -> BigQuerySession:
         from klaviyo_assets.warehouse.bigquery.session import BigQuerySession
 
-        return BigQuerySession(client, self.schema_name, most_billed=self.maximum_bytes_billed)
+        return BigQuerySession(client, self.schema_name, most_billed=parsed(self.address).most_billed)
 
     @contextmanager
     def session(self, *, writes: bool) -> Iterator[BigQuerySession]:
