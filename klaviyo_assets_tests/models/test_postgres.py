@@ -21,7 +21,7 @@ from klaviyo_assets.models.assets import dbt_variables
 from klaviyo_assets.models.figures import read_figures
 from klaviyo_assets.models.project import is_installed, read_project
 from klaviyo_assets.models.run import dbt_build
-from klaviyo_assets.models.targets import target_of
+from klaviyo_assets.models.targets.choosing import target_of
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.location import kind_of, server
 from klaviyo_assets.warehouse.warehouse import Warehouse
