@@ -8,6 +8,7 @@ from typing import Any
 
 from klaviyo_assets.models.targets.target import Target
 from klaviyo_assets.warehouse.errors import WarehouseUnusable
+from klaviyo_assets.warehouse.snowflake.text import swapped
 
 _SECRETS = {
     "password": "password",
@@ -43,15 +44,17 @@ _PLAIN = re.compile("[a-z_][a-z0-9_$]*")
 def target(parameters: Mapping[str, Any], database: str, schema: str, *, place: str) -> Target:
     """Return where models go.
 
-    parameters: of the connector, secrets included. database: as the account calls it. place: the address without
+    parameters: of the connector, secrets included. database: as it is stored. place: the address without
     secrets. Raises WarehouseUnusable if dbt can't connect with them, or can't write the schema's name.
     """
-    if not _PLAIN.fullmatch(schema):
-        raise WarehouseUnusable(
-            place,
-            f"dbt writes names without quotes there, so that the models can't go to the schema {schema!r}: the setting "
-            "`schema` may have lower-case letters, digits and `_`; or do without the models: `models: false`",
-        )
+    database = swapped(database)
+    for what, name in {"database": database, "schema": schema}.items():
+        if not _PLAIN.fullmatch(name):
+            raise WarehouseUnusable(
+                place,
+                f"dbt writes names without quotes there, so that the models can't go to the {what} {name!r}: it may have "
+                "letters of one case, digits and `_`; or do without the models: `models: false`",
+            )
     given = {name: value for name, value in parameters.items() if value not in (None, "")}
     how = str(given.get("authenticator", "")).lower()
     lacking = [name for name in _NOT_THERE if name in given]

@@ -38,7 +38,11 @@
 {%- endmacro %}
 
 {% macro bigquery__json_text(column) -%}
-    if(json_type(to_json({{ column }})) = 'string', string(to_json({{ column }})), to_json_string({{ column }}))
+    case
+        when {{ column }} is null then null
+        when json_type(to_json({{ column }})) = 'string' then string(to_json({{ column }}))
+        else to_json_string({{ column }})
+    end
 {%- endmacro %}
 
 {#- Text as a number; NULL if it is none, such as the digest of a hashed column. -#}

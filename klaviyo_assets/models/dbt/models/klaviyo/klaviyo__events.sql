@@ -3,6 +3,7 @@
     incremental_strategy='append',
     unique_key=none,
     on_schema_change='sync_all_columns',
+    partition_by=event_partitions(),
     pre_hook='{{ delete_outdated_events() }}'
 ) }}
 
