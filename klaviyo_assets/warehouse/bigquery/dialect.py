@@ -216,7 +216,7 @@ class BigQueryDialect(Dialect):
 
     def monday(self, day: str) -> str:
         """Return the expression of the Monday of a day's week."""
-        return f"DATE_TRUNC({day}, ISOWEEK)"
+        return f"DATE_SUB({day}, INTERVAL MOD(EXTRACT(DAYOFWEEK FROM {day}) + 5, 7) DAY)"
 
     def later(self, moment: str, microseconds: str) -> str:
         """Return the expression of a moment so many microseconds later."""

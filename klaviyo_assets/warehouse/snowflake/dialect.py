@@ -197,7 +197,7 @@ class SnowflakeDialect(Dialect):
 
     def monday(self, day: str) -> str:
         """Return the expression of the Monday of a day's week: a parameter of the account's says when weeks begin."""
-        return f"dateadd(day, 1 - dayofweekiso({day}), {day})"
+        return f"CAST(dateadd(day, 1 - dayofweekiso({day}), {day}) AS DATE)"
 
     def later(self, moment: str, microseconds: str) -> str:
         """Return the expression of a moment so many microseconds later: an INTERVAL can't be multiplied."""
