@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import logging
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,13 @@ import dagster as dg
 from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.build import build_definitions
 from klaviyo_assets.cli import runs
+from klaviyo_assets.models.assets import dbt_variables
 from klaviyo_assets.models.figures import Figures, read_figures
 from klaviyo_assets.models.project import read_project
+from klaviyo_assets.models.run import dbt_build
+from klaviyo_assets.models.targets.choosing import target_of
 from klaviyo_assets.settings import Settings
+from klaviyo_assets.warehouse.location import kind_of
 from klaviyo_assets.warehouse.warehouse import Warehouse
 from klaviyo_assets_tests.models import by_hand
 
@@ -92,3 +97,37 @@ def check_same(settings: Settings, in_duckdb: Settings, home: Path) -> None:
             assert found[2][model] == wanted[2][model], model
         assert found[3] == wanted[3] and len(wanted[3]) > 5
     assert on_server[0][2] != on_server[1][2], "there was news"
+
+
+def check_taken_along(folder: Path) -> None:
+    """Check columns that are taken along: one that the first two accounts lack, one that is a number of the third and
+    text of the last, one of nobody."""
+    accounts = [f"klaviyo_{number}" for number in range(1, 5)]
+    values = [{}, {}, {"property_size": 3, "property_mixed": 1}, {"property_size": 5, "property_mixed": "one"}]
+    for account, properties in zip(accounts, values, strict=True):
+        settings = Settings(schema=account)
+        event = by_hand.event(f"of {account}", "03-01 10:00", "p1", "Placed Order", **properties)
+        by_hand.put(warehouse_of(settings), "event", [event])
+    taken = [f"property_{name}" for name in ("size", "mixed", "of_nobody")]
+    variables = dbt_variables(settings) | {
+        "klaviyo_sources": [{"schema": account} for account in accounts],
+        "klaviyo__event_pass_through_columns": taken,
+    }
+    warehouse = warehouse_of(settings)
+    results = dbt_build(
+        target_of(warehouse, kind_of(settings.warehouse), MODELS),
+        select=["+klaviyo__events"],
+        variables=variables,
+        cache=folder / "cache",
+        log=logging.getLogger(__name__),
+    )
+    assert [result.message for result in results if result.is_failure] == []
+    with warehouse.session(writes=False) as session:
+        chosen = ", ".join(["event_id", "source_relation", *taken])
+        rows = session.sql(f"SELECT {chosen} FROM {session.name(MODELS, 'klaviyo__events')} ORDER BY 1")
+    nothing = (None, None, None)
+    assert [(id, *rest) for id, _, *rest in rows] == [
+        ("of klaviyo_1", *nothing), ("of klaviyo_2", *nothing),
+        ("of klaviyo_3", 3, "1", None), ("of klaviyo_4", 5, "one", None),
+    ]  # fmt: skip
+    assert [where.rpartition(".")[2] for _, where, *_ in rows] == accounts

@@ -16,7 +16,7 @@ from klaviyo_assets.models.run import Result, dbt_build
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.location import located
 from klaviyo_assets_tests.models.dbt import forked
-from klaviyo_assets_tests.models.servers import check_same
+from klaviyo_assets_tests.models.servers import check_same, check_taken_along
 from klaviyo_assets_tests.warehouse.bigquery import guard as bigquery_guard
 from klaviyo_assets_tests.warehouse.bigquery import server as bigquery
 from klaviyo_assets_tests.warehouse.clickhouse import server as clickhouse
@@ -54,13 +54,17 @@ SERVERS: Mapping[str, tuple[Callable[[Path], str], Callable[[str], list[str]]]] 
 """Where each is, and what it would refuse that the emulator takes."""
 
 
+def needs_dbt(kind: str) -> None:
+    if not is_installed(kind):
+        pytest.skip(f"the extra `models-{kind}` is not installed")
+
+
 @pytest.mark.parametrize("kind", SERVERS)
 def test_the_models_say_what_they_say_on_duckdb(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Built anew, and once more after news; every SELECT of them is one that the real database reads."""
-    if not is_installed(kind):
-        pytest.skip(f"the extra `models-{kind}` is not installed")
+    needs_dbt(kind)
     caplog.set_level("DEBUG", "klaviyo_assets")
     address, broken_rules = SERVERS[kind]
     built: list[Result] = []
@@ -87,3 +91,13 @@ def test_the_models_say_what_they_say_on_duckdb(
     written = [file for file in tmp_path.rglob("*") if file.is_file() and file.suffix != ".duckdb"]
     assert [file for file in written if SECRET.encode() in file.read_bytes()] == []
     assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_columns_to_take_along_of_which_accounts_have_other_ones(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs_dbt(kind)
+    monkeypatch.setattr("klaviyo_assets.models.run._dbt", forked)
+    monkeypatch.setenv("KLAVIYO_WAREHOUSE", SERVERS[kind][0](tmp_path))
+    check_taken_along(tmp_path)
