@@ -101,17 +101,19 @@ def check_same(settings: Settings, in_duckdb: Settings, home: Path) -> None:
 
 def check_taken_along(folder: Path) -> None:
     """Check columns that are taken along: one that the first two accounts lack, one that is a number of the third and
-    text of the last, one of nobody."""
+    text of the last, one of nobody. Who opened a message a day before an order is credited with it, by sessions."""
     accounts = [f"klaviyo_{number}" for number in range(1, 5)]
     values = [{}, {}, {"property_size": 3, "property_mixed": 1}, {"property_size": 5, "property_mixed": "one"}]
     for account, properties in zip(accounts, values, strict=True):
         settings = Settings(schema=account)
+        opened = by_hand.event("open", "02-28 10:00", "p1", "Opened Email", campaign_id=f"c of {account}")
         event = by_hand.event(f"of {account}", "03-01 10:00", "p1", "Placed Order", **properties)
-        by_hand.put(warehouse_of(settings), "event", [event])
+        by_hand.put(warehouse_of(settings), "event", [opened, event])
     taken = [f"property_{name}" for name in ("size", "mixed", "of_nobody")]
     variables = dbt_variables(settings) | {
         "klaviyo_sources": [{"schema": account} for account in accounts],
         "klaviyo__event_pass_through_columns": taken,
+        "using_native_attribution": False,
     }
     warehouse = warehouse_of(settings)
     results = dbt_build(
@@ -123,11 +125,13 @@ def check_taken_along(folder: Path) -> None:
     )
     assert [result.message for result in results if result.is_failure] == []
     with warehouse.session(writes=False) as session:
-        chosen = ", ".join(["event_id", "source_relation", *taken])
-        rows = session.sql(f"SELECT {chosen} FROM {session.name(MODELS, 'klaviyo__events')} ORDER BY 1")
+        chosen = ", ".join(["event_id", "source_relation", "last_touch_campaign_id", *taken])
+        events = session.name(MODELS, "klaviyo__events")
+        rows = session.sql(f"SELECT {chosen} FROM {events} WHERE type = 'Placed Order' ORDER BY 1")
     nothing = (None, None, None)
-    assert [(id, *rest) for id, _, *rest in rows] == [
+    assert [(id, *rest) for id, _, _, *rest in rows] == [
         ("of klaviyo_1", *nothing), ("of klaviyo_2", *nothing),
         ("of klaviyo_3", 3, "1", None), ("of klaviyo_4", 5, "one", None),
     ]  # fmt: skip
     assert [where.rpartition(".")[2] for _, where, *_ in rows] == accounts
+    assert [campaign for _, _, campaign, *_ in rows] == [f"c of {account}" for account in accounts]
