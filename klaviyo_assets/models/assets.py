@@ -46,7 +46,6 @@ class ModelsConfig(dg.Config):
     )
 
 
-
 def build_models(described: DescribedAssets, executor: dg.ExecutorDefinition) -> dg.Definitions:
     """Return the assets, checks, job and sensor of the models; nothing if they are turned off or not installed.
 

@@ -145,7 +145,7 @@ def put_shop(warehouse: Warehouse) -> None:
     somebody without an address. One was deleted, one only tried the shop."""
     with warehouse.session(writes=True) as session:
         session.create_schema("shop")
-        for name, (types, rows) in SHOP.items():
+        for name, (types, _) in SHOP.items():
             natives = {column: session.dialect.type_names[kind] for column, kind in types.items()}
             session.create("shop", name, natives, key=[next(iter(types))])
         for name, (types, rows) in SHOP.items():

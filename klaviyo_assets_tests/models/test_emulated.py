@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from klaviyo_assets.models.project import is_installed
 from klaviyo_assets.models.run import Result, dbt_build
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.location import located
+from klaviyo_assets_tests.models import test_targets
 from klaviyo_assets_tests.models.dbt import forked
 from klaviyo_assets_tests.models.servers import check_same, check_taken_along
 from klaviyo_assets_tests.warehouse.bigquery import guard as bigquery_guard
@@ -91,6 +95,63 @@ def test_the_models_say_what_they_say_on_duckdb(
     written = [file for file in tmp_path.rglob("*") if file.is_file() and file.suffix != ".duckdb"]
     assert [file for file in written if SECRET.encode() in file.read_bytes()] == []
     assert SECRET not in caplog.text
+
+
+READ = """
+import argparse, json, os, sys
+from dbt.config.profile import Profile
+from dbt.config.renderer import ProfileRenderer
+from dbt.flags import set_from_args
+from dbt_common.context import set_invocation_context
+
+set_invocation_context(os.environ)
+set_from_args(argparse.Namespace(), None)
+found = Profile.from_raw_profiles(json.load(sys.stdin), "klaviyo_models", ProfileRenderer({})).credentials
+if found.type == "bigquery":
+    from dbt.adapters.bigquery.credentials import create_google_credentials
+    print(create_google_credentials(found).service_account_email)
+if found.type == "snowflake":
+    print(len(found.auth_args()["private_key"]) > 1000)
+if found.type == "clickhouse":
+    print(type(found.password).__name__, found.password, found.secure)
+"""
+"""Reads a profile as dbt does, and its keys as dbt's adapters do."""
+
+
+def test_dbt_reads_the_profiles_and_the_keys(tmp_path: Path) -> None:
+    for kind in SERVERS:
+        needs_dbt(kind)
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    def pem(encryption: serialization.KeySerializationEncryption) -> str:
+        kind = serialization.PrivateFormat.PKCS8
+        return made.private_bytes(serialization.Encoding.PEM, kind, encryption).decode()
+
+    made = rsa.generate_private_key(65537, 2048)
+    file = tmp_path / "key.p8"
+    file.write_text(pem(serialization.BestAvailableEncryption(b"123456")))
+    account = {
+        "type": "service_account", "client_email": "me@acme.example", "token_uri": "https://acme.example",
+        "private_key": pem(serialization.NoEncryption()),
+    }  # fmt: skip
+    for target, wanted in (
+        (test_targets.at_bigquery("bigquery://acme-1", account), "me@acme.example"),
+        (
+            test_targets.at_snowflake(f"snowflake://me@acme/shop?private_key_file={file}&private_key_file_pwd=123456"),
+            "True",
+        ),
+        (test_targets.on_clickhouse("clickhouses://me:123456@ch.example"), "str 123456 True"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", READ],
+            input=json.dumps(target.profile()),
+            env={**os.environ, **target.environment()},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout.strip() == wanted, done.stderr
 
 
 @pytest.mark.parametrize("kind", SERVERS)

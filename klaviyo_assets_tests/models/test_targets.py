@@ -69,6 +69,18 @@ def test_snowflake_by_password_key_and_token() -> None:
     )
 
 
+def test_snowflake_by_the_name_of_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("snowflake.connector", reason="the extra `snowflake` is not installed")
+    from klaviyo_assets.warehouse.snowflake.connecting import parameters_of
+
+    monkeypatch.setenv("SNOWFLAKE_CONNECTIONS", f'[prod]\naccount = "acme-x1"\nuser = "me"\npassword = "{SECRET}"\n')
+    given = parameters_of("connection=prod", None)
+    target = snowflake.target(given, "SHOP", "klaviyo_models", place="connection=prod")
+    check(target, {"account": "acme-x1", "user": "me", "database": "shop"}, {"PASSWORD": SECRET})
+    with pytest.raises(WarehouseUnusable, match="connection=nowhere"):
+        parameters_of("connection=nowhere", None)
+
+
 @pytest.mark.parametrize(
     ("more", "named"),
     [

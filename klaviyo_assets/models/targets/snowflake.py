@@ -52,8 +52,8 @@ def target(parameters: Mapping[str, Any], database: str, schema: str, *, place: 
         if not _PLAIN.fullmatch(name):
             raise WarehouseUnusable(
                 place,
-                f"dbt writes names without quotes there, so that the models can't go to the {what} {name!r}: it may have "
-                "letters of one case, digits and `_`; or do without the models: `models: false`",
+                f"dbt writes names without quotes there, so that the models can't go to the {what} {name!r}: it may "
+                "have letters of one case, digits and `_`; or do without the models: `models: false`",
             )
     given = {name: value for name, value in parameters.items() if value not in (None, "")}
     how = str(given.get("authenticator", "")).lower()
@@ -63,8 +63,8 @@ def target(parameters: Mapping[str, Any], database: str, schema: str, *, place: 
     if lacking:
         raise WarehouseUnusable(
             place,
-            f"dbt can't connect with {', '.join(lacking)}: the models need a key pair (`private_key_file`), a password or "
-            "a token; or do without them: `models: false`",
+            f"dbt can't connect with {', '.join(lacking)}: the models need a key pair (`private_key_file`), a "
+            "password or a token; or do without them: `models: false`",
         )
     settings = {ours: given[theirs] for theirs, ours in _SETTINGS.items() if theirs in given}
     if how in _AUTHENTICATORS:

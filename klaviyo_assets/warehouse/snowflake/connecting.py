@@ -103,7 +103,8 @@ def parameters_of(address: str, url_variable: str | None) -> dict[str, Any]:
     given = _parameters(address, url_variable)
     if name := given.pop("connection_name", None):
         try:
-            return dict(CONFIG_MANAGER["connections"][name]) | given
+            connections: Any = CONFIG_MANAGER["connections"]
+            return {**connections[name], **given}
         except (KeyError, errors.Error) as error:
             raise WarehouseUnusable(address, _told(error, given)) from None
     return given
