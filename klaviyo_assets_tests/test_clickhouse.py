@@ -12,6 +12,7 @@ import pytest
 
 from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.build import build_definitions
+from klaviyo_assets.models.project import is_installed
 from klaviyo_assets.settings import Settings, SettingsError
 from klaviyo_assets.warehouse.location import located
 from klaviyo_assets_tests.conftest import Project
@@ -67,6 +68,8 @@ def test_the_asset_graph_says_which_database_it_is() -> None:
     dg.Definitions.validate_loadable(definitions)
     event = definitions.resolve_asset_graph().get(dg.AssetKey(["klaviyo", "event"]))
     assert event.metadata["dagster/table_name"] == "raw.event" and "clickhouse" in event.kinds
+    models = [spec for spec in definitions.resolve_all_asset_specs() if "dbt" in spec.kinds]
+    assert bool(models) == is_installed("clickhouse") and all("clickhouse" in spec.kinds for spec in models)
 
 
 def test_a_password_belongs_into_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

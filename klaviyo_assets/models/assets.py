@@ -16,7 +16,7 @@ from klaviyo_assets.models.metadata import describe
 from klaviyo_assets.models.project import SHOPIFY, Model, extra_of, is_installed, read_project
 from klaviyo_assets.models.report import EVENTS, build_report
 from klaviyo_assets.models.run import DbtFailed, Result, dbt_build
-from klaviyo_assets.models.targets import target_of
+from klaviyo_assets.models.targets.choosing import target_of
 from klaviyo_assets.privacy.policy import Action
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.registry import TABLES, table
@@ -46,9 +46,6 @@ class ModelsConfig(dg.Config):
     )
 
 
-_WITHOUT_MODELS = {"snowflake": "at Snowflake", "bigquery": "at BigQuery", "clickhouse": "on ClickHouse"}
-
-
 def build_models(described: DescribedAssets, executor: dg.ExecutorDefinition) -> dg.Definitions:
     """Return the assets, checks, job and sensor of the models; nothing if they are turned off or not installed.
 
@@ -58,9 +55,6 @@ def build_models(described: DescribedAssets, executor: dg.ExecutorDefinition) ->
     if not settings.models:
         return dg.Definitions()
     kind = kind_of(settings.warehouse)
-    if where := _WITHOUT_MODELS.get(kind):
-        dg.get_dagster_logger(__name__).info(f"The models of campaigns, flows and people can't be built {where} yet.")
-        return dg.Definitions()
     if not is_installed(kind):
         dg.get_dagster_logger(__name__).info(
             "There are no models of campaigns, flows and people: "

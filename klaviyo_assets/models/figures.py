@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from klaviyo_assets.warehouse.session import Session
-from klaviyo_assets.warehouse.sql import quote
 
 FigureRow = Mapping[str, Any]
 
@@ -86,37 +85,33 @@ def read_figures(
     """
     model = session.name(schema, "klaviyo__events")
     events = f"""
-        SELECT *, CAST(date_trunc('week', occurred_on) AS DATE) AS week,
+        SELECT *, {session.dialect.monday("occurred_on")} AS week,
             coalesce(campaign_id, flow_message_id, flow_id) || '/' || person_id AS message_to_person
         FROM {model}
         WHERE occurred_on >= ? AND occurred_on < ?"""
 
-    def rows(key: str | None, name: str, where: str, order: str) -> list[FigureRow]:
+    def rows(key: str | None, name: str, where: str) -> list[FigureRow]:
         group = f" GROUP BY {key}" if key else ""
-        statement = f"SELECT {name} AS name, {_sums()} FROM ({events}) AS events WHERE {where}{group}"
-        # Around it, because not every database takes names of the result in the expressions of ORDER BY.
-        found = session.sql(f"SELECT * FROM ({statement}) AS figures ORDER BY {order}", [since, until])
-        return [_with_rates(dict(zip(("name", *_MEMBERS), row, strict=True))) for row in found]
+        statement = f"SELECT {name}, {_sums()} FROM ({events}) AS events WHERE {where}{group}"
+        return [_row(row) for row in session.sql(statement, [since, until])]
 
     def ranking(kind: str) -> list[FigureRow]:
         id = f"last_touch_{kind}_id"
-        found = rows(
-            id, f"coalesce(max({kind}_name), 'Unknown {kind} ' || {id})", f"{id} IS NOT NULL",
-            f"revenue DESC, email + text + push DESC, name COLLATE \"C\" LIMIT {int(top)}",
-        )  # fmt: skip
+        found = rows(id, f"coalesce(max({kind}_name), 'Unknown {kind} ' || {id})", f"{id} IS NOT NULL")
+        found = sorted(found, key=lambda row: (-row["revenue"], -row["sent"], row["name"]))[:top]
         former = _names(session, accounts, kind)
         return [{**row, "name": former.get(row["name"], row["name"])} for row in found]
 
     ((first, last),) = session.sql(
         f"SELECT min(occurred_on), max(occurred_on) FROM {model} WHERE occurred_on < ?", [until]
     )
-    (total,) = rows(None, "'all'", "true", "1")
+    (total,) = rows(None, "'all'", "true")
     return Figures(
         since if first is None else max(since, first),
         until if last is None else max(since, last) + dt.timedelta(days=1),
         _currency(session, accounts),
         total,
-        rows("week", "week", "true", "name"),
+        sorted(rows("week", "week", "true"), key=lambda row: row["name"]),
         ranking("campaign"),
         ranking("flow"),
     )
@@ -137,8 +132,8 @@ def _currency(session: Session, accounts: Iterable[str]) -> str:
     found = set()
     for columns, table in _tables(session, accounts, "account_history"):
         if "preferred_currency" in columns:
-            select = f"SELECT DISTINCT ON (id) preferred_currency FROM {table} ORDER BY id, observed_at DESC"
-            found |= {currency for (currency,) in session.sql(select) if currency}
+            select = f"SELECT id, preferred_currency FROM {table} ORDER BY observed_at"
+            found |= set(dict(session.sql(select)).values()) - {None, ""}
     return found.pop() if len(found) == 1 and all(map(_CODE.fullmatch, found)) else ""
 
 
@@ -156,14 +151,21 @@ def _is(kind: str) -> str:
 
 def _sums() -> str:
     counted = {
-        **dict.fromkeys(("opened", "clicked", "text_clicked"), "DISTINCT message_to_person"),
-        **dict.fromkeys(("unsubscribed", "joined", "left"), "DISTINCT person_id"),
+        **dict.fromkeys(("opened", "clicked", "text_clicked"), "message_to_person"),
+        **dict.fromkeys(("unsubscribed", "joined", "left"), "person_id"),
     }
-    parts = [f"count({counted.get(kind, '*')}) FILTER (WHERE {_is(kind)}) AS {quote(kind)}" for kind in _KINDS]
-    for name, condition in _REVENUES.items():
-        total = f"sum(numeric_value) FILTER (WHERE {_is('ordered')} AND {condition})"
-        parts.append(f"CAST(coalesce({total}, 0) AS FLOAT8) AS {name}")
+    parts = []
+    for kind in _KINDS:
+        distinct, what = ("DISTINCT ", counted[kind]) if kind in counted else ("", "1")
+        parts.append(f"count({distinct}CASE WHEN {_is(kind)} THEN {what} END)")
+    for condition in _REVENUES.values():
+        parts.append(f"sum(CASE WHEN {_is('ordered')} AND {condition} THEN numeric_value END)")
     return ", ".join(parts)
+
+
+def _row(found: Sequence[Any]) -> FigureRow:
+    row = dict(zip(("name", *_MEMBERS), found, strict=True))
+    return _with_rates(row | {name: float(row[name] or 0) for name in _REVENUES})
 
 
 def _with_rates(row: dict[str, Any]) -> FigureRow:

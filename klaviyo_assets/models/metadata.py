@@ -8,27 +8,19 @@ from typing import Any
 
 import dagster as dg
 
-from klaviyo_assets.models.lineage import Origins, Relation, trace
+from klaviyo_assets.models.lineage import Origins, Table, trace
 from klaviyo_assets.models.project import Model
 from klaviyo_assets.models.run import Result
 from klaviyo_assets.warehouse.session import Session
-from klaviyo_assets.warehouse.sql import quote
 
 ColumnTypes = Mapping[str, str]
 """Column -> type."""
-
-_COLUMNS = """
-    SELECT CAST(table_catalog AS VARCHAR), CAST(table_schema AS VARCHAR), CAST(table_name AS VARCHAR),
-        CAST(column_name AS VARCHAR), CAST(data_type AS VARCHAR)
-    FROM information_schema.columns WHERE table_schema NOT IN ('information_schema', 'pg_catalog')
-    ORDER BY ordinal_position
-"""
 
 
 def describe(
     session: Session,
     schema: str,
-    models: Iterable[Model],
+    models: Sequence[Model],
     results: Iterable[Result],
     keys: Mapping[tuple[str, str], dg.AssetKey],
     log: Logger,
@@ -41,20 +33,18 @@ def describe(
     dialect: sqlglot's name of the SQL that dbt has run.
     """
     fold = session.dialect.fold
-    ((name,),) = session.sql("SELECT CAST(current_database() AS VARCHAR)")
-    database = fold(name)
     keys = {(fold(schema), fold(table)): key for (schema, table), key in keys.items()}
-    tables = _tables(session)
+    places = {model.name: (fold(schema), fold(model.name)) for model in models}
+    tables = _tables(session, {*keys, *places.values()})
     origins = _origins(results, tables, log, dialect)
     described: dict[str, dict[str, Any]] = {}
     for model in models:
-        relation = (database, fold(schema), fold(model.name))
+        relation = places[model.name]
         if relation not in tables:
             continue
-        ((rows,),) = session.sql(f"SELECT count(*) FROM {quote(*relation)}")
+        ((rows,),) = session.sql(f"SELECT count(*) FROM {session.name(*relation)}")
         made_of = {
-            column: _deps(origins.get(model.name, {}).get(column.lower(), ()), database, keys)
-            for column in tables[relation]
+            column: _deps(origins.get(model.name, {}).get(column.lower(), ()), keys) for column in tables[relation]
         }
         described[model.name] = {
             "dagster/row_count": rows,
@@ -70,17 +60,13 @@ def describe(
     return described
 
 
-def _tables(session: Session) -> dict[Relation, ColumnTypes]:
-    """Return the tables and views that exist, by their folded names."""
-    fold = session.dialect.fold
-    tables: dict[Relation, dict[str, str]] = {}
-    for database, schema, table, column, kind in session.sql(_COLUMNS):
-        tables.setdefault((fold(database), fold(schema), fold(table)), {})[column] = kind
-    return dict(tables)
+def _tables(session: Session, wanted: Iterable[Table]) -> dict[Table, ColumnTypes]:
+    """Return those of some tables that exist."""
+    return {place: session.columns(*place) for place in wanted if place[1] in session.tables(place[0])}
 
 
 def _origins(
-    results: Iterable[Result], tables: Mapping[Relation, ColumnTypes], log: Logger, dialect: str
+    results: Iterable[Result], tables: Mapping[Table, ColumnTypes], log: Logger, dialect: str
 ) -> dict[str, dict[str, Origins]]:
     """Return model -> column -> what it is made of, of the models that dbt has built; nothing if it can't be told."""
     built = [result for result in results if result.kind == "model" and result.sql and not result.is_failure]
@@ -92,15 +78,9 @@ def _origins(
     return {result.name: traced[result.relation] for result in built}
 
 
-def _deps(
-    origins: Iterable[tuple[Relation, str]], database: str, keys: Mapping[tuple[str, str], dg.AssetKey]
-) -> list[dg.TableColumnDep]:
+def _deps(origins: Iterable[tuple[Table, str]], keys: Mapping[Table, dg.AssetKey]) -> list[dg.TableColumnDep]:
     """Return the columns of assets among the columns of tables."""
-    found = (
-        (keys[schema, table], column)
-        for (place, schema, table), column in origins
-        if place == database and (schema, table) in keys
-    )
+    found = ((keys[table], column) for table, column in origins if table in keys)
     return [dg.TableColumnDep(key, column) for key, column in sorted(found)]
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from klaviyo_assets.models.project import PROJECT
-from klaviyo_assets.models.targets import Target
+from klaviyo_assets.models.targets.target import Target
 
 FLAGS = ("--log-format", "json", "--no-use-colors", "--no-send-anonymous-usage-stats", "--no-version-check")
 

@@ -119,6 +119,10 @@ class Dialect(ABC):
         """Return the expression of the highest `value` in a relation whose `key` is a moment; NULL if there is none."""
         return f"(SELECT max({value}) FROM {relation} WHERE {key} = {moment})"
 
+    def monday(self, day: str) -> str:
+        """Return the expression of the Monday of a day's week."""
+        return f"CAST(date_trunc('week', {day}) AS DATE)"
+
     def later(self, moment: str, microseconds: str) -> str:
         """Return the expression of a moment so many microseconds later."""
         return f"{moment} + {microseconds} * INTERVAL '1 microsecond'"

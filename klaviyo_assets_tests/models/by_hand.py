@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from klaviyo_assets.schema.columns import Columns
+from klaviyo_assets.schema.spec import Type
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.registry import table
 from klaviyo_assets.warehouse.batches import typed_batches
@@ -142,27 +143,42 @@ def put_account(warehouse: Warehouse) -> None:
 def put_shop(warehouse: Warehouse) -> None:
     """Orders of Ada: after a click, in the last second after a text message, a second later; of a stranger, and of
     somebody without an address. One was deleted, one only tried the shop."""
-    tables = {
-        "order": """SELECT * FROM (VALUES
-            (1, 11, 'ada@acme.example', TIMESTAMP '2026-03-01 11:00:00', 100.0, false, NULL),
-            (2, 11, 'ADA@acme.example', TIMESTAMP '2026-03-22 09:30:00', 30.0, false, false),
-            (3, 11, 'ada@acme.example', TIMESTAMP '2026-03-22 09:30:01', 20.0, false, false),
-            (4, 12, 'eve@acme.example', TIMESTAMP '2026-03-01 12:00:00', 50.0, false, false),
-            (5, 12, 'eve@acme.example', TIMESTAMP '2026-03-01 12:00:00', 50.0, true, false),
-            (6, 11, 'ada@acme.example', TIMESTAMP '2026-03-01 11:30:00', 999.0, false, true),
-            (7, 13, NULL, TIMESTAMP '2026-03-14 12:00:00', 66.73, false, false)
-        ) AS orders (id, customer_id, email, created_at, total_price, _fivetran_deleted, test)""",
-        "customer": """SELECT * FROM (VALUES
-            (11, 'ada@acme.example', 'Ada', 'Lovelace'), (12, 'eve@acme.example', 'Eve', NULL)
-        ) AS customers (id, email, first_name, last_name)""",
-        "order_line": """SELECT * FROM (VALUES
-            (21, 1, 'tea', 2), (22, 1, 'cup', 1), (23, 2, 'tea', 1)
-        ) AS lines (id, order_id, product_id, quantity)""",
-        "order_line_refund": "SELECT 22 AS order_line_id, 15 AS subtotal, 1.5 AS total_tax",
-        "order_shipping_line": "SELECT 1 AS order_id, 4.9 AS price",
-    }
     with warehouse.session(writes=True) as session:
         session.create_schema("shop")
-        for name, select in tables.items():
-            session.sql(f"CREATE TABLE {session.name('shop', name)} AS {select}")
+        for name, (types, _) in SHOP.items():
+            natives = {column: session.dialect.type_names[kind] for column, kind in types.items()}
+            session.create("shop", name, natives, key=[next(iter(types))])
+        for name, (types, rows) in SHOP.items():
+            session.insert(session.name("shop", name), list(types), rows)
         session.commit()
+
+
+_ID, _TEXT, _NUMBER, _IS, _TIME = Type.BIGINT, Type.TEXT, Type.DOUBLE, Type.BOOLEAN, Type.TIMESTAMP
+
+SHOP: dict[str, tuple[dict[str, Type], list[tuple[Any, ...]]]] = {
+    "order": (
+        {
+            "id": _ID, "customer_id": _ID, "email": _TEXT, "created_at": _TIME, "total_price": _NUMBER,
+            "_fivetran_deleted": _IS, "test": _IS,
+        },
+        [
+            (1, 11, "ada@acme.example", at("03-01 11:00"), 100.0, False, None),
+            (2, 11, "ADA@acme.example", at("03-22 09:30"), 30.0, False, False),
+            (3, 11, "ada@acme.example", at("03-22 09:30:01"), 20.0, False, False),
+            (4, 12, "eve@acme.example", at("03-01 12:00"), 50.0, False, False),
+            (5, 12, "eve@acme.example", at("03-01 12:00"), 50.0, True, False),
+            (6, 11, "ada@acme.example", at("03-01 11:30"), 999.0, False, True),
+            (7, 13, None, at("03-14 12:00"), 66.73, False, False),
+        ],
+    ),
+    "customer": (
+        {"id": _ID, "email": _TEXT, "first_name": _TEXT, "last_name": _TEXT},
+        [(11, "ada@acme.example", "Ada", "Lovelace"), (12, "eve@acme.example", "Eve", None)],
+    ),
+    "order_line": (
+        {"id": _ID, "order_id": _ID, "product_id": _TEXT, "quantity": _ID},
+        [(21, 1, "tea", 2), (22, 1, "cup", 1), (23, 2, "tea", 1)],
+    ),
+    "order_line_refund": ({"order_line_id": _ID, "subtotal": _NUMBER, "total_tax": _NUMBER}, [(22, 15.0, 1.5)]),
+    "order_shipping_line": ({"order_id": _ID, "price": _NUMBER}, [(1, 4.9)]),
+}  # fmt: skip

@@ -29,7 +29,7 @@ from klaviyo_assets.models.metadata import describe
 from klaviyo_assets.models.project import read_project
 from klaviyo_assets.models.report import Money, account_schemas, render, summary
 from klaviyo_assets.models.run import DbtFailed, Result, dbt_build
-from klaviyo_assets.models.targets import DuckDBTarget
+from klaviyo_assets.models.targets import duckdb
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.conftest import QUIET, failures
@@ -92,7 +92,7 @@ class Built:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("klaviyo_assets.models.run._dbt", forked)
             results = dbt_build(
-                DuckDBTarget(self.settings.duckdb_path, schema, {}),
+                duckdb.target(self.settings.duckdb_path, schema, {}),
                 select=select,
                 variables=dbt_variables(self.settings) | (more or {}),
                 cache=self.cache,

@@ -29,7 +29,7 @@ from klaviyo_assets.warehouse.errors import (
     WarehouseUnusable,
 )
 
-__all__ = ["ERRORS", "Client", "WriteConflict", "connect", "exceptions", "translated"]
+__all__ = ["ERRORS", "Client", "WriteConflict", "address_of", "connect", "exceptions", "key_of", "translated"]
 
 ERRORS: tuple[type[Exception], ...] = (
     exceptions.GoogleAPIError,
@@ -60,7 +60,7 @@ def connect(address: str, url_variable: str | None, credentials_variable: str | 
 
     Raises WarehouseUnusable if there is no address, or if there are no credentials.
     """
-    given = _address(address, url_variable)
+    given = address_of(address, url_variable)
     options: dict[str, Any] = {}
     if endpoint := given.parameters.get("endpoint"):
         options["api_endpoint"] = endpoint
@@ -84,7 +84,8 @@ def connect(address: str, url_variable: str | None, credentials_variable: str | 
         raise WarehouseUnusable(address, f"the credentials{where}: {_without(reason, given.parameters)}") from None
 
 
-def _address(address: str, url_variable: str | None) -> Address:
+def address_of(address: str, url_variable: str | None) -> Address:
+    """Return what an address says with its secrets; raise WarehouseUnusable if it is none."""
     given = address
     if url_variable:
         found = environment.get(url_variable)
@@ -106,16 +107,25 @@ def _credentials(given: Address, variable: str | None) -> Any:
     if given.parameters.get("endpoint"):
         anonymous: Any = AnonymousCredentials
         return anonymous()
+    key = key_of(given, variable)
+    if key is None:
+        return None
+    credentials: Any = service_account.Credentials
+    return credentials.from_service_account_info(key, scopes=_SCOPES)
+
+
+def key_of(given: Address, variable: str | None) -> Any:
+    """Return what the key of a service account says, if one is told; None if not.
+
+    Raises OSError if it is not there, ValueError if it is none.
+    """
     if path := given.parameters.get("credentials_path"):
         told: str | None = Path(path).read_text()
     else:
         told = environment.get(variable) if variable else given.parameters.get("credentials_base64")
     if variable and not told:
         raise OSError("the environment variable is not set")
-    if not told:
-        return None
-    credentials: Any = service_account.Credentials
-    return credentials.from_service_account_info(_key(told), scopes=_SCOPES)
+    return _key(told) if told else None
 
 
 def _key(told: str) -> Any:

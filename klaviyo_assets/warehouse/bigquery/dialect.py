@@ -214,6 +214,10 @@ class BigQueryDialect(Dialect):
         """Return the expression of a text that is a value of a native type."""
         return self.parsed(text) if native == "JSON" else f"CAST({text} AS {native})"
 
+    def monday(self, day: str) -> str:
+        """Return the expression of the Monday of a day's week."""
+        return f"DATE_SUB({day}, INTERVAL MOD(EXTRACT(DAYOFWEEK FROM {day}) + 5, 7) DAY)"
+
     def later(self, moment: str, microseconds: str) -> str:
         """Return the expression of a moment so many microseconds later."""
         return f"TIMESTAMP_ADD({moment}, INTERVAL {microseconds} MICROSECOND)"

@@ -24,11 +24,11 @@ from klaviyo_assets.warehouse.errors import (
     WarehouseUnusable,
 )
 
-__all__ = ["ERRORS", "Client", "code_of", "connect", "translated"]
+__all__ = ["ERRORS", "SETTINGS", "Client", "address_of", "code_of", "connect", "translated"]
 
 ERRORS = (ClickHouseError, HTTPError)
 
-_SETTINGS: Mapping[str, Any] = {
+SETTINGS: Mapping[str, Any] = {
     # A key is seen once, in its newest version, by all that this project asks.
     "final": 1,
     "join_use_nulls": 1,
@@ -73,7 +73,7 @@ def connect(address: str, url_variable: str | None, *, patience: float) -> Clien
 
     patience: seconds that a statement may be without an answer. Raises WarehouseUnusable if there is no such server.
     """
-    found = _address(address, url_variable)
+    found = address_of(address, url_variable)
     try:
         return _client(os.getpid(), found, patience)
     except (*ERRORS, OSError, ValueError) as error:
@@ -83,8 +83,7 @@ def connect(address: str, url_variable: str | None, *, patience: float) -> Clien
 @lru_cache(maxsize=8)
 def _client(process: int, address: Address, patience: float) -> Client:
     options: dict[str, Any] = dict(address.options)
-    verify = options.pop("verify", "true").lower() not in ("0", "false", "no", "off")
-    compress = options.pop("compress", "true").lower() not in ("0", "false", "no", "off")
+    verify, compress = not is_off(options.pop("verify", None)), not is_off(options.pop("compress", None))
     client = clickhouse_connect.get_client(
         interface="https" if address.secure else "http",
         host=address.host,
@@ -99,7 +98,7 @@ def _client(process: int, address: Address, patience: float) -> Client:
         query_retries=2,
         **options,
     )
-    for name, value in _SETTINGS.items():
+    for name, value in SETTINGS.items():
         client.set_client_setting(name, value)
     if not client.command(_OLDEST):
         client.close()
@@ -109,7 +108,8 @@ def _client(process: int, address: Address, patience: float) -> Client:
     return client
 
 
-def _address(address: str, url_variable: str | None) -> Address:
+def address_of(address: str, url_variable: str | None) -> Address:
+    """Return what an address says with its secrets; raise WarehouseUnusable if it is none."""
     given = address
     if url_variable:
         found = environment.get(url_variable)
@@ -130,6 +130,11 @@ def _told(error: Exception, address: Address) -> str:
             text = text.replace(str(secret), "***")
     text = _NOISE.sub("", text)
     return " ".join(text.splitlines()[0].split()) if text else type(error).__name__
+
+
+def is_off(option: str | None) -> bool:
+    """Return whether an option of an address, on unless it is told, is turned off."""
+    return (option or "true").lower() in ("0", "false", "no", "off")
 
 
 def code_of(error: Exception) -> int | None:

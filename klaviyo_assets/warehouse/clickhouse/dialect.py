@@ -184,6 +184,10 @@ class ClickHouseDialect(Dialect):
         values = f"(SELECT groupArray(assumeNotNull({value})) FROM ({rows}))"
         return f"transform(toUnixTimestamp64Micro({moment}), {keys}, {values}, CAST(NULL AS {TIMESTAMP}))"
 
+    def monday(self, day: str) -> str:
+        """Return the expression of the Monday of a day's week: functions of weeks give a Date, which begins in 1970."""
+        return f"subtractDays({day}, toDayOfWeek({day}) - 1)"
+
     def later(self, moment: str, microseconds: str) -> str:
         """Return the expression of a moment so many microseconds later."""
         return f"addMicroseconds({moment}, {microseconds})"

@@ -9,6 +9,7 @@ from typing import Any
 import snowflake.connector
 from snowflake.connector import SnowflakeConnection as Connection
 from snowflake.connector import errors
+from snowflake.connector.config_manager import CONFIG_MANAGER
 
 from klaviyo_assets import environment
 from klaviyo_assets.warehouse.errors import (
@@ -22,7 +23,7 @@ from klaviyo_assets.warehouse.snowflake.address import SECRETS, parsed
 from klaviyo_assets.warehouse.snowflake.text import swapped
 from klaviyo_assets.warehouse.sql import quote
 
-__all__ = ["LOCKED", "Connection", "connect", "errors", "is_missing", "translated"]
+__all__ = ["LOCKED", "Connection", "connect", "errors", "is_missing", "parameters_of", "translated"]
 
 APPLICATION = "klaviyo_assets"
 
@@ -92,6 +93,21 @@ def _parameters(address: str, url_variable: str | None) -> dict[str, Any]:
     if "port" in parameters:
         parameters["port"] = int(parameters["port"])
     return parameters
+
+
+def parameters_of(address: str, url_variable: str | None) -> dict[str, Any]:
+    """Return the connector's parameters, those of a named connection included.
+
+    Raises WarehouseUnusable if it is no address, or if there is no such connection.
+    """
+    given = _parameters(address, url_variable)
+    if name := given.pop("connection_name", None):
+        try:
+            connections: Any = CONFIG_MANAGER["connections"]
+            return {**connections[name], **given}
+        except (KeyError, errors.Error) as error:
+            raise WarehouseUnusable(address, _told(error, given)) from None
+    return given
 
 
 def _told(error: Exception, parameters: Mapping[str, Any]) -> str:

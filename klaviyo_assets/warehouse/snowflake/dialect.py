@@ -195,6 +195,10 @@ class SnowflakeDialect(Dialect):
         """Return the query of the distinct names in the JSON objects of a column."""
         return f"SELECT DISTINCT entry.key FROM {relation} AS own, LATERAL flatten(input => own.{column}) AS entry"
 
+    def monday(self, day: str) -> str:
+        """Return the expression of the Monday of a day's week: a parameter of the account's says when weeks begin."""
+        return f"CAST(dateadd(day, 1 - dayofweekiso({day}), {day}) AS DATE)"
+
     def later(self, moment: str, microseconds: str) -> str:
         """Return the expression of a moment so many microseconds later: an INTERVAL can't be multiplied."""
         return f"dateadd(microsecond, {microseconds}, {moment})"

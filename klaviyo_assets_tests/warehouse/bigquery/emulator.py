@@ -38,6 +38,7 @@ _CHANGES_TABLE = re.compile(
     r"\s*(?:CREATE\s+(?:OR\s+REPLACE\s+)?TABLE(?:\s+IF\s+NOT\s+EXISTS)?|ALTER\s+TABLE)\s+([^\s(]+)", re.I
 )
 _MISSING = re.compile(r"(?:Schema|Table) with name .* does not exist")
+_DROP = "DROP TABLE IF EXISTS "
 _CLUSTERED = re.compile(r"\bCLUSTER BY ([^)]*?)(?: OPTIONS| AS )")
 _PARTITIONED = re.compile(r"\bPARTITION BY (?:\w+\()?`(\w+)`")
 _NUMBERS = re.compile(r"DECIMAL\((\d+),(\d+)\)")
@@ -225,6 +226,21 @@ def routes_columns(fields: list[dict[str, Any]]) -> list[tuple[str, str]]:
     return bq_schema_to_duckdb_columns(fields)
 
 
+def mend_drops() -> None:
+    """The API drops no views."""
+    original = DuckDBEngine.execute
+
+    def executed(self: Any, sql: str, *given: Any, **options: Any) -> Any:
+        try:
+            return original(self, sql, *given, **options)
+        except Exception as error:
+            if not sql.startswith(_DROP) or "is of type View" not in str(error):
+                raise
+            return original(self, sql.replace("TABLE", "VIEW", 1), *given, **options)
+
+    DuckDBEngine.execute = executed
+
+
 def forget_snapshots() -> None:
     """Each statement copies the table that it has changed, to travel back in time."""
     SnapshotManager.record_change = lambda self, *given, **options: None
@@ -249,6 +265,7 @@ def main() -> None:
     mend_sessions()
     mend_updates()
     mend_counts()
+    mend_drops()
     forget_snapshots()
     asyncio.run(serve())
 

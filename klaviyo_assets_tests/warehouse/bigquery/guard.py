@@ -38,7 +38,7 @@ _RESERVED = set(
         unbounded union unnest using when where window with within""",
     )
 )
-_UNKNOWN_TYPES = re.compile(r"\bAS\s+(VARCHAR|DOUBLE|REAL|TIMESTAMPTZ|JSONB|HUGEINT|UUID)\b", re.IGNORECASE)
+_UNKNOWN_TYPES = re.compile(r"\bAS\s+(VARCHAR|DOUBLE|REAL|TIMESTAMPTZ|JSONB|HUGEINT|UUID)\s*[()]", re.IGNORECASE)
 _ALTERED = {
     "INT64": {"NUMERIC", "BIGNUMERIC", "FLOAT64"},
     "NUMERIC": {"BIGNUMERIC", "FLOAT64"},

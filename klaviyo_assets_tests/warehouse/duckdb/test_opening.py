@@ -15,7 +15,7 @@ import pytest
 
 from klaviyo_assets.models.project import PROJECT_NAME
 from klaviyo_assets.models.report import default_path
-from klaviyo_assets.models.targets import DuckDBTarget
+from klaviyo_assets.models.targets import duckdb as models_in_duckdb
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings, require_distinct
 from klaviyo_assets.warehouse.duckdb import warehouse as database
@@ -133,7 +133,8 @@ def test_a_path_means_the_same_file_everywhere(
     settings = Settings(duckdb_path=given)
     assert settings.duckdb_path == located(given) == (wanted or given)
     assert file_of(given) == (None if wanted is None else Path(wanted))
-    assert DuckDBTarget(given, "klaviyo", {}).profile()[PROJECT_NAME]["outputs"]["duckdb"]["path"] == (wanted or given)
+    profile = models_in_duckdb.target(given, "klaviyo", {}).profile()
+    assert profile[PROJECT_NAME]["outputs"]["duckdb"]["path"] == (wanted or given)
     assert default_path(settings).parent == (Path(wanted).parent if wanted else Path("data"))
     with pytest.raises(ValueError, match="would both write"):
         require_distinct([settings, Settings(name="other", duckdb_path=wanted or given)])

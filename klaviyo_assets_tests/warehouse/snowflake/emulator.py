@@ -105,11 +105,12 @@ def mend_comments() -> None:
 
 
 def mend_catalog() -> None:
-    """SHOW OBJECTS has no views."""
+    """SHOW OBJECTS has no views, and lacks what dbt asks of each."""
     show.SQL_CREATE_VIEW_SHOW_OBJECTS = """
         CREATE VIEW IF NOT EXISTS _fs_global._fs_information_schema._fs_show_objects AS
         SELECT to_timestamp(0)::timestamptz AS created_on, table_name AS name, table_catalog AS database_name,
-               table_schema AS schema_name, CASE table_type WHEN 'VIEW' THEN 'VIEW' ELSE 'TABLE' END AS kind
+               table_schema AS schema_name, CASE table_type WHEN 'VIEW' THEN 'VIEW' ELSE 'TABLE' END AS kind,
+               'N' AS is_dynamic, 'N' AS is_iceberg
         FROM (SELECT table_name, table_catalog, table_schema, table_type FROM information_schema.tables
               WHERE table_type = 'BASE TABLE' UNION ALL
               SELECT view_name, database_name, schema_name, 'VIEW' FROM duckdb_views() WHERE NOT internal)

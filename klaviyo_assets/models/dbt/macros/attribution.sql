@@ -26,8 +26,8 @@
 {#- Events with the event that they are attributed to by Klaviyo. events: a relation like stg_klaviyo__event. -#}
 {% macro attribute_natively(events) -%}
     select
-        unattributed.event_id,
-        unattributed.source_relation,
+        unattributed.event_id as event_id,
+        unattributed.source_relation as source_relation,
         touch.event_id as touch_event_id
     from (
         select
@@ -48,8 +48,8 @@
     Each eligible touch starts a session. Of two events at one time the touch comes first. -#}
 {% macro attribute_by_session(events) -%}
     select
-        sessions.event_id,
-        sessions.source_relation,
+        sessions.event_id as event_id,
+        sessions.source_relation as source_relation,
         touch.event_id as touch_event_id
     from (
         select
@@ -81,7 +81,7 @@
         and touch.person_id = sessions.person_id
         and touch.session_number = sessions.session_number
     where sessions.touch_id is null
-        and sessions.occurred_at <= {{ dbt.dateadd('hour', lookback_hours('touch.type'), 'touch.occurred_at') }}
+        and sessions.occurred_at <= {{ hours_later(lookback_hours('touch.type'), 'touch.occurred_at') }}
 {%- endmacro %}
 
 {#- Delete the events that an incremental build has to make anew: all events of each person of whom one event came,
@@ -185,4 +185,15 @@
         'integration_name': 'metric.integration_name',
         'integration_category': 'metric.integration_category',
     }) }}
+{% endmacro %}
+
+{#- Whether only the events of people with news are made anew, in one transaction with the delete of what they were before.
+    Where dbt has no such transaction, who reads would see some events missing: there the whole table is, in one statement. -#}
+{% macro keeps_events() %}
+    {{- return(target.type in ('duckdb', 'postgres')) -}}
+{% endmacro %}
+
+{#- BigQuery bills by what is looked at, and writes 4,000 partitions in a statement: by month, they are some hundred. -#}
+{% macro event_partitions() %}
+    {{- return({'field': 'occurred_on', 'data_type': 'date', 'granularity': 'month'} if target.type == 'bigquery' else none) -}}
 {% endmacro %}

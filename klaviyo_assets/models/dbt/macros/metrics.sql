@@ -56,7 +56,7 @@
 
 {%- macro quoted_names(names) -%}
     {%- for name in names | map('lower') | unique -%}
-        '{{ name | replace("'", "''") }}'{{ ', ' if not loop.last }}
+        {{ dbt.string_literal(dbt.escape_single_quotes(name)) }}{{ ', ' if not loop.last }}
     {%- endfor -%}
 {%- endmacro -%}
 

@@ -9,7 +9,7 @@
         {%- set part -%}
         select
             {%- for column in columns %}
-            {{ _typed(table.columns, [column.name] + column.get('or', []), column.type) }} as {{ adapter.quote(column.name) }},
+            {{ _typed(table.columns, [column.name] + column.get('or', []), column.type) }} as {{ quoted(column.name) }},
             {%- endfor %}
             {%- for column in pass_through %}
             {{ _taken_along(tables, table.columns, column.name | lower) }} as {{ column.alias }},
@@ -33,11 +33,14 @@
     {%- for table in tables if name in table.columns -%}
         {%- set column = table.columns[name] -%}
         {%- do types.append(column.data_type) -%}
-        {%- if column.is_string() or 'json' in column.data_type | lower or column.data_type | lower == 'boolean' -%}
+        {%- if column.is_string() or 'json' in column.data_type | lower or 'bool' in column.data_type | lower -%}
             {%- do texts.append(name) -%}
         {%- endif -%}
     {%- endfor -%}
     {%- set value = adapter.quote(existing[name].name) if name in existing else 'null' -%}
+    {%- if name in existing and texts and 'json' in existing[name].data_type | lower -%}
+        {%- set value = json_text(value) -%}
+    {%- endif -%}
     {%- if types | unique | list | length == 1 and name not in existing -%}
     cast(null as {{ types[0] }})
     {%- elif types | unique | list | length > 1 and (texts or name not in existing) -%}
@@ -59,7 +62,13 @@
             {%- if existing[name].is_string() and type != dbt.type_string() -%}
                 {%- set value = "case when " ~ value ~ " not like 'hmac-sha256:%' then " ~ value ~ " end" -%}
             {%- endif -%}
-            {%- do values.append("cast(" ~ value ~ " as " ~ type ~ ")") -%}
+            {%- if type == dbt.type_timestamp() -%}
+                {%- do values.append(moment(existing[name], value)) -%}
+            {%- elif type == dbt.type_string() and 'json' in existing[name].data_type | lower -%}
+                {%- do values.append(json_text(value)) -%}
+            {%- else -%}
+                {%- do values.append("cast(" ~ value ~ " as " ~ type ~ ")") -%}
+            {%- endif -%}
         {%- endif -%}
     {%- endfor -%}
     {%- if values | length > 1 -%}
@@ -98,8 +107,8 @@
     {%- endif -%}
     {%- set places = [] -%}
     {%- for account in accounts -%}
-        {%- set database, schema = account.database or target.database, account.schema or 'klaviyo' -%}
-        {%- do places.append({'database': database, 'schema': schema, 'source_relation': database ~ '.' ~ schema}) -%}
+        {%- set database, schema = account.database or home.database, account.schema or 'klaviyo' -%}
+        {%- do places.append({'database': database, 'schema': schema, 'source_relation': _told(database, schema)}) -%}
     {%- endfor -%}
     {%- for schema in schemas -%}
         {%- do places.append({'database': home.database, 'schema': schema, 'source_relation': schema | lower}) -%}
@@ -109,7 +118,7 @@
     {%- endfor -%}
     {%- if not places -%}
         {%- set name = var('klaviyo__source_relation', none) if is_klaviyo else '' -%}
-        {%- set name = home.database ~ '.' ~ home.schema if name is none else name -%}
+        {%- set name = _told(home.database, home.schema) if name is none else name -%}
         {%- do places.append({'database': home.database, 'schema': home.schema, 'source_relation': name}) -%}
     {%- endif -%}
     {%- for place in places -%}
@@ -117,6 +126,11 @@
     {%- endfor -%}
     {{ return(places) }}
 {% endmacro %}
+
+{#- What is said of a place: ClickHouse has nothing above a schema. -#}
+{%- macro _told(database, schema) -%}
+    {{- return(database ~ '.' ~ schema if database else schema) -}}
+{%- endmacro -%}
 
 {#- The columns that a variable takes along: name, alias, and what else it says of each. -#}
 {% macro pass_through(variable) %}

@@ -20,6 +20,10 @@
     json_value(safe.parse_json({{ text }}), '$."{{ path | join('"."') }}"')
 {%- endmacro %}
 
+{% macro clickhouse__json_value(text, path) -%}
+    JSONExtract(ifNull({{ text }}, ''), '{{ path | join("', '") }}', 'Nullable(String)')
+{%- endmacro %}
+
 {#- JSON of whatever type the column has, as text. -#}
 {% macro json_text(column) %}
     {{- adapter.dispatch('json_text', 'klaviyo_models')(column) -}}
@@ -34,7 +38,11 @@
 {%- endmacro %}
 
 {% macro bigquery__json_text(column) -%}
-    if(json_type(to_json({{ column }})) = 'string', string(to_json({{ column }})), to_json_string({{ column }}))
+    case
+        when {{ column }} is null then null
+        when json_type(to_json({{ column }})) = 'string' then string(to_json({{ column }}))
+        else to_json_string({{ column }})
+    end
 {%- endmacro %}
 
 {#- Text as a number; NULL if it is none, such as the digest of a hashed column. -#}
@@ -51,6 +59,10 @@
     case when {{ text }} ~ '^\s*[+-]?(\d+[.]?\d*|[.]\d+)([eE][+-]?\d{1,3})?\s*$'
         then case when abs(cast({{ text }} as numeric)) < 1e22 then cast({{ text }} as {{ dbt.type_numeric() }}) end
     end
+{%- endmacro %}
+
+{% macro clickhouse__number(text) -%}
+    accurateCastOrNull(round(toDecimal128OrNull({{ text }}, 12), 6), 'Decimal(28, 6)')
 {%- endmacro %}
 
 {% macro duckdb__number(text) -%}

@@ -3,7 +3,7 @@ with metrics as (
 )
 
 select
-    campaign.*,
+    {{ all_columns('campaign', ref('stg_klaviyo__campaign')) }},
     {{ select_message_metrics('metrics') }},
     {{ surrogate_key(['campaign.campaign_id', 'metrics.variation_id']) }} as campaign_variation_key
 from {{ ref('stg_klaviyo__campaign') }} as campaign

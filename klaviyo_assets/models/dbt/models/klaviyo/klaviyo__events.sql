@@ -1,8 +1,9 @@
 {{ config(
-    materialized='incremental',
+    materialized='incremental' if keeps_events() else 'table',
     incremental_strategy='append',
     unique_key=none,
     on_schema_change='sync_all_columns',
+    partition_by=event_partitions(),
     pre_hook='{{ delete_outdated_events() }}'
 ) }}
 
@@ -32,7 +33,7 @@ credited as (
 -- A message event is its own touch: what Klaviyo says of it is never overwritten.
 touched as (
     select
-        events.*,
+        {{ all_columns('events', ref('stg_klaviyo__event'), ['touch_id', 'touch_type']) }},
         touch.event_id as touch_event_id,
         coalesce(events.variation_id, touch.variation_id) as attributed_variation_id,
         touch.campaign_id as touch_campaign_id,
@@ -51,23 +52,23 @@ touched as (
 
 select
     touched.attributed_variation_id as variation_id,
-    touched.campaign_id,
-    touched.occurred_at,
-    touched.flow_id,
-    touched.flow_message_id,
-    touched.event_id,
-    touched.metric_id,
-    touched.person_id,
-    touched.uuid,
-    touched.numeric_value,
-    touched.event_attribution,
-    touched._fivetran_synced,
-    touched.source_relation,
-    touched.occurred_on,
-    touched.unique_event_id,
-    touched.touch_id,
-    touched.touch_type,
-    touched.type,
+    touched.campaign_id as campaign_id,
+    touched.occurred_at as occurred_at,
+    touched.flow_id as flow_id,
+    touched.flow_message_id as flow_message_id,
+    touched.event_id as event_id,
+    touched.metric_id as metric_id,
+    touched.person_id as person_id,
+    touched.uuid as uuid,
+    touched.numeric_value as numeric_value,
+    touched.event_attribution as event_attribution,
+    touched._fivetran_synced as _fivetran_synced,
+    touched.source_relation as source_relation,
+    touched.occurred_on as occurred_on,
+    touched.unique_event_id as unique_event_id,
+    touched.touch_id as touch_id,
+    touched.touch_type as touch_type,
+    touched.type as type,
     touched.touch_campaign_id as last_touch_campaign_id,
     touched.touch_flow_id as last_touch_flow_id,
     touched.touch_occurred_at as last_touch_at,
@@ -77,7 +78,7 @@ select
     {{ expression }} as {{ name }}
     {%- endfor %}
     {%- for column in pass_through('klaviyo__event_pass_through_columns') %},
-    touched.{{ column.alias }}
+    touched.{{ column.alias }} as {{ column.alias }}
     {%- endfor %}
 from touched
 left join {{ ref('stg_klaviyo__campaign') }} as campaign

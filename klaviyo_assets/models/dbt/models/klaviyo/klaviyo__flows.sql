@@ -3,7 +3,7 @@ with metrics as (
 )
 
 select
-    flow.*,
+    {{ all_columns('flow', ref('stg_klaviyo__flow')) }},
     {{ select_message_metrics('metrics') }},
     {{ surrogate_key(['flow.flow_id', 'metrics.variation_id']) }} as flow_variation_key
 from {{ ref('stg_klaviyo__flow') }} as flow

@@ -23,15 +23,15 @@ with metrics as (
 )
 
 select
-    person.*,
+    {{ all_columns('person', ref('stg_klaviyo__person')) }},
     coalesce(metrics.count_total_campaigns, 0) as count_total_campaigns,
     coalesce(metrics.count_total_flows, 0) as count_total_flows,
-    metrics.first_event_at,
-    metrics.last_event_at,
-    metrics.first_campaign_touch_at,
-    metrics.last_campaign_touch_at,
-    metrics.first_flow_touch_at,
-    metrics.last_flow_touch_at
+    metrics.first_event_at as first_event_at,
+    metrics.last_event_at as last_event_at,
+    metrics.first_campaign_touch_at as first_campaign_touch_at,
+    metrics.last_campaign_touch_at as last_campaign_touch_at,
+    metrics.first_flow_touch_at as first_flow_touch_at,
+    metrics.last_flow_touch_at as last_flow_touch_at
     {%- for column in metric_columns() %},
     coalesce(metrics.total_{{ column.name }}, 0) as total_{{ column.name }}
     {%- if not column.is_count %},

@@ -33,9 +33,9 @@ shopify as (
         max(case when recency = 1 then phone end) as phone,
         max(case when recency = 1 then account_state end) as account_state,
         max(case when recency = 1 then default_address_id end) as default_address_id,
-        max(case when recency = 1 and has_accepted_marketing then 1 else 0 end) = 1 as has_accepted_marketing,
-        max(case when recency = 1 and is_tax_exempt then 1 else 0 end) = 1 as is_tax_exempt,
-        max(case when recency = 1 and is_verified_email then 1 else 0 end) = 1 as is_verified_email,
+        cast(max(case when recency = 1 and has_accepted_marketing then 1 else 0 end) = 1 as {{ dbt.type_boolean() }}) as has_accepted_marketing,
+        cast(max(case when recency = 1 and is_tax_exempt then 1 else 0 end) = 1 as {{ dbt.type_boolean() }}) as is_tax_exempt,
+        cast(max(case when recency = 1 and is_verified_email then 1 else 0 end) = 1 as {{ dbt.type_boolean() }}) as is_verified_email,
         min(created_timestamp) as first_created_at,
         max(created_timestamp) as last_created_at,
         max(updated_timestamp) as last_updated_at

@@ -26,7 +26,7 @@ account as (
 
 shopify as (
     select
-        cast({{ dbt.date_trunc('day', 'created_timestamp') }} as date) as date_day,
+        {{ day_of('created_timestamp') }} as date_day,
         lower(email) as email,
         last_touch_campaign_id as campaign_id,
         last_touch_flow_id as flow_id,
@@ -55,7 +55,7 @@ shopify as (
     from {{ ref('shopify_holistic_reporting__orders_attribution') }} as orders
     cross join account
     group by
-        cast({{ dbt.date_trunc('day', 'created_timestamp') }} as date),
+        {{ day_of('created_timestamp') }},
         lower(email),
         last_touch_campaign_id,
         last_touch_flow_id,
@@ -76,9 +76,9 @@ select
     {%- for key in keys + ['campaign_name', 'campaign_subject_line', 'campaign_type', 'flow_name'] %}
     coalesce(klaviyo_keyed.{{ key }}, shopify_keyed.{{ key }}) as {{ key }},
     {%- endfor %}
-    shopify_keyed.shopify_source_relation,
-    klaviyo_keyed.klaviyo_first_event_at,
-    klaviyo_keyed.klaviyo_last_event_at,
+    shopify_keyed.shopify_source_relation as shopify_source_relation,
+    klaviyo_keyed.klaviyo_first_event_at as klaviyo_first_event_at,
+    klaviyo_keyed.klaviyo_last_event_at as klaviyo_last_event_at,
     {%- for name in [
         'total_orders', 'total_price', 'count_line_items', 'total_line_items_price', 'total_discounts', 'total_tax',
         'total_shipping_cost', 'total_refund_subtotal', 'total_refund_tax', 'total_order_adjustment_amount',

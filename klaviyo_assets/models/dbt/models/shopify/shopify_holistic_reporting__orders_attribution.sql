@@ -6,9 +6,9 @@ with touches as (
 
 candidates as (
     select
-        orders.order_id,
+        orders.order_id as order_id,
         orders.source_relation as shopify_source_relation,
-        touches.*,
+        {{ all_columns('touches', ref('klaviyo__events')) }},
         row_number() over (
             partition by orders.order_id, orders.source_relation
             order by touches.occurred_at desc, touches.event_id
@@ -20,20 +20,20 @@ candidates as (
     inner join touches
         on lower(touches.person_email) = lower(orders.email)
         and touches.occurred_at < orders.created_timestamp
-        and orders.created_timestamp <= {{ dbt.dateadd('hour', lookback_hours('touches.type'), 'touches.occurred_at') }}
+        and orders.created_timestamp <= {{ hours_later(lookback_hours('touches.type'), 'touches.occurred_at') }}
 )
 
 select
-    orders.*,
-    amounts.line_item_count,
-    amounts.product_count,
-    amounts.product_variant_count,
-    amounts.quantity,
-    amounts.shipping_cost,
-    amounts.order_adjustment_amount,
-    amounts.order_adjustment_tax_amount,
-    amounts.refund_subtotal,
-    amounts.refund_total_tax,
+    {{ all_columns('orders', ref('stg_shopify__order')) }},
+    amounts.line_item_count as line_item_count,
+    amounts.product_count as product_count,
+    amounts.product_variant_count as product_variant_count,
+    amounts.quantity as quantity,
+    amounts.shipping_cost as shipping_cost,
+    amounts.order_adjustment_amount as order_adjustment_amount,
+    amounts.order_adjustment_tax_amount as order_adjustment_tax_amount,
+    amounts.refund_subtotal as refund_subtotal,
+    amounts.refund_total_tax as refund_total_tax,
     coalesce(orders.total_price, 0) + amounts.order_adjustment_amount + amounts.order_adjustment_tax_amount
         - amounts.refund_subtotal - amounts.refund_total_tax as order_adjusted_total,
     case when orders.customer_id is not null then
@@ -50,9 +50,9 @@ select
         ) = 1 then 'new'
         else 'repeat'
     end as new_vs_repeat,
-    touch.event_id is not null as is_attributed,
-    touch.last_touch_campaign_id,
-    touch.last_touch_flow_id,
+    cast(touch.event_id is not null as {{ dbt.type_boolean() }}) as is_attributed,
+    touch.last_touch_campaign_id as last_touch_campaign_id,
+    touch.last_touch_flow_id as last_touch_flow_id,
     touch.variation_id as last_touch_variation_id,
     touch.campaign_name as last_touch_campaign_name,
     touch.campaign_subject_line as last_touch_campaign_subject_line,

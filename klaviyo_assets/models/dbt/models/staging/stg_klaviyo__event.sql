@@ -20,7 +20,7 @@ with source as (
 select
     _variation as variation_id,
     nullif(campaign_id, '') as campaign_id,
-    {{ adapter.quote('timestamp') }} as occurred_at,
+    {{ quoted('timestamp') }} as occurred_at,
     nullif(flow_id, '') as flow_id,
     nullif(flow_message_id, '') as flow_message_id,
     id as event_id,
@@ -31,7 +31,7 @@ select
     {{ number('property_value') }} as numeric_value,
     property_attribution as event_attribution,
     _fivetran_synced,
-    cast({{ dbt.date_trunc('day', adapter.quote('timestamp')) }} as date) as occurred_on,
+    {{ day_of(quoted('timestamp')) }} as occurred_on,
     {{ surrogate_key(['id', 'source_relation']) }} as unique_event_id,
     source_relation
     {{- select_pass_through('klaviyo', 'event', pass_through('klaviyo__event_pass_through_columns')) }}

@@ -4,7 +4,7 @@ with known as (
     {{ source_rows('klaviyo', table, [{'name': 'id', 'type': dbt.type_string()}]) }}
 )
 
-select model.{{ column_name }}, count(*) as number_of_rows
+select model.{{ column_name }} as {{ column_name }}, count(*) as number_of_rows
 from {{ model }} as model
 left join known
     on known.id = model.{{ column_name }} and known.source_relation = model.source_relation

@@ -46,8 +46,8 @@ lines as (
 
 refunds as (
     select
-        order_line.order_id,
-        order_line.source_relation,
+        order_line.order_id as order_id,
+        order_line.source_relation as source_relation,
         sum(order_line_refund.subtotal) as refund_subtotal,
         sum(order_line_refund.total_tax) as refund_total_tax
     from order_line_refund
@@ -74,8 +74,8 @@ adjustments as (
 )
 
 select
-    orders.order_id,
-    orders.source_relation,
+    orders.order_id as order_id,
+    orders.source_relation as source_relation,
     coalesce(lines.line_item_count, 0) as line_item_count,
     coalesce(lines.product_count, 0) as product_count,
     coalesce(lines.product_variant_count, 0) as product_variant_count,

@@ -82,7 +82,7 @@ select
     closed_at as closed_timestamp,
     name,
     note,
-    {{ adapter.quote('number') }} as number,
+    {{ quoted('number') }} as number,
     order_number,
     app_id,
     browser_ip,

@@ -1,0 +1,1 @@
+"""Where dbt builds the models, for each database."""
