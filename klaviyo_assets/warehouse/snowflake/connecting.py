@@ -66,6 +66,7 @@ def connect(
     parameters: dict[str, Any] = {
         "application": APPLICATION,
         "login_timeout": 60,
+        "platform_detection_timeout_seconds": 0.0,  # it would ask the network which cloud this is, for statistics
         **given,
         "schema": quote(swapped(schema)),
         "paramstyle": "qmark",
