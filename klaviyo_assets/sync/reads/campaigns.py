@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from klaviyo_assets.api import NotFound, all_of, equals
+from klaviyo_assets.api import REVISION, NotFound, all_of, equals
 from klaviyo_assets.privacy.policy import is_digest
 from klaviyo_assets.sync.reads.reading import BOTH_SIDES, Account
 from klaviyo_assets.tables import campaigns as campaign_tables
@@ -39,6 +39,7 @@ def campaigns(account: Account) -> Iterator[Rows]:
                     "sort": "id",
                     "page[size]": 100,
                 },
+                revision=REVISION,
             )
             for page in pages:
                 document = page.json()
@@ -88,6 +89,7 @@ class MessageTemplates:
                     f"/campaigns/{campaign}/campaign-messages",
                     {"include": "template", "fields[template]": "id"},
                     many=True,
+                    revision=REVISION,
                 )
             except NotFound:
                 return {}  # deleted since the page was read
