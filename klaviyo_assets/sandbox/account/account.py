@@ -8,6 +8,7 @@ from typing import Any
 
 from klaviyo_assets.sandbox.account.clock import Clock
 from klaviyo_assets.sandbox.account.events import Event, Events, event_uuid
+from klaviyo_assets.sandbox.account.omnichannel import CANVAS
 from klaviyo_assets.sandbox.account.relations import PARTS
 from klaviyo_assets.sandbox.account.store import GROUPS, Resource, Store, format_datetime, target_of
 from klaviyo_assets.sandbox.account.subscriptions import never_subscribed
@@ -53,10 +54,15 @@ class Account(Store):
         """Change attributes; `updated` (or `updated_at`) becomes the virtual now unless given.
 
         As with Klaviyo, a change of a flow's definition alone leaves its `updated` as it was, and so does a
-        change of one of its actions or messages.
+        change of one of its actions or messages. What a campaign of the new builder has in its definition may be
+        named without it.
         """
         with self.lock:
             resource = self.resources[type][id]
+            if type.startswith(CANVAS):
+                definition = resource.attributes["definition"]
+                inner = {name: attributes.pop(name) for name in definition.keys() & attributes.keys()}
+                attributes.setdefault("definition", {**definition, **inner})
             resource.attributes.update(attributes)
             stamp = "updated_at" if "updated_at" in resource.attributes else "updated"
             silent = type == "flow" and attributes.keys() <= {"definition"}
@@ -70,7 +76,7 @@ class Account(Store):
         return self.update(type, id, name=name)
 
     def archive(self, type: str, id: str) -> Resource:
-        """Archive a campaign or a flow."""
+        """Archive a campaign (of the new builder: a `canvas-campaign`) or a flow."""
         return self.update(type, id, archived=True)
 
     def unarchive(self, type: str, id: str) -> Resource:
@@ -151,7 +157,8 @@ class Account(Store):
         with self.lock:
             self.relate(type, id, "tags", [i for i in self.resources[type][id].ids("tags") if i != tag_id])
             tag, inverse = self.resources["tag"][tag_id], f"{type}s"
-            self.relate("tag", tag_id, inverse, [i for i in tag.ids(inverse) if i != id])
+            if inverse in tag.relationships:
+                self.relate("tag", tag_id, inverse, [i for i in tag.ids(inverse) if i != id])
 
     def load(self, document: dict[str, Any]) -> None:
         """Store the objects of a JSON:API document (`data` and `included`), or one resource object.
