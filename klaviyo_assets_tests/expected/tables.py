@@ -34,6 +34,8 @@ TABLES: dict[str, Table] = {
     "campaign_message_send_time": campaigns.campaign_message_send_time,
     "campaign_tracking_utm_param": campaigns.campaign_tracking_utm_param,
     "campaign_tag": tags.campaign_tag,
+    "campaign_audience": campaigns.campaign_audience,
+    "campaign_variation": campaigns.campaign_variation,
 }
 """What the project syncs."""
 

@@ -42,6 +42,7 @@ class Account(Store):
         The events of a deleted profile stay, without a profile. `KeyError` when there is no such resource.
         """
         with self.lock:
+            type = self._stored(type, id)
             for name in PARTS.get(type, ()):
                 for part in self.related(type, id, name):
                     self.delete(target_of(type, name), part)
@@ -58,6 +59,7 @@ class Account(Store):
         named without it.
         """
         with self.lock:
+            type = self._stored(type, id)
             resource = self.resources[type][id]
             if type.startswith(CANVAS):
                 definition = resource.attributes["definition"]
@@ -76,7 +78,7 @@ class Account(Store):
         return self.update(type, id, name=name)
 
     def archive(self, type: str, id: str) -> Resource:
-        """Archive a campaign (of the new builder: a `canvas-campaign`) or a flow."""
+        """Archive a campaign or a flow."""
         return self.update(type, id, archived=True)
 
     def unarchive(self, type: str, id: str) -> Resource:
@@ -206,6 +208,10 @@ class Account(Store):
             known = self.resources.get(type, {}).get(id) or Resource(type, id)
             shown = {k: v for k, v in attributes.items() if k not in COMPUTED.get(type, ())}
             self.add(Resource(type, id, {**known.attributes, **shown}, {**known.relationships, **relationships}))
+
+    def _stored(self, type: str, id: str) -> str:
+        """The type under which a resource is stored: another one for campaigns of the new builder."""
+        return CANVAS + type if id in self.resources.get(CANVAS + type, {}) else type
 
     def _leave_all(self, profile_id: str) -> None:
         for group, members in self.memberships.items():

@@ -99,7 +99,6 @@ def _single_channel(account: Store, campaign: Resource) -> Iterator[Resource]:
     a = campaign.attributes
     strategy = _object(a.get("send_strategy"))
     options = _object(strategy.get("options"))
-    stamps = {name: a.get(f"{name}_at") for name in ("created", "updated")}
     settings = {
         "send_timezone": "UTC",
         "send_strategy": STRATEGIES.get(strategy.get("method", ""), strategy.get("method")),
@@ -125,10 +124,11 @@ def _single_channel(account: Store, campaign: Resource) -> Iterator[Resource]:
     audience = _derived_id("audience", campaign.id)
     groups = _object(a.get("audiences"))
     sides = {side: groups.get(side) for side in ("included", "excluded")}
+    created = a.get("created_at")
     yield Resource(
         "campaign-audience",
         audience,
-        {**stamps, "definition": {"name": "Audience 1", **sides, "priority": 1}},
+        {"created": created, "updated": created, "definition": {"name": "Audience 1", **sides, "priority": 1}},
         {"campaign": campaign.id},
     )
     for id in account.related("campaign", campaign.id, "campaign-messages"):
