@@ -46,11 +46,13 @@ _TABLE = {
     """,
     Rate(10, 150): """
         get_audience_for_campaign_message get_audience_id_for_campaign_message get_audience_ids_for_campaign
-        get_billing_usage get_bulk_import_profiles_job get_bulk_import_profiles_jobs get_campaign
-        get_campaign_audience get_campaign_audiences_for_campaign get_campaign_for_campaign_audience
-        get_campaign_for_campaign_message get_campaign_id_for_campaign_audience
-        get_campaign_id_for_campaign_message get_campaign_message get_campaign_messages
-        get_campaign_messages_for_campaign_audience get_campaign_recipient_estimation
+        get_billing_usage get_brand_button get_brand_buttons get_brand_color get_brand_colors
+        get_brand_email_default get_brand_email_defaults get_brand_logo get_brand_logos
+        get_brand_social_group get_brand_social_groups get_brand_voice get_bulk_import_profiles_job
+        get_bulk_import_profiles_jobs get_campaign get_campaign_audience get_campaign_audiences_for_campaign
+        get_campaign_for_campaign_audience get_campaign_for_campaign_message
+        get_campaign_id_for_campaign_audience get_campaign_id_for_campaign_message get_campaign_message
+        get_campaign_messages get_campaign_messages_for_campaign_audience get_campaign_recipient_estimation
         get_campaign_recipient_estimation_job get_campaign_send_job get_campaign_variation get_campaigns
         get_errors_for_bulk_import_profiles_job get_event get_flows_triggered_by_metric
         get_ids_for_flows_triggered_by_metric get_image get_image_for_campaign_message
@@ -63,8 +65,8 @@ _TABLE = {
         get_profile_ids_for_bulk_import_profiles_job get_profiles_for_bulk_import_profiles_job
         get_push_token get_push_token_ids_for_profile get_push_tokens get_push_tokens_for_profile get_review
         get_reviews get_template_for_campaign_message get_template_id_for_campaign_message
-        get_tracking_setting get_tracking_settings get_variation_ids_for_campaign_message
-        get_variations_for_campaign_message list_billing_usage
+        get_tracking_setting get_tracking_settings get_translation get_translations
+        get_variation_ids_for_campaign_message get_variations_for_campaign_message list_billing_usage
     """,
     Rate(3, 60): """
         get_action_for_flow_message get_action_id_for_flow_message get_action_ids_for_flow
@@ -90,8 +92,8 @@ _TABLE = {
         get_tag_ids_for_campaign_message get_tag_ids_for_flow get_tag_ids_for_list get_tag_ids_for_segment
         get_tag_ids_for_tag_group get_tags get_tags_for_campaign get_tags_for_campaign_message
         get_tags_for_flow get_tags_for_list get_tags_for_segment get_tags_for_tag_group
-        get_template_for_flow_message get_template_id_for_flow_message get_version_ids_for_form
-        get_versions_for_form query_metric_aggregates
+        get_template_for_flow_message get_template_id_for_flow_message get_text_messaging_sender
+        get_text_messaging_senders get_version_ids_for_form get_versions_for_form query_metric_aggregates
     """,
     Rate(1, 15): """
         get_account get_accounts get_ingestion_log_ids_for_object_type get_ingestion_logs_for_object_type

@@ -14,13 +14,16 @@ REVISION = "2026-07-15"
 LATER = {
     "2026-10-15": """
         get_audience_for_campaign_message get_audience_id_for_campaign_message get_audience_ids_for_campaign
-        get_billing_usage get_campaign get_campaign_audience get_campaign_audiences_for_campaign
-        get_campaign_for_campaign_audience get_campaign_for_campaign_message
+        get_billing_usage get_brand_button get_brand_buttons get_brand_color get_brand_colors
+        get_brand_email_default get_brand_email_defaults get_brand_logo get_brand_logos get_brand_social_group
+        get_brand_social_groups get_brand_voice get_campaign get_campaign_audience
+        get_campaign_audiences_for_campaign get_campaign_for_campaign_audience get_campaign_for_campaign_message
         get_campaign_id_for_campaign_audience get_campaign_id_for_campaign_message get_campaign_message
         get_campaign_messages get_campaign_messages_for_campaign_audience get_campaign_variation get_campaigns
         get_image_for_campaign_variation get_image_id_for_campaign_variation get_message_for_campaign_variation
         get_message_id_for_campaign_variation get_message_ids_for_campaign get_message_ids_for_campaign_audience
         get_messages_for_campaign get_tag_ids_for_campaign_message get_tags_for_campaign_message
+        get_text_messaging_sender get_text_messaging_senders get_translation get_translations
         get_variation_ids_for_campaign_message get_variations_for_campaign_message list_billing_usage
     """,
 }

@@ -83,6 +83,8 @@ def later(stable: dict[str, Any], beta: dict[str, Any]) -> dict[str, Any]:
                 parameter["schema"]["items"]["enum"].append("tags")
         fields = {"name": "fields[tag]", "in": "query", "schema": {"type": "array", "items": {"enum": ["id", "name"]}}}
         paths[path]["get"]["parameters"].append(fields)
+    for path in ("/api/text-messaging-senders", "/api/text-messaging-senders/{id}"):
+        paths[path]["get"]["x-klaviyo-ratelimit"] = {"burst": "3/s", "steady": "60/m"}
     include = {"name": "include", "in": "query", "schema": {"type": "array", "items": {"enum": ["campaign"]}}}
     paths["/api/campaigns/{id}/campaign-messages"]["get"]["parameters"].append(include)
     schemas = stable["components"]["schemas"] | beta["components"]["schemas"]

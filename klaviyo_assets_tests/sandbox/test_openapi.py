@@ -99,6 +99,8 @@ def test_sparse_fieldsets_are_as_documented(operations: dict[str, Operation]) ->
     documented_fields: dict[str, set[str]] = {}
     for operation in operations.values():
         for type, names in parameters(documented(operation), r"fields\[(.*)\]").items():
+            if operation.since and operation.type != type and operations is OPERATIONS:
+                continue  # what a later revision shows of other types
             documented_fields.setdefault(type, set()).update(name.partition(".")[0] for name in names)
     fields = FIELDS | OMNICHANNEL_FIELDS if operations is OMNICHANNEL else FIELDS
     known = {type: {"id", *names} for type, names in fields.items()}

@@ -139,6 +139,21 @@ RELATIONS: dict[str, dict[str, Relation]] = {
     "catalog-variant": {"item": Relation("catalog-item", False, "variants")},
     "catalog-category": {"items": Relation("catalog-item", True, "categories")},
     "review": {"events": Relation("event", True), "item": Relation("catalog-item", False)},
+    "brand-email-default": {
+        "brand-button": Relation("brand-button", False),
+        "brand-logo": Relation("brand-logo", False),
+        "brand-social-group": Relation("brand-social-group", False),
+    },
+    "brand-logo": {"image": Relation("image", False)},
+    "translation": {
+        "campaign-variation": Relation("campaign-variation", False),
+        "flow-message": Relation("flow-message", False),
+        "template": Relation("template", False),
+        "template-universal-content": Relation("template-universal-content", False),
+    },
+    "text-messaging-sender": {
+        "text-messaging-sender-registration": Relation("text-messaging-sender-registration", False)
+    },
     "webhook": {"webhook-topics": Relation("webhook-topic", True)},
 }
 

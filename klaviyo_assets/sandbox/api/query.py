@@ -140,7 +140,8 @@ def _fields(operation: Operation, pairs: Pairs) -> dict[str, frozenset[str]]:
         kind = name[len("fields[") : -1]
         if kind not in known:
             raise invalid(f"'{kind}' is not an allowed type for sparse fieldsets.", parameter=name)
-        fields = (OMNICHANNEL_FIELDS if operation.omnichannel else {}).get(kind) or FIELDS[kind]
+        later = operation.omnichannel or kind not in FIELDS
+        fields = (OMNICHANNEL_FIELDS if later else FIELDS).get(kind) or FIELDS[kind]
         allowed = {"id", *fields, *(operation.extra_fields if kind == operation.type else ())}
         for field in _list(value):
             if field.partition(".")[0] not in allowed:

@@ -138,7 +138,7 @@ def _add_campaign(
     images = shop.account.all("image")
     image = images[number % len(images)].id if channel == "mobile_push" and number % 2 else None
     messages = []
-    is_local = bool(attributes["send_strategy"].get("options", {}).get("is_local"))
+    is_local = method == "static" and bool(_strategy(method, number, moment)["options"].get("is_local"))
     for letter in "AB" if method == "ab_test_campaign" else " ":
         message_id = id if legacy else shop.ulid(created + timedelta(milliseconds=7))
         subject = SUBJECTS[(number + ord(letter)) % len(SUBJECTS)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 # Each module declares its operations as it is imported.
 from klaviyo_assets.sandbox.api.operations import (  # noqa: F401
     accounts,
+    brand,
     campaigns,
     catalog,
     content,
