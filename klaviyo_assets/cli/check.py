@@ -12,10 +12,13 @@ import duckdb
 
 from klaviyo_assets import environment
 from klaviyo_assets.api import (
+    REVISION,
+    InvalidRequest,
     KlaviyoClient,
     KlaviyoError,
     NotFound,
     NotPermitted,
+    Page,
     equals,
     revision_support,
 )
@@ -54,12 +57,15 @@ class Probe:
     """The cheapest request that needs a scope.
 
     may_be_missing: the request asks for an object that need not exist, so that 404 is an answer to it.
+    earlier: parameters for the pinned revision of the API, if the operation is read in a later one that Klaviyo may
+        refuse.
     """
 
     operation: str
     path: str
     params: Mapping[str, Any] = field(default_factory=lambda: ONE)
     may_be_missing: bool = False
+    earlier: Mapping[str, Any] | None = None
 
 
 def _probes() -> dict[str, Probe]:
@@ -71,13 +77,16 @@ def _probes() -> dict[str, Probe]:
         "accounts:read": Probe("get_accounts", "/accounts", {}),
         "events:read": Probe("get_events", "/events"),
         "profiles:read": Probe("get_profiles", "/profiles"),
-        "campaigns:read": Probe("get_campaigns", "/campaigns"),
+        "campaigns:read": Probe(
+            "get_campaigns", "/campaigns", earlier={"filter": equals("messages.channel", "email"), **ONE}
+        ),
         "flows:read": Probe("get_flows", "/flows"),
         "coupon-codes:read": Probe(
             "get_coupon_codes", "/coupon-codes", {"filter": equals("coupon.id", "none"), **ONE}, may_be_missing=True
         ),
         "forms:read": Probe("get_forms", "/forms"),
         "images:read": Probe("get_images", "/images"),
+        "brands:read": Probe("get_brand_colors", "/brand-colors", {}),
         "web-feeds:read": Probe("get_web_feeds", "/web-feeds"),
     }
     for family, read in READS.items():
@@ -233,7 +242,7 @@ def _check_api(
             continue
         problem = None
         try:
-            page = client.get(probe.operation, probe.path, probe.params, many=True)
+            page = _answer(client, probe, report)
             if probe.operation == "get_accounts" and (found := account_named(page.json())):
                 ours = AccountIdentity(*found)
                 report.account = ours.name or ours.id
@@ -249,6 +258,17 @@ def _check_api(
             report.warnings += [warning] if warning else []
         except AnotherAccount as error:
             report.problems.append(str(error))
+
+
+def _answer(client: KlaviyoClient, probe: Probe, report: CheckReport) -> Page:
+    try:
+        return client.get(probe.operation, probe.path, probe.params, many=True)
+    except InvalidRequest as refusal:
+        if probe.earlier is None:
+            raise
+        page = client.get(probe.operation, probe.path, probe.earlier, many=True, revision=REVISION)
+        report.warnings.append(f"Of {probe.operation}, only what revision {REVISION} shows is read: {refusal}")
+        return page
 
 
 def _check_warehouse(settings: Settings, warehouse: Warehouse, tables: list[Table], report: CheckReport) -> bool:

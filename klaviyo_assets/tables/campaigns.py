@@ -111,7 +111,7 @@ CAMPAIGN_MESSAGE = Table(
     name="campaign_message",
     family=CAMPAIGN.family,
     cadence=DAILY,
-    description="The messages of campaigns; content_ and render_options_ are those of their first variation.",
+    description="The messages of campaigns, with the content of their first variation.",
     columns=(
         text("id", "The message's id."),
         text("campaign_id", "The campaign it belongs to."),
@@ -215,7 +215,7 @@ CAMPAIGN_VARIATION = Table(
     name="campaign_variation",
     family=CAMPAIGN.family,
     cadence=DAILY,
-    description="What campaign messages say: one variation, or those of an A/B test.",
+    description="The variations of campaign messages: one for each content of an A/B test, else a single one.",
     columns=(
         text("id", "The variation's id."),
         text("campaign_message_id", "The message."),

@@ -79,6 +79,14 @@ def test_the_end_of_the_revision_is_announced(klaviyo: Project) -> None:
     assert "revision 2026-07-15" in warning and "for 89 more days: update" in warning
 
 
+def test_a_key_for_the_earlier_revision_alone(klaviyo: Project) -> None:
+    settings = klaviyo.settings.model_copy(update={"tables": only("campaign")})
+    klaviyo.sandbox.faults.append(lambda call: Status(400) if call.headers["revision"] == "2026-10-15" else None)
+    report = check(settings)
+    assert report.problems == [] and "only what revision 2026-07-15 shows is read" in report.warnings[0]
+    assert {scope.scope: scope.problem for scope in report.scopes}["campaigns:read"] is None
+
+
 def test_a_missing_scope_is_named_with_its_tables(klaviyo: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     klaviyo.account.keys["pk_sandbox"] = frozenset({"events:read", "metrics:read", "profiles:read"})
     result = CliRunner().invoke(main, ["check"])

@@ -59,7 +59,7 @@ def campaigns(account: Account, refusal: KlaviyoError) -> Iterator[Rows]:
                 raise refusal from None
             if not told:
                 told = True
-                _tell(refusal, partial=bool(warehouse.rows("campaign_audience", ("id",))))
+                _tell(refusal, partial=_has_later(account, kept["campaign"]))
             for page in chain([first], pages):
                 document = page.json()
                 rows = mapping.rows(document, templates.of(document))
@@ -67,6 +67,12 @@ def campaigns(account: Account, refusal: KlaviyoError) -> Iterator[Rows]:
                     for row in rows[table]:
                         row |= stored.get(row["id"], {})
                 yield rows
+
+
+def _has_later(account: Account, kept: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether the later revision has been read before. Not every table or column need be there."""
+    tables = ("campaign_audience", "campaign_variation")
+    return any(kept.values()) or any(account.warehouse.rows(table, ("id",)) for table in tables)
 
 
 def _tell(refusal: KlaviyoError, *, partial: bool) -> None:

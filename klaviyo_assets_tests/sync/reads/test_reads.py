@@ -203,6 +203,14 @@ EXPECTED: dict[str, Callable[[Account], Keys]] = {
     "push_token": ids("push-token"),
     "webhook": ids("webhook"),
     "billing_usage": ids("billing-usage"),
+    "brand_resource": lambda account: {
+        (type.removeprefix("brand-"), id)
+        for type, some in account.resources.items()
+        for id in some
+        if type.startswith("brand-")
+    },
+    "translation": ids("translation"),
+    "text_messaging_sender": ids("text-messaging-sender"),
     "custom_metric": ids("custom-metric"),
     "mapped_metric": ids("mapped-metric"),
 }
@@ -598,5 +606,6 @@ def test_few_requests_where_pages_are_large(read: Callable[[Account], Reader], a
         "lists": 3, "segments": 3, "tags": 3, "tag_groups": 2, "coupons": 2, "forms": 2, "universal_content": 2,
         "catalog_items": 2, "catalog_categories": 2, "reviews": 2, "push_tokens": 2, "webhooks": 1, "metrics": 1,
         "custom_metrics": 1, "mapped_metrics": 1, "web_feeds": 3, "billing_usage": 1,
+        "brand_resources": 6, "translations": 1, "text_messaging_senders": 1,
     }  # fmt: skip
     assert {name: sum(reader.requests(name).values()) for name in expected} == expected
