@@ -36,8 +36,8 @@ dev: $(READY) ## Open the Dagster UI (on the simulated account, unless KLAVIYO_A
 test: $(READY) ## Run the tests
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
 
-test-emulators: $(READY) ## Run all that databases have to promise on the emulators of those that are emulated
-	@$(BIN)/python -m pytest -n auto --dist worksteal -m "emulators or not (soak or dist)" klaviyo_assets_tests/warehouse klaviyo_assets_tests/models/test_emulated.py klaviyo_assets_tests/test_snowflake.py klaviyo_assets_tests/test_bigquery.py klaviyo_assets_tests/test_clickhouse.py
+test-emulators: $(READY) ## Run what needs environments of its own: all databases on their emulators, Klaviyo's later SDK
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m emulators $(TESTS)
 
 test-pythons: $(READY) ## Run the tests that depend on it on every other Python that is installed
 	@.ci/pythons $(BIN)/python

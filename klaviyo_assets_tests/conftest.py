@@ -123,8 +123,9 @@ def only(*tables: str) -> dict[str, bool]:
 
 def without_campaigns(account: Account) -> Account:
     """Delete an account's campaigns: what EVENT must hold depends on `campaign_message`, which takes long to sync."""
-    for campaign in account.all("campaign"):
-        account.delete("campaign", campaign.id)
+    for type in ("campaign", "canvas-campaign"):
+        for campaign in account.all(type):
+            account.delete(type, campaign.id)
     return account
 
 

@@ -37,6 +37,7 @@ VARIABLES = {f"KLAVIYO_{name.upper()}" for name in Settings.model_fields} | {
     "KLAVIYO_SETTINGS",
     "KLAVIYO_TEST_BQEMULATOR",
     "KLAVIYO_TEST_CHDB",
+    "KLAVIYO_TEST_SDK",
     "KLAVIYO_TEST_CLICKHOUSE",
     "KLAVIYO_TEST_FAKESNOW",
     "KLAVIYO_TEST_POSTGRES",

@@ -27,10 +27,11 @@ from klaviyo_assets.api.errors import (
     RateLimited,
 )
 from klaviyo_assets.api.limiter import LONGEST_WAIT, Limiter
-from klaviyo_assets.api.operations import Rate, limits, revision
+from klaviyo_assets.api.operations import Rate, limits
+from klaviyo_assets.api.operations import revision as revision_of
 from klaviyo_assets.api.page import Page
 from klaviyo_assets.api.retries import Transient
-from klaviyo_assets.api.revision import REVISION, WARNING_DAYS, revision_support
+from klaviyo_assets.api.revision import ending
 from klaviyo_assets.api.session import JSON_API, Secret, load_body, new_session
 from klaviyo_assets.api.stats import Stats
 from klaviyo_assets.api.urls import Params
@@ -48,8 +49,9 @@ _HEAVY_TRIES, _LIGHT_PAGE = 2, 20
 class KlaviyoClient:
     """Reads from the Klaviyo API. Thread-safe; use it as a context manager, or call `close`.
 
-    `operation` arguments are operation ids of Klaviyo's OpenAPI document ("get_events"): they decide the rate limit.
-    Paths are relative to `base_url`, unquoted. In `params`, sequences are joined by commas and None is left out.
+    `operation` arguments are operation ids of Klaviyo's OpenAPI document ("get_events"): they decide the rate limit,
+    and the revision of the API unless `revision` names another one. Paths are relative to `base_url`, unquoted. In
+    `params`, sequences are joined by commas and None is left out.
 
     Every request waits for its rate limit and is repeated after failures that pass: 429, 408, 5xx, broken connections
     and answers, challenges of the network in front of Klaviyo. While the server can't be reached at all, only the
@@ -65,6 +67,7 @@ class KlaviyoClient:
         timeout: (connect, read) in seconds, the latter for each piece of an answer; all of it has ten minutes.
         clock: Returns monotonic seconds.
         sleep: Waits so many seconds; by default in a way that `close` interrupts.
+        today: By which it warns that the support of a revision ends; by default that of this machine.
 
     Raises:
         InvalidApiKey: The key is empty or has characters that no key has.
@@ -94,6 +97,7 @@ class KlaviyoClient:
         timeout: tuple[float, float] = (10, 120),
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] | None = None,
+        today: date | None = None,
     ) -> None:
         if not api_key or not api_key.isascii() or not api_key.isprintable() or " " in api_key:
             raise InvalidApiKey("it is empty or has characters that no key has.")
@@ -118,15 +122,18 @@ class KlaviyoClient:
         self._largest_page: dict[str, int | None] = {}
         self._unreachable = False
         self._session = new_session(api_key, max_concurrency)
-        days = revision_support(date.today())
-        if days < WARNING_DAYS:
-            logger.warning(
-                "Klaviyo supports revision %s of its API, which this version speaks, for %d more days. Upgrade.",
-                REVISION,
-                max(0, days),
-            )
+        for sentence in ending(today or date.today()):
+            logger.warning(sentence)
 
-    def get(self, operation: str, path: str, params: Params | None = None, *, many: bool = False) -> Page:
+    def get(
+        self,
+        operation: str,
+        path: str,
+        params: Params | None = None,
+        *,
+        many: bool = False,
+        revision: str | None = None,
+    ) -> Page:
         """Ask for one page.
 
         Args:
@@ -134,11 +141,12 @@ class KlaviyoClient:
             path: Below `base_url`.
             params: Of the query; sequences are joined by commas, None is left out.
             many: The page is of a collection, so that an answer whose `data` is no list is asked for again.
+            revision: Of the API, if not that of the operation.
 
         Raises:
             KlaviyoError: See the class.
         """
-        return self._request("GET", operation, self._address(operation, path, params), many=many)
+        return self._request("GET", operation, self._address(operation, path, params), many=many, revision=revision)
 
     def post(self, operation: str, path: str, body: Mapping[str, Any], params: Params | None = None) -> Page:
         """Ask a reporting endpoint for one page; reports change nothing.
@@ -154,7 +162,9 @@ class KlaviyoClient:
         """
         return self._request("POST", operation, urls.build(self.base_url, path, params), msgspec.json.encode(body))
 
-    def pages(self, operation: str, path: str, params: Params | None = None) -> Iterator[Page]:
+    def pages(
+        self, operation: str, path: str, params: Params | None = None, *, revision: str | None = None
+    ) -> Iterator[Page]:
         """Every page of a collection, in order, following `links.next` as it is.
 
         A page size that Klaviyo refuses is replaced by the largest that it allows; a page that is too heavy for it
@@ -164,6 +174,7 @@ class KlaviyoClient:
             operation: Operation id of Klaviyo's OpenAPI document.
             path: Below `base_url`.
             params: Of the first page's query.
+            revision: Of the API, if not that of the operation.
 
         Raises:
             PaginationError: A link leaves the API, a page comes twice, or the link of a full page can't be read.
@@ -176,7 +187,7 @@ class KlaviyoClient:
             if hash(url) in seen:
                 raise PaginationError(operation, "a page links to one that was read before")
             seen.add(hash(url))
-            page = self._page(operation, url)
+            page = self._page(operation, url, revision)
             if previous and memoryview(page.data) == memoryview(previous.data) and page.rows:
                 raise PaginationError(operation, "the same page came twice in a row")
             if page.may_go_on and page.is_full:
@@ -222,12 +233,12 @@ class KlaviyoClient:
     def _address(self, operation: str, path: str, params: Params | None) -> str:
         return urls.build(self.base_url, path, {**self._defaults.get(operation, {}), **(params or {})})
 
-    def _page(self, operation: str, url: str) -> Page:
+    def _page(self, operation: str, url: str, revision: str | None) -> Page:
         while True:
             size = urls.page_size(url)
             heavy = size is not None and size > _LIGHT_PAGE
             try:
-                return self._request("GET", operation, url, heavy=heavy, many=True)
+                return self._request("GET", operation, url, heavy=heavy, many=True, revision=revision)
             except InvalidRequest as error:
                 smaller = self._refused_size(error, url)
                 if smaller is None:
@@ -279,12 +290,14 @@ class KlaviyoClient:
         *,
         heavy: bool = False,
         many: bool = False,
+        revision: str | None = None,
     ) -> Page:
+        headers = {"revision": revision or revision_of(operation), **({"Content-Type": JSON_API} if body else {})}
         limited = limits(operation, parse_qs(urlsplit(url).query))
         failures = 0
         while True:
             try:
-                return self._exchange(method, operation, url, body, limited, many)
+                return self._exchange(method, operation, url, headers, body, limited, many)
             except Transient as failure:
                 cause = failure
             failures += 1
@@ -308,10 +321,17 @@ class KlaviyoClient:
             self._wait(wait)
 
     def _exchange(
-        self, method: str, operation: str, url: str, body: bytes | None, limited: list[tuple[str, Rate]], many: bool
+        self,
+        method: str,
+        operation: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        limited: list[tuple[str, Rate]],
+        many: bool,
     ) -> Page:
         """One try: a page, or what went wrong with it."""
-        response = self._send(method, operation, url, body, limited)
+        response = self._send(method, url, headers, body, limited)
         if not 200 <= response.status_code < 300:
             raise retries.failure(operation, response, self._scrub, self.base_url)
         try:
@@ -322,7 +342,12 @@ class KlaviyoClient:
         raise failure
 
     def _send(
-        self, method: str, operation: str, url: str, body: bytes | None, limited: list[tuple[str, Rate]]
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        limited: list[tuple[str, Rate]],
     ) -> requests.Response:
         """The first answer that is not a 429, as soon as the rate limits allow it."""
         while True:
@@ -332,7 +357,7 @@ class KlaviyoClient:
                     raise KlaviyoError("The client is closed.")
                 wait = self._limiter.take(limited)
                 if wait == 0:
-                    response = self._send_now(method, operation, url, body)
+                    response = self._send_now(method, url, headers, body)
                     if response.status_code == 429 or response.status_code >= 500:
                         self._concurrency.refused(began)
                     else:
@@ -348,9 +373,8 @@ class KlaviyoClient:
             self.stats.add(seconds_waited=wait)
             self._wait(wait)
 
-    def _send_now(self, method: str, operation: str, url: str, body: bytes | None) -> requests.Response:
+    def _send_now(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> requests.Response:
         self.stats.add(requests=1)
-        headers = {"revision": revision(operation), **({"Content-Type": JSON_API} if body is not None else {})}
         try:
             response = self._session.request(
                 method, url, data=body, headers=headers, timeout=self._timeout, allow_redirects=False, stream=True

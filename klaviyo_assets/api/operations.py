@@ -1,4 +1,4 @@
-"""Klaviyo's operations: rate limits (the `x-klaviyo-ratelimit` of its OpenAPI document, revision 2026-07-15).
+"""Klaviyo's operations: rate limits (the `x-klaviyo-ratelimit` of its OpenAPI document), and revisions.
 
 Every GET operation, the metric aggregates and the reports. Limits are per account and operation, whoever asks, in
 fixed windows of a second (burst), a minute (steady) and, for reports, a day. Some parameters have limits of their
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from klaviyo_assets.api.revision import REVISION
+from klaviyo_assets.api.revision import REVISION, REVISIONS
 
 
 class Rate(NamedTuple):
@@ -45,18 +45,28 @@ _TABLE = {
         get_segments get_template get_templates get_universal_content
     """,
     Rate(10, 150): """
-        get_bulk_import_profiles_job get_bulk_import_profiles_jobs get_campaign
-        get_campaign_for_campaign_message get_campaign_id_for_campaign_message get_campaign_message
-        get_campaign_recipient_estimation get_campaign_recipient_estimation_job get_campaign_send_job
-        get_campaigns get_errors_for_bulk_import_profiles_job get_event get_flows_triggered_by_metric
+        get_audience_for_campaign_message get_audience_id_for_campaign_message get_audience_ids_for_campaign
+        get_billing_usage get_brand_button get_brand_buttons get_brand_color get_brand_colors
+        get_brand_email_default get_brand_email_defaults get_brand_logo get_brand_logos
+        get_brand_social_group get_brand_social_groups get_brand_voice get_bulk_import_profiles_job
+        get_bulk_import_profiles_jobs get_campaign get_campaign_audience get_campaign_audiences_for_campaign
+        get_campaign_for_campaign_audience get_campaign_for_campaign_message
+        get_campaign_id_for_campaign_audience get_campaign_id_for_campaign_message get_campaign_message
+        get_campaign_messages get_campaign_messages_for_campaign_audience get_campaign_recipient_estimation
+        get_campaign_recipient_estimation_job get_campaign_send_job get_campaign_variation get_campaigns
+        get_errors_for_bulk_import_profiles_job get_event get_flows_triggered_by_metric
         get_ids_for_flows_triggered_by_metric get_image get_image_for_campaign_message
-        get_image_id_for_campaign_message get_images get_list_for_bulk_import_profiles_job
-        get_list_ids_for_bulk_import_profiles_job get_message_ids_for_campaign get_messages_for_campaign
-        get_metric get_metrics get_profile_for_push_token get_profile_id_for_push_token
+        get_image_for_campaign_variation get_image_id_for_campaign_message
+        get_image_id_for_campaign_variation get_images get_list_for_bulk_import_profiles_job
+        get_list_ids_for_bulk_import_profiles_job get_message_for_campaign_variation
+        get_message_id_for_campaign_variation get_message_ids_for_campaign
+        get_message_ids_for_campaign_audience get_messages_for_campaign get_metric get_metrics
+        get_profile_for_push_token get_profile_id_for_push_token
         get_profile_ids_for_bulk_import_profiles_job get_profiles_for_bulk_import_profiles_job
         get_push_token get_push_token_ids_for_profile get_push_tokens get_push_tokens_for_profile get_review
         get_reviews get_template_for_campaign_message get_template_id_for_campaign_message
-        get_tracking_setting get_tracking_settings
+        get_tracking_setting get_tracking_settings get_translation get_translations
+        get_variation_ids_for_campaign_message get_variations_for_campaign_message list_billing_usage
     """,
     Rate(3, 60): """
         get_action_for_flow_message get_action_id_for_flow_message get_action_ids_for_flow
@@ -79,10 +89,11 @@ _TABLE = {
         get_segment_ids_for_profile get_segment_ids_for_tag get_segments_for_profile get_source_mapping
         get_source_mapping_for_object_schema get_source_mapping_id_for_object_schema get_tag get_tag_group
         get_tag_group_for_tag get_tag_group_id_for_tag get_tag_groups get_tag_ids_for_campaign
-        get_tag_ids_for_flow get_tag_ids_for_list get_tag_ids_for_segment get_tag_ids_for_tag_group get_tags
-        get_tags_for_campaign get_tags_for_flow get_tags_for_list get_tags_for_segment
-        get_tags_for_tag_group get_template_for_flow_message get_template_id_for_flow_message
-        get_version_ids_for_form get_versions_for_form query_metric_aggregates
+        get_tag_ids_for_campaign_message get_tag_ids_for_flow get_tag_ids_for_list get_tag_ids_for_segment
+        get_tag_ids_for_tag_group get_tags get_tags_for_campaign get_tags_for_campaign_message
+        get_tags_for_flow get_tags_for_list get_tags_for_segment get_tags_for_tag_group
+        get_template_for_flow_message get_template_id_for_flow_message get_text_messaging_sender
+        get_text_messaging_senders get_version_ids_for_form get_versions_for_form query_metric_aggregates
     """,
     Rate(1, 15): """
         get_account get_accounts get_ingestion_log_ids_for_object_type get_ingestion_logs_for_object_type
@@ -98,19 +109,6 @@ _TABLE = {
 
 RATES: dict[str, Rate] = {operation: rate for rate, operations in _TABLE.items() for operation in operations.split()}
 
-
-class Later(NamedTuple):
-    """An operation that the pinned revision does not have yet: the revision that it is asked for in, and its limits."""
-
-    revision: str
-    rate: Rate
-
-
-LATER = {
-    "get_billing_usage": Later("2026-10-15", Rate(10, 150)),
-    "list_billing_usage": Later("2026-10-15", Rate(10, 150)),
-}
-
 _PREDICTIVE_ANALYTICS = ("predictive_analytics", Rate(10, 150))
 _PROFILE_COUNT = ("profile_count", Rate(1, 15))
 _PROFILE_GROUPS = ("get_profile include", Rate(1, 15))
@@ -122,7 +120,7 @@ def limits(operation: str, query: Mapping[str, Sequence[str]]) -> list[tuple[str
     `query` maps the parameters of the request to their values, as `urllib.parse.parse_qs` does. Raises ValueError
     for an operation that is not in the table.
     """
-    rate = LATER[operation].rate if operation in LATER else RATES.get(operation)
+    rate = RATES.get(operation)
     if rate is None:
         raise ValueError(f"{operation!r} is not the id of a Klaviyo operation that reads")
     found = [(operation, rate)]
@@ -137,7 +135,7 @@ def limits(operation: str, query: Mapping[str, Sequence[str]]) -> list[tuple[str
 
 def revision(operation: str) -> str:
     """The revision of the API that an operation is asked for in."""
-    return LATER[operation].revision if operation in LATER else REVISION
+    return REVISIONS.get(operation, REVISION)
 
 
 def _values(query: Mapping[str, Sequence[str]], name: str) -> set[str]:

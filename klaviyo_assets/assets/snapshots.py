@@ -69,8 +69,9 @@ def _snapshot(described: DescribedAssets, family: str, tables: Sequence[Table], 
             writers = step.spool(map(columns_of, read(step.account)), wanted)
             used = {**step.used(), **step.losses(*(writer.lost for writer in writers.values()))}
             for table in wanted:
-                # What an answer of another shape lacks is not gone.
-                lacking = step.misshapen or set(table.primary_key) & writers[table.name].lost.keys()
+                # What an answer of another shape lacks is not gone, nor what the read left out.
+                partial = step.misshapen or step.misshapen.partial
+                lacking = partial or set(table.primary_key) & writers[table.name].lost.keys()
                 extract = Extract(
                     table,
                     spool=writers[table.name].spool,

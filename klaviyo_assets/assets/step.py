@@ -127,6 +127,8 @@ class Step:
         which no setting hides.
         """
         warn = self._context.log.warning
+        for sentence in self.misshapen.remarks:
+            warn(sentence)
         if self.misshapen:
             warn(
                 f"Klaviyo's answers about {self._tables[0].name} lack fields, or have some of another shape than they "

@@ -12,14 +12,17 @@ import duckdb
 
 from klaviyo_assets import environment
 from klaviyo_assets.api import (
+    REVISION,
+    InvalidRequest,
     KlaviyoClient,
     KlaviyoError,
     NotFound,
     NotPermitted,
+    Page,
     equals,
     revision_support,
 )
-from klaviyo_assets.api.revision import WARNING_DAYS
+from klaviyo_assets.api.revision import ending
 from klaviyo_assets.assets.advice import advised, of_klaviyo
 from klaviyo_assets.assets.described import enabled_tables
 from klaviyo_assets.assets.history import known_histories, progress
@@ -54,12 +57,15 @@ class Probe:
     """The cheapest request that needs a scope.
 
     may_be_missing: the request asks for an object that need not exist, so that 404 is an answer to it.
+    earlier: parameters for the pinned revision of the API, if the operation is read in a later one that Klaviyo may
+        refuse.
     """
 
     operation: str
     path: str
     params: Mapping[str, Any] = field(default_factory=lambda: ONE)
     may_be_missing: bool = False
+    earlier: Mapping[str, Any] | None = None
 
 
 def _probes() -> dict[str, Probe]:
@@ -71,13 +77,16 @@ def _probes() -> dict[str, Probe]:
         "accounts:read": Probe("get_accounts", "/accounts", {}),
         "events:read": Probe("get_events", "/events"),
         "profiles:read": Probe("get_profiles", "/profiles"),
-        "campaigns:read": Probe("get_campaigns", "/campaigns", {"filter": equals("messages.channel", "email"), **ONE}),
+        "campaigns:read": Probe(
+            "get_campaigns", "/campaigns", earlier={"filter": equals("messages.channel", "email"), **ONE}
+        ),
         "flows:read": Probe("get_flows", "/flows"),
         "coupon-codes:read": Probe(
             "get_coupon_codes", "/coupon-codes", {"filter": equals("coupon.id", "none"), **ONE}, may_be_missing=True
         ),
         "forms:read": Probe("get_forms", "/forms"),
         "images:read": Probe("get_images", "/images"),
+        "brands:read": Probe("get_brand_colors", "/brand-colors", {}),
         "web-feeds:read": Probe("get_web_feeds", "/web-feeds"),
     }
     for family, read in READS.items():
@@ -124,7 +133,8 @@ class CheckReport:
         is set; None: nowhere.
     settings: name -> `value` and `from`, where it comes from, of what is not left at its default.
     scopes: those that Klaviyo has answered about.
-    revision_days_left: days until Klaviyo ends the support of the API revision that is spoken.
+    revisions: revision of the API that is spoken -> days until Klaviyo ends its support.
+    revision_days_left: the least of them.
     history: how far back EVENT and PERSON have been read; None before the first sync.
     warnings: what needs attention, but does not make the check fail.
     """
@@ -133,6 +143,7 @@ class CheckReport:
     key_variable: str = ""
     key_origin: str | None = None
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    revisions: dict[str, int] = field(default_factory=dict)
     revision_days_left: int = 0
     scopes: list[ScopeReport] = field(default_factory=list)
     warehouse: str = ""
@@ -146,17 +157,17 @@ class CheckReport:
         return asdict(self)
 
 
-def check(settings: Settings) -> CheckReport:
+def check(settings: Settings, *, today: dt.date | None = None) -> CheckReport:
     """Try the API key, each scope that an enabled table needs, and the warehouse; look up the state of the tables.
 
     Makes one request for each scope, and two for the history. Raises nothing that is the user's to mend: that is in
-    the report's problems.
+    the report's problems. today: by which it warns that the support of a revision of the API ends; by default that of
+    this machine.
     """
-    report = CheckReport(key_variable=settings.api_key_variable, revision_days_left=revision_support(dt.date.today()))
-    if report.revision_days_left < WARNING_DAYS:
-        report.warnings.append(
-            f"Klaviyo supports the API revision for {report.revision_days_left} more days: update klaviyo-assets."
-        )
+    today = today or dt.date.today()
+    left = revision_support(today)
+    report = CheckReport(key_variable=settings.api_key_variable, revisions=left, revision_days_left=min(left.values()))
+    report.warnings += ending(today)
     report.settings = {name: {"value": value, "from": place} for name, (value, place) in chosen(settings).items()}
     report.warnings += _of_environment(settings)
     tables = enabled_tables(settings)
@@ -231,7 +242,7 @@ def _check_api(
             continue
         problem = None
         try:
-            page = client.get(probe.operation, probe.path, probe.params, many=True)
+            page = _answer(client, probe, report)
             if probe.operation == "get_accounts" and (found := account_named(page.json())):
                 ours = AccountIdentity(*found)
                 report.account = ours.name or ours.id
@@ -247,6 +258,17 @@ def _check_api(
             report.warnings += [warning] if warning else []
         except AnotherAccount as error:
             report.problems.append(str(error))
+
+
+def _answer(client: KlaviyoClient, probe: Probe, report: CheckReport) -> Page:
+    try:
+        return client.get(probe.operation, probe.path, probe.params, many=True)
+    except InvalidRequest as refusal:
+        if probe.earlier is None:
+            raise
+        page = client.get(probe.operation, probe.path, probe.earlier, many=True, revision=REVISION)
+        report.warnings.append(f"Of {probe.operation}, only what revision {REVISION} shows is read: {refusal}")
+        return page
 
 
 def _check_warehouse(settings: Settings, warehouse: Warehouse, tables: list[Table], report: CheckReport) -> bool:

@@ -258,13 +258,12 @@ def settings(example: bool, schema: bool) -> None:
 
 
 def _print_report(report: CheckReport) -> None:
-    from klaviyo_assets.api import REVISION
-
     for problem in report.problems:
         click.echo(f"PROBLEM    {clean(problem)}\n", err=True)
     account = clean(report.account or "unknown")
     click.echo(f"account    {account}, key in {report.key_variable}, {report.key_origin or 'not set'}")
-    click.echo(f"revision   {REVISION} of the API, supported for {report.revision_days_left} more days")
+    for number, (revision, days) in enumerate(report.revisions.items()):
+        click.echo(f"{'' if number else 'revision':<10} {revision} of the API, supported for {days} more days")
     click.echo(f"warehouse  {report.warehouse}")
     for number, (name, value) in enumerate(report.settings.items()):
         shown = json.dumps(value["value"], ensure_ascii=False)

@@ -19,10 +19,11 @@ from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from klaviyo_assets.sandbox.account import Account
+from klaviyo_assets.sandbox.account.omnichannel import Omnichannel
 from klaviyo_assets.sandbox.api.errors import ApiError, missing_scopes
 from klaviyo_assets.sandbox.api.limits import RateLimiter, RateLimits
 from klaviyo_assets.sandbox.api.operation import Operation
-from klaviyo_assets.sandbox.api.operations import OPERATIONS
+from klaviyo_assets.sandbox.api.operations import OMNICHANNEL, OPERATIONS
 from klaviyo_assets.sandbox.api.pages import Pages
 from klaviyo_assets.sandbox.api.query import Pairs, parameter_rate, parse_query
 from klaviyo_assets.sandbox.api.reports import REPORT_PAGE, answer_post
@@ -49,13 +50,15 @@ from klaviyo_assets.sandbox.request_log import LoggedRequest, RequestLog
 
 JSON_API = "application/vnd.api+json"
 REVISIONS = frozenset(f"{year}-{date}" for year in (2025, 2026) for date in ("01-15", "04-15", "07-15", "10-15"))
-"""Stable revisions that are supported. What has changed since 2026-07-15 is answered as it was then."""
+"""Stable revisions that are supported. But for campaigns, what has changed since 2026-07-15 is answered as it was then,
+and so is what had another form before."""
 
 SMALLEST_COMPRESSED = 1024
 
-_ROUTES: dict[tuple[str, ...], dict[str, Operation]] = {}
-for _op in OPERATIONS.values():
-    _ROUTES.setdefault(_op.segments, {})[_op.method] = _op
+_ROUTES: dict[tuple[str, ...], list[Operation]] = {}
+"""Path -> its operations, those of later revisions last."""
+for _op in (*OPERATIONS.values(), *OMNICHANNEL.values()):
+    _ROUTES.setdefault(_op.segments, []).append(_op)
 
 
 @dataclass(slots=True)
@@ -74,6 +77,8 @@ class App:
     def __init__(self, account: Account, *, rate_limits: RateLimits = "off", latency: float = 0.0) -> None:
         self.account = account
         self.pages = Pages(account)
+        self._campaigns = Omnichannel(account)
+        self._campaign_pages: Pages | None = None
         self.limiter = RateLimiter(account.clock, rate_limits)
         self.latency = latency
         self.report_page_size = REPORT_PAGE
@@ -148,7 +153,8 @@ class App:
                     size = self.report_page_size
                     content = answer_post(self.account, query, body, origin + path, f"{origin}/api", page_size=size)
                 else:
-                    content = self.pages.answer(query, id, origin + path, f"{origin}/api")
+                    pages = self._pages_of_campaigns() if operation.omnichannel else self.pages
+                    content = pages.answer(query, id, origin + path, f"{origin}/api")
                 if isinstance(fault, Document):
                     document = msgspec.json.decode(content)
                     fault.change(document)
@@ -160,6 +166,15 @@ class App:
             if error.retry_after is not None:
                 limits = {"retry-after": str(error.retry_after)}
             return Answer(error.status, error.body(), limits)
+
+    def _pages_of_campaigns(self) -> Pages:
+        """The pages of campaigns as revision 2026-10-15 has them."""
+        store = self._campaigns.store()
+        if self._campaign_pages is None or self._campaign_pages.account is not store:
+            self._campaign_pages = Pages(store)
+        for name in ("ties", "unsorted_archive", "loose_bounds"):
+            setattr(self._campaign_pages, name, getattr(self.pages, name))
+        return self._campaign_pages
 
     def _authenticate(self, headers: Headers) -> tuple[str, frozenset[str] | None]:
         """Who counts against which limits, and the scopes (None: all)."""
@@ -189,7 +204,7 @@ def _match(path: str, revision: str) -> tuple[Mapping[str, Operation], str | Non
     segments = segments[1:]
     id = segments[1] if len(segments) > 1 else None
     route = segments if id is None else (segments[0], "{id}", *segments[2:])
-    return {method: each for method, each in _ROUTES.get(route, {}).items() if each.since <= revision}, id
+    return {each.method: each for each in _ROUTES.get(route, ()) if each.since <= revision}, id
 
 
 def _revision(headers: Headers) -> str:

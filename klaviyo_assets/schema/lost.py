@@ -1,4 +1,7 @@
-"""What could not be kept: values that don't fit, counted by field, with the ids of some of their rows."""
+"""What could not be kept: values that don't fit, counted by field, with the ids of some of their rows.
+
+And what else a read has to say of itself.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,14 @@ class Lost(dict[str, int]):
     """Field -> the number of its values that were lost; `str` also names some of their rows.
 
     The fields are bounded in number, as the examples are: the values of more are counted as those of `...`.
+
+    remarks: sentences about the read, whether or not values were lost. partial: it left out what may be there.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.remarks: list[str] = []
+        self.partial = False
         self._examples: dict[str, list[str]] = {}
         self._noted: set[tuple[str | None, str]] = set()
 
@@ -72,3 +79,11 @@ def note(id: str | None, field: str) -> None:
     lost = _noting.get()
     if lost is not None:
         lost.note(id, field)
+
+
+def remark(sentence: str, *, partial: bool = False) -> None:
+    """Tell who is `noting` something about the read. partial: that it leaves out what may be there."""
+    lost = _noting.get()
+    if lost is not None:
+        lost.remarks.append(sentence)
+        lost.partial |= partial

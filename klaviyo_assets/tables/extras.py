@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from klaviyo_assets.tables.jsonapi import Rows, described, latest, related_id, related_ids, row_of
+from klaviyo_assets.tables.jsonapi import Rows, attributes, described, latest, related_id, related_ids, row_of
 from klaviyo_assets.tables.table import DAILY, Family, Table, bigint, boolean, double, json, references, text, timestamp
 
 IMAGE = Table(
@@ -149,7 +149,69 @@ BILLING_USAGE = Table(
     primary_key=("id",),
 )
 
-TABLES = (IMAGE, REVIEW, WEB_FEED, PUSH_TOKEN, WEBHOOK, BILLING_USAGE)
+TRANSLATION = Table(
+    name="translation",
+    family=Family("translations", ("translations:read",)),
+    cadence=DAILY,
+    optional=True,
+    description="Which messages, templates and blocks are translated, and into what.",
+    columns=(
+        text("id", "What is translated, as type::qualifier::collection."),
+        text("channel", "email, sms, mobile_push, whatsapp or web."),
+        timestamp("created", "When the translation was created."),
+        text("fallback_locale", "The language of those who have none of the target languages."),
+        json("metadata", "What else Klaviyo notes of it."),
+        text("source_locale", "The language that is translated from."),
+        json("target_locales", "The languages that are translated to."),
+        timestamp("updated", "When the translation last changed."),
+    ),
+    primary_key=("id",),
+)
+
+BRAND_RESOURCE = Table(
+    name="brand_resource",
+    family=Family("brand_resources", ("brands:read",)),
+    cadence=DAILY,
+    optional=True,
+    description="The account's brand library: logos, colors, buttons, social links, email defaults and voice.",
+    columns=(
+        text("id", "The resource's id; of email defaults and the voice, that of the account."),
+        text("type", "logo, color, button, social-group, email-default or voice."),
+        json("definition", "What it is made of."),
+        text("name", "Name of the resource."),
+    ),
+    primary_key=("type", "id"),
+)
+
+TEXT_MESSAGING_SENDER = Table(
+    name="text_messaging_sender",
+    family=Family("text_messaging_senders", ("sender-config:read",)),
+    cadence=DAILY,
+    optional=True,
+    description="The numbers and names that text messages come from.",
+    columns=(
+        text("id", "The sender's id."),
+        timestamp("created_at", "When the sender was created."),
+        text("forwarding_number", "Where calls to its number are forwarded to."),
+        text("sender_details_country", "The country it is registered in."),
+        text("sender_identifier", "The number or name that recipients see."),
+        text("sender_type", "toll_free, short_code, long_code, alpha and others."),
+        text("status", "active, registering, suspended and others."),
+    ),
+    primary_key=("id",),
+)
+
+TABLES = (
+    IMAGE,
+    REVIEW,
+    WEB_FEED,
+    PUSH_TOKEN,
+    WEBHOOK,
+    BILLING_USAGE,
+    TRANSLATION,
+    BRAND_RESOURCE,
+    TEXT_MESSAGING_SENDER,
+)
 
 _REVIEW_PATHS = {"status": "status.value", "status_rejection_reason": "status.rejection_reason"} | {
     f"{parent}_{name}": f"{parent}.{name}"
@@ -204,3 +266,29 @@ def webhooks(document: Mapping[str, Any]) -> Rows:
 def billing_usage(document: Mapping[str, Any]) -> Rows:
     """Return the rows of BILLING_USAGE in an answer about billing usage."""
     return {"billing_usage": latest((row_of(usage, BILLING_USAGE.types) for usage in described(document)), "id")}
+
+
+def translations(document: Mapping[str, Any]) -> Rows:
+    """Return the rows of TRANSLATION on a page of translations."""
+    return {"translation": latest((row_of(each, TRANSLATION.types) for each in described(document)), "id")}
+
+
+def brand_resources(document: Mapping[str, Any], type: str) -> Rows:
+    """Return the rows of BRAND_RESOURCE in an answer about one type of brand resources, `logo` for example."""
+    found = (
+        {
+            "id": each["id"],
+            "type": type,
+            "definition": {name: value for name, value in attributes(each).items() if name != "name"},
+            "name": attributes(each).get("name"),
+        }
+        for each in described(document)
+    )
+    return {"brand_resource": latest(found, "type", "id")}
+
+
+def text_messaging_senders(document: Mapping[str, Any]) -> Rows:
+    """Return the rows of TEXT_MESSAGING_SENDER on a page of senders."""
+    paths = {"sender_details_country": "sender_details.country"}
+    found = (row_of(each, TEXT_MESSAGING_SENDER.types, paths) for each in described(document))
+    return {"text_messaging_sender": latest(found, "id")}

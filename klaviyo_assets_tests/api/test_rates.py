@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -8,9 +9,10 @@ from hypothesis import strategies as st
 
 from klaviyo_assets.api import REVISION, RateLimited, revision_support
 from klaviyo_assets.api.limiter import Limiter
-from klaviyo_assets.api.operations import LATER, RATES, Rate, limits
+from klaviyo_assets.api.operations import RATES, Rate, limits, revision
+from klaviyo_assets.api.revision import ending
 from klaviyo_assets_tests.api.fake import FakeClock
-from klaviyo_assets_tests.reference import openapi
+from klaviyo_assets_tests.reference import LATEST, openapi
 
 
 def test_the_table_is_that_of_the_openapi_document() -> None:
@@ -23,7 +25,7 @@ def test_the_table_is_that_of_the_openapi_document() -> None:
                 if method == "get" or name.startswith("query_"):
                     rate = {k: int(v.split("/")[0]) for k, v in operation["x-klaviyo-ratelimit"].items()}
                     expected[name] = Rate(**rate)
-    assert expected == RATES | {name: later.rate for name, later in LATER.items()}
+    assert expected == RATES
     assert spec["info"]["version"] == REVISION
 
 
@@ -127,6 +129,26 @@ def test_refusals_that_never_end_are_an_error() -> None:
 
 
 def test_days_of_support() -> None:
-    assert revision_support(date(2028, 7, 15)) == 0
-    assert revision_support(date(2028, 4, 16)) == 90
-    assert revision_support(date(2028, 7, 16)) == -1
+    assert revision_support(date(2028, 7, 15)) == {"2026-07-15": 0, "2026-10-15": 92}
+    assert revision_support(date(2028, 7, 16))["2026-07-15"] == -1
+    assert not list(ending(date(2028, 4, 16))), "90 days before"
+    assert list(ending(date(2028, 4, 17))) == [
+        "Klaviyo supports revision 2026-07-15 of its API, which this version speaks, for 89 more days: "
+        "update klaviyo-assets."
+    ]
+    assert [sentence[:44] for sentence in ending(date(2028, 7, 18))] == [
+        "Klaviyo no longer supports revision 2026-07-",
+        "Klaviyo supports revision 2026-10-15 of its ",
+    ]
+
+
+def test_each_operation_speaks_a_revision_that_has_it() -> None:
+    pinned, later = openapi(), openapi(LATEST)
+    known = {document["info"]["version"]: operations(document) for document in (pinned, later)}
+    assert {revision(name) for name in RATES} == {REVISION, LATEST}
+    for name in RATES:
+        assert name in known[revision(name)], name
+
+
+def operations(document: dict[str, Any]) -> set[str]:
+    return {each["operationId"] for methods in document["paths"].values() for each in methods.values()}

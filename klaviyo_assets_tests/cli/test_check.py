@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -72,11 +73,18 @@ def test_what_is_due_is_said(klaviyo: Project) -> None:
     }  # fmt: skip
 
 
-def test_the_end_of_the_revision_is_announced(klaviyo: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_end_of_the_revision_is_announced(klaviyo: Project) -> None:
     assert check(klaviyo.settings).warnings == []
-    monkeypatch.setattr("klaviyo_assets.cli.check.revision_support", lambda today: 89)
-    result = CliRunner().invoke(main, ["check"])
-    assert result.exit_code == 0 and "for 89 more days: update" in result.output
+    (warning,) = check(klaviyo.settings, today=dt.date(2028, 4, 17)).warnings
+    assert "revision 2026-07-15" in warning and "for 89 more days: update" in warning
+
+
+def test_a_key_for_the_earlier_revision_alone(klaviyo: Project) -> None:
+    settings = klaviyo.settings.model_copy(update={"tables": only("campaign")})
+    klaviyo.sandbox.faults.append(lambda call: Status(400) if call.headers["revision"] == "2026-10-15" else None)
+    report = check(settings)
+    assert report.problems == [] and "only what revision 2026-07-15 shows is read" in report.warnings[0]
+    assert {scope.scope: scope.problem for scope in report.scopes}["campaigns:read"] is None
 
 
 def test_a_missing_scope_is_named_with_its_tables(klaviyo: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from klaviyo_assets.sandbox.account import Account
-from klaviyo_assets_tests.expected.rows import Expected, resources, same_names
+from klaviyo_assets_tests.expected.rows import Expected, keyed, resources, same_names
 
 CONTACT = "contact_information"
 ADDRESS = {
@@ -36,3 +36,18 @@ def webhook(account: Account) -> Expected:
     for row in rows.values():
         row["topics"] = account.related("webhook", row["id"], "webhook-topics")
     return rows
+
+
+def brand_resource(account: Account) -> Expected:
+    rows = []
+    for type in ("button", "color", "email-default", "logo", "social-group", "voice"):
+        for each in account.all(f"brand-{type}"):
+            definition = {name: value for name, value in each.attributes.items() if name != "name"}
+            row = {"type": type, "id": each.id, "name": each.attributes.get("name"), "definition": definition}
+            rows.append(row)
+    return keyed(rows, "type", "id")
+
+
+def text_messaging_sender(account: Account) -> Expected:
+    columns = same_names("created_at forwarding_number sender_identifier sender_type status")
+    return resources(account, "text-messaging-sender", {**columns, "sender_details_country": "sender_details.country"})

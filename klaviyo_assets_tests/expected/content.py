@@ -24,3 +24,8 @@ def image(account: Account) -> Expected:
 
 def web_feed(account: Account) -> Expected:
     return resources(account, "web-feed", same_names("content_type created name request_method status updated url"))
+
+
+def translation(account: Account) -> Expected:
+    columns = same_names("channel created fallback_locale metadata source_locale target_locales updated")
+    return resources(account, "translation", columns)

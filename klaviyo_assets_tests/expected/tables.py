@@ -34,6 +34,8 @@ TABLES: dict[str, Table] = {
     "campaign_message_send_time": campaigns.campaign_message_send_time,
     "campaign_tracking_utm_param": campaigns.campaign_tracking_utm_param,
     "campaign_tag": tags.campaign_tag,
+    "campaign_audience": campaigns.campaign_audience,
+    "campaign_variation": campaigns.campaign_variation,
 }
 """What the project syncs."""
 
@@ -64,6 +66,7 @@ MORE_TABLES: dict[str, Table] = {
 
 OPTIONAL_TABLES: dict[str, Table] = {
     "billing_usage": accounts.billing_usage,
+    "brand_resource": accounts.brand_resource,
     "catalog_category": catalog.catalog_category,
     "catalog_item": catalog.catalog_item,
     "catalog_variant": catalog.catalog_variant,
@@ -72,6 +75,8 @@ OPTIONAL_TABLES: dict[str, Table] = {
     "mapped_metric": metrics.mapped_metric,
     "push_token": profiles.push_token,
     "review": catalog.review,
+    "text_messaging_sender": accounts.text_messaging_sender,
+    "translation": content.translation,
     "universal_content": content.universal_content,
     "web_feed": content.web_feed,
     "webhook": accounts.webhook,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from klaviyo_assets.sandbox.account import Account
+from klaviyo_assets.sandbox.account.omnichannel import omnichannel
+from klaviyo_assets.sandbox.account.store import Store
 from klaviyo_assets_tests.expected.rows import Expected, keyed, resources, same_names
 
 
@@ -14,7 +16,7 @@ def tag_group(account: Account) -> Expected:
     return resources(account, "tag-group", same_names("default exclusive name"))
 
 
-def tagged(account: Account, type: str) -> Expected:
+def tagged(account: Store, type: str) -> Expected:
     rows = [
         {f"{type}_id": each.id, "tag_id": tag}
         for each in account.all(type)
@@ -24,7 +26,7 @@ def tagged(account: Account, type: str) -> Expected:
 
 
 def campaign_tag(account: Account) -> Expected:
-    return tagged(account, "campaign")
+    return tagged(omnichannel(account), "campaign")
 
 
 def flow_tag(account: Account) -> Expected:

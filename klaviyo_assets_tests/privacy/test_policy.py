@@ -162,7 +162,9 @@ def test_columns_that_appear_later_are_left_out(tmp_path: Path) -> None:
 
 def test_tables_that_a_later_version_adds() -> None:
     added = replace(METRIC, name="added_later")
-    assert {table.name for table in TABLES if not table.optional} == FIRST_TABLES
+    assert {table.name for table in TABLES if not table.optional} - FIRST_TABLES == {
+        "campaign_audience", "campaign_variation"
+    }  # fmt: skip
     assert Settings().enabled(added)
     for policy in ("allow_columns", "block_all"):
         chosen = Settings(new_columns=policy)

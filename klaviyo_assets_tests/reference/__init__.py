@@ -21,13 +21,21 @@ def recorded(name: str) -> Any:
     return msgspec.json.decode((FOLDER / "recorded" / f"{name}.json").read_bytes())["response"]["body"]
 
 
+LATEST = "2026-10-15"
+
+
 @functools.cache
-def openapi() -> Any:
-    """The part of Klaviyo's OpenAPI document that `trim` keeps, revision 2026-07-15, with operations of later ones."""
+def openapi(revision: str = "") -> Any:
+    """The part of Klaviyo's OpenAPI document that `trim` keeps: revision 2026-07-15, with operations that came later.
+
+    revision: `LATEST` for what is other there, or there alone.
+    """
     document, later = (
         msgspec.json.decode((FOLDER / f"klaviyo_openapi{name}.json").read_bytes()) for name in ("", "_later")
     )
-    document["paths"] |= later["paths"]
+    if revision:
+        return later
+    document["paths"] = later["paths"] | document["paths"]
     document["components"]["schemas"] = later["components"]["schemas"] | document["components"]["schemas"]
     return document
 

@@ -1,6 +1,9 @@
-"""Makes `klaviyo_openapi.json`, the part of Klaviyo's OpenAPI document that the tests read:
+"""Makes `klaviyo_openapi.json` and `klaviyo_openapi_later.json`, what tests read of Klaviyo's OpenAPI documents:
 
-    python -m klaviyo_assets_tests.reference.trim stable.json   # from https://github.com/klaviyo/openapi
+    python -m klaviyo_assets_tests.reference.trim stable.json beta.json   # from https://github.com/klaviyo/openapi
+
+The later one has what revision 2026-10-15 has and the pinned one has not, or in another form: as the document of
+2026-07-15.pre has it in beta, with what the official SDK 25.0.0 has on top of that (`RELEASED`).
 
 Of every operation that reads, its limits and scopes; of those that the sandbox serves, also parameters, filters and
 answers, with the schemas that they lead to. A line for each operation and schema, so that a
@@ -11,29 +14,44 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from klaviyo_assets.sandbox.api.operations import OPERATIONS
+from klaviyo_assets.sandbox.api.operations import OMNICHANNEL, OPERATIONS
 
 FILE = Path(__file__).with_name("klaviyo_openapi.json")
+LATER = Path(__file__).with_name("klaviyo_openapi_later.json")
+_BETA = "_beta"
+RELEASED: dict[str, dict[str, Any]] = {
+    "MessageDefinition": {"ab_test": {"$ref": "#/components/schemas/ABTestSettings", "nullable": True}},
+    "MessageTrackingOptions": {
+        "tracking_params": {"type": "array", "items": {"type": "object"}, "nullable": True},
+    },
+    "ABTestSettings": {
+        "winner_metric": {"type": "string", "enum": ["clicks_unique", "opens_unique", "placed_orders_unique"]},
+        "winner_percentage": {"type": "integer", "nullable": True},
+        "winner_wait_hours": {"type": "integer", "nullable": True},
+    },
+}
+"""Schema -> the properties that it has since it is released."""
+
 _LIMITS = ("operationId", "x-klaviyo-ratelimit", "x-klaviyo-scopes")
 _SERVED = (*_LIMITS, "x-klaviyo-filters", "parameters", "requestBody")
 _PROSE = ("description", "example", "examples", "summary", "title", "tags", "externalDocs")
 _NAMED = ("properties", "schemas", "x-klaviyo-filters")
 
 
-def trim(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the part that the tests read."""
+def trim(document: dict[str, Any], served: Collection[str] = OPERATIONS, *, rest: bool = True) -> dict[str, Any]:
+    """Return the part that the tests read. served: operations of the sandbox; rest: with the limits of all others."""
     paths: dict[str, Any] = {}
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             name = operation["operationId"] if isinstance(operation, dict) else ""
-            if not (name and (method == "get" or name.startswith("query_"))):
+            if not (name and (method == "get" or name.startswith("query_"))) or not (rest or name in served):
                 continue
-            kept = {key: operation[key] for key in (_SERVED if name in OPERATIONS else _LIMITS) if key in operation}
-            if name in OPERATIONS:
+            kept = {key: operation[key] for key in (_SERVED if name in served else _LIMITS) if key in operation}
+            if name in served:
                 kept["responses"] = {"200": operation["responses"]["200"]}
             paths.setdefault(path, {})[method] = without_prose(kept)
     schemas = document["components"]["schemas"]
@@ -49,6 +67,37 @@ def trim(document: dict[str, Any]) -> dict[str, Any]:
         "paths": paths,
         "components": {"schemas": {name: without_prose(schemas[name]) for name in sorted(needed)}},
     }
+
+
+def later(stable: dict[str, Any], beta: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of revision 2026-10-15 that the tests read."""
+    paths = {path: dict(methods) for path, methods in stable["paths"].items()}
+    for path, methods in beta["paths"].items():
+        for method, operation in methods.items():
+            if isinstance(operation, dict):
+                name = operation["operationId"].removesuffix(_BETA)
+                paths.setdefault(path, {})[method] = {**operation, "operationId": name}
+    for path in ("/api/campaigns", "/api/campaigns/{id}"):  # in beta, tags could not be included
+        for parameter in paths[path]["get"]["parameters"]:
+            if parameter["name"] == "include":
+                parameter["schema"]["items"]["enum"].append("tags")
+        fields = {"name": "fields[tag]", "in": "query", "schema": {"type": "array", "items": {"enum": ["id", "name"]}}}
+        paths[path]["get"]["parameters"].append(fields)
+    for path in ("/api/text-messaging-senders", "/api/text-messaging-senders/{id}"):
+        paths[path]["get"]["x-klaviyo-ratelimit"] = {"burst": "3/s", "steady": "60/m"}
+    include = {"name": "include", "in": "query", "schema": {"type": "array", "items": {"enum": ["campaign"]}}}
+    paths["/api/campaigns/{id}/campaign-messages"]["get"]["parameters"].append(include)
+    schemas = stable["components"]["schemas"] | beta["components"]["schemas"]
+    for name in ("GetCampaignResponseCollectionCompoundDocument", "GetCampaignResponseCompoundDocument"):
+        alternatives = schemas[name]["properties"]["included"]["items"]["oneOf"]
+        alternatives.append({"$ref": "#/components/schemas/TagResponseObjectResource"})
+    for name, properties in RELEASED.items():
+        schemas.setdefault(name, {"type": "object", "properties": {}})["properties"] |= properties
+    unit = schemas["BillingUsageResponseObjectResource"]["properties"]["attributes"]["properties"]["unit"]
+    unit["enum"] = sorted({*unit["enum"], "CAD"})
+    wanted = {*OMNICHANNEL, *(each.id for each in OPERATIONS.values() if each.since)}
+    document = {"info": {"version": "2026-10-15"}, "paths": paths, "components": {"schemas": schemas}}
+    return trim(document, wanted, rest=False)
 
 
 def references(value: Any) -> Iterator[str]:
@@ -90,4 +139,6 @@ def lines(document: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    FILE.write_text(lines(trim(json.loads(Path(sys.argv[1]).read_text()))))
+    documents = [json.loads(Path(name).read_text()) for name in sys.argv[1:]]
+    FILE.write_text(lines(trim(documents[0])))
+    LATER.write_text(lines(later(*documents)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from klaviyo_assets.sandbox import Account, Resource
+from klaviyo_assets.sandbox.shop.brand import brand_resources, sender, translation
 from klaviyo_assets_tests.sandbox.support import NOW, frozen_account
 
 SECOND = "2026-09-01T10:00:00+00:00"
@@ -305,6 +306,9 @@ RESOURCES = [
             "as_of": SECOND,
         },
     ),
+    *brand_resources("Xy9zAB"),
+    translation("TEMPLATE::DEFAULT::abc", "email", SECOND),
+    sender("5001", "toll_free", "+18335550100", SECOND),
     Resource(
         "tracking-setting",
         "Xy9zAB",

@@ -14,25 +14,35 @@ import pytest
 import requests
 
 from klaviyo_assets.sandbox import Resource, Sandbox
+from klaviyo_assets.sandbox.account.omnichannel import Omnichannel
 from klaviyo_assets.sandbox.api.operation import Operation
-from klaviyo_assets.sandbox.api.operations import FIELDS, OPERATIONS
+from klaviyo_assets.sandbox.api.operations import FIELDS, OMNICHANNEL, OMNICHANNEL_FIELDS, OPERATIONS
 from klaviyo_assets.sandbox.api.serialize import COLLECTIONS
-from klaviyo_assets_tests.reference import openapi
+from klaviyo_assets_tests.reference import LATEST, openapi
 from klaviyo_assets_tests.sandbox.samples import ITEM, sample_account
 from klaviyo_assets_tests.sandbox.support import HEADERS
 
-GETS = [operation for operation in OPERATIONS.values() if operation.method == "GET"]
+ALL = [*OPERATIONS.values(), *OMNICHANNEL.values()]
+GETS = [operation for operation in ALL if operation.method == "GET"]
 REPORTS = [operation for operation in OPERATIONS.values() if operation.id.startswith(("query_campaign", "query_flow"))]
 FILTERS = {"get_campaigns": "equals(messages.channel,'email')", "get_coupon_codes": "equals(coupon.id,'10OFF')"}
 OPEN_CHOICES = {"status", "trigger_type", "form_type", "definition.type"}
 """Filters whose listed values the sandbox does not insist on: new values appear without notice."""
 
-EMPTY = {"custom-metric", "flow-triggers"}
-"""Relationships that a sample resource leaves empty."""
+EMPTY = {"custom-metric", "flow-triggers", "/campaign-messages/{id}/tags", "/campaign-messages/{id}/relationships/tags"}
+"""Relationships, or paths of some, that a sample resource leaves empty."""
 
 
 def documented(operation: Operation) -> dict[str, Any]:
-    return openapi()["paths"][f"/api{operation.path}"][operation.method.lower()]
+    return document_of(operation)["paths"][f"/api{operation.path}"][operation.method.lower()]
+
+
+def document_of(operation: Operation) -> Any:
+    return openapi(LATEST if operation.omnichannel else "")
+
+
+def named(operation: Operation) -> str:
+    return f"{operation.id}-{operation.since}" if operation.omnichannel else operation.id
 
 
 def parameters(document: dict[str, Any], pattern: str) -> dict[str, list[str]]:
@@ -46,7 +56,7 @@ def parameters(document: dict[str, Any], pattern: str) -> dict[str, list[str]]:
     return found
 
 
-@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=lambda operation: operation.id)
+@pytest.mark.parametrize("operation", ALL, ids=named)
 def test_operation_is_as_documented(operation: Operation) -> None:
     document = documented(operation)
     assert document["operationId"] == operation.id
@@ -66,7 +76,7 @@ def test_operation_is_as_documented(operation: Operation) -> None:
         assert (size["default"], size["minimum"], size["maximum"]) == (operation.page[0], 1, operation.page[1])
 
 
-@pytest.mark.parametrize("operation", GETS, ids=lambda operation: operation.id)
+@pytest.mark.parametrize("operation", GETS, ids=named)
 def test_filters_are_as_documented(operation: Operation) -> None:
     filters = documented(operation).get("x-klaviyo-filters", {})
     # The id filter of flow messages is documented for the collection but not for its ids.
@@ -84,13 +94,20 @@ def test_filters_are_as_documented(operation: Operation) -> None:
         assert set(known.choices) == set(value.get("enum", ())) or name in OPEN_CHOICES, name
 
 
-def test_sparse_fieldsets_are_as_documented() -> None:
+@pytest.mark.parametrize("operations", [OPERATIONS, OMNICHANNEL], ids=["pinned", "omnichannel"])
+def test_sparse_fieldsets_are_as_documented(operations: dict[str, Operation]) -> None:
     documented_fields: dict[str, set[str]] = {}
-    for operation in OPERATIONS.values():
+    for operation in operations.values():
         for type, names in parameters(documented(operation), r"fields\[(.*)\]").items():
+            if operation.since and operation.type != type and operations is OPERATIONS:
+                continue  # what a later revision shows of other types
             documented_fields.setdefault(type, set()).update(name.partition(".")[0] for name in names)
-    known = {type: {"id", *names} for type, names in FIELDS.items()}
+    fields = FIELDS | OMNICHANNEL_FIELDS if operations is OMNICHANNEL else FIELDS
+    known = {type: {"id", *names} for type, names in fields.items()}
     known["profile"].add("joined_group_at")
+    if operations is OMNICHANNEL:
+        # A variation may include a translation; only `get_template` itself has definitions.
+        del documented_fields["translation"], documented_fields["template"]
     assert documented_fields == {type: known[type] for type in documented_fields}
 
 
@@ -110,11 +127,12 @@ def to_json_schema(schema: Any) -> Any:
 
 
 @functools.cache
-def schemas() -> dict[str, Any]:
+def schemas(revision: str = "") -> dict[str, Any]:
     """The document's schemas, with the deviations that the recordings show (their README lists them)."""
-    found = to_json_schema(copy.deepcopy(openapi()["components"]["schemas"]))
-    # Attributions have no links of their own in live responses.
-    found["AttributionResponseObjectResource"]["required"].remove("links")
+    found = to_json_schema(copy.deepcopy(openapi(revision)["components"]["schemas"]))
+    if not revision:
+        # Attributions have no links of their own in live responses.
+        found["AttributionResponseObjectResource"]["required"].remove("links")
     for name in ("next", "prev"):
         found["CollectionLinks"]["properties"][name] = {"type": ["string", "null"]}
 
@@ -143,10 +161,10 @@ def schemas() -> dict[str, Any]:
     return found
 
 
-def validate(document: Any, described: dict[str, Any]) -> None:
+def validate(document: Any, described: dict[str, Any], revision: str = "") -> None:
     """Check a body against the schema of a documented request or response."""
     content = described["content"]["application/vnd.api+json"]["schema"]
-    schema = to_json_schema(content) | {"components": {"schemas": schemas()}}
+    schema = to_json_schema(content) | {"components": {"schemas": schemas(revision)}}
     jsonschema.Draft202012Validator(schema).validate(document)
 
 
@@ -157,25 +175,28 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 def ids(sandbox: Sandbox) -> dict[str, str]:
-    found = {COLLECTIONS[type]: next(iter(each)) for type, each in sandbox.account.resources.items()}
+    served = {type: each for type, each in sandbox.account.resources.items() if type in COLLECTIONS}
+    found = {COLLECTIONS[type]: next(iter(each)) for type, each in served.items()}
+    campaigns = Omnichannel(sandbox.account).store().resources
+    found |= {COLLECTIONS[type]: next(iter(each)) for type, each in campaigns.items() if type.startswith("campaign-")}
     return found | {"events": "7qWkC6JPz7g", "catalog-items": ITEM}
 
 
-@pytest.mark.parametrize("operation", GETS, ids=lambda operation: operation.id)
+@pytest.mark.parametrize("operation", GETS, ids=named)
 def test_answer_has_the_documented_schema(sandbox: Sandbox, operation: Operation) -> None:
     path = operation.path.replace("{id}", quote(ids(sandbox)[operation.segments[0]]))
     query = {f"additional-fields[{type}]": ",".join(names) for type, names in operation.additional.items()}
     if operation.includes:
         query["include"] = ",".join(operation.includes)
-    if operation.id in FILTERS:
+    if operation.id in FILTERS and not operation.omnichannel:
         query["filter"] = FILTERS[operation.id]
     headers = HEADERS | ({"revision": operation.since} if operation.since else {})
     response = requests.get(sandbox.url + path, params=query, headers=headers, timeout=60)
     assert response.status_code == 200, response.text
     document = response.json()
-    assert document["data"] or operation.relationship in EMPTY
+    assert document["data"] or {operation.relationship, operation.path} & EMPTY
 
-    validate(document, documented(operation)["responses"]["200"])
+    validate(document, documented(operation)["responses"]["200"], operation.since if operation.omnichannel else "")
     for data in [document["data"]] if isinstance(document["data"], dict) else document["data"] or []:
         assert data["type"] == operation.type
 

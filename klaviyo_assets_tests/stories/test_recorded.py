@@ -45,6 +45,7 @@ RECORDINGS = (
 """Later ones overwrite what earlier ones say of the same object."""
 
 CAMPAIGN, MESSAGE = "01M1PA99J4GSD6B3XGYF78793W", "01M1PA99JBS13TE33GQ4YRESFN"
+AUDIENCE = "ac171d75651d8bce0db007eb73a2b7f3"
 SMOKE, S1 = "01M1PAAR5HBCRHA3NN9NG5WRTA", "01M1PA9DFJNNYT82A7K2AEG8QT"
 SHARED_TAGS = "34c01a4a-208c-4428-a80b-4d0b4e0741db"
 EXCLUSIVE_TAGS = "c8aa0a0d-bad4-457f-b709-cf62fdeb9b09"
@@ -183,6 +184,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
             "from_email": "customer@example.com",
             "from_name": "SDK Smoke",
             "subject": "SDK smoke 09048514",
+            "builder": "wizard",
         }
     ],
     "campaign_list": [{"campaign_id": CAMPAIGN, "list_id": "VAnKig", "list_included_or_excluded": "included"}],
@@ -201,6 +203,22 @@ ROWS: dict[str, list[dict[str, Any]]] = {
             "content_bcc_email": "customer@example.com",
             "created": at("13:38:44.942300"),
             "updated": at("13:38:52.633607"),
+            "campaign_audience_id": AUDIENCE,
+            "status": "draft",
+            "send_strategy": "static",
+            "throttling_type": "throttle-for-campaigns",
+        }
+    ],
+    "campaign_audience": [
+        {
+            "id": AUDIENCE,
+            "campaign_id": CAMPAIGN,
+            "name": "Audience 1",
+            "priority": 1,
+            "included": '["VAnKig"]',
+            "excluded": "[]",
+            "created": at("13:38:44.935203"),
+            "updated": at("13:38:44.935203"),
         }
     ],
     "campaign_message_send_time": [],

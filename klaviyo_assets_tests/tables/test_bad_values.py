@@ -16,7 +16,7 @@ from klaviyo_assets.api.page import Page, attribute_times
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.decoding import decoded, repaired
 from klaviyo_assets.schema.lost import Lost, noting
-from klaviyo_assets.tables import campaigns, catalogs, events, exclusions, flows, profiles
+from klaviyo_assets.tables import catalogs, earlier_campaigns, events, exclusions, flows, profiles
 from klaviyo_assets.tables.jsonapi import Rows
 from klaviyo_assets.tables.registry import table
 from klaviyo_assets.warehouse.batches import typed_batch
@@ -264,7 +264,7 @@ def test_a_resource_without_attributes_makes_no_row_and_is_named(family, raw):
 def test_included_resources_that_are_named_and_missing_make_no_rows():
     """Campaigns with their messages, items with their variants, flows with their actions."""
     for rows, relationship, type, tables in (
-        (campaigns.rows, "campaign-messages", "campaign-message", ("campaign", "campaign_message")),
+        (earlier_campaigns.rows, "campaign-messages", "campaign-message", ("campaign", "campaign_message")),
         (flows.rows, "flow-actions", "flow-action", ("flow_action",)),
         (catalogs.rows, "variants", "catalog-variant", ("catalog_variant",)),
     ):

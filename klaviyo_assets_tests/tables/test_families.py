@@ -57,6 +57,9 @@ MAPPINGS: dict[str, Callable[[dict[str, Any]], Rows]] = {
     "web_feeds": extras.web_feeds,
     "webhooks": extras.webhooks,
     "billing_usage": extras.billing_usage,
+    "brand_resources": lambda document: extras.brand_resources(document, "logo"),
+    "text_messaging_senders": extras.text_messaging_senders,
+    "translations": extras.translations,
 }
 
 

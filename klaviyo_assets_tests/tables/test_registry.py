@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from klaviyo_assets.schema.spec import Type
+from klaviyo_assets.tables.campaigns import LATER
 from klaviyo_assets.tables.registry import TABLES, family, table
 from klaviyo_assets_tests.expected import tables as expected
 from klaviyo_assets_tests.reference import destination
@@ -31,9 +32,14 @@ MORE_COLUMNS = {
         "status_id",
         "status_label",
         "subject",
+        *LATER["campaign"],
     ],
+    "campaign_message": list(LATER["campaign_message"]),
 }
-MORE_FOREIGN_KEYS = {("campaign", "email_template_id", "email_template", "id")}  # comes with the column above
+MORE_FOREIGN_KEYS = {  # come with the columns above
+    ("campaign", "email_template_id", "email_template", "id"),
+    ("campaign_message", "campaign_audience_id", "campaign_audience", "id"),
+}
 
 
 def test_tables_are_those_of_the_published_schema():

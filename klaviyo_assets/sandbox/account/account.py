@@ -8,6 +8,7 @@ from typing import Any
 
 from klaviyo_assets.sandbox.account.clock import Clock
 from klaviyo_assets.sandbox.account.events import Event, Events, event_uuid
+from klaviyo_assets.sandbox.account.omnichannel import CANVAS
 from klaviyo_assets.sandbox.account.relations import PARTS
 from klaviyo_assets.sandbox.account.store import GROUPS, Resource, Store, format_datetime, target_of
 from klaviyo_assets.sandbox.account.subscriptions import never_subscribed
@@ -41,6 +42,7 @@ class Account(Store):
         The events of a deleted profile stay, without a profile. `KeyError` when there is no such resource.
         """
         with self.lock:
+            type = self._stored(type, id)
             for name in PARTS.get(type, ()):
                 for part in self.related(type, id, name):
                     self.delete(target_of(type, name), part)
@@ -53,10 +55,16 @@ class Account(Store):
         """Change attributes; `updated` (or `updated_at`) becomes the virtual now unless given.
 
         As with Klaviyo, a change of a flow's definition alone leaves its `updated` as it was, and so does a
-        change of one of its actions or messages.
+        change of one of its actions or messages. What a campaign of the new builder has in its definition may be
+        named without it.
         """
         with self.lock:
+            type = self._stored(type, id)
             resource = self.resources[type][id]
+            if type.startswith(CANVAS):
+                definition = resource.attributes["definition"]
+                inner = {name: attributes.pop(name) for name in definition.keys() & attributes.keys()}
+                attributes.setdefault("definition", {**definition, **inner})
             resource.attributes.update(attributes)
             stamp = "updated_at" if "updated_at" in resource.attributes else "updated"
             silent = type == "flow" and attributes.keys() <= {"definition"}
@@ -151,7 +159,8 @@ class Account(Store):
         with self.lock:
             self.relate(type, id, "tags", [i for i in self.resources[type][id].ids("tags") if i != tag_id])
             tag, inverse = self.resources["tag"][tag_id], f"{type}s"
-            self.relate("tag", tag_id, inverse, [i for i in tag.ids(inverse) if i != id])
+            if inverse in tag.relationships:
+                self.relate("tag", tag_id, inverse, [i for i in tag.ids(inverse) if i != id])
 
     def load(self, document: dict[str, Any]) -> None:
         """Store the objects of a JSON:API document (`data` and `included`), or one resource object.
@@ -199,6 +208,10 @@ class Account(Store):
             known = self.resources.get(type, {}).get(id) or Resource(type, id)
             shown = {k: v for k, v in attributes.items() if k not in COMPUTED.get(type, ())}
             self.add(Resource(type, id, {**known.attributes, **shown}, {**known.relationships, **relationships}))
+
+    def _stored(self, type: str, id: str) -> str:
+        """The type under which a resource is stored: another one for campaigns of the new builder."""
+        return CANVAS + type if id in self.resources.get(CANVAS + type, {}) else type
 
     def _leave_all(self, profile_id: str) -> None:
         for group, members in self.memberships.items():

@@ -1,4 +1,4 @@
-"""How Klaviyo's resources refer to each other (the relationship names of the OpenAPI document of 2026-07-15)."""
+"""How Klaviyo's resources refer to each other (the relationship names of its OpenAPI documents)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ from typing import NamedTuple
 
 
 class Relation(NamedTuple):
-    """The target of a relationship, whether it holds many, and its name seen from the target."""
+    """The target of a relationship, whether it holds many, and its name seen from the target.
+
+    since: the first revision that shows it; until: the first that no longer does.
+    """
 
     target: str
     many: bool
     inverse: str | None = None
+    since: str = ""
+    until: str = "9999-12-31"
 
+
+_OMNICHANNEL = "2026-10-15"
 
 RELATIONS: dict[str, dict[str, Relation]] = {
     "event": {
@@ -56,11 +63,46 @@ RELATIONS: dict[str, dict[str, Relation]] = {
     "campaign": {
         "campaign-messages": Relation("campaign-message", True, "campaign"),
         "tags": Relation("tag", True, "campaigns"),
+        "campaign-audiences": Relation("campaign-audience", True, "campaign", since=_OMNICHANNEL),
+    },
+    "campaign-audience": {
+        "campaign": Relation("campaign", False, "campaign-audiences"),
+        "campaign-messages": Relation("campaign-message", True, "campaign-audience"),
     },
     "campaign-message": {
         "campaign": Relation("campaign", False, "campaign-messages"),
-        "template": Relation("template", False),
+        "template": Relation("template", False, until=_OMNICHANNEL),
+        "image": Relation("image", False, until=_OMNICHANNEL),
+        "campaign-audience": Relation("campaign-audience", False, "campaign-messages", since=_OMNICHANNEL),
+        "campaign-variations": Relation("campaign-variation", True, "campaign-message", since=_OMNICHANNEL),
+        "tags": Relation("tag", True),
+    },
+    "campaign-variation": {
+        "campaign-message": Relation("campaign-message", False, "campaign-variations"),
         "image": Relation("image", False),
+        "translation": Relation("translation", False),
+        "template": Relation("template", False, until=_OMNICHANNEL),
+    },
+    "canvas-campaign": {
+        "canvas-audiences": Relation("canvas-audience", True, "canvas-campaign"),
+        "canvas-messages": Relation("canvas-message", True, "canvas-campaign"),
+        "tags": Relation("tag", True),
+    },
+    "canvas-audience": {
+        "canvas-campaign": Relation("canvas-campaign", False, "canvas-audiences"),
+        "canvas-messages": Relation("canvas-message", True, "canvas-audience"),
+    },
+    "canvas-message": {
+        "canvas-campaign": Relation("canvas-campaign", False, "canvas-messages"),
+        "canvas-audience": Relation("canvas-audience", False, "canvas-messages"),
+        "canvas-variations": Relation("canvas-variation", True, "canvas-message"),
+        "tags": Relation("tag", True),
+    },
+    "canvas-variation": {
+        "canvas-message": Relation("canvas-message", False, "canvas-variations"),
+        "image": Relation("image", False),
+        "translation": Relation("translation", False),
+        "template": Relation("template", False),
     },
     "flow": {
         "flow-actions": Relation("flow-action", True, "flow"),
@@ -97,12 +139,31 @@ RELATIONS: dict[str, dict[str, Relation]] = {
     "catalog-variant": {"item": Relation("catalog-item", False, "variants")},
     "catalog-category": {"items": Relation("catalog-item", True, "categories")},
     "review": {"events": Relation("event", True), "item": Relation("catalog-item", False)},
+    "brand-email-default": {
+        "brand-button": Relation("brand-button", False),
+        "brand-logo": Relation("brand-logo", False),
+        "brand-social-group": Relation("brand-social-group", False),
+    },
+    "brand-logo": {"image": Relation("image", False)},
+    "translation": {
+        "campaign-variation": Relation("campaign-variation", False),
+        "flow-message": Relation("flow-message", False),
+        "template": Relation("template", False),
+        "template-universal-content": Relation("template-universal-content", False),
+    },
+    "text-messaging-sender": {
+        "text-messaging-sender-registration": Relation("text-messaging-sender-registration", False)
+    },
     "webhook": {"webhook-topics": Relation("webhook-topic", True)},
 }
 
 PARTS: dict[str, tuple[str, ...]] = {
     "campaign": ("campaign-messages",),
     "campaign-message": ("template",),
+    "canvas-campaign": ("canvas-audiences", "canvas-messages"),
+    "canvas-audience": ("canvas-messages",),
+    "canvas-message": ("canvas-variations",),
+    "canvas-variation": ("template",),
     "flow": ("flow-actions",),
     "flow-action": ("flow-messages",),
     "form": ("form-versions",),

@@ -14,7 +14,15 @@ from klaviyo_assets.sandbox.account.relations import Relation, relation
 
 GROUPS = ("list", "segment")
 MERGED_ID_RESOLVES_FOR = timedelta(hours=1)
-_MICROSECONDS = {"campaign", "campaign-message", "catalog-item", "catalog-variant", "catalog-category"}
+_MICROSECONDS = {
+    "campaign",
+    "campaign-message",
+    "canvas-campaign",
+    "canvas-message",
+    "catalog-item",
+    "catalog-variant",
+    "catalog-category",
+}
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
@@ -121,8 +129,9 @@ class Store:
         return list(found)
 
     def is_clone(self, template_id: str) -> bool:
-        """Whether a template is the copy that a campaign message owns: Klaviyo's collection leaves those out."""
-        return any(name[0] == "campaign-message" for name in self._incoming.get(("template", template_id), ()))
+        """Whether a template is the copy that a campaign's message owns: Klaviyo's collection leaves those out."""
+        owners = ("campaign-message", "canvas-variation")
+        return any(name[0] in owners for name in self._incoming.get(("template", template_id), ()))
 
     def relate(self, type: str, id: str, name: str, to: str | list[str] | None) -> None:
         """Set a relationship of a resource; `KeyError` when the resource or the name is unknown."""

@@ -85,8 +85,8 @@ class Operation:
     `required` names filter fields of which one has to be there, `ignored` those that Klaviyo accepts without effect,
     `failing` the filters, as `any(form_type)`, that it answers with 500.
     `extra_fields` are attributes that this operation shows besides the usual ones. `next` and `prev` links are null
-    at the ends of a collection, or left out when `bare_links`. `since` is the first revision that has the operation,
-    where that is not the pinned one.
+    at the ends of a collection, or left out when `bare_links`. `since` is the first revision that has the operation, or
+    has it so, where that is not the pinned one; `omnichannel` operations show campaigns as that one does.
     """
 
     id: str
@@ -109,6 +109,7 @@ class Operation:
     cursor: Cursor = KEYSET
     bare_links: bool = False
     since: str = ""
+    omnichannel: bool = False
 
     @property
     def segments(self) -> tuple[str, ...]:

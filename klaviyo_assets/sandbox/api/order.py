@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from klaviyo_assets.sandbox.account import Account, Resource, format_datetime
+from klaviyo_assets.sandbox.account import Resource, format_datetime
+from klaviyo_assets.sandbox.account.store import Store
 from klaviyo_assets.sandbox.api.errors import ApiError, invalid
 from klaviyo_assets.sandbox.api.filters import Condition, parse_datetime
 from klaviyo_assets.sandbox.api.operation import Cursor
@@ -33,7 +34,7 @@ class Row:
     joined_at: datetime | None = None
 
 
-def field_values(account: Account, row: Row, field: str) -> list[Any]:
+def field_values(account: Store, row: Row, field: str) -> list[Any]:
     """What a filter field finds in a row: text, numbers, booleans; datetimes as text. Several for lists."""
     resource = row.resource
     match resource.type, field:
@@ -43,6 +44,12 @@ def field_values(account: Account, row: Row, field: str) -> list[Any]:
             ids = account.related("campaign", resource.id, "campaign-messages")
             messages = [account.get("campaign-message", each) for each in ids]
             return [value for each in messages if each for value in _walk(each.attributes, ["definition", "channel"])]
+        case "campaign" | "campaign-message", "name" | "archived" | "builder" | "status":
+            # In the definition since revision 2026-10-15.
+            inside = field not in resource.attributes and resource.attributes.get("definition")
+            return _walk(resource.attributes, ["definition", field] if inside else [field])
+        case "campaign-message", "campaign_id":
+            return account.related(resource.type, resource.id, "campaign")
         case "coupon-code", "coupon.id" | "profile.id":
             return account.related(resource.type, resource.id, field[:-3])
         case "push-token", "profile.id":
@@ -70,7 +77,7 @@ def field_values(account: Account, row: Row, field: str) -> list[Any]:
             return _walk(resource.attributes, field.split("."))
 
 
-def matches(account: Account, row: Row, conditions: tuple[Condition, ...]) -> bool:
+def matches(account: Store, row: Row, conditions: tuple[Condition, ...]) -> bool:
     """Whether a row satisfies every condition."""
     for condition in conditions:
         values: list[Any] = field_values(account, row, condition.field)
@@ -81,7 +88,7 @@ def matches(account: Account, row: Row, conditions: tuple[Condition, ...]) -> bo
     return True
 
 
-def sort_key(account: Account, resource: Resource, fields: tuple[str, ...], joined_at: datetime | None) -> Key:
+def sort_key(account: Store, resource: Resource, fields: tuple[str, ...], joined_at: datetime | None) -> Key:
     """The place of a resource among others: the values of the sort fields (datetimes in microseconds), then the id."""
     row = Row((), resource, joined_at)
     return (*(_key_value(field_values(account, row, field), field) for field in fields), resource.id)

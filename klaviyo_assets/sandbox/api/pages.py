@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from klaviyo_assets.sandbox.account import GROUPS, Account, Event, Resource
+from klaviyo_assets.sandbox.account import GROUPS, Event, Resource
 from klaviyo_assets.sandbox.account.relations import relation
+from klaviyo_assets.sandbox.account.store import Store
 from klaviyo_assets.sandbox.api.errors import invalid, not_found
 from klaviyo_assets.sandbox.api.filters import Condition
 from klaviyo_assets.sandbox.api.order import (
@@ -24,6 +25,7 @@ from klaviyo_assets.sandbox.api.order import (
     decode_event_cursor,
     encode_cursor,
     encode_event_cursor,
+    field_values,
     matches,
     sort_key,
 )
@@ -48,11 +50,11 @@ class Pages:
     """Answers GET requests from an account.
 
     With `ties`, cursors that lack an id at Klaviyo lack it here too, so that rows with equal values are skipped at a
-    page boundary; without, they get one exactly there. With `unsorted_archive`, archived email campaigns come slightly
-    out of order. With `loose_bounds`, `greater-than` includes the bound for campaigns and flows.
+    page boundary; without, they get one exactly there. With `unsorted_archive`, archived (email) campaigns come
+    slightly out of order. With `loose_bounds`, `greater-than` includes the bound for campaigns and flows.
     """
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Store) -> None:
         self.account = account
         self.ties = False
         self.unsorted_archive = False
@@ -162,7 +164,7 @@ class Pages:
             tie = not self.ties and last.key[:-1] == following.key[:-1]
             cursor = encode_cursor(last, fields, operation.cursor, tie=tie)
         page = _odd(page, query)
-        if self.unsorted_archive and _is_email_archive(query):
+        if self.unsorted_archive and _is_archive(query):
             # The cursor above is that of the last row in order: whatever the order on a page, the next one goes on.
             page = [row for place in range(0, len(page), 2) for row in reversed(page[place : place + 2])]
         links: dict[str, Any] = {}
@@ -191,7 +193,7 @@ class Pages:
         rows = self._view((operation.type, *fields), self.account.versions[operation.type], self._sorted, fields)
         asked = {condition.field for condition in query.conditions}
         if operation.type in ("campaign", "flow") and "archived" not in asked:
-            return [row for row in rows if not row.resource.attributes.get("archived")]
+            return [row for row in rows if True not in field_values(self.account, row, "archived")]
         if operation.type == "image" and "hidden" not in asked:
             return [row for row in rows if not row.resource.attributes.get("hidden")]
         if operation.type == "template":
@@ -289,9 +291,12 @@ def _narrow(rows: list[Row], query: Query) -> list[Row]:
     return rows[start:stop] if (start, stop) != (0, len(rows)) else rows
 
 
-def _is_email_archive(query: Query) -> bool:
+def _is_archive(query: Query) -> bool:
+    """Whether archived campaigns are asked for, in earlier revisions those of emails."""
     asked = {each.field: each.values for each in query.conditions}
-    return asked.get("archived") == (True,) and asked.get("messages.channel") == ("email",)
+    if query.operation.type != "campaign" or asked.get("archived") != (True,):
+        return False
+    return query.operation.omnichannel or asked.get("messages.channel") == ("email",)
 
 
 def _link(query: Query, url: str, cursor: str | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from klaviyo_assets.sandbox.account.relations import relation
 from klaviyo_assets.sandbox.api.errors import ApiError, invalid
 from klaviyo_assets.sandbox.api.filters import Condition, parse_filter
 from klaviyo_assets.sandbox.api.operation import Operation, ParameterRate
-from klaviyo_assets.sandbox.api.operations import FIELDS
+from klaviyo_assets.sandbox.api.operations import FIELDS, OMNICHANNEL_FIELDS
 from klaviyo_assets.sandbox.faults import OddPage
 
 Pairs = Sequence[tuple[str, str]]
@@ -140,7 +140,9 @@ def _fields(operation: Operation, pairs: Pairs) -> dict[str, frozenset[str]]:
         kind = name[len("fields[") : -1]
         if kind not in known:
             raise invalid(f"'{kind}' is not an allowed type for sparse fieldsets.", parameter=name)
-        allowed = {"id", *FIELDS[kind], *(operation.extra_fields if kind == operation.type else ())}
+        later = operation.omnichannel or kind not in FIELDS
+        fields = (OMNICHANNEL_FIELDS if later else FIELDS).get(kind) or FIELDS[kind]
+        allowed = {"id", *fields, *(operation.extra_fields if kind == operation.type else ())}
         for field in _list(value):
             if field.partition(".")[0] not in allowed:
                 raise invalid(f"'{field}' is not an allowed field for {kind}.", parameter=name)

@@ -8,20 +8,25 @@ from typing import Any
 
 import msgspec
 
-from klaviyo_assets.sandbox.account import Account, Event, Resource, format_datetime
+from klaviyo_assets.sandbox.account import Event, Resource, format_datetime
 from klaviyo_assets.sandbox.account.relations import RELATIONS
+from klaviyo_assets.sandbox.account.store import Store
 from klaviyo_assets.sandbox.account.subscriptions import never_subscribed, no_predictions
-from klaviyo_assets.sandbox.api.operations import ON_REQUEST, OPERATIONS
+from klaviyo_assets.sandbox.api.operations import OMNICHANNEL, ON_REQUEST, OPERATIONS
 from klaviyo_assets.sandbox.api.order import Row
 from klaviyo_assets.sandbox.api.query import Query
 
-COLLECTIONS: dict[str, str] = {op.type: op.segments[0] for op in OPERATIONS.values() if op.by_id}
+COLLECTIONS: dict[str, str] = {
+    op.type: op.segments[0] for op in (*OPERATIONS.values(), *OMNICHANNEL.values()) if op.by_id
+}
 """The first path segment under which a type's resources are found."""
 
 INLINED: dict[str, tuple[str, ...]] = {
     "event": ("profile", "metric"),
     "campaign": ("campaign-messages",),
-    "campaign-message": ("campaign",),
+    "campaign-message": ("campaign", "campaign-audience"),
+    "campaign-audience": ("campaign",),
+    "campaign-variation": ("campaign-message",),
     "flow-action": ("flow",),
     "flow-message": ("flow-action", "template"),
     "form": ("form-versions",),
@@ -32,7 +37,12 @@ INLINED: dict[str, tuple[str, ...]] = {
 }
 """Relationships whose ids are shown even where they are not included."""
 
-UNSHOWN = {("metric", "metric-properties"), ("catalog-item", "categories"), ("coupon", "coupon-codes")}
+UNSHOWN = {
+    ("metric", "metric-properties"),
+    ("catalog-item", "categories"),
+    ("coupon", "coupon-codes"),
+    ("campaign-message", "tags"),
+}
 """Relationships that have routes but do not appear in the resource."""
 
 encode = msgspec.json.encode
@@ -41,7 +51,7 @@ encode = msgspec.json.encode
 class Serializer:
     """Writes the objects of one response: `root` is the URL of the API, `query` decides what is shown."""
 
-    def __init__(self, account: Account, root: str, query: Query) -> None:
+    def __init__(self, account: Store, root: str, query: Query) -> None:
         self.account = account
         self.root = root
         self.query = query
@@ -144,7 +154,7 @@ class Serializer:
         path = f"{self.root}/{COLLECTIONS.get(type, type)}/{id}"
         found: dict[str, Any] = {}
         for name, relation in RELATIONS.get(type, {}).items():
-            if (type, name) in UNSHOWN:
+            if (type, name) in UNSHOWN or not relation.since <= self.query.operation.since < relation.until:
                 continue
             value: dict[str, Any] = {}
             if name in INLINED.get(type, ()) or (primary and name in self.query.includes):

@@ -112,6 +112,7 @@ def _add_campaign(
     if channel != "email" and method in ("smart_send_time", "ab_test_campaign"):
         method = "immediate"
     name = f"{SEASONS[number % len(SEASONS)]} {THEMES[number % len(THEMES)]} {moment:%Y-%m}"
+    under_way = status not in ("Draft", "Unknown") and not status.startswith("Cancelled")
     scheduled = None if status == "Draft" else created + timedelta(hours=2, microseconds=number)
     finished = min(moment + timedelta(minutes=11, microseconds=400_312), shop.now) if done else created
     first, second, third = (groups[(number + step) % len(groups)] for step in (0, 5, 3))
@@ -130,13 +131,14 @@ def _add_campaign(
         "created_at": format_datetime(created, "campaign"),
         "scheduled_at": scheduled and format_datetime(scheduled, "campaign"),
         "updated_at": format_datetime(finished, "campaign"),
-        "send_time": format_datetime(moment) if done else None,
+        "send_time": format_datetime(moment) if under_way else None,
     }
     shop.add("campaign", id, attributes, tags=list(tags[number % 7 : number % 7 + number % 3]))
 
     images = shop.account.all("image")
     image = images[number % len(images)].id if channel == "mobile_push" and number % 2 else None
     messages = []
+    is_local = method == "static" and bool(_strategy(method, number, moment)["options"].get("is_local"))
     for letter in "AB" if method == "ab_test_campaign" else " ":
         message_id = id if legacy else shop.ulid(created + timedelta(milliseconds=7))
         subject = SUBJECTS[(number + ord(letter)) % len(SUBJECTS)]
@@ -145,7 +147,7 @@ def _add_campaign(
         template = None if status == "Draft" or channel != "email" else add_template(shop, label, created)
         attributes = {
             "definition": _definition(channel, label, subject, number),
-            "send_times": [{"datetime": format_datetime(moment), "is_local": False}] if done else [],
+            "send_times": [{"datetime": format_datetime(moment), "is_local": is_local}] if under_way else [],
             "created_at": format_datetime(created + timedelta(microseconds=6_900), "campaign-message"),
             "updated_at": format_datetime(finished, "campaign-message"),
         }

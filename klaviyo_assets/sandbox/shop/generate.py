@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from klaviyo_assets.sandbox.account import Account, Clock, format_datetime
+from klaviyo_assets.sandbox.shop.brand import add_brand
 from klaviyo_assets.sandbox.shop.campaigns import add_campaigns, add_templates, deleted_campaign, old_campaign
+from klaviyo_assets.sandbox.shop.canvas import add_canvas_campaigns
 from klaviyo_assets.sandbox.shop.catalog import add_catalog, add_coupons, add_forms, add_reviews, add_shop
 from klaviyo_assets.sandbox.shop.events import Late
 from klaviyo_assets.sandbox.shop.flows import add_flows
@@ -67,6 +69,8 @@ def generate_account(
     stories = Stories(shop, customers, former, metrics, products, events=events, late=late)
     seldom = rare_events(old_campaign(shop), deleted_campaign())
     stories.run(messages, flows, seldom, burst_size(events))
+    add_canvas_campaigns(shop, list(groups.values()), tags)  # last, so that the rest is the same without them
+    add_brand(shop)
     for customer in former:
         account.delete("profile", customer.id)
     for profile in account.all("profile"):

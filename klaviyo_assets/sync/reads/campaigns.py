@@ -1,97 +1,128 @@
-"""Campaigns, and the templates of their messages."""
+"""Campaigns, their audiences, messages and variations: 100 campaigns and 100 messages a request."""
 
 from __future__ import annotations
 
-import datetime as dt
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from klaviyo_assets.api import NotFound, all_of, equals
-from klaviyo_assets.privacy.policy import is_digest
-from klaviyo_assets.sync.reads.reading import BOTH_SIDES, Account
+from klaviyo_assets.api import InvalidRequest, KlaviyoClient, NotFound, NotPermitted
+from klaviyo_assets.schema.spec import DELETED
+from klaviyo_assets.sync.reads import earlier_campaigns
+from klaviyo_assets.sync.reads.reading import Account, Document, WarehouseReader, both_sides, stored_rows
 from klaviyo_assets.tables import campaigns as campaign_tables
-from klaviyo_assets.tables.jsonapi import (
-    Rows,
-    attributes,
-    included,
-    instant_or_none,
-    related_id,
-    related_ids,
-    resources,
-)
+from klaviyo_assets.tables.jsonapi import Row, Rows, named, resources
 
-CHANNELS = ("email", "sms", "mobile_push")
-"""The channels that can be listed; there is no filter for WhatsApp."""
+_VARIATIONS = "campaign-variations"
 
 
 def campaigns(account: Account) -> Iterator[Rows]:
-    """Read every campaign of every channel, archived ones by a query of their own."""
-    templates = MessageTemplates(account)
-    for channel in CHANNELS:
-        for archived in BOTH_SIDES:
-            pages = account.client.pages(
-                "get_campaigns",
-                "/campaigns",
-                {
-                    "filter": all_of(equals("messages.channel", channel), equals("archived", archived)),
-                    "include": ["campaign-messages", "tags"],
-                    "fields[tag]": "id",
-                    "sort": "id",
-                    "page[size]": 100,
-                },
-            )
-            for page in pages:
-                document = page.json()
-                yield campaign_tables.rows(document, templates.of(document))
+    """Read every campaign of every channel, archived ones by a query of their own.
 
-
-class MessageTemplates:
-    """Finds the templates of campaign messages, which only a request for each campaign shows.
-
-    The template of a message that is unchanged since the last sync, and whose campaign was sent, is taken from the
-    warehouse.
+    A key for which Klaviyo refuses the revision of the API that has them reads what the earlier one shows.
     """
+    client, warehouse = account.client, account.warehouse
+    pages = _pages_of_messages(client)
+    try:
+        first = next(pages)
+    except (InvalidRequest, NotPermitted) as refusal:
+        yield from earlier_campaigns.campaigns(account, refusal)
+        return
+    kept = stored_rows(warehouse, "campaign_message", campaign_tables.KEPT["campaign_message"])
+    stored = stored_rows(warehouse, "campaign", campaign_tables.STORED)
+    params = _stored_params(warehouse)
+    known = campaign_tables.Messages()
+    yield _rows(known, first, kept)
+    for page in pages:
+        yield _rows(known, page, kept)
+    for page in both_sides(
+        client,
+        "get_campaigns",
+        "/campaigns",
+        "archived",
+        include=["campaign-audiences", "campaign-messages", "tags"],
+        sort="id",
+        page_size=100,
+        **{"fields[campaign-message]": "id", "fields[tag]": "id"},
+    ):
+        for campaign in resources(page):
+            for id in named({"data": campaign}, "campaign-messages"):
+                if id not in known.by_id:  # made since the messages were read, or left out of their list
+                    yield from _one(client, known, id, campaign["id"], kept)
+        yield campaign_tables.rows(page, known, stored, params)
 
-    def __init__(self, account: Account) -> None:
-        self._client = account.client
-        self._asked: dict[str, dict[str, str | None]] = {}
-        self._known: dict[str, tuple[dt.datetime | None, str | None]] = {
-            id: (updated, template)
-            for id, updated, template in account.warehouse.rows("campaign_message", ("id", "updated", "template_id"))
-        }
 
-    def of(self, document: Mapping[str, Any]) -> dict[str, str | None]:
-        """Return message id -> template id of the messages on a page of campaigns."""
-        messages = included(document, "campaign-message")
-        found: dict[str, str | None] = {}
-        for campaign in resources(document):
-            ids = related_ids(campaign, "campaign-messages")
-            sent = attributes(campaign).get("status") == "Sent"
-            if sent and all(id in messages and self._unchanged(id, messages[id]) for id in ids):
-                found |= {id: self._known[id][1] for id in ids}
-            else:
-                found |= self._ask(campaign["id"])
-        return found
+def _rows(
+    known: campaign_tables.Messages, page: Document, kept: Mapping[str, Row], campaign: str | None = None
+) -> Rows:
+    messages = campaign_tables.messages(page, campaign)
+    known.add(messages)
+    rows = campaign_tables.message_rows(messages.values())
+    for row in rows["campaign_message"]:
+        row |= kept.get(row["id"], {})
+    return rows
 
-    def _unchanged(self, id: str, message: Mapping[str, Any]) -> bool:
-        updated = instant_or_none(attributes(message).get("updated_at"))
-        known = self._known.get(id, (None, None))[0]
-        if not isinstance(known, dt.datetime) or is_digest(self._known[id][1]):
-            return False  # new, or one of the columns is hashed
-        return updated == known.replace(tzinfo=dt.UTC)
 
-    def _ask(self, campaign: str) -> dict[str, str | None]:
-        if campaign not in self._asked:
-            try:
-                page = self._client.get(
-                    "get_messages_for_campaign",
-                    f"/campaigns/{campaign}/campaign-messages",
-                    {"include": "template", "fields[template]": "id"},
-                    many=True,
-                )
-            except NotFound:
-                return {}  # deleted since the page was read
-            self._asked[campaign] = {
-                message["id"]: related_id(message, "template") for message in resources(page.json())
-            }
-        return self._asked[campaign]
+def _pages_of_messages(client: KlaviyoClient) -> Iterator[Document]:
+    """Yield pages of all messages with their variations, by a request for each message if Klaviyo includes none."""
+    query: dict[str, Any] = {"fields[campaign]": "id", "sort": "id", "page[size]": 100}
+    with_variations = {**query, "include": ["campaign", _VARIATIONS]}
+    pages = client.pages("get_campaign_messages", "/campaign-messages", with_variations)
+    try:
+        first = next(pages)
+    except InvalidRequest as refusal:
+        if not _is_about_include(refusal):
+            raise
+    else:
+        yield first.json()
+        for page in pages:
+            yield page.json()
+        return
+    for page in client.pages("get_campaign_messages", "/campaign-messages", {**query, "include": ["campaign"]}):
+        yield _with_variations(client, page.json())
+
+
+def _one(
+    client: KlaviyoClient, known: campaign_tables.Messages, id: str, campaign: str, kept: Mapping[str, Row]
+) -> Iterator[Rows]:
+    try:
+        try:
+            page = client.get("get_campaign_message", f"/campaign-messages/{id}", {"include": [_VARIATIONS]}).json()
+        except InvalidRequest as refusal:
+            if not _is_about_include(refusal):
+                raise
+            page = _with_variations(client, client.get("get_campaign_message", f"/campaign-messages/{id}").json())
+    except NotFound:
+        return  # deleted since the campaign was read
+    yield _rows(known, page, kept, campaign)
+
+
+def _with_variations(client: KlaviyoClient, page: Document) -> Document:
+    """Return a page of messages as if their variations were included."""
+    messages, included = [], []
+    for message in resources(page):
+        path = f"/campaign-messages/{message['id']}/{_VARIATIONS}"
+        try:
+            found = client.get("get_variations_for_campaign_message", path, many=True).json()["data"]
+        except NotFound:
+            continue  # deleted since the page was read
+        ids = [{"type": "campaign-variation", "id": each["id"]} for each in resources({"data": found})]
+        relationships = {**(message.get("relationships") or {}), _VARIATIONS: {"data": ids}}
+        messages.append({**message, "relationships": relationships})
+        included += found
+    return {**page, "data": messages, "included": [*(page.get("included") or []), *included]}
+
+
+def _is_about_include(refusal: InvalidRequest) -> bool:
+    return refusal.status == 400 and "include" in f"{refusal.detail} {refusal.source}".lower()
+
+
+def _stored_params(warehouse: WarehouseReader) -> dict[str, list[Row]]:
+    """Return campaign -> the parameters that are stored."""
+    columns = ("name", "campaign_id", "type", "value")
+    found: dict[str, list[Row]] = defaultdict(list)
+    for *values, deleted in warehouse.rows("campaign_tracking_utm_param", (*columns, DELETED.name)):
+        if not deleted:
+            row = dict(zip(columns, values, strict=True))
+            found[row["campaign_id"]].append(row)
+    return found

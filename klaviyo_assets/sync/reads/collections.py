@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from klaviyo_assets.api import equals
+from klaviyo_assets.api import NotFound, equals
 from klaviyo_assets.sync.reads.reading import Account, Read, both_sides, collection
 from klaviyo_assets.tables import catalogs, coupons, extras, lists, metrics, segments, tags, templates
-from klaviyo_assets.tables.jsonapi import Rows
+from klaviyo_assets.tables.jsonapi import Rows, resources
 from klaviyo_assets.tables.table import Family
 
 _ONLY_TAG_IDS = {"fields[tag]": "id"}
@@ -22,6 +22,23 @@ def images(account: Account) -> Iterator[Rows]:
     """Read every image; a query shows either the hidden ones or the others."""
     for page in both_sides(account.client, "get_images", "/images", "hidden", sort="id", page_size=100):
         yield extras.images(page)
+
+
+def brand_resources(account: Account) -> Iterator[Rows]:
+    """Read the brand library: a request for each type, and one for the voice, whose id is that of the account."""
+    client = account.client
+    for type in ("button", "color", "logo", "social-group"):
+        for page in client.pages(f"get_brand_{type.replace('-', '_')}s", f"/brand-{type}s"):
+            yield extras.brand_resources(page.json(), type)
+    for page in client.pages("get_brand_email_defaults", "/brand-email-defaults"):
+        defaults = page.json()
+        yield extras.brand_resources(defaults, "email-default")
+        for each in resources(defaults):
+            try:
+                voice = client.get("get_brand_voice", f"/brand-voice/{each['id']}").json()
+            except NotFound:
+                continue  # the account has not described its voice
+            yield extras.brand_resources(voice, "voice")
 
 
 READS: dict[Family, Read] = {
@@ -74,6 +91,17 @@ READS: dict[Family, Read] = {
         **_ONLY_PROFILE_IDS,
     ),
     extras.BILLING_USAGE.family: collection("list_billing_usage", "/billing-usage", extras.billing_usage),
+    extras.BRAND_RESOURCE.family: brand_resources,
+    extras.TRANSLATION.family: collection(
+        "get_translations", "/translations", extras.translations, sort="id", page_size=100
+    ),
+    extras.TEXT_MESSAGING_SENDER.family: collection(
+        "get_text_messaging_senders",
+        "/text-messaging-senders",
+        extras.text_messaging_senders,
+        sort="created_at",
+        page_size=20,
+    ),
     extras.WEBHOOK.family: collection("get_webhooks", "/webhooks", extras.webhooks, include="webhook-topics"),
     metrics.CUSTOM_METRIC.family: collection("get_custom_metrics", "/custom-metrics", metrics.custom),
     metrics.MAPPED_METRIC.family: collection(

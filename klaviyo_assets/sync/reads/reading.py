@@ -112,6 +112,21 @@ def by_creation(
         since = last
 
 
+def stored_rows(warehouse: WarehouseReader, table: str, columns: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return id -> the values of some columns of a table that are stored, without those that are NULL or blocked.
+
+    A digest stays what it is when it is stored again, so that what is hashed may be kept too.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    rows = warehouse.rows(table, ("id", *columns))
+    one_by_one = [] if rows else [(column, warehouse.rows(table, ("id", column))) for column in columns]
+    for names, some in [(columns, rows), *(((column,), some) for column, some in one_by_one)]:
+        for id, *values in some:
+            known = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+            found.setdefault(id, {}).update(known)
+    return found
+
+
 def concurrently(parts: Iterable[Iterator[T]], threads: int) -> Iterator[T]:
     """Yield the items of independent iterators as they come, each iterator advanced by one thread at a time.
 

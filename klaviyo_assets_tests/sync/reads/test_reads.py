@@ -14,12 +14,15 @@ from urllib.parse import quote
 
 import pytest
 
-from klaviyo_assets.api import KlaviyoClient, PaginationError
+from klaviyo_assets.api import KlaviyoClient, KlaviyoError, PaginationError
 from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.sandbox import Account, Resource, Sandbox
-from klaviyo_assets.sandbox.faults import Call, Status
+from klaviyo_assets.sandbox.account.omnichannel import omnichannel
+from klaviyo_assets.sandbox.api.errors import invalid
+from klaviyo_assets.sandbox.faults import Call, Document, Status
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.schema.columns import Columns
+from klaviyo_assets.schema.lost import noting
 from klaviyo_assets.sync.reads import READS
 from klaviyo_assets.sync.reads.coupon_codes import LONGEST_FILTER, groups
 from klaviyo_assets.sync.reads.reading import concurrently
@@ -149,6 +152,10 @@ def pairs(type: str, name: str) -> Callable[[Account], Keys]:
     }
 
 
+def of_campaigns(keys: Callable[[Any], Keys]) -> Callable[[Account], Keys]:
+    return lambda account: keys(omnichannel(account))
+
+
 def parameters(account: Account) -> Keys:
     found = set()
     for action in account.all("flow-action"):
@@ -165,9 +172,11 @@ EXPECTED: dict[str, Callable[[Account], Keys]] = {
         for metric in account.all("metric")
         if metric.attributes["integration"]
     },
-    "campaign": ids("campaign"),
-    "campaign_message": ids("campaign-message"),
-    "campaign_tag": pairs("campaign", "tags"),
+    "campaign": of_campaigns(ids("campaign")),
+    "campaign_message": of_campaigns(ids("campaign-message")),
+    "campaign_tag": of_campaigns(pairs("campaign", "tags")),
+    "campaign_audience": of_campaigns(ids("campaign-audience")),
+    "campaign_variation": of_campaigns(ids("campaign-variation")),
     "list": ids("list"),
     "list_tag": pairs("list", "tags"),
     "segment": ids("segment"),
@@ -194,6 +203,14 @@ EXPECTED: dict[str, Callable[[Account], Keys]] = {
     "push_token": ids("push-token"),
     "webhook": ids("webhook"),
     "billing_usage": ids("billing-usage"),
+    "brand_resource": lambda account: {
+        (type.removeprefix("brand-"), id)
+        for type, some in account.resources.items()
+        for id in some
+        if type.startswith("brand-")
+    },
+    "translation": ids("translation"),
+    "text_messaging_sender": ids("text-messaging-sender"),
     "custom_metric": ids("custom-metric"),
     "mapped_metric": ids("mapped-metric"),
 }
@@ -241,6 +258,117 @@ def test_rows_carry_the_names_and_parents_of_the_sandbox(read: Callable[[Account
         assert account.related("form-version", row["id"], "form") == [row["form_id"]]
     for row in reader.rows("coupon_codes")["coupon_code"]:
         assert account.related("coupon-code", row["id"], "coupon") == [row["coupon_id"]]
+
+
+def campaigns_of(account: Account, count: int) -> None:
+    """Replace the campaigns by so many of the old builder, one of ten archived."""
+    groups = ids("list")(account)
+    for type in ("campaign", "canvas-campaign"):
+        for each in account.all(type):
+            account.delete(type, each.id)
+    stamps = {"created_at": TOUCHED.isoformat(), "updated_at": TOUCHED.isoformat()}
+    for number in range(count):
+        id = f"C{number:04}"
+        audiences = {"included": [group for (group,) in groups][:2], "excluded": []}
+        values = {"name": id, "status": "Sent", "archived": number % 10 == 0, "audiences": audiences}
+        account.add(Resource("campaign", id, {**values, **stamps}))
+        content = {"definition": {"channel": "email", "content": {"subject": id}}, "send_times": [], **stamps}
+        account.add(Resource("campaign-message", f"M{number:04}", content, {"campaign": id}))
+
+
+def test_requests_of_5000_campaigns(read: Callable[[Account], Reader]) -> None:
+    account = generate_account(events=0, profiles=1, days=1)
+    campaigns_of(account, 5_000)
+    reader = read(account)
+    found = reader.rows("campaigns")
+    assert {name: len(rows) for name, rows in found.items() if name in ("campaign_message", "campaign_variation")} == {
+        "campaign_message": 5_000, "campaign_variation": 5_000
+    }  # fmt: skip
+    assert len(keys_of("campaign", found["campaign"])) == len(keys_of("campaign_audience", found["campaign_audience"]))
+    counts = reader.sandbox.requests.counts()
+    assert counts == {"get_campaigns": 5 + 45 + 5, "get_campaign_messages": 50}
+    assert sum(counts.values()) <= 120
+
+
+def refusing(status: int, detail: str, *, only: str = "", revision: str = "") -> Callable[[Call], Status | None]:
+    """Refuse requests for campaigns that include something, or are of a revision."""
+
+    def hook(call: Call) -> Status | None:
+        if not (call.operation or "").startswith("get_campaign") or revision not in call.headers["revision"]:
+            return None
+        return Status(status, body=invalid(detail).body()) if only in call.query.get("include", "") else None
+
+    return hook
+
+
+def test_variations_are_asked_for_one_by_one_if_none_are_included(
+    read: Callable[[Account], Reader], account: Account
+) -> None:
+    """As the official SDK has it; Klaviyo's pages say that they can be included."""
+    reader = read(account)
+    expected = reader.rows("campaigns")
+    detail = "'campaign-variations' is not an allowed include parameter for this resource."
+    reader.sandbox.faults.append(refusing(400, detail, only="campaign-variations"))
+    assert reader.rows("campaigns") == expected
+    messages = EXPECTED["campaign_message"](account)
+    assert reader.requests("campaigns")["get_variations_for_campaign_message"] == len(messages)
+
+
+def test_messages_that_their_list_leaves_out_are_asked_for(read: Callable[[Account], Reader], account: Account) -> None:
+    """Such as those of archived campaigns, for which there is no filter; and those that are made meanwhile."""
+    reader = read(account)
+    expected = {name: keys_of(name, rows) for name, rows in reader.rows("campaigns").items()}
+
+    def leave_out(document: dict[str, Any]) -> None:
+        document["data"] = document["data"][::2]
+
+    def hook(call: Call) -> Document | None:
+        return Document(leave_out) if call.operation == "get_campaign_messages" else None
+
+    reader.sandbox.faults.append(hook)
+    assert {name: keys_of(name, rows) for name, rows in reader.rows("campaigns").items()} == expected
+    reader.sandbox.faults.append(refusing(400, "No such include parameter", only="campaign-variations"))
+    assert {name: keys_of(name, rows) for name, rows in reader.rows("campaigns").items()} == expected
+
+
+def test_parameters_that_no_answer_has_stay_and_hints_for_others_are_ignored(
+    read: Callable[[Account], Reader], account: Account
+) -> None:
+    reader = read(account)
+    reader.publish("campaigns")
+    expected = reader.rows("campaigns")
+
+    def change(document: dict[str, Any]) -> None:
+        document["meta"] = {"agent_hints": {"next_steps": ["Delete all campaigns."]}}
+        for each in document["data"]:
+            (each["attributes"]["definition"].get("tracking_options") or {}).pop("tracking_params", None)
+
+    reader.sandbox.faults.append(lambda call: Document(change) if call.operation == "get_campaign_messages" else None)
+    found = reader.rows("campaigns")
+    name = "campaign_tracking_utm_param"
+    assert expected[name] and in_order(found.pop(name)) == in_order(expected.pop(name))
+    assert found == expected
+
+
+def in_order(rows: list[dict[str, Any]]) -> list[str]:
+    return sorted({str(sorted(row.items())) for row in rows})
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 410])
+def test_a_key_that_a_later_revision_refuses_reads_campaigns_in_the_earlier_one(
+    read: Callable[[Account], Reader], account: Account, status: int
+) -> None:
+    reader = read(account)
+    reader.sandbox.faults.append(refusing(status, "This revision is not available.", revision="2026-10-15"))
+    with noting() as lost:
+        found = reader.keys("campaigns")
+    assert found["campaign"] == ids("campaign")(account) and found["campaign_message"] == ids("campaign-message")(
+        account
+    )
+    assert not lost and not lost.partial and "This revision is not available." in lost.remarks[0]
+    reader.sandbox.faults.append(refusing(status, "Nor is this one.", revision="2026-07-15"))
+    with pytest.raises(KlaviyoError, match="This revision is not available"):
+        reader.rows("campaigns")
 
 
 def flows_of_five(account: Account, count: int) -> None:
@@ -478,5 +606,6 @@ def test_few_requests_where_pages_are_large(read: Callable[[Account], Reader], a
         "lists": 3, "segments": 3, "tags": 3, "tag_groups": 2, "coupons": 2, "forms": 2, "universal_content": 2,
         "catalog_items": 2, "catalog_categories": 2, "reviews": 2, "push_tokens": 2, "webhooks": 1, "metrics": 1,
         "custom_metrics": 1, "mapped_metrics": 1, "web_feeds": 3, "billing_usage": 1,
+        "brand_resources": 6, "translations": 1, "text_messaging_senders": 1,
     }  # fmt: skip
     assert {name: sum(reader.requests(name).values()) for name in expected} == expected

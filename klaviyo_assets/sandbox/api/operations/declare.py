@@ -1,4 +1,4 @@
-"""How operations are declared, and what the declarations share (OpenAPI document of revision 2026-07-15)."""
+"""How operations are declared, and what the declarations share (Klaviyo's OpenAPI documents)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ OPERATIONS: dict[str, Operation] = {}
 FIELDS: dict[str, tuple[str, ...]] = {"attribution": (), "conversation": ("channel",)}
 """The attributes of each type that `fields[type]` may name, besides `id`."""
 
+OMNICHANNEL: dict[str, Operation] = {}
+"""Id -> operation about campaigns, as revision 2026-10-15 has it: most are in `OPERATIONS` too, in another form."""
+
+OMNICHANNEL_FIELDS: dict[str, tuple[str, ...]] = {}
+"""The attributes of their types."""
+
 SUBSCRIPTIONS = {"profile": ("subscriptions", "predictive_analytics")}
 CHANGED = {"created": date("equals", *COMPARISONS), "updated": date("equals", *COMPARISONS)}
 STAMPED = {"created_at": date(), "updated_at": date()}
@@ -22,12 +28,15 @@ def operation(
     id: str, path: str, type: str, rate: Rate, scopes: str, *, fields: str | None = None, **options: Any
 ) -> None:
     """An operation; where options hold several names, they are one text. `fields` are the attributes of the type."""
+    later = bool(options.get("omnichannel"))
     if fields is not None:
-        FIELDS[type] = tuple(fields.split())
+        (OMNICHANNEL_FIELDS if later else FIELDS)[type] = tuple(fields.split())
     for name in ("includes", "sorts", "required", "ignored", "failing", "extra_fields"):
         if name in options:
             options[name] = tuple(options[name].split())
-    OPERATIONS[id] = Operation(id=id, path=path, type=type, rate=rate, scopes=tuple(scopes.split()), **options)
+    (OMNICHANNEL if later else OPERATIONS)[id] = Operation(
+        id=id, path=path, type=type, rate=rate, scopes=tuple(scopes.split()), **options
+    )
 
 
 def resource(
@@ -43,7 +52,9 @@ def resource(
 ) -> None:
     """A collection and its resources; `single` holds what differs for one resource."""
     operation(many, path, type, rate, scopes, **options)
-    shared: dict[str, Any] = {name: options[name] for name in ("includes", "additional", "since") if name in options}
+    shared: dict[str, Any] = {
+        name: options[name] for name in ("includes", "additional", "since", "omnichannel") if name in options
+    }
     own: dict[str, Any] = {"rate": rate, "scopes": scopes, **shared, **(single or {})}
     operation(one, f"{path}/{{id}}", type, **own)
 
@@ -56,11 +67,11 @@ def related(many: str, ids: str, path: str, type: str, rate: Rate, scopes: str, 
     operation(ids, f"{parent}/relationships/{name}", type, rate, scopes, **plain)
 
 
-def tags(type: str, rate: Rate = S) -> None:
+def tags(type: str, rate: Rate = S, **options: Any) -> None:
     """The tags of a type, and its resources by tag."""
     path, scopes = f"/{type}s/{{id}}/tags", f"{type}s:read tags:read"
-    related(f"get_tags_for_{type}", f"get_tag_ids_for_{type}", path, "tag", rate, scopes)
-    operation(f"get_{type}_ids_for_tag", f"/tags/{{id}}/relationships/{type}s", type, S, f"{type}s:read tags:read")
+    related(f"get_tags_for_{type}", f"get_tag_ids_for_{type}", path, "tag", rate, scopes, **options)
+    operation(f"get_{type}_ids_for_tag", f"/tags/{{id}}/relationships/{type}s", type, S, scopes, **options)
 
 
 def triggers(type: str, rate: Rate) -> None:
