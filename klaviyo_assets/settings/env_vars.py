@@ -6,16 +6,19 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from klaviyo_assets import environment
+from klaviyo_assets.settings.existing import address_of
 from klaviyo_assets.settings.problems import Unreadable
 
 SECRETS = {"api_key": "api_key_variable", "hash_salt": "hash_salt_variable"}
 """What is never given as it is -> the setting that holds the name of its variable."""
 
-_HOLDERS = {**SECRETS, "warehouse": "warehouse_variable", "duckdb_path": "warehouse_variable"}
+_ADDRESSES = ("warehouse", "duckdb_path")
+_HOLDERS = {**SECRETS, **dict.fromkeys(_ADDRESSES, "warehouse_variable")}
 
 
 def with_variables(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings from Python, with names of variables, or what these hold, in the place of each `dg.EnvVar`.
+    """Return settings from Python, with names of variables, or what these hold, in the place of each `dg.EnvVar`, and
+    the address in the place of a resource that connects to the warehouse.
 
     Secrets, and the address of the warehouse, which may hold one, stay in the environment until a run needs them.
     """
@@ -26,6 +29,8 @@ def with_variables(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _settled(name: str, value: Any, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    if name in _ADDRESSES and (address := address_of(value)) is not None:
+        name, value = ("resource" if isinstance(address, Unreadable) else name), address
     variable, holder = getattr(value, "env_var_name", None), _HOLDERS.get(name)
     if variable is None and name in SECRETS:
         yield (

@@ -31,10 +31,8 @@ def target_of(warehouse: Warehouse, kind: Kind, schema: str) -> Target:
             from klaviyo_assets.warehouse.bigquery.connecting import address_of, key_of
 
             address = address_of(own.address, own.url_variable)
-            key = key_of(address, own.credentials_variable)
-            return bigquery.target(
-                address, schema, key=key, location=session.location, most_billed=own.maximum_bytes_billed
-            )
+            key = key_of(address)
+            return bigquery.target(address, schema, key=key, location=session.location, most_billed=address.most_billed)
         if kind == "clickhouse":
             from klaviyo_assets.models.targets import clickhouse
             from klaviyo_assets.warehouse.clickhouse.connecting import address_of as server_of

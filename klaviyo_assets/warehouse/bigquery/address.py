@@ -10,7 +10,15 @@ from urllib.parse import parse_qsl, quote
 SECRETS = ("credentials_base64",)
 """Parameters that nobody may see."""
 
-PARAMETERS = ("location", "credentials_path", "quota_project", "maximum_bytes_billed", "endpoint", *SECRETS)
+PARAMETERS = (
+    "location",
+    "credentials_path",
+    "credentials_variable",
+    "quota_project",
+    "maximum_bytes_billed",
+    "endpoint",
+    *SECRETS,
+)
 """What may be told. endpoint: of an emulator, which needs no credentials."""
 
 _URL = re.compile(

@@ -55,7 +55,7 @@ class WriteConflict(WarehouseLocked):
     """Somebody else changed a table at the same time, and BigQuery has undone this transaction."""
 
 
-def connect(address: str, url_variable: str | None, credentials_variable: str | None) -> Client:
+def connect(address: str, url_variable: str | None) -> Client:
     """Return a client for a project; what is wrong with its credentials is found at its first request, too.
 
     Raises WarehouseUnusable if there is no address, or if there are no credentials.
@@ -69,13 +69,14 @@ def connect(address: str, url_variable: str | None, credentials_variable: str | 
     try:
         return Client(
             given.project,
-            credentials=_credentials(given, credentials_variable),
+            credentials=_credentials(given),
             location=given.parameters.get("location"),
             client_info=ClientInfo(user_agent=APPLICATION),
             client_options=ClientOptions(**options),
         )
     except _UNREADABLE as error:
-        where = f" of {credentials_variable}" if credentials_variable else ""
+        variable = given.parameters.get("credentials_variable")
+        where = f" of {variable}" if variable else ""
         reason = (
             str(error)
             if isinstance(error, OSError | auth_exceptions.DefaultCredentialsError)
@@ -99,7 +100,7 @@ def address_of(address: str, url_variable: str | None) -> Address:
         raise WarehouseUnusable(address, f"{where}{error}") from None
 
 
-def _credentials(given: Address, variable: str | None) -> Any:
+def _credentials(given: Address) -> Any:
     """Return credentials: those that are told, else None, for which the client looks where Google's libraries do.
 
     https://cloud.google.com/docs/authentication/application-default-credentials
@@ -107,18 +108,19 @@ def _credentials(given: Address, variable: str | None) -> Any:
     if given.parameters.get("endpoint"):
         anonymous: Any = AnonymousCredentials
         return anonymous()
-    key = key_of(given, variable)
+    key = key_of(given)
     if key is None:
         return None
     credentials: Any = service_account.Credentials
     return credentials.from_service_account_info(key, scopes=_SCOPES)
 
 
-def key_of(given: Address, variable: str | None) -> Any:
+def key_of(given: Address) -> Any:
     """Return what the key of a service account says, if one is told; None if not.
 
     Raises OSError if it is not there, ValueError if it is none.
     """
+    variable = given.parameters.get("credentials_variable")
     if path := given.parameters.get("credentials_path"):
         told: str | None = Path(path).read_text()
     else:

@@ -35,16 +35,13 @@ class BigQueryWarehouse(Warehouse):
     One process writes at a time to a dataset, others wait for it; those that read see the last commit.
 
     address: `bigquery://project?location=EU`, without a secret: it is shown in the UI. Who connects is found where
-        Google's libraries look for it, unless the address has a `credentials_path`, or `credentials_variable` is set.
+        Google's libraries look for it, unless the address has a `credentials_path` or a `credentials_variable`.
         The whole address may be in the environment variable that `url_variable` names.
     """
 
     address: str = Field(description="URL of the project, without a secret.")
     url_variable: str | None = Field(
         default=None, description="Environment variable that holds the URL with its secrets."
-    )
-    credentials_variable: str | None = Field(
-        default=None, description="Environment variable that holds a service account's key, as JSON or base64 of it."
     )
     lock_timeout: float = Field(default=120.0, description="Seconds to wait for another process that writes.")
     lease: int = Field(
@@ -82,7 +79,7 @@ class BigQueryWarehouse(Warehouse):
             raise WarehouseUnusable(
                 self.address, f"{error.name} is not installed. Install klaviyo-assets[bigquery]"
             ) from error
-        client = connect(self.address, self.url_variable, self.credentials_variable)
+        client = connect(self.address, self.url_variable)
         try:
             yield client
         finally:

@@ -91,6 +91,11 @@ def _parameters(address: str, url_variable: str | None) -> dict[str, Any]:
     except ValueError as error:
         where = f"of the environment variable {url_variable}: " if url_variable else ""
         raise WarehouseUnusable(address, f"{where}{error}") from None
+    for name in SECRETS:
+        if variable := parameters.pop(f"{name}_variable", None):
+            parameters[name] = environment.get(variable)
+            if not parameters[name]:
+                raise WarehouseUnusable(address, f"the environment variable {variable} with its {name} is not set")
     if "port" in parameters:
         parameters["port"] = int(parameters["port"])
     return parameters

@@ -324,8 +324,8 @@ def test_no_secret_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code
     assert parsed(address).has_secret and not parsed(warehouse.address).has_secret
     monkeypatch.setenv("KEY", encoded if coded else told)
     for lost in (
-        BigQueryWarehouse(address=address, credentials_variable="KEY"),
-        BigQueryWarehouse(address=address, credentials_variable="NOT_THERE"),
+        BigQueryWarehouse(address="bigquery://shop-1?credentials_variable=KEY"),
+        BigQueryWarehouse(address="bigquery://shop-1?credentials_variable=NOT_THERE"),
         BigQueryWarehouse(address=f"bigquery://shop-1?credentials_path={tmp_path / 'none.json'}"),
     ):
         with pytest.raises(WarehouseUnusable, match="credentials") as error:
