@@ -3,6 +3,7 @@
 import datetime as dt
 import time
 from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
 from typing import Any
 
 import dagster as dg
@@ -60,6 +61,7 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
     max_concurrency: int = Field(
         default=12, description="How many requests may be under way at a time, over all tables."
     )
+    rate_share: str = Field(default="1", description="The part of the rate limits that each process may use.")
     request_timeout: float = Field(default=120.0, description="Seconds that Klaviyo may be silent during a request.")
     hash_salt_variable: str | None = Field(
         default=None, description="Name of the environment variable that holds the salt, if columns are hashed."
@@ -120,6 +122,7 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
                     max_concurrency=self.max_concurrency,
                     timeout=(CONNECT_TIMEOUT, self.request_timeout),
                     defaults=self.sparse_fields,
+                    share=Fraction(self.rate_share),
                 )
             except InvalidApiKey as error:
                 raise self._failure(error) from None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from fractions import Fraction
 from functools import cached_property
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -49,6 +50,18 @@ Duration = Annotated[
     dt.timedelta,
     BeforeValidator(_seconds),
     WithJsonSchema({"type": ["string", "number"], "description": "ISO 8601 such as PT1H, or seconds"}),
+]
+
+
+def _text(value: Any) -> Any:
+    """A number is written as such in YAML."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Share = Annotated[
+    str,
+    BeforeValidator(_text),
+    WithJsonSchema({"type": ["string", "number"], "description": "A fraction such as 1/3, or a number"}),
 ]
 
 
@@ -188,6 +201,11 @@ class Settings(BaseSettings):
         description="How many requests may be under way at a time, over all tables; fewer at first, and while Klaviyo "
         "refuses or is slow.",
     )
+    rate_share: Share = Field(
+        "1",
+        description="The part of Klaviyo's rate limits that each process may use: `1/3` where three read the account "
+        "at once, and nobody counts for all of them.",
+    )
     request_timeout: dt.timedelta = Field(
         dt.timedelta(minutes=2),
         gt=dt.timedelta(0),
@@ -259,6 +277,17 @@ class Settings(BaseSettings):
         if seconds or not 5 <= minutes <= 1440 or not whole:
             raise ValueError("it must be 5 to 60 minutes that divide an hour, or hours that divide a day")
         return interval
+
+    @field_validator("rate_share")
+    @classmethod
+    def _is_a_part(cls, given: str) -> str:
+        try:
+            is_a_part = 0 < Fraction(given) <= 1
+        except (ValueError, ZeroDivisionError):
+            is_a_part = False
+        if not is_a_part:
+            raise ValueError("it has to be a fraction such as 1/3, or a number, more than 0 and at most 1")
+        return given
 
     @field_validator("api_url")
     @classmethod
