@@ -149,6 +149,8 @@ def _definitions(described: DescribedAssets, executor: dg.ExecutorDefinition, cl
                 api_url=settings.api_url,
                 max_concurrency=settings.max_concurrency,
                 rate_share=settings.rate_share,
+                rate_limits=settings.rate_limits,
+                rate_limits_variable=settings.rate_limits_variable,
                 request_timeout=settings.request_timeout.total_seconds(),
                 hash_salt_variable=settings.hash_salt_variable if settings.privacy.hashes else None,
                 sparse_fields=sparse_fields(settings),

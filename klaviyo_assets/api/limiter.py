@@ -16,8 +16,7 @@ from klaviyo_assets.api.others import Others
 from klaviyo_assets.api.rate_headers import Told
 
 LONGEST_WAIT = 600.0
-DAY = 86_400.0
-_SECONDS = (1, 60, DAY)
+_SECONDS = (1, 60, 86_400)
 _SLACK = 1.05  # requests do not all take equally long to arrive, and small quotas have no part to spare
 _NOISE = 0.1  # requests of others in a window, of which nothing is known that precisely
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
@@ -36,6 +35,7 @@ class SharedLimits(Protocol):
     def take(self, name: str, windows: Sequence[Window]) -> float:
         """Take a place in all windows of a limit and return 0, or take none and return the seconds until one is free.
 
+        windows: of a second, of a minute and, where that is limited, of a day.
         Raises KlaviyoError if nobody counts.
         """
 
@@ -43,7 +43,8 @@ class SharedLimits(Protocol):
 def windows_of(rate: Rate, share: Fraction = Fraction(1)) -> Iterator[Window]:
     """Yield the windows in which requests are counted: those of Klaviyo, or a part of what they allow.
 
-    Less than one request in a window is one in a longer time. All are a little longer than Klaviyo's.
+    They are of a second, of a minute and, if that is limited, of a day. Less than one request in one is one in a longer
+    time. All are a little longer than Klaviyo's.
     """
     for quota, seconds in zip(rate, _SECONDS, strict=True):
         if quota is not None:

@@ -19,6 +19,7 @@ from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.lost import Lost, noting
 from klaviyo_assets.schema.spec import TableSpec
 from klaviyo_assets.settings import Settings
+from klaviyo_assets.shared_limits.counting import NobodyCounts
 from klaviyo_assets.sync.due import is_due
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
@@ -31,7 +32,7 @@ partitions when it is launched for a range.)"""
 UNREAD_ONLY = "klaviyo_assets/unread_only"
 """Tag of runs that want days that have never been read: nothing is read if that has happened since."""
 
-EXPECTED = (ApiUnavailable, ForeignAnswer, InvalidApiKey, RateLimited)
+EXPECTED = (ApiUnavailable, ForeignAnswer, InvalidApiKey, NobodyCounts, RateLimited)
 """What happens outside of this code."""
 
 Batch = Mapping[str, Columns]

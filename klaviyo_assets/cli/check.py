@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from klaviyo_assets.api import (
     KlaviyoError,
     NotFound,
     NotPermitted,
+    Window,
     equals,
     revision_support,
 )
@@ -30,6 +31,8 @@ from klaviyo_assets.privacy.policy import MissingSalt, salt
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.settings.describe import chosen
 from klaviyo_assets.settings.sources import DEFAULT_FILE, FORMER_FILE
+from klaviyo_assets.shared_limits.counting import NobodyCounts
+from klaviyo_assets.shared_limits.making import shared_limits
 from klaviyo_assets.sync.due import is_due
 from klaviyo_assets.sync.fields import sparse_fields
 from klaviyo_assets.sync.reads import READS
@@ -172,6 +175,7 @@ def check(settings: Settings) -> CheckReport:
         report.problems.append(f"{settings.api_key_variable} is not set: it holds the private API key.")
         return report
     report.key_origin = environment.origin(settings.api_key_variable)
+    report.problems += _counting(settings, warehouse, key)
 
     def ask(client: KlaviyoClient) -> None:
         _check_api(settings, client, tables, warehouse if writable else None, report)
@@ -181,6 +185,18 @@ def check(settings: Settings) -> CheckReport:
 
     report.problems += _asked(settings, key, ask)
     return report
+
+
+def _counting(settings: Settings, warehouse: Warehouse, key: str) -> list[str]:
+    """Try to count a request where `rate_limits` says; return why that fails."""
+    if not settings.rate_limits:
+        return []
+    try:
+        with closing(shared_limits(settings.rate_limits, settings.rate_limits_variable, warehouse, key)) as counted:
+            counted.take("check", [Window(1000, 60.0)] * 2)
+    except NobodyCounts as error:
+        return [str(error)]
+    return []
 
 
 def key_problems(settings: Settings) -> list[str]:

@@ -26,10 +26,11 @@ from klaviyo_assets.settings.env_vars import with_variables
 from klaviyo_assets.settings.misspelt import misspelt
 from klaviyo_assets.settings.problems import Problem, explained, refuse
 from klaviyo_assets.settings.variables import are_variables
+from klaviyo_assets.shared_limits.place import place
 from klaviyo_assets.tables.registry import FIRST_TABLES
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.duckdb.location import is_in_memory
-from klaviyo_assets.warehouse.location import Server, located, server
+from klaviyo_assets.warehouse.location import Server, kind_of, located, server
 
 
 def _seconds(value: Any) -> Any:
@@ -206,6 +207,12 @@ class Settings(BaseSettings):
         description="The part of Klaviyo's rate limits that each process may use: `1/3` where three read the account "
         "at once, and nobody counts for all of them.",
     )
+    rate_limits: str = Field(
+        "",
+        description="Where processes that read the account at once count their requests together: `warehouse` (in "
+        "Postgres), `postgresql://user@host/database` or `redis://host:6379/0`; a password is taken from the "
+        "environment only. Default: each process counts by itself.",
+    )
     request_timeout: dt.timedelta = Field(
         dt.timedelta(minutes=2),
         gt=dt.timedelta(0),
@@ -242,6 +249,15 @@ class Settings(BaseSettings):
         with suppress(ValueError):
             found = server(held) if held else None
             return self.warehouse_variable if found and found.has_secret and found.text == self.warehouse else None
+        return None
+
+    @property
+    def rate_limits_variable(self) -> str | None:
+        """The environment variable that holds the address of `rate_limits` with a password; None if none does."""
+        held = environment.get(sources.RATE_LIMITS)
+        with suppress(ValueError):
+            found = place(held) if held else None
+            return sources.RATE_LIMITS if found and found.has_secret and found.text == self.rate_limits else None
         return None
 
     @property
@@ -307,6 +323,22 @@ class Settings(BaseSettings):
         if found := server(given):
             refuse(_of_a_server(found, info.data.get("schema_name", "")))
         return located(given)
+
+    @field_validator("rate_limits")
+    @classmethod
+    def _is_where_requests_are_counted(cls, given: str, info: ValidationInfo) -> str:
+        if found := place(given):
+            if found.has_secret:
+                raise ValueError(
+                    "a password does not belong here, where it is kept in the clear: put the whole address into the "
+                    f"environment variable {sources.RATE_LIMITS}, in .env for example"
+                )
+            return found.text
+        if given and kind_of(info.data.get("warehouse", "")) != "postgres":
+            raise ValueError(
+                "`warehouse` can only be in Postgres: another one is too slow to be asked for each request"
+            )
+        return given
 
     @field_validator("tables", mode="before")
     @classmethod

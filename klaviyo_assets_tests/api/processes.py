@@ -27,10 +27,13 @@ WORKERS = 12
 
 @dataclass
 class Outcome:
-    """pages: of each process. ended: when each had its last one. refused: how often somebody was."""
+    """pages: of each process. ended: when each had its last one. paused: seconds in which one had none, at most.
+    refused: how often somebody was.
+    """
 
     pages: list[int]
     ended: list[float]
+    paused: float = 0.0
     refused: int = 0
     others: int = 0
     others_refused: int = 0
@@ -98,6 +101,7 @@ class Race:
             yield self.latency * self._random.uniform(0.3, 0.5)
             limiter.accepted(limited, told(CaseInsensitiveDict(headers)) if self.heeds else None)
             outcome.pages[process] += 1
+            outcome.paused = max(outcome.paused, self.now - outcome.ended[process])
             outcome.ended[process] = self.now
 
     def _other(self) -> Iterator[float]:
