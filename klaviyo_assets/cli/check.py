@@ -27,6 +27,7 @@ from klaviyo_assets.assets.history import known_histories, progress
 from klaviyo_assets.assets.identity import confirm
 from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.cli import postgres
+from klaviyo_assets.cli.pools import of_pools
 from klaviyo_assets.privacy.policy import MissingSalt, salt
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.settings.describe import chosen
@@ -161,7 +162,7 @@ def check(settings: Settings) -> CheckReport:
             f"Klaviyo supports the API revision for {report.revision_days_left} more days: update klaviyo-assets."
         )
     report.settings = {name: {"value": value, "from": place} for name, (value, place) in chosen(settings).items()}
-    report.warnings += _of_environment(settings)
+    report.warnings += [*_of_environment(settings), *of_pools(settings)]
     tables = enabled_tables(settings)
     warehouse = warehouse_of(settings, lock_timeout=5)
     writable = _check_warehouse(settings, warehouse, tables, report)

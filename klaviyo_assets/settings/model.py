@@ -7,6 +7,7 @@ A setting comes from the environment (`KLAVIYO_SCHEMA`; the shell, then `.env`),
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from fractions import Fraction
@@ -40,6 +41,8 @@ def _seconds(value: Any) -> Any:
     except ValueError:
         return value
 
+
+_OBJECT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 _LONGEST_NAME = 63
 """Bytes of a name in Postgres."""
@@ -218,6 +221,19 @@ class Settings(BaseSettings):
         gt=dt.timedelta(0),
         description="How long Klaviyo may be silent during a request, which is tried again then.",
     )
+    executor: str = Field(
+        "in_process",
+        description="What runs the steps of a run: `in_process`, `multiprocess`, or another executor by its module and "
+        "name: `dagster_celery:celery_executor`, `dagster_k8s:k8s_job_executor`.",
+    )
+    executor_config: dict[str, Any] = Field(
+        default_factory=dict, description="What the executor is configured with, as Dagster documents it."
+    )
+    op_tags: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Tags of all steps, such as the memory of their pods: "
+        "`{dagster-k8s/config: {container_config: {resources: {limits: {memory: 2Gi}}}}}`.",
+    )
     models: bool = Field(
         True, description="Models of campaigns, flows and people: `pip install 'klaviyo-assets[models]'` brings them."
     )
@@ -293,6 +309,13 @@ class Settings(BaseSettings):
         if seconds or not 5 <= minutes <= 1440 or not whole:
             raise ValueError("it must be 5 to 60 minutes that divide an hour, or hours that divide a day")
         return interval
+
+    @field_validator("executor")
+    @classmethod
+    def _names_an_executor(cls, given: str) -> str:
+        if given not in ("in_process", "multiprocess") and not _OBJECT.fullmatch(given):
+            raise ValueError("it has to be in_process, multiprocess, or `module:name`: dagster_k8s:k8s_job_executor")
+        return given
 
     @field_validator("rate_share")
     @classmethod
