@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import BeforeValidator, ByteSize, Field, ValidationError, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from klaviyo_assets import environment
@@ -220,6 +220,11 @@ class Settings(BaseSettings):
         dt.timedelta(minutes=2),
         gt=dt.timedelta(0),
         description="How long Klaviyo may be silent during a request, which is tried again then.",
+    )
+    spool_limit: ByteSize | None = Field(
+        None,
+        description="How much of the temporary folder a step may take for rows on their way to the warehouse: `5GB`. "
+        "So much has to be free before it reads. Default: as much as there is.",
     )
     executor: str = Field(
         "in_process",
