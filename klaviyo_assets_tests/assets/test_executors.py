@@ -54,10 +54,8 @@ def test_what_is_no_executor_is_refused(given: dict[str, Any], said: str) -> Non
 
 def test_every_step_has_the_tags_of_the_settings() -> None:
     pod = {"container_config": {"resources": {"limits": {"memory": "2Gi"}}}}
-    component = KlaviyoComponent.resolve_from_yaml(
-        "name: shop\nop_tags:\n  team: data\n"
-        "  dagster-k8s/config: {container_config: {resources: {limits: {memory: 2Gi}}}}\n"
-    )
+    attributes = {"name": "shop", "op_tags": {"team": "data", "dagster-k8s/config": pod}}
+    component = KlaviyoComponent.resolve_from_yaml(json.dumps(attributes))
     definitions = build_definitions(component.settings, options=StepOptions(tags={"team": "growth"}))
     jobs = [job for job in definitions.resolve_all_job_defs() if job.name != "__ASSET_JOB"]
     steps = [node for job in jobs for node in job.all_node_defs]
