@@ -62,7 +62,7 @@ format: $(READY) ## Format the code
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format .
 
 lock: ## Lock the versions that are tested (needs uv)
-	uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-emit-find-links --custom-compile-command "make lock" --python-version 3.11 --all-extras pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-emit-find-links --custom-compile-command "make lock" --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
 
 screenshot: $(READY) ## Take the README's picture of the asset graph (needs Chromium)
 	@$(BIN)/python docs/screenshot.py

@@ -11,6 +11,7 @@ from dagster_shared.libraries import DagsterLibraryRegistry
 from klaviyo_assets.assets.account_history import build_account_history
 from klaviyo_assets.assets.checks import build_checks
 from klaviyo_assets.assets.described import DescribedAssets, enabled_tables, with_own_io_manager
+from klaviyo_assets.assets.executors import executor_of
 from klaviyo_assets.assets.history import WITH_HISTORY, build_history
 from klaviyo_assets.assets.incremental import build_incremental, daily_partitions
 from klaviyo_assets.assets.io_manager import WarehouseIOManager
@@ -45,7 +46,7 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning, message=".*backfill_p
 
 def build_definitions(
     *accounts: Settings,
-    executor: dg.ExecutorDefinition = dg.in_process_executor,
+    executor: dg.ExecutorDefinition | None = None,
     translator: DagsterKlaviyoTranslator | None = None,
     options: StepOptions | None = None,
     clock: Clock = machine_time,
@@ -54,9 +55,10 @@ def build_definitions(
 
     Args:
         accounts: The settings of each. Default: one account, from the environment and the settings file.
-        executor: Of the accounts' own jobs. In one process, because steps are short, a process costs seconds to
-            start, and an account's rate limits are shared. The definitions themselves have none, so that they can be
-            merged with others: those decide how assets are materialized that are chosen in the UI.
+        executor: Of the accounts' own jobs; by default that of the setting `executor`: one process for a run, because
+            steps are short, a process costs seconds to start, and an account's rate limits are shared. The definitions
+            themselves have none, so that they can be merged with others: those decide how assets are materialized that
+            are chosen in the UI.
         translator: Decides the keys of the assets, their groups, tags and what else they say of themselves.
         options: Tags and pool of the steps, and how backfills of EVENT and PERSON are cut into runs.
         clock: Tells the schedules and the sensors how long a run has been silent.
@@ -75,7 +77,10 @@ def build_definitions(
     accounts = accounts or (Settings(),)
     require_distinct(accounts)
     return dg.Definitions.merge(
-        *(_definitions(DescribedAssets(settings, translator, options), executor, clock) for settings in accounts)
+        *(
+            _definitions(DescribedAssets(settings, translator, options), executor or executor_of(settings), clock)
+            for settings in accounts
+        )
     )
 
 
@@ -148,6 +153,9 @@ def _definitions(described: DescribedAssets, executor: dg.ExecutorDefinition, cl
                 api_key_variable=settings.api_key_variable,
                 api_url=settings.api_url,
                 max_concurrency=settings.max_concurrency,
+                rate_share=settings.rate_share,
+                rate_limits=settings.rate_limits,
+                rate_limits_variable=settings.rate_limits_variable,
                 request_timeout=settings.request_timeout.total_seconds(),
                 hash_salt_variable=settings.hash_salt_variable if settings.privacy.hashes else None,
                 sparse_fields=sparse_fields(settings),

@@ -17,7 +17,7 @@ from dagster.components.resolved.core_models import (
     resolve_backfill_policy,
 )
 from dagster.components.utils.translation import TranslationFn, TranslationFnResolver
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, create_model
 
 from klaviyo_assets.assets.options import StepOptions
 from klaviyo_assets.assets.translator import DagsterKlaviyoTranslator, KlaviyoAssetProps
@@ -32,6 +32,7 @@ _IN_YAML: dict[Any, Any] = {
     dt.date | None: str | None,
     dt.timedelta: str | float,
     tuple[str, ...]: list[str],
+    ByteSize | None: str | int | None,
 }
 """Types that Dagster does not resolve -> what the settings take as well."""
 

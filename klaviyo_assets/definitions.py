@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from klaviyo_assets.assets.executors import executor_of
 from klaviyo_assets.assets.incremental import daily_partitions
 from klaviyo_assets.build import build_definitions
+from klaviyo_assets.settings import Settings
 
 __all__ = ["build_definitions", "daily_partitions", "defs"]
 
@@ -18,12 +20,13 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> object:
     """Build `defs` when it is asked for: who imports `build_definitions` has settings of their own.
 
-    What is chosen in the UI runs in one process too, as the jobs do. To merge with definitions of your own, take
+    What is chosen in the UI runs as the jobs do, in one process by default. To merge with definitions of your own, take
     `build_definitions()`, which leaves the executor to you.
     """
     if name != "defs":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    built = dg.Definitions.merge(build_definitions(), dg.Definitions(executor=dg.in_process_executor))
+    settings = Settings()
+    built = dg.Definitions.merge(build_definitions(settings), dg.Definitions(executor=executor_of(settings)))
     return globals().setdefault(name, built)
 
 

@@ -20,6 +20,7 @@ import yaml
 from dagster._core.instance.config import dagster_instance_config
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 
+from klaviyo_assets.assets.pools import without_limit
 from klaviyo_assets.dagster_storage import OpenEventLogStorage
 from klaviyo_assets.settings import Settings
 from klaviyo_assets_tests.command_lines import parse
@@ -54,8 +55,9 @@ CHART = {
             "type": None,
             "config": {"queuedRunCoordinator": {"maxConcurrentRuns": None}},
         },
-        "runMonitoring": None,
+        "runMonitoring": dict.fromkeys(("enabled", "freeSlotsAfterRunEndSeconds")),
     },
+    "concurrency": {"pools": {"defaultLimit": None}},
     "telemetry": {"enabled": None},
 }
 """Values that Dagster's chart has, by the classes of its repository (helm/dagster/schema), as far as they are used."""
@@ -84,6 +86,17 @@ def test_dagster_takes_the_instance_files(tmp_path: Path, monkeypatch: pytest.Mo
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         assert isinstance(instance.event_log_storage, OpenEventLogStorage)
     assert read("dagster.yaml")["storage"]["postgres"]["postgres_url"] == {"env": "DAGSTER_POSTGRES_URL"}
+
+
+def test_one_process_at_a_time_uses_a_limit_where_runs_are_processes(tmp_path: Path) -> None:
+    """By the instance's file on one server; in Kubernetes by the values from which the chart makes that."""
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump({"concurrency": read("dagster.yaml")["concurrency"]}))
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert without_limit(Settings(), instance) == []
+    values = read("helm-values.yaml")
+    assert values["concurrency"]["pools"]["defaultLimit"] == 1
+    slots = read("dagster.yaml")["run_monitoring"]["free_slots_after_run_end_seconds"]
+    assert values["dagsterDaemon"]["runMonitoring"]["freeSlotsAfterRunEndSeconds"] == slots
 
 
 def test_variables_are_settings_or_are_used() -> None:

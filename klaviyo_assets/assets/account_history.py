@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from klaviyo_assets.assets.described import DescribedAssets, asset_out, deps_of
+from klaviyo_assets.assets.pools import pool
 from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.specs import account_key
 from klaviyo_assets.assets.step import SnapshotConfig, Step
@@ -31,7 +32,7 @@ def build_account_history(described: DescribedAssets) -> list[dg.AssetsDefinitio
         outs={table.name: asset_out(settings, spec, Extract, is_required=False)},
         deps=deps_of([spec]),
         required_resource_keys={account_key(settings)},
-        **described.options.of_asset(),
+        **described.options.of_asset(pool(settings, "small")),
     )
     @described.options.executed
     def account_history(context: dg.AssetExecutionContext, config: SnapshotConfig) -> Iterator[dg.Output[Extract]]:

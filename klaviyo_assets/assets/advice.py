@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from klaviyo_assets.api import ForeignAnswer, InvalidApiKey, KlaviyoError, NotFound
-from klaviyo_assets.warehouse.errors import SnapshotMissing, WarehouseError, WarehouseUnusable
+from klaviyo_assets.warehouse.errors import SnapshotMissing, SpoolFull, WarehouseError, WarehouseUnusable
 from klaviyo_assets.warehouse.guard import FEW_WAIT, SETTLED_AFTER, Waiting
 from klaviyo_assets.warehouse.location import kind_of
 
@@ -36,6 +36,12 @@ _OF_SERVERS = {
 def _advice(error: WarehouseError, snapshot: str) -> str:
     if isinstance(error, SnapshotMissing):
         return f"Materialize {snapshot}."
+    if isinstance(error, SpoolFull):
+        less = "lower" if error.free is not None else "raise"
+        return (
+            f"Free some there, set TMPDIR to another folder of this machine, or {less} the setting `spool_limit`; of a "
+            "long history `history_chunk_days` has fewer days read at a time."
+        )
     if not isinstance(error, WarehouseUnusable):
         return ""
     if check := _OF_SERVERS.get(kind_of(error.database)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import dagster as dg
 
@@ -61,7 +62,8 @@ class DescribedAssets:
         translator: DagsterKlaviyoTranslator | None = None,
         options: StepOptions | None = None,
     ) -> None:
-        self.settings, self.options = settings, options or StepOptions()
+        options = options or StepOptions()
+        self.settings, self.options = settings, replace(options, tags={**settings.op_tags, **options.tags})
         self._translator = translator or DagsterKlaviyoTranslator()
         self._specs: dict[tuple[AssetKind, str], dg.AssetSpec] = {}
 

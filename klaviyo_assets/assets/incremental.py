@@ -25,6 +25,7 @@ from klaviyo_assets.api import (
 from klaviyo_assets.assets.days import days_of_run, has_days
 from klaviyo_assets.assets.described import DescribedAssets, asset_out, deps_of
 from klaviyo_assets.assets.history import with_days_before
+from klaviyo_assets.assets.pools import pool
 from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.specs import account_key
 from klaviyo_assets.assets.step import UNREAD_ONLY, Batch, Step, chosen
@@ -107,7 +108,7 @@ def _incremental(
         backfill_policy=described.options.backfill_policy,
         can_subset=True,
         required_resource_keys={account_key(settings)},
-        **described.options.of_asset(),
+        **described.options.of_asset(pool(settings, "events" if main.name == "event" else "profiles")),
     )
     @described.options.executed
     def incremental(context: dg.AssetExecutionContext, config: ReadConfig) -> Iterator[dg.Output[Extract]]:

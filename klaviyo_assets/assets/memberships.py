@@ -10,6 +10,7 @@ from pydantic import Field
 
 from klaviyo_assets.api import MARGIN, NotFound, greater_or_equal
 from klaviyo_assets.assets.described import DescribedAssets, asset_out, deps_of
+from klaviyo_assets.assets.pools import pool
 from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.specs import account_key
 from klaviyo_assets.assets.step import PublishConfig, Step
@@ -64,7 +65,7 @@ def _memberships(described: DescribedAssets, group: Group) -> dg.AssetsDefinitio
         outs={table.name: asset_out(settings, spec, Extract, is_required=False)},
         deps=deps_of([spec]),
         required_resource_keys={account_key(settings)},
-        **described.options.of_asset(),
+        **described.options.of_asset(pool(settings, "profiles")),
     )
     @described.options.executed
     def memberships(context: dg.AssetExecutionContext, config: MembershipConfig) -> Iterator[dg.Output[Extract]]:

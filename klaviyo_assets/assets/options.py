@@ -18,7 +18,8 @@ Execute = Callable[[dg.AssetExecutionContext, Results], Results]
 class StepOptions:
     """What a project may decide about the steps of an account.
 
-    tags: of the steps. pool: whose limit in the Dagster instance counts for them. backfill_policy: of EVENT and PERSON.
+    tags: of the steps. pool: whose limit in the Dagster instance counts for them; by default each has that of what it
+    reads (`pools`). backfill_policy: of EVENT and PERSON.
     execute: runs a step. It is given the step's context, and its results, which come about as they are taken.
 
     Example:
@@ -33,9 +34,9 @@ class StepOptions:
     backfill_policy: dg.BackfillPolicy = field(default_factory=dg.BackfillPolicy.single_run)
     execute: Execute | None = None
 
-    def of_asset(self, **tags: str) -> dict[str, Any]:
-        """Return arguments of `dg.multi_asset`. tags: that the step has anyway."""
-        return {"op_tags": {**tags, **self.tags}, "pool": self.pool}
+    def of_asset(self, pool: str | None = None, **tags: str) -> dict[str, Any]:
+        """Return arguments of `dg.multi_asset`. pool, tags: that the step has anyway."""
+        return {"op_tags": {**tags, **self.tags}, "pool": self.pool or pool}
 
     def of_op(self, **tags: str) -> dict[str, Any]:
         """Return arguments of `dg.op`. tags: that the step has anyway."""

@@ -15,6 +15,7 @@ from klaviyo_assets.assets.described import (
     deps_of,
 )
 from klaviyo_assets.assets.incremental import IDS, without_pauses
+from klaviyo_assets.assets.pools import pool
 from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.specs import account_key
 from klaviyo_assets.assets.step import Batch, PublishConfig, SnapshotConfig, Step
@@ -58,7 +59,7 @@ def _sweep(described: DescribedAssets) -> dg.AssetsDefinition:
         outs={PERSON_DELETES: asset_out(settings, spec, Sweep, is_required=False)},
         deps=deps_of([spec]),
         required_resource_keys={account_key(settings)},
-        **described.options.of_asset(),
+        **described.options.of_asset(pool(settings, "profiles")),
     )
     @described.options.executed
     def person_deletes(context: dg.AssetExecutionContext, config: SweepConfig) -> Iterator[dg.Output[Sweep]]:
@@ -94,7 +95,7 @@ def _predictions(described: DescribedAssets) -> dg.AssetsDefinition:
         outs={PERSON_PREDICTIONS: asset_out(settings, spec, Extract, is_required=False)},
         deps=deps_of([spec]),
         required_resource_keys={account_key(settings)},
-        **described.options.of_asset(),
+        **described.options.of_asset(pool(settings, "profiles")),
     )
     @described.options.executed
     def person_predictions(context: dg.AssetExecutionContext, config: SnapshotConfig) -> Iterator[dg.Output[Extract]]:

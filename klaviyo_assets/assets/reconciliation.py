@@ -9,6 +9,7 @@ import dagster as dg
 from klaviyo_assets.api import InvalidRequest, KlaviyoClient
 from klaviyo_assets.assets.described import DescribedAssets
 from klaviyo_assets.assets.history import RANGES, first_times, to_reread
+from klaviyo_assets.assets.pools import pool
 from klaviyo_assets.assets.specs import account_key
 from klaviyo_assets.assets.step import SnapshotConfig, Step
 from klaviyo_assets.privacy.policy import Action
@@ -33,7 +34,7 @@ def build_reconciliation(described: DescribedAssets) -> dg.AssetsDefinition:
         name=f"{settings.name}__{RECONCILIATION}",
         specs=[spec],
         required_resource_keys={account_key(settings)},
-        **described.options.of_asset(),
+        **described.options.of_asset(pool(settings, "small")),
     )
     @described.options.executed
     def event_reconciliation(

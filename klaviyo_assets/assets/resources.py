@@ -3,6 +3,7 @@
 import datetime as dt
 import time
 from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
 from typing import Any
 
 import dagster as dg
@@ -14,6 +15,8 @@ from klaviyo_assets.assets.advice import advised, of_klaviyo
 from klaviyo_assets.assets.identity import SCOPE, confirm
 from klaviyo_assets.privacy.policy import MissingSalt, salt
 from klaviyo_assets.schema.spec import TableSpec
+from klaviyo_assets.shared_limits.counting import NobodyCounts
+from klaviyo_assets.shared_limits.making import Counting, shared_limits
 from klaviyo_assets.tables.accounts import NAME, account_named
 from klaviyo_assets.warehouse.errors import AnotherAccount
 from klaviyo_assets.warehouse.results import AccountIdentity
@@ -60,6 +63,11 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
     max_concurrency: int = Field(
         default=12, description="How many requests may be under way at a time, over all tables."
     )
+    rate_share: str = Field(default="1", description="The part of the rate limits that each process may use.")
+    rate_limits: str = Field(default="", description="Where the requests of all processes are counted.")
+    rate_limits_variable: str | None = Field(
+        default=None, description="Name of the environment variable that holds that address with its password."
+    )
     request_timeout: float = Field(default=120.0, description="Seconds that Klaviyo may be silent during a request.")
     hash_salt_variable: str | None = Field(
         default=None, description="Name of the environment variable that holds the salt, if columns are hashed."
@@ -71,6 +79,7 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
     shows_name: bool = Field(default=True, description="Whether the warehouse may hold the organization's name.")
 
     _client: KlaviyoClient | None = PrivateAttr(default=None)
+    _shared_limits: Counting | None = PrivateAttr(default=None)
     _identity: AccountIdentity | None = PrivateAttr(default=None)
     _asked: bool = PrivateAttr(default=False)
     _confirmed: bool = PrivateAttr(default=False)
@@ -114,14 +123,17 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
                 except MissingSalt as error:
                     raise dg.Failure(str(error), allow_retries=False) from None
             try:
+                self._shared_limits = shared_limits(self.rate_limits, self.rate_limits_variable, self.warehouse, key)
                 self._client = KlaviyoClient(
                     key,
                     base_url=self.api_url,
                     max_concurrency=self.max_concurrency,
                     timeout=(CONNECT_TIMEOUT, self.request_timeout),
                     defaults=self.sparse_fields,
+                    share=Fraction(self.rate_share),
+                    shared_limits=self._shared_limits,
                 )
-            except InvalidApiKey as error:
+            except (InvalidApiKey, NobodyCounts) as error:
                 raise self._failure(error) from None
             except ValueError:
                 raise dg.Failure(
@@ -215,3 +227,6 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
         if self._client is not None:
             self._client.close()
             self._client = None
+        if self._shared_limits is not None:
+            self._shared_limits.close()
+            self._shared_limits = None

@@ -6,6 +6,7 @@ import dagster as dg
 
 from klaviyo_assets.assets.advice import suspicion
 from klaviyo_assets.assets.described import DescribedAssets, asset_out, deps_of
+from klaviyo_assets.assets.pools import pool
 from klaviyo_assets.assets.specs import account_key
 from klaviyo_assets.assets.step import Batch, PublishConfig, SnapshotConfig, Step, chosen
 from klaviyo_assets.schema.columns import Columns
@@ -48,7 +49,7 @@ def _snapshot(described: DescribedAssets, family: str, tables: Sequence[Table], 
         check_specs=list(check_specs.values()),
         can_subset=True,
         required_resource_keys={account_key(settings)},
-        **described.options.of_asset(),
+        **described.options.of_asset(pool(settings, "small")),
     )
     @described.options.executed
     def snapshot(

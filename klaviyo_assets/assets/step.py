@@ -12,16 +12,17 @@ import dagster as dg
 from pydantic import Field
 
 from klaviyo_assets.api import ApiUnavailable, ForeignAnswer, InvalidApiKey, NotPermitted, RateLimited
-from klaviyo_assets.assets.advice import of_klaviyo
+from klaviyo_assets.assets.advice import advised, of_klaviyo
 from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.specs import account_key
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.lost import Lost, noting
 from klaviyo_assets.schema.spec import TableSpec
 from klaviyo_assets.settings import Settings
+from klaviyo_assets.shared_limits.counting import NobodyCounts
 from klaviyo_assets.sync.due import is_due
 from klaviyo_assets.tables.table import Table
-from klaviyo_assets.warehouse.spool import SpoolWriter, temporary_spool
+from klaviyo_assets.warehouse.spool import Room, SpoolWriter, temporary_spool
 from klaviyo_assets.warehouse.state import SyncState
 
 INCREMENTAL = "klaviyo_assets/incremental"
@@ -31,7 +32,7 @@ partitions when it is launched for a range.)"""
 UNREAD_ONLY = "klaviyo_assets/unread_only"
 """Tag of runs that want days that have never been read: nothing is read if that has happened since."""
 
-EXPECTED = (ApiUnavailable, ForeignAnswer, InvalidApiKey, RateLimited)
+EXPECTED = (ApiUnavailable, ForeignAnswer, InvalidApiKey, NobodyCounts, RateLimited)
 """What happens outside of this code."""
 
 Batch = Mapping[str, Columns]
@@ -108,9 +109,14 @@ class Step:
     def spool(self, batches: Iterable[Batch], specs: Sequence[TableSpec]) -> dict[str, SpoolWriter]:
         """Write what a read yields to a temporary spool for each spec; return spec name -> its writer, closed.
 
-        What no spec wants is left out.
+        What no spec wants is left out. Raises SpoolFull if that takes more room than the settings allow.
         """
-        writers = {spec.name: SpoolWriter(spec, self._spools.enter_context(temporary_spool())) for spec in specs}
+        with advised():
+            return self._spooled(batches, specs)
+
+    def _spooled(self, batches: Iterable[Batch], specs: Sequence[TableSpec]) -> dict[str, SpoolWriter]:
+        room = Room(self._settings.spool_limit)
+        writers = {spec.name: SpoolWriter(spec, self._spools.enter_context(temporary_spool(room))) for spec in specs}
         with noting() as self.misshapen:
             for batch in batches:
                 for name, columns in batch.items():

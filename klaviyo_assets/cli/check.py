@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from klaviyo_assets.api import (
     NotFound,
     NotPermitted,
     Page,
+    Window,
     equals,
     revision_support,
 )
@@ -29,10 +30,13 @@ from klaviyo_assets.assets.history import known_histories, progress
 from klaviyo_assets.assets.identity import confirm
 from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.cli import postgres
+from klaviyo_assets.cli.pools import of_pools
 from klaviyo_assets.privacy.policy import MissingSalt, salt
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.settings.describe import chosen
 from klaviyo_assets.settings.sources import DEFAULT_FILE, FORMER_FILE
+from klaviyo_assets.shared_limits.counting import NobodyCounts
+from klaviyo_assets.shared_limits.making import shared_limits
 from klaviyo_assets.sync.due import is_due
 from klaviyo_assets.sync.fields import sparse_fields
 from klaviyo_assets.sync.reads import READS
@@ -169,7 +173,7 @@ def check(settings: Settings, *, today: dt.date | None = None) -> CheckReport:
     report = CheckReport(key_variable=settings.api_key_variable, revisions=left, revision_days_left=min(left.values()))
     report.warnings += ending(today)
     report.settings = {name: {"value": value, "from": place} for name, (value, place) in chosen(settings).items()}
-    report.warnings += _of_environment(settings)
+    report.warnings += [*_of_environment(settings), *of_pools(settings)]
     tables = enabled_tables(settings)
     warehouse = warehouse_of(settings, lock_timeout=5)
     writable = _check_warehouse(settings, warehouse, tables, report)
@@ -183,6 +187,7 @@ def check(settings: Settings, *, today: dt.date | None = None) -> CheckReport:
         report.problems.append(f"{settings.api_key_variable} is not set: it holds the private API key.")
         return report
     report.key_origin = environment.origin(settings.api_key_variable)
+    report.problems += _counting(settings, warehouse, key)
 
     def ask(client: KlaviyoClient) -> None:
         _check_api(settings, client, tables, warehouse if writable else None, report)
@@ -192,6 +197,18 @@ def check(settings: Settings, *, today: dt.date | None = None) -> CheckReport:
 
     report.problems += _asked(settings, key, ask)
     return report
+
+
+def _counting(settings: Settings, warehouse: Warehouse, key: str) -> list[str]:
+    """Try to count a request where `rate_limits` says; return why that fails."""
+    if not settings.rate_limits:
+        return []
+    try:
+        with closing(shared_limits(settings.rate_limits, settings.rate_limits_variable, warehouse, key)) as counted:
+            counted.take("check", [Window(1000, 60.0)] * 2)
+    except NobodyCounts as error:
+        return [str(error)]
+    return []
 
 
 def key_problems(settings: Settings) -> list[str]:

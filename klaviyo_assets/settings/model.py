@@ -7,13 +7,15 @@ A setting comes from the environment (`KLAVIYO_SCHEMA`; the shell, then `.env`),
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from fractions import Fraction
 from functools import cached_property
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, WithJsonSchema, field_validator
+from pydantic import BeforeValidator, ByteSize, Field, ValidationError, ValidationInfo, WithJsonSchema, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from klaviyo_assets import environment
@@ -25,10 +27,11 @@ from klaviyo_assets.settings.env_vars import with_variables
 from klaviyo_assets.settings.misspelt import misspelt
 from klaviyo_assets.settings.problems import Problem, explained, refuse
 from klaviyo_assets.settings.variables import are_variables
+from klaviyo_assets.shared_limits.place import place
 from klaviyo_assets.tables.registry import FIRST_TABLES
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.duckdb.location import is_in_memory
-from klaviyo_assets.warehouse.location import Server, located, server
+from klaviyo_assets.warehouse.location import Server, kind_of, located, server
 
 
 def _seconds(value: Any) -> Any:
@@ -38,6 +41,8 @@ def _seconds(value: Any) -> Any:
     except ValueError:
         return value
 
+
+_OBJECT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 _LONGEST_NAME = 63
 """Bytes of a name in Postgres."""
@@ -49,6 +54,18 @@ Duration = Annotated[
     dt.timedelta,
     BeforeValidator(_seconds),
     WithJsonSchema({"type": ["string", "number"], "description": "ISO 8601 such as PT1H, or seconds"}),
+]
+
+
+def _text(value: Any) -> Any:
+    """A number is written as such in YAML."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Share = Annotated[
+    str,
+    BeforeValidator(_text),
+    WithJsonSchema({"type": ["string", "number"], "description": "A fraction such as 1/3, or a number"}),
 ]
 
 
@@ -188,10 +205,39 @@ class Settings(BaseSettings):
         description="How many requests may be under way at a time, over all tables; fewer at first, and while Klaviyo "
         "refuses or is slow.",
     )
+    rate_share: Share = Field(
+        "1",
+        description="The part of Klaviyo's rate limits that each process may use: `1/3` where three read the account "
+        "at once, and nobody counts for all of them.",
+    )
+    rate_limits: str = Field(
+        "",
+        description="Where processes that read the account at once count their requests together: `warehouse` (in "
+        "Postgres), `postgresql://user@host/database` or `redis://host:6379/0`; a password is taken from the "
+        "environment only. Default: each process counts by itself.",
+    )
     request_timeout: dt.timedelta = Field(
         dt.timedelta(minutes=2),
         gt=dt.timedelta(0),
         description="How long Klaviyo may be silent during a request, which is tried again then.",
+    )
+    spool_limit: ByteSize | None = Field(
+        None,
+        description="How much of the temporary folder a step may take for rows on their way to the warehouse: `5GB`. "
+        "So much has to be free before it reads. Default: as much as there is.",
+    )
+    executor: str = Field(
+        "in_process",
+        description="What runs the steps of a run: `in_process`, `multiprocess`, or another executor by its module and "
+        "name: `dagster_celery:celery_executor`, `dagster_k8s:k8s_job_executor`.",
+    )
+    executor_config: dict[str, Any] = Field(
+        default_factory=dict, description="What the executor is configured with, as Dagster documents it."
+    )
+    op_tags: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Tags of all steps, such as the memory of their pods: "
+        "`{dagster-k8s/config: {container_config: {resources: {limits: {memory: 2Gi}}}}}`.",
     )
     models: bool = Field(
         True, description="Models of campaigns, flows and people: `pip install 'klaviyo-assets[models]'` brings them."
@@ -224,6 +270,15 @@ class Settings(BaseSettings):
         with suppress(ValueError):
             found = server(held) if held else None
             return self.warehouse_variable if found and found.has_secret and found.text == self.warehouse else None
+        return None
+
+    @property
+    def rate_limits_variable(self) -> str | None:
+        """The environment variable that holds the address of `rate_limits` with a password; None if none does."""
+        held = environment.get(sources.RATE_LIMITS)
+        with suppress(ValueError):
+            found = place(held) if held else None
+            return sources.RATE_LIMITS if found and found.has_secret and found.text == self.rate_limits else None
         return None
 
     @property
@@ -260,6 +315,24 @@ class Settings(BaseSettings):
             raise ValueError("it must be 5 to 60 minutes that divide an hour, or hours that divide a day")
         return interval
 
+    @field_validator("executor")
+    @classmethod
+    def _names_an_executor(cls, given: str) -> str:
+        if given not in ("in_process", "multiprocess") and not _OBJECT.fullmatch(given):
+            raise ValueError("it has to be in_process, multiprocess, or `module:name`: dagster_k8s:k8s_job_executor")
+        return given
+
+    @field_validator("rate_share")
+    @classmethod
+    def _is_a_part(cls, given: str) -> str:
+        try:
+            is_a_part = 0 < Fraction(given) <= 1
+        except (ValueError, ZeroDivisionError):
+            is_a_part = False
+        if not is_a_part:
+            raise ValueError("it has to be a fraction such as 1/3, or a number, more than 0 and at most 1")
+        return given
+
     @field_validator("api_url")
     @classmethod
     def _is_an_address(cls, given: str) -> str:
@@ -278,6 +351,22 @@ class Settings(BaseSettings):
         if found := server(given):
             refuse(_of_a_server(found, info.data.get("schema_name", "")))
         return located(given)
+
+    @field_validator("rate_limits")
+    @classmethod
+    def _is_where_requests_are_counted(cls, given: str, info: ValidationInfo) -> str:
+        if found := place(given):
+            if found.has_secret:
+                raise ValueError(
+                    "a password does not belong here, where it is kept in the clear: put the whole address into the "
+                    f"environment variable {sources.RATE_LIMITS}, in .env for example"
+                )
+            return found.text
+        if given and kind_of(info.data.get("warehouse", "")) != "postgres":
+            raise ValueError(
+                "`warehouse` can only be in Postgres: another one is too slow to be asked for each request"
+            )
+        return given
 
     @field_validator("tables", mode="before")
     @classmethod

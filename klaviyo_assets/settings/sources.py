@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from klaviyo_assets import environment
 from klaviyo_assets.settings.problems import Unreadable
+from klaviyo_assets.shared_limits.place import place
 from klaviyo_assets.warehouse.location import server
 
 FILE_VARIABLE = "KLAVIYO_SETTINGS"
@@ -26,6 +27,9 @@ SCHEMA_ALIAS = "KLAVIYO_SCHEMA"
 
 WAREHOUSE = "KLAVIYO_WAREHOUSE"
 """The variable that holds the warehouse's address, unless `warehouse_variable` names another one."""
+
+RATE_LIMITS = "KLAVIYO_RATE_LIMITS"
+"""The variable of `rate_limits`; it may hold a password."""
 
 FORMER_NAME = "duckdb_path"
 """What `warehouse` was called when there was no other database, in the environment too."""
@@ -116,6 +120,9 @@ class Environment(EnvSettingsSource):
         with suppress(ValueError):  # which the validation raises again
             if "warehouse" in found and (at := server(found["warehouse"])):
                 found["warehouse"] = at.text  # only here may there be a password, and it stays in the environment
+        with suppress(ValueError):
+            if isinstance(counted := found.get("rate_limits"), str) and (there := place(counted)):
+                found["rate_limits"] = there.text
         return found
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:

@@ -171,6 +171,22 @@ class DiskFull(WarehouseError):
         return f"There is no room left for {self.place}: nothing was written."
 
 
+class SpoolFull(WarehouseError):
+    """The rows on their way to the warehouse take as much room as they may, or there is less."""
+
+    def __init__(self, folder: str, limit: int, free: int | None = None) -> None:
+        super().__init__(folder, limit, free)
+        self.folder, self.limit, self.free = folder, limit, free
+
+    def fact(self) -> str:
+        """Return what went wrong, in words."""
+        limit = f"{self.limit / 1e6:,.1f} MB"
+        if self.free is None:
+            return f"The rows that were read take more than {limit} in {self.folder}. Nothing was written."
+        free = f"{self.free / 1e6:,.1f} MB"
+        return f"{free} are free in {self.folder}, and a step may spool up to {limit} there. Nothing was read."
+
+
 def _plain(reason: str) -> str:
     """Return DuckDB's words without the file's name, which is said before, and without its punctuation."""
     reason = _NAMED.sub("", reason).rstrip(" .!")

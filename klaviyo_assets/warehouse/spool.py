@@ -21,7 +21,7 @@ from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.lost import Lost
 from klaviyo_assets.schema.spec import TableSpec, Type
 from klaviyo_assets.warehouse.batches import BATCH_CELLS, BATCH_ROWS, column_type, typed_batches
-from klaviyo_assets.warehouse.errors import DiskFull, is_full
+from klaviyo_assets.warehouse.errors import DiskFull, SpoolFull, is_full
 
 _PREFIX = "klaviyo_assets_spool_"
 _LOCK = ".lock"
@@ -41,11 +41,32 @@ class SpoolFile:
     stored: Mapping[str, str] = field(default_factory=dict)
 
 
+class Room:
+    """How many bytes the spools of a step may take together; None: as many as there are.
+
+    Raises SpoolFull if so many are not free in the temporary folder.
+    """
+
+    def __init__(self, limit: int | None = None) -> None:
+        self.limit = limit
+        self._taken = 0
+        folder = tempfile.gettempdir()
+        if limit is not None and (free := shutil.disk_usage(folder).free) < limit:
+            raise SpoolFull(folder, limit, free)
+
+    def take(self, size: int) -> None:
+        """Take note of so many more bytes; raise SpoolFull if they are too many."""
+        self._taken += size
+        if self.limit is not None and self._taken > self.limit:
+            raise SpoolFull(tempfile.gettempdir(), self.limit)
+
+
 class Spool:
     """Writes record batches to a folder of its own; `files` lists what is there, oldest first."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, room: Room | None = None) -> None:
         self.folder = folder
+        self._room = room or Room()
         self.files: list[SpoolFile] = []
 
     @property
@@ -79,6 +100,7 @@ class Spool:
                 raise
             advice = "Free some there, or set TMPDIR to another folder."
             raise DiskFull(f"temporary files in {self.folder.parent}", advice) from error
+        self._room.take(path.stat().st_size)
         self.files.append(SpoolFile(path, batch.num_rows, {field.name: column_type(field) for field in batch.schema}))
 
     def write_all(self, batches: Iterable[pa.RecordBatch]) -> None:
@@ -120,8 +142,8 @@ class SpoolWriter:
 
 
 @contextmanager
-def temporary_spool() -> Iterator[Spool]:
-    """Give a spool whose folder is removed at the end, whatever happens.
+def temporary_spool(room: Room | None = None) -> Iterator[Spool]:
+    """Give a spool whose folder is removed at the end, whatever happens. room: that it shares with others.
 
     A killed process can't clean up: the next one removes the folder, because nobody holds its lock any more.
     """
@@ -131,7 +153,7 @@ def temporary_spool() -> Iterator[Spool]:
     try:
         with FileLock(unnamed / _LOCK):
             unnamed.rename(folder)  # only now, with its lock held, can others find it
-            yield Spool(folder)
+            yield Spool(folder, room)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -33,6 +33,7 @@ from klaviyo_assets.warehouse.steps.loads import (
 )
 from klaviyo_assets.warehouse.steps.lookups import correct
 from klaviyo_assets.warehouse.steps.origins import source_columns
+from klaviyo_assets.warehouse.steps.requests import take_request
 from klaviyo_assets.warehouse.steps.rewriting import change_columns, find_old_values, rewrite
 from klaviyo_assets.warehouse.steps.states import flush_states, forget, read_state, read_states, write_state
 
@@ -367,6 +368,20 @@ class Warehouse(Reader):
         with self.transaction() as transaction:
             for state in states:
                 write_state(transaction, state)
+
+    def take_request(self, name: str, quota: int, seconds: float) -> float:
+        """Note that something is asked for and return 0; or return the seconds until it may be.
+
+        Args:
+            name: Of what is asked for.
+            quota: How often that may be in so many seconds.
+            seconds: By the clock that rows are stamped with.
+
+        Raises:
+            WarehouseError: One of `warehouse.errors`. Nothing was noted.
+        """
+        with self.transaction() as transaction:
+            return take_request(transaction, name, quota, seconds)
 
     def remember_differences(
         self, found: Iterable[Difference], is_wanted: Callable[[Difference], bool], state: SyncState

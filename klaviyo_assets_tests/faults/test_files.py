@@ -8,14 +8,18 @@ import struct
 import subprocess
 import sys
 import tempfile
+from collections import namedtuple
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from klaviyo_assets.assets.advice import advised
+from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.warehouse import spool
 from klaviyo_assets.warehouse.errors import DiskFull, WarehouseUnusable
+from klaviyo_assets_tests.conftest import Project, failures, only, without_campaigns
 from klaviyo_assets_tests.warehouse.helpers import load, rows, warehouse_at
 
 SMALL = 300_000
@@ -46,6 +50,28 @@ def test_a_full_disk_changes_nothing(place: str, tmp_path: Path) -> None:
     assert list((tmp_path / "temporary").iterdir()) == []
     load(warehouse_at(tmp_path), [{"id": "1", "note": "after"}])
     assert [row["note"] for row in rows(warehouse_at(tmp_path))] == ["after"]
+
+
+def test_a_step_spools_no_more_than_it_may(project: Callable[..., Project]) -> None:
+    account = without_campaigns(generate_account(events=2000, profiles=20, days=2))
+    klaviyo = project(account, tables=only(), spool_limit="100kB")
+    (said,) = failures(klaviyo.run("klaviyo_sync", -2, only=["klaviyo", "event"]))
+    assert "Nothing was written" in said and "raise the setting `spool_limit`" in said
+    assert klaviyo.warehouse.state("event") is None
+    again = project(account, tables=only(), spool_limit="100MB")
+    again.sync(first=-2)
+    assert again.differences("event", "person") == []
+
+
+def test_what_a_step_may_spool_has_to_be_free_before_it_reads(
+    project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    klaviyo = project(generate_account(events=20, profiles=5, days=1), tables=only(), spool_limit="1GB")
+    usage = namedtuple("usage", "total used free")(10**10, 10**10 - 10**8, 10**8)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+    said = failures(klaviyo.run("klaviyo_sync", -1))
+    assert any("100.0 MB are free in" in text and "lower the setting `spool_limit`" in text for text in said)
+    assert klaviyo.sandbox.requests.of("get_events") == []
 
 
 def test_a_file_that_may_not_be_written() -> None:

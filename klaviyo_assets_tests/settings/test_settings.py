@@ -15,6 +15,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from klaviyo_assets.build import build_definitions
 from klaviyo_assets.cli.main import main
 from klaviyo_assets.settings import Settings, SettingsError
 from klaviyo_assets.settings.describe import effective, example, json_schema
@@ -310,3 +311,20 @@ def test_an_address_that_is_none_is_one_line_in_every_command(url: str, monkeypa
         done = CliRunner().invoke(main, [command])
         assert done.exit_code == 1 and "api_url (KLAVIYO_API_URL): it has to be an address" in done.output
         assert "Traceback" not in done.output and "geheim" not in done.output and len(done.output.splitlines()) == 2
+
+
+# What processes share
+
+
+@pytest.mark.parametrize("given", ["1/3", 0.25, 1, "1", "0.5"])
+def test_a_share_is_a_fraction_and_reaches_the_client(given: Any) -> None:
+    settings = Settings(rate_share=given)
+    (account,) = [each for name, each in (build_definitions(settings).resources or {}).items() if "account" in name]
+    assert account.rate_share == str(given)
+    jsonschema.validate({"rate_share": given}, json_schema())
+
+
+@pytest.mark.parametrize("given", ["0", "1/0", "3/2", -1, "half", True])
+def test_what_is_no_share_is_refused(given: Any) -> None:
+    with pytest.raises(SettingsError, match="rate_share: it has to be "):
+        Settings(rate_share=given)
