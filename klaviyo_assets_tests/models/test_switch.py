@@ -11,7 +11,7 @@ import pytest
 
 from klaviyo_assets.models.assets import dbt_variables
 from klaviyo_assets.models.run import dbt_build
-from klaviyo_assets.models.targets import DuckDBTarget
+from klaviyo_assets.models.targets import duckdb
 from klaviyo_assets.sandbox.account import Account
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets_tests.conftest import Project, narrowed, only
@@ -32,7 +32,7 @@ def test_the_models_give_the_same_figures_before_and_after_the_switch(
 
     def built() -> dict[str, list[tuple[Any, ...]]]:
         dbt_build(
-            DuckDBTarget(klaviyo.settings.duckdb_path, "klaviyo_models", {}),
+            duckdb.target(klaviyo.settings.duckdb_path, "klaviyo_models", {}),
             select=[f"+{name}" for name in FINALS],
             variables=dbt_variables(klaviyo.settings),
             cache=tmp_path / "cache",
