@@ -32,9 +32,7 @@ def target_of(warehouse: Warehouse, kind: Kind, schema: str) -> Target:
 
             address = address_of(own.address, own.url_variable)
             key = key_of(address, own.credentials_variable)
-            return bigquery.target(
-                address, schema, key=key, location=session.location, most_billed=own.maximum_bytes_billed
-            )
+            return bigquery.target(address, schema, key=key, location=session.location, most_billed=address.most_billed)
         if kind == "clickhouse":
             from klaviyo_assets.models.targets import clickhouse
             from klaviyo_assets.warehouse.clickhouse.connecting import address_of as server_of
