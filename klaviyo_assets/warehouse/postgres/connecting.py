@@ -24,7 +24,7 @@ from klaviyo_assets.warehouse.errors import (
     WarehouseLocked,
     WarehouseUnusable,
 )
-from klaviyo_assets.warehouse.postgres.address import SECRETS
+from klaviyo_assets.warehouse.parameters import secrets_in
 
 APPLICATION = "klaviyo_assets"
 
@@ -131,9 +131,8 @@ def _parameters(address: str, url_variable: str | None) -> dict[str, Any]:
 
 def _told(error: Exception, parameters: Mapping[str, Any]) -> str:
     text = str(error).strip()
-    for name in SECRETS:
-        if secret := parameters.get(name):
-            text = text.replace(str(secret), "***")
+    for secret in secrets_in(parameters):
+        text = text.replace(secret, "***")
     reason = _REASON.sub("", text) if "FATAL" in text or "ERROR" in text else text
     return " ".join(reason.splitlines()[0].split()) if reason else type(error).__name__
 

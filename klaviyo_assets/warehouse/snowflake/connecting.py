@@ -19,7 +19,8 @@ from klaviyo_assets.warehouse.errors import (
     WarehouseLocked,
     WarehouseUnusable,
 )
-from klaviyo_assets.warehouse.snowflake.address import SECRETS, parsed
+from klaviyo_assets.warehouse.parameters import secrets_in
+from klaviyo_assets.warehouse.snowflake.address import parsed
 from klaviyo_assets.warehouse.snowflake.text import swapped
 from klaviyo_assets.warehouse.sql import quote
 
@@ -112,9 +113,8 @@ def parameters_of(address: str, url_variable: str | None) -> dict[str, Any]:
 
 def _told(error: Exception, parameters: Mapping[str, Any]) -> str:
     text = str(getattr(error, "msg", None) or error).strip()
-    for name in SECRETS:
-        if secret := parameters.get(name):
-            text = text.replace(str(secret), "***")
+    for secret in secrets_in(parameters):
+        text = text.replace(secret, "***")
     text = _CODE.sub("", text)
     return " ".join(text.splitlines()[0].split()) if text else type(error).__name__
 
