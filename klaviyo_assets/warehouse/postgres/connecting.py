@@ -23,6 +23,7 @@ from klaviyo_assets.warehouse.errors import (
     WarehouseError,
     WarehouseLocked,
     WarehouseUnusable,
+    without_values,
 )
 from klaviyo_assets.warehouse.parameters import secrets_in
 
@@ -158,7 +159,7 @@ def translated(error: psycopg.Error, *, place: str, schema: str, committing: boo
     if state == "2BP01" and diagnosis.message_detail:  # names only
         message += f": {', '.join(diagnosis.message_detail.splitlines())}"
     if state.startswith("22"):  # it quotes what it can't read
-        message = _VALUE.sub("***", message)
+        message = without_values(message)
     if state == "40P01":
         message += ": somebody else changed the same tables, and Postgres ended this transaction. Run it again"
     return WarehouseError(f"{place} refuses a statement, and nothing was written: {message} ({state or 'no code'}).")

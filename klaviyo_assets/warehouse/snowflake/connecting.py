@@ -18,6 +18,7 @@ from klaviyo_assets.warehouse.errors import (
     WarehouseError,
     WarehouseLocked,
     WarehouseUnusable,
+    without_values,
 )
 from klaviyo_assets.warehouse.parameters import secrets_in
 from klaviyo_assets.warehouse.snowflake.address import parsed
@@ -140,7 +141,7 @@ def translated(error: errors.Error, *, place: str, schema: str, committing: bool
     if number in _NO_RIGHT:
         return WarehouseUnusable(place, message)
     if (error.sqlstate or "").startswith("22"):  # it quotes what it can't read
-        message = _VALUE.sub("***", message)
+        message = without_values(message)
     return WarehouseError(
         f"{place} refuses a statement, and nothing was written: {message} ({number or 'no code'}, "
         f"query {error.sfqid or 'unknown'})."
