@@ -136,7 +136,10 @@ def _key(told: str) -> Any:
             told = base64.b64decode(told, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
             raise ValueError("neither JSON nor base64") from None
-    return json.loads(told)
+    found = json.loads(told)
+    if not isinstance(found, dict):
+        raise ValueError("no object")
+    return found
 
 
 def _without(text: str, parameters: Mapping[str, str]) -> str:
