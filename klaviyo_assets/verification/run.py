@@ -6,7 +6,7 @@ import secrets
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from inspect import cleandoc
@@ -80,7 +80,7 @@ class Verification:
         self._names = [name for name in map(str, names) if name]
         self.report = Report(self._kind, server, versions(settings))
 
-    def verdicts(self) -> Iterator[Verdict]:
+    def verdicts(self) -> Generator[Verdict]:
         """Try all promises, and yield what becomes of them in the order in which they end."""
         end = time.monotonic() + self._seconds
         waiting = list(enumerate(PROMISES, 1))

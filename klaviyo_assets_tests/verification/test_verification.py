@@ -127,7 +127,7 @@ def test_what_does_not_end_leaves_no_schema(tmp_path: Path, monkeypatch: pytest.
     next(verdicts)
     while not schemas(address):
         pass
-    verdicts.close()  # type: ignore[attr-defined]
+    verdicts.close()
     assert schemas(address) == []
     going_on.set()
 
