@@ -11,12 +11,15 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from click.testing import CliRunner
 
 from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.build import build_definitions
+from klaviyo_assets.cli.main import main
 from klaviyo_assets.models.project import is_installed
 from klaviyo_assets.settings import Settings, SettingsError
 from klaviyo_assets.warehouse.bigquery.address import parsed
+from klaviyo_assets.warehouse.errors import WarehouseUnusable
 from klaviyo_assets.warehouse.location import kind_of, located, place_of, server, shown
 from klaviyo_assets_tests.conftest import Project
 from klaviyo_assets_tests.test_postgres import check_tells_no_secret, tell_the_story
@@ -51,6 +54,23 @@ def test_check_says_where_and_no_secret(
         secret=KEY,
         unreachable=(f"bigquery://shop-1?credentials_base64={KEY}", "credentials"),
     )
+
+
+def test_no_way_to_bigquery_is_said_before_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog: Any = pytest.importorskip("klaviyo_assets.warehouse.bigquery.catalog", reason="the extra is not installed")
+    assert catalog._FIRST.timeout == 60
+    monkeypatch.setattr(catalog, "_FIRST", catalog._FIRST.with_timeout(0.1))
+    monkeypatch.setenv("KLAVIYO_WAREHOUSE", f"bigquery://shop-1?endpoint=http://127.0.0.1:1&credentials_base64={KEY}")
+    done = CliRunner().invoke(main, ["verify-warehouse"])
+    assert done.exit_code == 1 and "The warehouse can't be used: " in done.output and KEY not in done.output
+
+
+def test_what_is_no_key_is_said() -> None:
+    connecting: Any = pytest.importorskip("klaviyo_assets.warehouse.bigquery.connecting", reason="no extra `bigquery`")
+    for told in ("[1]", "1", "no key"):
+        coded = base64.b64encode(told.encode()).decode()
+        with pytest.raises(WarehouseUnusable, match="no key of a service account"):
+            connecting.connect(f"bigquery://shop-1?credentials_base64={coded}", None)
 
 
 @pytest.mark.emulators

@@ -78,6 +78,9 @@ def test_the_asset_graph_says_which_database_it_is() -> None:
 def test_addresses() -> None:
     address = f"snowflake://Me:{SECRET}@Acme-X1.eu-west-1/Shop?warehouse=wh&role=r&token={SECRET}&private_key={SECRET}"
     told = "snowflake://Me@Acme-X1.eu-west-1/Shop?warehouse=wh&role=r"
+    address += f"&proxy_password={SECRET}&session_token={SECRET}&Pwd={SECRET}"
+    told += "&client_request_mfa_token=true"
+    address += "&client_request_mfa_token=true"
     found = server(address)
     assert found and (found.text, found.has_secret, found.database) == (told, True, "Shop")
     assert shown(address) == located(address) == told and kind_of(address) == "snowflake"
@@ -88,6 +91,7 @@ def test_addresses() -> None:
         f"snowflake://{SECRET}@/db",
         "connection=a b",
         "snowflake://a/b/c/d",
+        f"snowflake://a/b?port={SECRET}",
     ):
         with pytest.raises(ValueError) as error:
             server(wrong)

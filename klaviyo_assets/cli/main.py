@@ -25,6 +25,7 @@ from klaviyo_assets.cli import account
 from klaviyo_assets.cli.adopt import adopt
 from klaviyo_assets.cli.extras import require
 from klaviyo_assets.cli.init import init
+from klaviyo_assets.cli.signals import as_ctrl_c
 from klaviyo_assets.cli.verify import verify_warehouse
 from klaviyo_assets.text import clean
 
@@ -320,10 +321,7 @@ def dev(events: int, profiles: int, days: int, seed: int, database: Path, port: 
     from klaviyo_assets.warehouse.duckdb.location import located
 
     _require_free(host, port)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as it is under nohup
-        signal.signal(signal.SIGHUP, signal.default_int_handler)
-    with ExitStack() as stack:
+    with as_ctrl_c(), ExitStack() as stack:
         if not simulated:
             click.echo(f"Using the Klaviyo account of {chosen.api_key_variable}.")
             folder = Path.cwd()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
 
+from klaviyo_assets.cli.signals import as_ctrl_c
 from klaviyo_assets.text import clean
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ def verify_warehouse(as_json: bool, at_once: int, minutes: float) -> None:
     from klaviyo_assets.verification.run import Verification, apart
     from klaviyo_assets.warehouse.errors import WarehouseError
 
-    with apart(Settings()) as settings:
+    with as_ctrl_c(), apart(Settings()) as settings:
         try:
             verification = Verification(settings, at_once=at_once, seconds=60 * minutes)
         except WarehouseError as error:
@@ -47,15 +49,18 @@ def verify_warehouse(as_json: bool, at_once: int, minutes: float) -> None:
         click.echo(f"Trying it in schemas whose names begin with {verification.schemas}.", err=True)
         if not as_json:
             _introduce(report)
-        for verdict in verification.verdicts():
-            if not as_json:
-                _print(verdict)
-    if as_json:
-        click.echo(json.dumps(report.as_dict(), indent=2))
-    else:
-        _sum_up(report)
-    for left in report.left:
-        click.echo(f"WARNING    This schema could not be dropped, drop it yourself: {clean(left)}", err=True)
+        try:
+            with closing(verification.verdicts()) as verdicts:
+                for verdict in verdicts:
+                    if not as_json:
+                        _print(verdict)
+            if as_json:
+                click.echo(json.dumps(report.as_dict(), indent=2))
+            else:
+                _sum_up(report)
+        finally:
+            for left in report.left:
+                click.echo(f"WARNING    This schema could not be dropped, drop it yourself: {clean(left)}", err=True)
     sys.exit(0 if report.all_hold else 1)
 
 

@@ -19,6 +19,8 @@ from klaviyo_assets.warehouse.warehouse import Warehouse
 DIED = 9
 """The status of a process that died before its commit."""
 
+_STARTED: list[subprocess.Popen[str]] = []
+
 
 @dataclass(frozen=True)
 class Task:
@@ -40,12 +42,20 @@ def started(warehouse: Warehouse, task: Task) -> subprocess.Popen[str]:
     names = {"schema_name", "lock_timeout", "lease"} & type(warehouse).model_fields.keys()
     fields = {name: getattr(warehouse, name) for name in names}
     told = {**asdict(task), "fields": fields, "file": getattr(warehouse, "database", None)}
-    return subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", __name__, json.dumps(told)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
+    _STARTED.append(process)
+    return process
+
+
+def kill_all() -> None:
+    """End all processes that were started, so that none makes a schema that is dropped."""
+    for process in _STARTED:
+        process.kill()
 
 
 def _die(step: str) -> None:

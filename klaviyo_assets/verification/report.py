@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import platform
 import re
+import socket
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
+from urllib.parse import unquote
 
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.location import kind_of, shown
@@ -22,7 +24,20 @@ _LIBRARIES = {
     "bigquery": ("google-cloud-bigquery",),
     "clickhouse": ("clickhouse-connect",),
 }
-_WORD = re.compile(r"[\w.-]{3,}")
+_WORD = re.compile(r"[\w.-]{2,}")
+_SHORT = 3
+"""Letters of a word that is masked only where it is a word."""
+
+_TOLD = re.compile(
+    r"""(?P<before>(?:server\ at|host\ name)\ )"[^"]*"          # as libpq quotes them
+    |(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\w)            # numbers of hosts
+    |(?<![\w:])(?:[0-9a-f]{0,4}:){3,7}[0-9a-f]{0,4}(?![\w:])
+    |[\w.-]+\.(?:snowflakecomputing\.com|clickhouse\.cloud|rds\.amazonaws\.com)
+    |[\w.+-]+@[\w-]+\.[\w.-]+
+    |(?<![\w:/*])(?:/[^\s/:"']+)+(?=/)                                     # folders
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
 _SAID_BY_ALL = {
     "snowflake", "bigquery", "clickhouse", "duckdb", "postgres", "postgresql", "clickhouses", "http", "https", "port",
     "warehouse", "connection", "database", "schema", "role", "location", "protocol", "secure", "host", "user",
@@ -74,19 +89,27 @@ def versions(settings: Settings) -> dict[str, str]:
     return {"python": platform.python_version(), **{name: _version(name) for name in names}}
 
 
-def masked(text: str, settings: Settings) -> str:
-    """Return a text without the names and secrets of the address of the warehouse."""
-    told = [shown(settings.warehouse), os.environ.get(settings.url_variable or "", "")]
-    words = {word.lower() for address in told for word in _words(address)} - _SAID_BY_ALL
-    for word in sorted(words, key=len, reverse=True):
-        text = re.sub(re.escape(word), "***", text, flags=re.IGNORECASE)
-    return re.sub(r"[\w.-]+\.(?:snowflakecomputing\.com|clickhouse\.cloud|rds\.amazonaws\.com)", "***", text)
+def masked(text: str, settings: Settings, names: Iterable[str] = ()) -> str:
+    """Return a text without what tells whose database it is, and whose machine this is.
+
+    That is what the address of the warehouse says, secrets included; names, which the server has for who connects;
+    whatever looks like a host, a number of one, a folder or an email address; and the name of this machine.
+    """
+    text = _TOLD.sub(lambda found: f"{found['before'] or ''}***", text)
+    addresses = [shown(settings.warehouse), os.environ.get(settings.url_variable or "", "")]
+    words = {word for address in addresses for word in _words(address)} | {*names, socket.gethostname()}
+    for word in sorted({word.lower() for word in words} - _SAID_BY_ALL, key=len, reverse=True):
+        pattern = re.escape(word) if len(word) > _SHORT else rf"\b{re.escape(word)}\b"
+        text = re.sub(pattern, "***", text, flags=re.IGNORECASE)
+    return text
 
 
 def _words(address: str) -> Iterable[str]:
-    for found in _WORD.findall(address):
+    """Give the words of an address, as they are written there and as they are meant, and their parts."""
+    parts = [unquote(part) for part in re.split("[:/@?&=]+", address)]
+    for found in [*_WORD.findall(address), *(part for part in parts if len(part) > 1)]:
         yield found
-        yield from (part for part in re.split(r"[.-]", found) if len(part) > 3)
+        yield from (part for part in re.split(r"[.-]", found) if len(part) > _SHORT)
 
 
 def _version(distribution: str) -> str:

@@ -6,7 +6,7 @@ import secrets
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from inspect import cleandoc
@@ -16,6 +16,7 @@ from typing import Any
 
 from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.settings import Settings
+from klaviyo_assets.verification.process import kill_all
 from klaviyo_assets.verification.promises import PROMISES
 from klaviyo_assets.verification.report import Outcome, Report, Verdict, masked, versions
 from klaviyo_assets.verification.watched import watched
@@ -30,12 +31,18 @@ LEASE = 120
 PATIENCE = 420.0
 """Seconds to wait for a dead process: Snowflake ends its transaction after five minutes in which others waited."""
 
+GRACE = 10.0
+"""Seconds that what runs has to end, if somebody does not want to wait any longer."""
+
 _SERVER: dict[Kind, str] = {
     "duckdb": "SELECT version()",
-    "postgres": "SELECT version()",
-    "clickhouse": "SELECT version()",
-    "snowflake": "SELECT current_version()",
+    "postgres": "SELECT version(), current_user, session_user, current_database()",
+    "clickhouse": "SELECT version(), currentUser(), hostName()",
+    "snowflake": "SELECT current_version(), current_user(), current_role(), current_database()",
+    "bigquery": "SELECT '', session_user()",
 }
+"""What asks for the version of the server, and for names that nobody else has to know."""
+
 _DROP: dict[Kind, str] = {"clickhouse": "DROP DATABASE IF EXISTS {}"}
 _DROP_SCHEMA = "DROP SCHEMA IF EXISTS {} CASCADE"
 
@@ -69,26 +76,38 @@ class Verification:
         self._stop = Event()
         self.schemas = f"{PREFIX}{secrets.token_hex(4)}_"
         """Beginning of the names of all schemas that it makes."""
-        self.report = Report(self._kind, self._server(), versions(settings))
+        server, *names = self._server()
+        self._names = [name for name in map(str, names) if name]
+        self.report = Report(self._kind, server, versions(settings))
 
-    def verdicts(self) -> Iterator[Verdict]:
+    def verdicts(self) -> Generator[Verdict]:
         """Try all promises, and yield what becomes of them in the order in which they end."""
         end = time.monotonic() + self._seconds
         waiting = list(enumerate(PROMISES, 1))
-        running: set[Future[Verdict]] = set()
-        with ThreadPoolExecutor(self._at_once) as pool:
-            try:
-                while waiting or running:
-                    while waiting and len(running) < self._at_once and time.monotonic() < end:
-                        running.add(pool.submit(self._try, *waiting.pop(0)))
-                    if not running:
-                        break
-                    done, running = wait(running, return_when=FIRST_COMPLETED)
-                    yield from map(self._noted, [future.result() for future in done])
-            finally:
-                self._stop.set()
+        running: dict[Future[Verdict], int] = {}
+        pool = ThreadPoolExecutor(self._at_once)
+        try:
+            while waiting or running:
+                while waiting and len(running) < self._at_once and time.monotonic() < end:
+                    number, promise = waiting.pop(0)
+                    running[pool.submit(self._try, number, promise)] = number
+                if not running:
+                    break
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    del running[future]
+                    yield self._noted(future.result())
+        finally:
+            self._end(running)
+            pool.shutdown(wait=False)
         for _, promise in waiting:
             yield self._noted(Verdict(promise.__name__, _told(promise), "not tried"))
+
+    def _end(self, running: Mapping[Future[Verdict], int]) -> None:
+        """End what runs at its next step; drop the schemas of what does not come to one, for it waits for somebody."""
+        self._stop.set()
+        kill_all()
+        for future in wait(running, timeout=GRACE).not_done:
+            self._drop(self._warehouse(self._schema(running[future])))
 
     def _noted(self, verdict: Verdict) -> Verdict:
         self.report.verdicts.append(verdict)
@@ -102,29 +121,33 @@ class Verification:
                 raise Stopped
             steps.append(step)
 
-        schema = f"{self.schemas}{number:02}"
-        warehouse = self._warehouse(schema)
+        warehouse = self._warehouse(self._schema(number))
         began, problem = time.monotonic(), ""
         try:
             promise(watched(warehouse, watch))
         except Exception as error:  # noqa: BLE001  (whatever a database does, the others are tried)
-            problem = masked(_why(error), self._settings)
+            problem = self._masked(_why(error))
         finally:
             self._drop(warehouse)
-        last = masked(steps[-1], self._settings) if problem and steps else ""
+        last = self._masked(steps[-1]) if problem and steps else ""
         seconds = round(time.monotonic() - began, 1)
         outcome: Outcome = "broken" if problem else "holds"
         return Verdict(promise.__name__, _told(promise), outcome, seconds, len(steps), problem, last)
+
+    def _schema(self, number: int) -> str:
+        return f"{self.schemas}{number:02}"
 
     def _warehouse(self, schema: str) -> Warehouse:
         options: dict[str, Any] = {} if self._kind in ("duckdb", "postgres") else {"lease": LEASE}
         return warehouse_of(self._settings, schema_name=schema, lock_timeout=PATIENCE, **options)
 
-    def _server(self) -> str:
-        """Return the version of the server."""
-        with self._warehouse(f"{self.schemas}00").session(writes=False) as session:
-            query = _SERVER.get(self._kind)
-            return str(session.sql(query)[0][0]) if query else ""
+    def _server(self) -> tuple[Any, ...]:
+        """Return the version of the server, and names that it has for itself and for who connects."""
+        with self._warehouse(self._schema(0)).session(writes=False) as session:
+            return session.sql(_SERVER[self._kind])[0]
+
+    def _masked(self, text: str) -> str:
+        return masked(text, self._settings, self._names)
 
     def _drop(self, warehouse: Any) -> None:
         """Drop the schemas of a warehouse, whose names need no quotes anywhere."""
@@ -132,7 +155,7 @@ class Verification:
             try:
                 warehouse.query(_DROP.get(self._kind, _DROP_SCHEMA).format(schema))
             except Exception as error:  # noqa: BLE001
-                self.report.left.append(f"{schema}: {masked(_why(error), self._settings)}")
+                self.report.left.append(f"{schema}: {self._masked(_why(error))}")
 
 
 def _told(promise: Callable[[Warehouse], None]) -> str:

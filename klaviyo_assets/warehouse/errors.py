@@ -10,7 +10,13 @@ _FULL = re.compile("No space left|File too large|quota exceeded", re.IGNORECASE)
 _VIOLATION = re.compile(r"(?:Constraint Error|Failed to commit): (.*constraint.*|Duplicate key.*)", re.DOTALL)
 _KEY = re.compile(r""" ?(because key )?"[^"]*: .*"|: duplicate key ".*"|\nLINE .*""", re.DOTALL)
 _NAMED = re.compile(r'^(?:(?:Cannot|Could not) [a-z ]+ (?:"[^"]*"|it): |The file (?:"[^"]*"|it) exists, but )')
+_QUOTED = re.compile("""['"].*['"]""", re.DOTALL)
 _FULL_NUMBERS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+
+
+def without_values(message: str) -> str:
+    """Return what a database says without what it quotes: a value may have quotes, so up to the last of them."""
+    return _QUOTED.sub("***", message)
 
 
 class WarehouseError(Exception):

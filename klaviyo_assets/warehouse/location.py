@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote
 from klaviyo_assets.warehouse.bigquery import address as bigquery
 from klaviyo_assets.warehouse.clickhouse import address as clickhouse
 from klaviyo_assets.warehouse.duckdb import location as duckdb
-from klaviyo_assets.warehouse.postgres.address import SECRETS
+from klaviyo_assets.warehouse.parameters import is_secret, secrets_in
 from klaviyo_assets.warehouse.snowflake import address as snowflake
 
 Kind = Literal["duckdb", "postgres", "snowflake", "bigquery", "clickhouse"]
@@ -93,7 +93,7 @@ def server(address: str) -> Server | None:
             "`@` is written %40, `/` %2F, `:` %3A, `?` %3F, `%` %25, and a space %20"
         )
     told = dict(parse_qsl(url["query"] or "", keep_blank_values=True))
-    parts = [part for part in (url["query"] or "").split("&") if unquote(part.partition("=")[0]) not in SECRETS]
+    parts = [part for part in (url["query"] or "").split("&") if not is_secret(*_parameter(part))]
     user = url["user"] or ""
     query = "?" + "&".join(parts) if any(parts) else ""
     database = "" if url["database"] is None else f"/{url['database']}"
@@ -101,7 +101,7 @@ def server(address: str) -> Server | None:
     name = told.get("dbname") or unquote(url["database"] or "") or None
     hosts = told.get("host") or told.get("hostaddr") or unquote(url["hosts"])
     place = "/".join((told.get("service", ""), _hosts(hosts, told.get("port")), name or unquote(user)))
-    has_secret = bool(url["password"]) or any(told.get(secret) for secret in SECRETS)
+    has_secret = bool(url["password"]) or any(secrets_in(told))
     return Server(text, has_secret, name, f"postgresql://{place}")
 
 
@@ -128,6 +128,11 @@ def place_of(address: str) -> str:
     """Return what is the same for all addresses of one database, as far as addresses tell."""
     found = server(address)
     return found.place if found else duckdb.located(address)
+
+
+def _parameter(part: str) -> tuple[str, str]:
+    name, _, value = part.partition("=")
+    return unquote(name), unquote(value)
 
 
 def _scheme(address: str) -> str | None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from klaviyo_assets.models.project import PROJECT_NAME
 from klaviyo_assets.models.targets import bigquery, snowflake
+from klaviyo_assets.models.targets.choosing import target_of
 from klaviyo_assets.models.targets.target import Target
 from klaviyo_assets.warehouse.bigquery import address as bigquery_address
+from klaviyo_assets.warehouse.bigquery.warehouse import BigQueryWarehouse
 from klaviyo_assets.warehouse.clickhouse import address as clickhouse_address
 from klaviyo_assets.warehouse.errors import WarehouseUnusable
 from klaviyo_assets.warehouse.snowflake import address as snowflake_address
@@ -115,6 +119,15 @@ def test_bigquery_by_default_credentials_and_by_a_key() -> None:
     assert key["private_key"].startswith(SECRET), "what was given stays as it is"
     told = target.profile()[PROJECT_NAME]["outputs"]["bigquery"]["keyfile_json"]
     assert told["client_email"] == "me@acme-1.example"
+
+
+def test_what_the_address_of_a_warehouse_says_of_bigquery_reaches_dbt(monkeypatch: pytest.MonkeyPatch) -> None:
+    warehouse = BigQueryWarehouse(address="bigquery://acme-1?endpoint=http://localhost&maximum_bytes_billed=5")
+    session = lambda self, writes: nullcontext(SimpleNamespace(location="EU"))  # noqa: E731
+    monkeypatch.setattr(BigQueryWarehouse, "session", session)
+    pytest.importorskip("google.cloud.bigquery", reason="the extra `bigquery` is not installed")
+    target = target_of(warehouse, "bigquery", "klaviyo_models")
+    check(target, {"database": "acme-1", "location": "EU", "maximum_bytes_billed": 5}, {})
 
 
 def test_clickhouse_with_tls_and_without_a_token() -> None:

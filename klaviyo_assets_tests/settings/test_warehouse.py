@@ -58,7 +58,7 @@ def test_an_address_without_a_password(address: str, url_variable: str | None, m
 @pytest.mark.parametrize("name", ["warehouse", "duckdb_path"])
 @pytest.mark.parametrize(
     "address",
-    [URL, *(f"postgres:///shop?{name}={SECRET}" for name in ("password", "sslpassword", "oauth_client_secret"))],
+    [URL, *(f"postgres:///shop?{name}={SECRET}" for name in ("password", "sslpassword", "Password", "pwd"))],
 )
 def test_a_password_in_a_file_or_in_code_is_refused(
     name: str, address: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +17,10 @@ import pytest
 from click.testing import CliRunner
 
 from klaviyo_assets.cli.main import main
+from klaviyo_assets.settings import Settings
 from klaviyo_assets.verification import promises, run
 from klaviyo_assets.verification.promises import PROMISES, Broken
+from klaviyo_assets.verification.report import masked
 from klaviyo_assets.warehouse.duckdb.session import DuckDBSession
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.errors import WarehouseError
@@ -75,6 +83,66 @@ def test_what_breaks_is_told_without_saying_whose_it_is(tmp_path: Path, monkeypa
     assert 'last step: SELECT * FROM "not_there"' in done.output and "UndefinedTable" in done.output
     database = address.rpartition("/")[2]
     assert SECRET not in done.output and database not in done.output and "Broken: at postgresql://" in done.output
+
+
+def test_what_tells_whose_it_is_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KLAVIYO_WAREHOUSE", "postgresql://anna:p%40ss-w0rd@db.acme.io:5433/xy?sslmode=require")
+    told = "\n".join(
+        [
+            'connection to server at "db2.internal" (10.11.12.13), port 5433 failed: password "p@ss-w0rd"',
+            'or to (2001:db8:0:1::77), by anna or loader@acme.iam.gserviceaccount.com to "xy"',
+            'File "/home/otto/shop/.venv/klaviyo_assets/warehouse/warehouse.py", line 118',
+            f"written by klaviyo_assets at {socket.gethostname()} (pid 1), until 2026-11-29 16:24:53 UTC",
+            "database SHOP at https://ab12345.eu-west-1.snowflakecomputing.com:443/session",
+        ]
+    )
+    found = masked(told, Settings(), ["SHOP"])
+    secret = r"db2|10\.11|ss-w0|5433|db8|77|anna|acme|loader|xy|otto|/home|SHOP|ab12345|eu-west"
+    assert re.findall(rf"{secret}|\b{re.escape(socket.gethostname())}\b", found) == [], found
+    assert 'warehouse.py", line 118' in found and "until 2026-11-29 16:24:53 UTC" in found
+
+
+def schemas(address: str) -> list[str]:
+    import psycopg
+
+    with psycopg.connect(address) as connection:
+        return [name for (name,) in connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'klav%'")]
+
+
+def test_what_does_not_end_leaves_no_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    going_on = threading.Event()
+
+    def quick(warehouse: Any) -> None:
+        """It holds."""
+
+    def waits(warehouse: Any) -> None:
+        """It waits for somebody."""
+        promises.load(warehouse, [{"id": "1"}])
+        going_on.wait()
+
+    monkeypatch.setenv("KLAVIYO_WAREHOUSE", address := located(postgres_database(tmp_path)))
+    monkeypatch.setattr(run, "PROMISES", (waits, quick))
+    monkeypatch.setattr(run, "GRACE", 0.01)
+    verdicts = run.Verification(Settings(), at_once=2, seconds=60).verdicts()
+    next(verdicts)
+    while not schemas(address):
+        pass
+    verdicts.close()
+    assert schemas(address) == []
+    going_on.set()
+
+
+def test_a_command_that_is_ended_leaves_no_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KLAVIYO_WAREHOUSE", address := located(postgres_database(tmp_path)))
+    command = [sys.executable, "-c", "from klaviyo_assets.cli.main import main; main(['verify-warehouse'])"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        assert process.stderr
+        assert b"Trying it" in process.stderr.readline()
+        while not schemas(address):
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(60) == 130
+    assert schemas(address) == []
 
 
 def test_what_there_is_no_time_for_was_not_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,9 @@ TEMPORARY = "_temporary_"
 _ANSWER = 120.0
 """Seconds until a request counts as lost; one that starts a statement is answered after ten, done or not."""
 
+_FIRST = bigquery.DEFAULT_RETRY.with_timeout(60.0)
+"""Of the first request of a session: if there is no way to BigQuery, ten minutes, which are the default, are long."""
+
 _CHANGES_ROWS = ("INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE")
 _CHANGES_TABLES = ("CREATE", "ALTER", "DROP")
 _PARAMETERS: tuple[tuple[type, str], ...] = (
@@ -183,7 +186,8 @@ class BigQueryCatalog(Session):
         """Let statements run where a dataset is; return whether it is there."""
         if schema not in self._datasets:
             try:
-                self.location = self.client.get_dataset(schema).location or self.location
+                found = self.client.get_dataset(schema, retry=_FIRST, timeout=_ANSWER)
+                self.location = found.location or self.location
             except exceptions.NotFound:
                 return False
             self._datasets.add(schema)

@@ -27,6 +27,7 @@ from klaviyo_assets.warehouse.errors import (
     WarehouseError,
     WarehouseLocked,
     WarehouseUnusable,
+    without_values,
 )
 
 __all__ = ["ERRORS", "Client", "WriteConflict", "address_of", "connect", "exceptions", "key_of", "translated"]
@@ -43,7 +44,7 @@ _UNREADABLE: tuple[type[Exception], ...] = (*ERRORS, OSError, ValueError, TypeEr
 APPLICATION = "klaviyo_assets"
 _SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 
-_VALUE = re.compile(r"'[^']*'|\"[^\"]*\"|(?<=value: ).*")
+_VALUE = re.compile("(?<=value: ).*")
 _REQUEST = re.compile(r"^(?:\d{3} )?(?:GET|POST|PUT|PATCH|DELETE) \S+: ")
 _DETAILS = re.compile(r"; reason: .*", re.DOTALL)
 _CONFLICT = re.compile("concurrent (?:update|transaction|DML)|Transaction is aborted", re.IGNORECASE)
@@ -137,7 +138,10 @@ def _key(told: str) -> Any:
             told = base64.b64decode(told, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
             raise ValueError("neither JSON nor base64") from None
-    return json.loads(told)
+    found = json.loads(told)
+    if not isinstance(found, dict):
+        raise ValueError("no object")
+    return found
 
 
 def _without(text: str, parameters: Mapping[str, str]) -> str:
@@ -166,9 +170,8 @@ def translated(error: Exception, *, place: str, schema: str, committing: bool = 
         return WarehouseError(f"A limit of {place} is used up, and nothing was written: {message}.")
     if _NOT_NULL.search(message):
         return ConstraintViolated(schema, f"{message}.")
-    return WarehouseError(
-        f"{place} refuses a statement, and nothing was written: {_VALUE.sub('***', message)} ({reason or 'no reason'})."
-    )
+    message = without_values(_VALUE.sub("***", message))
+    return WarehouseError(f"{place} refuses a statement, and nothing was written: {message} ({reason or 'no reason'}).")
 
 
 def _message(error: Exception) -> str:

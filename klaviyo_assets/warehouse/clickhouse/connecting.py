@@ -22,6 +22,7 @@ from klaviyo_assets.warehouse.errors import (
     WarehouseError,
     WarehouseLocked,
     WarehouseUnusable,
+    without_values,
 )
 
 __all__ = ["ERRORS", "SETTINGS", "Client", "address_of", "code_of", "connect", "translated"]
@@ -165,7 +166,7 @@ def translated(error: Exception, *, place: str, schema: str, committing: bool) -
     message = " ".join(_NOISE.sub("", str(error)).split())
     if code is None and isinstance(error, OperationalError | StreamFailureError | HTTPError):
         return ConnectionLost(place, _VALUE.sub("***", message), committing=committing)
-    message = _VALUE.sub("***", _STATEMENT.sub("", message)).rstrip(".")
+    message = without_values(_STATEMENT.sub("", message)).rstrip(".")
     if code in _CONSTRAINT:
         return ConstraintViolated(schema, f"{message}.")
     if code in _FULL:

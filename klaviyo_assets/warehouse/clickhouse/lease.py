@@ -34,7 +34,10 @@ _ABANDONED = 86_400
 
 @dataclass(frozen=True)
 class _Held:
-    """A lease. until: seconds since 1970; 0, if it was given back. unmended: the first of those that were not."""
+    """A lease. until: seconds since 1970; 0, if it was given back. unmended: the first of those that were not.
+
+    token: of who gave it back; none, if somebody else has ended it.
+    """
 
     number: int
     token: str
@@ -98,7 +101,7 @@ class ClickHouseLease(Lease):
         if last and last.until > now:
             return f"{last.who}, until {time.strftime('%H:%M:%S', time.gmtime(last.until))} UTC at the latest"
         number = last.number + 1 if last else self._beyond_all()
-        if last and last.until:  # it died
+        if last and (last.until or not last.token):  # it died
             self.unmended = last.unmended or last.number
         else:
             self.unmended = last.unmended if last else None

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 
+from klaviyo_assets.warehouse.parameters import SECRET
+
 _SCHEME = re.compile(r"^postgres(?:ql)?://", re.IGNORECASE)
 _USER = re.compile(r"^(?P<scheme>[^:]+://)(?P<user>[^:@/?#]*)(?::(?P<password>.*))?@(?P<rest>[^@]*)$", re.DOTALL)
-SECRETS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
-"""Parameters of libpq's that nobody may see."""
-
-_PARAMETER = re.compile(
-    rf"(?P<before>^|[?&\s])(?:{'|'.join(SECRETS)})\s*=\s*(?:'(?:[^'\\]|\\.)*'|[^&\s]*)", re.IGNORECASE
-)
+_PARAMETER = re.compile(rf"(?P<before>^|[?&\s])[\w%]*{SECRET}\s*=\s*(?:'(?:[^'\\]|\\.)*'|[^&\s]*)", re.IGNORECASE)
 
 
 def is_postgres(address: str) -> bool:

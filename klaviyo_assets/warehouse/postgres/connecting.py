@@ -23,8 +23,9 @@ from klaviyo_assets.warehouse.errors import (
     WarehouseError,
     WarehouseLocked,
     WarehouseUnusable,
+    without_values,
 )
-from klaviyo_assets.warehouse.postgres.address import SECRETS
+from klaviyo_assets.warehouse.parameters import secrets_in
 
 APPLICATION = "klaviyo_assets"
 
@@ -131,9 +132,8 @@ def _parameters(address: str, url_variable: str | None) -> dict[str, Any]:
 
 def _told(error: Exception, parameters: Mapping[str, Any]) -> str:
     text = str(error).strip()
-    for name in SECRETS:
-        if secret := parameters.get(name):
-            text = text.replace(str(secret), "***")
+    for secret in secrets_in(parameters):
+        text = text.replace(secret, "***")
     reason = _REASON.sub("", text) if "FATAL" in text or "ERROR" in text else text
     return " ".join(reason.splitlines()[0].split()) if reason else type(error).__name__
 
@@ -159,7 +159,7 @@ def translated(error: psycopg.Error, *, place: str, schema: str, committing: boo
     if state == "2BP01" and diagnosis.message_detail:  # names only
         message += f": {', '.join(diagnosis.message_detail.splitlines())}"
     if state.startswith("22"):  # it quotes what it can't read
-        message = _VALUE.sub("***", message)
+        message = without_values(message)
     if state == "40P01":
         message += ": somebody else changed the same tables, and Postgres ended this transaction. Run it again"
     return WarehouseError(f"{place} refuses a statement, and nothing was written: {message} ({state or 'no code'}).")

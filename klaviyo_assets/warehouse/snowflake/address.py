@@ -11,16 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, unquote
 
-SECRETS = (
-    "password",
-    "passcode",
-    "token",
-    "private_key",
-    "private_key_file_pwd",
-    "private_key_passphrase",
-    "oauth_client_secret",
-)
-"""Parameters that nobody may see."""
+from klaviyo_assets.warehouse.parameters import is_secret, secrets_in
 
 _URL = re.compile(
     r"snowflake://(?:(?P<user>[^:@/?\s]*)(?::(?P<password>[^@/?\s]*))?@)?(?P<account>[\w.-]+)(?::(?P<port>\d+))?"
@@ -49,7 +40,7 @@ class Address:
     @property
     def has_secret(self) -> bool:
         """Whether the address that it comes from holds any."""
-        return any(self.parameters.get(name) for name in SECRETS)
+        return any(secrets_in(self.parameters))
 
 
 def is_snowflake(address: str) -> bool:
@@ -70,6 +61,8 @@ def parsed(address: str) -> Address:
             "connection=name; in a name or a password `@` is written %40, `/` %2F, `:` %3A, `?` %3F and `%` %25"
         )
     given = dict(parse_qsl(url["query"] or "", keep_blank_values=True))
+    if not given.get("port", "0").isdecimal():
+        raise ValueError("its port has to be a number")
     database, account = unquote(url["database"]), url["account"]
     parameters = {"database": database} | _where(account, url["port"])
     if url["user"]:
@@ -77,7 +70,7 @@ def parsed(address: str) -> Address:
     if url["password"]:
         parameters["password"] = unquote(url["password"])
     parameters |= given
-    told = "&".join(f"{name}={quote(value, safe='')}" for name, value in given.items() if name not in SECRETS)
+    told = "&".join(f"{name}={quote(value, safe='')}" for name, value in given.items() if not is_secret(name, value))
     user = f"{url['user']}@" if url["user"] else ""
     port = f":{url['port']}" if url["port"] else ""
     text = f"snowflake://{user}{account}{port}/{url['database']}{'?' if told else ''}{told}"

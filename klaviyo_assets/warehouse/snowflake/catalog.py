@@ -45,6 +45,7 @@ class SnowflakeCatalog(Session):
         self.committing = False
         self.writing = False
         self.before_writing = before_writing
+        self._is_in = ""
         self._relations: dict[str, dict[str, str]] = {}
         self._columns: dict[str, dict[str, dict[str, str]]] = {}
         self._comments: dict[tuple[str, str], dict[str, str]] = {}
@@ -126,8 +127,15 @@ class SnowflakeCatalog(Session):
             return
         self.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}")
         self._relations.pop(schema, None)
-        if schema != self.schema:  # where temporary tables are
+        self._is_in = schema
+        if schema != self.schema:
+            self.use_schema()
+
+    def use_schema(self) -> None:
+        """Be in the schema of the tables, where temporary ones are, too: it may have been made after the login."""
+        if self._is_in != self.schema:
             self.execute(f"USE SCHEMA {quote(self.schema)}")
+            self._is_in = self.schema
 
     def has_schema(self, schema: str) -> bool:
         """Return whether a schema is there."""

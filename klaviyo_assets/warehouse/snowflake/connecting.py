@@ -18,8 +18,10 @@ from klaviyo_assets.warehouse.errors import (
     WarehouseError,
     WarehouseLocked,
     WarehouseUnusable,
+    without_values,
 )
-from klaviyo_assets.warehouse.snowflake.address import SECRETS, parsed
+from klaviyo_assets.warehouse.parameters import is_secret, secrets_in
+from klaviyo_assets.warehouse.snowflake.address import parsed
 from klaviyo_assets.warehouse.snowflake.text import swapped
 from klaviyo_assets.warehouse.sql import quote
 
@@ -91,9 +93,10 @@ def _parameters(address: str, url_variable: str | None) -> dict[str, Any]:
     except ValueError as error:
         where = f"of the environment variable {url_variable}: " if url_variable else ""
         raise WarehouseUnusable(address, f"{where}{error}") from None
-    for name in SECRETS:
-        if variable := parameters.pop(f"{name}_variable", None):
-            parameters[name] = environment.get(variable)
+    for given, variable in list(parameters.items()):
+        name = given.removesuffix("_variable")
+        if name != given and is_secret(name, variable):
+            parameters[name] = environment.get(parameters.pop(given))
             if not parameters[name]:
                 raise WarehouseUnusable(address, f"the environment variable {variable} with its {name} is not set")
     if "port" in parameters:
@@ -118,9 +121,8 @@ def parameters_of(address: str, url_variable: str | None) -> dict[str, Any]:
 
 def _told(error: Exception, parameters: Mapping[str, Any]) -> str:
     text = str(getattr(error, "msg", None) or error).strip()
-    for name in SECRETS:
-        if secret := parameters.get(name):
-            text = text.replace(str(secret), "***")
+    for secret in secrets_in(parameters):
+        text = text.replace(secret, "***")
     text = _CODE.sub("", text)
     return " ".join(text.splitlines()[0].split()) if text else type(error).__name__
 
@@ -146,7 +148,7 @@ def translated(error: errors.Error, *, place: str, schema: str, committing: bool
     if number in _NO_RIGHT:
         return WarehouseUnusable(place, message)
     if (error.sqlstate or "").startswith("22"):  # it quotes what it can't read
-        message = _VALUE.sub("***", message)
+        message = without_values(message)
     return WarehouseError(
         f"{place} refuses a statement, and nothing was written: {message} ({number or 'no code'}, "
         f"query {error.sfqid or 'unknown'})."

@@ -208,6 +208,7 @@ class SnowflakeSession(SnowflakeCatalog):
             self.change(f"DELETE FROM {name}")
         else:
             ddl = ", ".join(f"{column} {kind}" for column, kind in types.items())
+            self.use_schema()
             self.execute(f"CREATE TEMPORARY TABLE IF NOT EXISTS {name} ({ddl})")
 
     def unscratch(self, name: str) -> None:

@@ -110,11 +110,13 @@ class Files:
 
     def _make_stage(self) -> None:
         if not self._has_stage:
+            self._session.use_schema()
             self._session.execute(f"CREATE TEMPORARY STAGE {self._stage}")
             self._has_stage = True
 
     def _create(self, table: str, types: Mapping[str, str]) -> None:
         ddl = ", ".join(f"{quote(name)} {native}" for name, native in types.items())
+        self._session.use_schema()
         self._session.execute(f"CREATE OR REPLACE TEMPORARY TABLE {table} ({ddl})")
 
     def _copy(self, connection: duckdb.DuckDBPyConnection, spool: Spool, table: str, queries: Iterable[str]) -> None:
@@ -145,6 +147,7 @@ class Files:
 def stage_relation(session: SnowflakeCatalog, spec: TableSpec, source: Source, types: Mapping[str, str]) -> StagedRows:
     """Make `STAGE` of the declared columns of another table, one row per key."""
     came, newest = newest_rows(session, spec, source, types)
+    session.use_schema()
     session.execute(f"CREATE OR REPLACE TEMPORARY TABLE {STAGE} AS {newest}")
     return StagedRows(count_with_keys(session, spec, source), came)
 

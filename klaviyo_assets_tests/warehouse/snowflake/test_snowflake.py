@@ -183,6 +183,20 @@ def test_runs_at_once_wait_for_each_other(warehouse: Any) -> None:
     assert sorted(row["id"] for row in rows(warehouse)) == ["0", "1", "2", "3", "shared"]
 
 
+def test_a_schema_that_somebody_makes_after_the_login(warehouse: Any, tmp_path: Path) -> None:
+    """As the first runs of all do that begin at once: who comes second has logged in to a schema that was not there."""
+    other = warehouse_at(tmp_path)
+
+    def late(connection: Any) -> Any:
+        object.__delattr__(warehouse, "_session")
+        load(other, [{"id": "1"}])
+        return warehouse._session(connection)
+
+    object.__setattr__(warehouse, "_session", late)
+    load(warehouse, [{"id": "2"}])
+    assert [row["id"] for row in rows(warehouse)] == ["1", "2"]
+
+
 def test_names_and_types_are_as_fivetran_has_them(warehouse: Any) -> None:
     wide = {"n": 1, "d": 1.5, "t": "2026-01-02T03:04:05Z", "o": {"a": 1}, "f": True, "s": "text"}
     load(warehouse, [{"id": "1", **wide}])
