@@ -28,7 +28,7 @@ _VIEWS = """
     SELECT table_schema, table_name FROM information_schema.views
     WHERE contains(upper(view_definition), upper(?)) ORDER BY 1, 2
 """
-_CLUSTERED = "SELECT clustering_key FROM information_schema.tables WHERE table_schema = ? AND table_name = ?"
+_OF_TABLE = "SELECT clustering_key, comment FROM information_schema.tables WHERE table_schema = ? AND table_name = ?"
 
 
 class SnowflakeSession(SnowflakeCatalog):
@@ -127,11 +127,11 @@ class SnowflakeSession(SnowflakeCatalog):
         values = ", ".join(
             f"{self.dialect.convert(quote(name), types[name], targets[name])} AS {quote(name)}" for name in types
         )
-        where = [swapped(schema), swapped(table)]
-        clustered = "".join(
-            f" CLUSTER BY {key.removeprefix('LINEAR')}" for (key,) in self.sql(_CLUSTERED, where) if key
-        )
+        ((key, comment),) = self.sql(_OF_TABLE, [swapped(schema), swapped(table)])
+        clustered = f" CLUSTER BY {key.removeprefix('LINEAR')}" if key else ""
         self.execute(f"CREATE OR REPLACE TABLE {place} ({ddl}){clustered} COPY GRANTS AS SELECT {values} FROM {place}")
+        if comment:
+            self.execute(f"COMMENT ON TABLE {place} IS {literal(comment)}")
         if required:
             again = ", ".join(f"COLUMN {quote(name)} SET NOT NULL" for name in required)
             self.execute(f"ALTER TABLE {place} ALTER {again}")

@@ -223,8 +223,11 @@ def test_a_longer_text_is_altered_and_a_default_prevents_another_type(warehouse:
     warehouse.query("CREATE VIEW klaviyo.shown AS SELECT property_n FROM klaviyo.event")
     load(warehouse, [{"id": "2", "n": 10**6}])
     assert "KLAVIYO.SHOWN" not in caplog.text
+    warehouse.query("COMMENT ON TABLE klaviyo.event IS 'of anna'")
     load(warehouse, [{"id": "2", "n": 0.5}])
     assert "KLAVIYO.SHOWN" in caplog.text
+    commented = "SELECT comment FROM information_schema.tables WHERE table_schema = 'KLAVIYO' AND table_name = 'EVENT'"
+    assert warehouse.query(commented) == [("of anna",)]
     with pytest.raises(ConstraintViolated), warehouse.session(writes=True) as session:
         session.change("INSERT INTO klaviyo.event (id) SELECT NULL")
 
