@@ -794,7 +794,7 @@ def test_nothing_of_a_sessions_settings_depends_on_the_users(tmp_path: Path) -> 
         "TimeZone = 'America/New_York'", "DateStyle = 'German'", "standard_conforming_strings = off",
         "extra_float_digits = -5", "search_path = nowhere",
         "default_transaction_isolation = 'serializable'", "bytea_output = escape", "transaction_timeout = '500ms'",
-        "statement_timeout = '1ms'",
+        "statement_timeout = '300ms'",
     ):  # fmt: skip
         if setting.split()[0] in known:  # transaction_timeout since 17
             warehouse.query(f"ALTER DATABASE {database} SET {setting}")
