@@ -118,7 +118,7 @@ class KlaviyoClient:
         self.max_concurrency = max_concurrency
         self.stats = Stats()
         self._key = Secret(api_key)
-        self._defaults = defaults or {}
+        self.defaults = defaults or {}
         self._tries = tries
         self._timeout = timeout
         self._clock = clock
@@ -239,7 +239,7 @@ class KlaviyoClient:
     # Pages
 
     def _address(self, operation: str, path: str, params: Params | None) -> str:
-        return urls.build(self.base_url, path, {**self._defaults.get(operation, {}), **(params or {})})
+        return urls.build(self.base_url, path, {**self.defaults.get(operation, {}), **(params or {})})
 
     def _page(self, operation: str, url: str, revision: str | None) -> Page:
         while True:

@@ -20,9 +20,10 @@ LATER = {
         get_campaign_audiences_for_campaign get_campaign_for_campaign_audience get_campaign_for_campaign_message
         get_campaign_id_for_campaign_audience get_campaign_id_for_campaign_message get_campaign_message
         get_campaign_messages get_campaign_messages_for_campaign_audience get_campaign_variation get_campaigns
+        get_coupons
         get_image_for_campaign_variation get_image_id_for_campaign_variation get_message_for_campaign_variation
         get_message_id_for_campaign_variation get_message_ids_for_campaign get_message_ids_for_campaign_audience
-        get_messages_for_campaign get_tag_ids_for_campaign_message get_tags_for_campaign_message
+        get_messages_for_campaign get_tag_ids_for_campaign_message get_tags_for_campaign_message get_templates
         get_text_messaging_sender get_text_messaging_senders get_translation get_translations
         get_variation_ids_for_campaign_message get_variations_for_campaign_message list_billing_usage
     """,

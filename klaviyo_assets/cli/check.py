@@ -40,7 +40,7 @@ from klaviyo_assets.shared_limits.making import shared_limits
 from klaviyo_assets.sync.due import is_due
 from klaviyo_assets.sync.fields import sparse_fields
 from klaviyo_assets.sync.reads import READS
-from klaviyo_assets.sync.reads.reading import Collection
+from klaviyo_assets.sync.reads.collection import Collection
 from klaviyo_assets.sync.scopes import COMPLETE
 from klaviyo_assets.tables.accounts import account_named
 from klaviyo_assets.tables.table import Table
@@ -96,7 +96,9 @@ def _probes() -> dict[str, Probe]:
     for family, read in READS.items():
         if isinstance(read, Collection):
             params = ONE if "page[size]" in read.query else {}
-            found.setdefault(family.scopes[0], Probe(read.operation, read.path, params))
+            found.setdefault(
+                family.scopes[0], Probe(read.operation, read.path, params, earlier=params if read.later else None)
+            )
     return found
 
 

@@ -89,7 +89,7 @@ FIELDSETS = (
         always=("integration",),
     ),
     Fieldset("get_accounts", "account", {"account_history": accounts.FIELDS}, least="test_account"),
-    Fieldset("get_templates", "template", _same(templates.EMAIL_TEMPLATE), least="editor_type"),
+    Fieldset("get_templates", "template", _same(templates.EMAIL_TEMPLATE), always=("editor_type",)),
     Fieldset(
         "get_all_universal_content",
         "template-universal-content",

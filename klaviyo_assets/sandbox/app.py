@@ -50,8 +50,8 @@ from klaviyo_assets.sandbox.request_log import LoggedRequest, RequestLog
 
 JSON_API = "application/vnd.api+json"
 REVISIONS = frozenset(f"{year}-{date}" for year in (2025, 2026) for date in ("01-15", "04-15", "07-15", "10-15"))
-"""Stable revisions that are supported. But for campaigns, what has changed since 2026-07-15 is answered as it was then,
-and so is what had another form before."""
+"""Stable revisions that are supported. But for campaigns and attributes that were added, what has changed since
+2026-07-15 is answered as it was then, and so is what had another form before."""
 
 SMALLEST_COMPRESSED = 1024
 
@@ -144,7 +144,7 @@ class App:
                 if operation.segments[0].startswith("webhook") and not self.account.advanced_kdp:
                     detail = "You must have Advanced KDP enabled to use this endpoint."
                     raise ApiError(403, "permission_denied", detail)
-                query = parse_query(operation, pairs, self.account.clock.now())
+                query = parse_query(operation, pairs, self.account.clock.now(), _revision(headers))
                 if isinstance(fault, OddPage):
                     query = replace(query, odd=fault)
                 if operation.method == "POST":

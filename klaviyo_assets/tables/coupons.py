@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from klaviyo_assets.tables.jsonapi import Rows, described, latest, related_id, row_of
-from klaviyo_assets.tables.table import Family, Table, references, text, timestamp
+from klaviyo_assets.tables.table import Family, Table, json, references, text, timestamp
 
 COUPON = Table(
     name="coupon",
@@ -16,6 +16,7 @@ COUPON = Table(
         text("id", "The coupon's id."),
         text("description", "What the coupon is for."),
         text("external_id", "Its id in the shop."),
+        json("assigner_configuration", "When a person who has a code already gets another one."),
     ),
     primary_key=("id",),
 )
@@ -35,6 +36,9 @@ COUPON_CODE = Table(
     primary_key=("id",),
     foreign_keys=references(coupon_id="coupon", person_id="person"),
 )
+
+LATER = {"coupon": ("assigner_configuration",)}
+"""Table -> its columns that no answer of revision 2026-07-15 fills."""
 
 TABLES = (COUPON, COUPON_CODE)
 

@@ -68,6 +68,11 @@ PERSON = Table(
         text("title", "Job title."),
         timestamp("updated", "When the profile last changed."),
         text("zip", "Zip or postal code."),
+        boolean("subscriptions_email_click_tracking_can_receive", "Whether clicks in emails may be followed."),
+        text("subscriptions_email_click_tracking_consent", "SUBSCRIBED, UNSUBSCRIBED or NEVER_SUBSCRIBED to that."),
+        timestamp("subscriptions_email_click_tracking_last_updated", "When that consent record last changed."),
+        timestamp("subscriptions_email_click_tracking_timestamp", "When the person gave or withdrew that consent."),
+        timestamp("subscriptions_email_click_tracking_valid_until", "When that consent ends."),
     ),
     primary_key=("id",),
     version="updated",
@@ -80,6 +85,7 @@ TABLES = (PERSON,)
 ANALYTICS = "predictive_analytics_"
 EMAIL = "subscriptions_email_marketing_"
 SMS = "subscriptions_sms_marketing_"
+CLICKS = "subscriptions_email_click_tracking_"
 SUBSCRIPTIONS = "attributes.subscriptions"
 """The field with the consents of a profile."""
 
@@ -91,19 +97,20 @@ _LOCATION = {
 _ATTRIBUTES = tuple(
     name
     for name in PERSON.types
-    if name != "id" and name not in _LOCATION and not name.startswith((ANALYTICS, EMAIL, SMS))
+    if name != "id" and name not in _LOCATION and not name.startswith((ANALYTICS, EMAIL, SMS, CLICKS))
 )
 
 FIELDS = {
     **{name: name for name in _ATTRIBUTES},
     **{column: f"location.{name}" for column, name in _LOCATION.items()},
-    **{name: "subscriptions" for name in PERSON.types if name.startswith((EMAIL, SMS))},
+    **{name: "subscriptions" for name in PERSON.types if name.startswith((EMAIL, SMS, CLICKS))},
 }
 """Column -> the field of a profile that it comes from; predictive analytics are asked for by a pass of their own."""
 
 
 class _Channel(Struct, gc=False):
     marketing: dict[str, Any] | None = None
+    click_tracking: Any = UNSET
 
 
 class _Subscriptions(Struct, gc=False):
@@ -215,7 +222,8 @@ def columns(page: bytes | ProfilePage) -> Columns:
     analytics = [_object(a.predictive_analytics) for a in all_attributes]
     email = [_marketing(a.subscriptions, "email") for a in all_attributes]
     sms = [_marketing(a.subscriptions, "sms") for a in all_attributes]
-    for prefix, objects in ((ANALYTICS, analytics), (EMAIL, email), (SMS, sms)):
+    clicks = [_clicks(a.subscriptions) for a in all_attributes]
+    for prefix, objects in ((ANALYTICS, analytics), (EMAIL, email), (SMS, sms), (CLICKS, clicks)):
         for name in PERSON.types:
             if name.startswith(prefix):
                 member = name.removeprefix(prefix)
@@ -239,6 +247,16 @@ def _marketing(given: _Subscriptions | UnsetType | None, channel: str) -> Any:
     if isinstance(double_optin := marketing.get("double_optin"), bool):
         marketing["double_optin"] = "true" if double_optin else "false"
     return marketing
+
+
+def _clicks(given: _Subscriptions | UnsetType | None) -> Any:
+    """The consent to following clicks, its members named as the columns are; UNSET if the page does not carry it.
+
+    Live answers of revision 2026-07-15 have it too, though it is documented since 2026-10-15.
+    """
+    channel = given.email if isinstance(given, _Subscriptions) else None
+    consent = _object(channel.click_tracking) if channel else UNSET
+    return consent if consent is UNSET else {**consent, "timestamp": consent.get("consent_timestamp")}
 
 
 def _email(given: _Subscriptions | UnsetType | None) -> Row:

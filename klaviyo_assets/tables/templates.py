@@ -20,6 +20,7 @@ EMAIL_TEMPLATE = Table(
         text("name", "Name of the template."),
         text("text", "The template as plain text."),
         timestamp("updated", "When the template last changed."),
+        text("screenshot_url", "Address of a picture of it, for 24 hours."),
     ),
     primary_key=("id",),
 )
@@ -41,6 +42,9 @@ UNIVERSAL_CONTENT = Table(
     ),
     primary_key=("id",),
 )
+
+LATER = {"email_template": ("screenshot_url",)}
+"""Table -> its columns that no answer of revision 2026-07-15 fills."""
 
 TABLES = (EMAIL_TEMPLATE, UNIVERSAL_CONTENT)
 

@@ -80,11 +80,15 @@ def test_the_end_of_the_revision_is_announced(klaviyo: Project) -> None:
 
 
 def test_a_key_for_the_earlier_revision_alone(klaviyo: Project) -> None:
-    settings = klaviyo.settings.model_copy(update={"tables": only("campaign")})
+    settings = klaviyo.settings.model_copy(update={"tables": only("campaign", "coupon", "email_template")})
     klaviyo.sandbox.faults.append(lambda call: Status(400) if call.headers["revision"] == "2026-10-15" else None)
     report = check(settings)
-    assert report.problems == [] and "only what revision 2026-07-15 shows is read" in report.warnings[0]
-    assert {scope.scope: scope.problem for scope in report.scopes}["campaigns:read"] is None
+    told = [
+        f"Of {name}, only what revision 2026-07-15 shows" for name in ("get_campaigns", "get_templates", "get_coupons")
+    ]
+    assert report.problems == [] and [warning.partition(" is read")[0] for warning in report.warnings] == told
+    problems = {scope.scope: scope.problem for scope in report.scopes}
+    assert [problems[f"{name}:read"] for name in ("campaigns", "coupons", "templates")] == [None] * 3
 
 
 def test_a_missing_scope_is_named_with_its_tables(klaviyo: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from klaviyo_assets_tests.expected.rows import Expected, resources, same_names
 
 def email_template(account: Account) -> Expected:
     """The templates of the library: the API does not list the copies that campaign messages own."""
-    rows = resources(account, "template", same_names("created editor_type html name text updated"))
+    rows = resources(account, "template", same_names("created editor_type html name screenshot_url text updated"))
     return {key: row for key, row in rows.items() if not account.is_clone(row["id"])}
 
 

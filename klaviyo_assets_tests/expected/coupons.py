@@ -7,7 +7,7 @@ from klaviyo_assets_tests.expected.rows import Expected, resources, same_names
 
 
 def coupon(account: Account) -> Expected:
-    return resources(account, "coupon", same_names("description external_id"))
+    return resources(account, "coupon", same_names("assigner_configuration description external_id"))
 
 
 def coupon_code(account: Account) -> Expected:

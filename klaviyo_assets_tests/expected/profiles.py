@@ -21,6 +21,13 @@ PERSON = {
     "address_1": "location.address1",
     "address_2": "location.address2",
     **{name: f"location.{name}" for name in ("city", "country", "region", "zip", "timezone", "ip")},
+    **{
+        f"subscriptions_email_click_tracking_{column}": f"subscriptions.email.click_tracking.{name}"
+        for column, name in {
+            **{name: name for name in ("can_receive", "consent", "last_updated", "valid_until")},
+            "timestamp": "consent_timestamp",
+        }.items()
+    },
     "latitude": "location.latitude",
     "longitude": "location.longitude",
     **{

@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from klaviyo_assets.sandbox.api.operations import OMNICHANNEL, OPERATIONS
+from klaviyo_assets.sandbox.api.operations import ADDED, OMNICHANNEL, OPERATIONS
 
 FILE = Path(__file__).with_name("klaviyo_openapi.json")
 LATER = Path(__file__).with_name("klaviyo_openapi_later.json")
@@ -28,6 +28,10 @@ RELEASED: dict[str, dict[str, Any]] = {
     "MessageTrackingOptions": {
         "tracking_params": {"type": "array", "items": {"type": "object"}, "nullable": True},
     },
+    "CouponAssigner": {
+        "used": {"type": "string", "enum": ["ALWAYS_ASSIGN", "ASSIGN_IF_EXPIRED", "NEVER_ASSIGN"]},
+        "unused_expired": {"type": "string", "enum": ["ALWAYS_ASSIGN", "NEVER_ASSIGN"]},
+    },
     "ABTestSettings": {
         "winner_metric": {"type": "string", "enum": ["clicks_unique", "opens_unique", "placed_orders_unique"]},
         "winner_percentage": {"type": "integer", "nullable": True},
@@ -35,6 +39,16 @@ RELEASED: dict[str, dict[str, Any]] = {
     },
 }
 """Schema -> the properties that it has since it is released."""
+
+_ADDRESS = {"type": "string", "nullable": True}
+ATTRIBUTES: dict[str, dict[str, Any]] = {
+    "CouponResponseObjectResource": {
+        "assigner_configuration": {"$ref": "#/components/schemas/CouponAssigner", "nullable": True}
+    },
+    "TemplateResponseObjectResource": {"screenshot_url": _ADDRESS},
+    "TemplateDndResponseObjectResource": {"screenshot_url": _ADDRESS},
+}
+"""Schema of a resource -> the attributes that it has since then."""
 
 _LIMITS = ("operationId", "x-klaviyo-ratelimit", "x-klaviyo-scopes")
 _SERVED = (*_LIMITS, "x-klaviyo-filters", "parameters", "requestBody")
@@ -93,9 +107,18 @@ def later(stable: dict[str, Any], beta: dict[str, Any]) -> dict[str, Any]:
         alternatives.append({"$ref": "#/components/schemas/TagResponseObjectResource"})
     for name, properties in RELEASED.items():
         schemas.setdefault(name, {"type": "object", "properties": {}})["properties"] |= properties
+    for name, properties in ATTRIBUTES.items():
+        schemas[name]["properties"]["attributes"]["properties"] |= properties
+    schemas["TemplateDefinition"] = {"type": "object"}  # as in the pinned document
+    for type, attributes in ADDED.items():
+        for methods in paths.values():
+            for parameter in methods.get("get", {}).get("parameters", []):
+                if parameter["name"] == f"fields[{type}]":
+                    parameter["schema"]["items"]["enum"] += attributes
     unit = schemas["BillingUsageResponseObjectResource"]["properties"]["attributes"]["properties"]["unit"]
     unit["enum"] = sorted({*unit["enum"], "CAD"})
     wanted = {*OMNICHANNEL, *(each.id for each in OPERATIONS.values() if each.since)}
+    wanted |= {each.id for each in OPERATIONS.values() if each.type in ADDED and each.segments[0] == f"{each.type}s"}
     document = {"info": {"version": "2026-10-15"}, "paths": paths, "components": {"schemas": schemas}}
     return trim(document, wanted, rest=False)
 

@@ -186,7 +186,14 @@ RESOURCES = [
         {"flow-action": "116466131", "template": "R4Tz9k"},
     ),
     *(
-        Resource("template", id, {"name": id, "editor_type": "CODE", "html": "<p>", "text": None, "amp": None, **TWO})
+        Resource(
+            "template",
+            id,
+            {
+                **{"name": id, "editor_type": "CODE", "html": "<p>", "text": None, "amp": None, **TWO},
+                "screenshot_url": f"https://acme.example/{id}.png",
+            },
+        )
         for id in ("R4Tz9k", "Clone1")
     ),
     Resource(
@@ -230,7 +237,16 @@ RESOURCES = [
         {"name": "seasonal"},
         {"tag-group": "0f0b7c54-7f5c-4f55-8a53-5b3a1e2a9c01"},
     ),
-    Resource("coupon", "10OFF", {"external_id": "10OFF", "description": "10% off", "monitor_configuration": None}),
+    Resource(
+        "coupon",
+        "10OFF",
+        {
+            "external_id": "10OFF",
+            "description": "10% off",
+            "monitor_configuration": None,
+            "assigner_configuration": {"used": "ASSIGN_IF_EXPIRED", "unused_expired": "NEVER_ASSIGN"},
+        },
+    ),
     Resource(
         "coupon-code",
         "10OFF-ASD325",

@@ -16,11 +16,11 @@ import requests
 from klaviyo_assets.sandbox import Resource, Sandbox
 from klaviyo_assets.sandbox.account.omnichannel import Omnichannel
 from klaviyo_assets.sandbox.api.operation import Operation
-from klaviyo_assets.sandbox.api.operations import FIELDS, OMNICHANNEL, OMNICHANNEL_FIELDS, OPERATIONS
+from klaviyo_assets.sandbox.api.operations import ADDED, FIELDS, OMNICHANNEL, OMNICHANNEL_FIELDS, OPERATIONS
 from klaviyo_assets.sandbox.api.serialize import COLLECTIONS
 from klaviyo_assets_tests.reference import LATEST, openapi
 from klaviyo_assets_tests.sandbox.samples import ITEM, sample_account
-from klaviyo_assets_tests.sandbox.support import HEADERS
+from klaviyo_assets_tests.sandbox.support import HEADERS, get
 
 ALL = [*OPERATIONS.values(), *OMNICHANNEL.values()]
 GETS = [operation for operation in ALL if operation.method == "GET"]
@@ -243,3 +243,20 @@ def test_reports_are_as_documented(sandbox: Sandbox, operation: Operation) -> No
         assert document["links"]["next"] != url, "a page leads to itself"
         url = document["links"]["next"]
     assert variations == ["A", "B"]
+
+
+@pytest.mark.parametrize(("type", "attribute"), [(type, name) for type, names in ADDED.items() for name in names])
+def test_an_attribute_is_unknown_to_revisions_before_its_own(sandbox: Sandbox, type: str, attribute: str) -> None:
+    for operation in (OPERATIONS[f"get_{type}s"], OPERATIONS[f"get_{type}"]):
+        path = operation.path.replace("{id}", sandbox.account.all(type)[0].id)
+        before, after = ([get(sandbox, path[1:], headers=each)] for each in ({}, {"revision": ADDED[type][attribute]}))
+        validate(after[0], openapi(LATEST)["paths"][f"/api{operation.path}"]["get"]["responses"]["200"], LATEST)
+        for documents in (before, after):
+            data = documents.pop()["data"]
+            documents += data if isinstance(data, list) else [data]
+        assert all(each["attributes"].pop(attribute) for each in after)
+        assert after == before
+        query = {f"fields__{type}": attribute}
+        refused = get(sandbox, path[1:], status=400, **query)["errors"][0]
+        assert refused["detail"] == f"'{attribute}' is not an allowed field for {type}."
+        assert get(sandbox, path[1:], headers={"revision": ADDED[type][attribute]}, **query)["data"]

@@ -78,6 +78,8 @@ def coupon_code(number: int, expires_at: str) -> dict[str, Any]:
 
 NEVER = {
     "subscriptions_email_marketing_consent": "NEVER_SUBSCRIBED",
+    "subscriptions_email_click_tracking_can_receive": False,
+    "subscriptions_email_click_tracking_consent": "NEVER_SUBSCRIBED",
     "subscriptions_sms_marketing_can_receive_sms_marketing": False,
     "subscriptions_sms_marketing_consent": "NEVER_SUBSCRIBED",
 }

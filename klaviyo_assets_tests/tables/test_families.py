@@ -164,6 +164,7 @@ EXPECTED: list[tuple[str, str, str, list[dict[str, Any]]]] = [
                 "name": "sdk-smoke-0904a5e6-tpl-code",
                 "text": None,
                 "updated": None,
+                "screenshot_url": None,
             }
         ],
     ),
@@ -189,6 +190,7 @@ EXPECTED: list[tuple[str, str, str, list[dict[str, Any]]]] = [
                 "id": "sdk_smoke_09048f53_coupon1",
                 "description": None,
                 "external_id": "sdk_smoke_09048f53_coupon1",
+                "assigner_configuration": None,
             }
         ],
     ),

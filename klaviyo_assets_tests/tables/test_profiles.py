@@ -48,6 +48,8 @@ def test_recorded_profile():
             "timezone": "Europe/Copenhagen",
             "subscriptions_email_marketing_can_receive_email_marketing": True,
             "subscriptions_email_marketing_consent": "NEVER_SUBSCRIBED",
+            "subscriptions_email_click_tracking_can_receive": False,
+            "subscriptions_email_click_tracking_consent": "NEVER_SUBSCRIBED",
             "subscriptions_sms_marketing_can_receive_sms_marketing": False,
             "subscriptions_sms_marketing_consent": "NEVER_SUBSCRIBED",
             "custom_plan": "pro",

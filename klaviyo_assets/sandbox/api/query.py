@@ -11,7 +11,7 @@ from klaviyo_assets.sandbox.account.relations import relation
 from klaviyo_assets.sandbox.api.errors import ApiError, invalid
 from klaviyo_assets.sandbox.api.filters import Condition, parse_filter
 from klaviyo_assets.sandbox.api.operation import Operation, ParameterRate
-from klaviyo_assets.sandbox.api.operations import FIELDS, OMNICHANNEL_FIELDS
+from klaviyo_assets.sandbox.api.operations import ADDED, FIELDS, OMNICHANNEL_FIELDS
 from klaviyo_assets.sandbox.faults import OddPage
 
 Pairs = Sequence[tuple[str, str]]
@@ -21,10 +21,11 @@ Pairs = Sequence[tuple[str, str]]
 class Query:
     """A checked request: `fields` and `additional` map types to attribute names; `cursor` is still encoded.
 
-    `odd` is what is wrong with the page that answers it.
+    `revision` is that of the request. `odd` is what is wrong with the page that answers it.
     """
 
     operation: Operation
+    revision: str
     pairs: Pairs
     conditions: tuple[Condition, ...]
     sort: str
@@ -50,6 +51,10 @@ class Query:
         extra = self.operation.extra_fields if type == self.operation.type else ()
         return self.additional.get(type, frozenset()) | frozenset(extra)
 
+    def knows(self, type: str, attribute: str) -> bool:
+        """Whether the revision of the request has an attribute of a type."""
+        return _knows(self.revision, type, attribute)
+
     def link(self, url: str, cursor: str | None = None) -> str:
         """`url` with the parameters of the request, on the page of `cursor` if one is given."""
         pairs = list(self.pairs)
@@ -59,7 +64,7 @@ class Query:
         return f"{url}?{urlencode(pairs)}" if pairs else url
 
 
-def parse_query(operation: Operation, pairs: Pairs, now: datetime) -> Query:
+def parse_query(operation: Operation, pairs: Pairs, now: datetime, revision: str = "") -> Query:
     """Check the parameters; raises the `ApiError` that Klaviyo answers to those it does not allow or fails on."""
     values = dict(pairs)
     conditions = parse_filter(values["filter"], operation.filters, now) if values.get("filter") else []
@@ -76,13 +81,14 @@ def parse_query(operation: Operation, pairs: Pairs, now: datetime) -> Query:
             raise invalid(f"'{name}' is not an allowed include parameter for this resource.", parameter="include")
     return Query(
         operation=operation,
+        revision=revision,
         pairs=pairs,
         conditions=tuple(c for c in conditions if c.field not in operation.ignored),
         sort=sort,
         size=_size(operation, values),
         cursor=values.get("page[cursor]"),
         includes=includes,
-        fields=_fields(operation, pairs),
+        fields=_fields(operation, pairs, revision),
         additional=_additional(operation, pairs),
     )
 
@@ -131,7 +137,7 @@ def _size(operation: Operation, values: dict[str, str]) -> int | None:
     return int(raw)
 
 
-def _fields(operation: Operation, pairs: Pairs) -> dict[str, frozenset[str]]:
+def _fields(operation: Operation, pairs: Pairs, revision: str) -> dict[str, frozenset[str]]:
     known = {operation.type, *_include_types(operation)}
     found = {}
     for name, value in pairs:
@@ -142,12 +148,17 @@ def _fields(operation: Operation, pairs: Pairs) -> dict[str, frozenset[str]]:
             raise invalid(f"'{kind}' is not an allowed type for sparse fieldsets.", parameter=name)
         later = operation.omnichannel or kind not in FIELDS
         fields = (OMNICHANNEL_FIELDS if later else FIELDS).get(kind) or FIELDS[kind]
-        allowed = {"id", *fields, *(operation.extra_fields if kind == operation.type else ())}
+        added = (name for name in ADDED.get(kind, ()) if _knows(revision, kind, name))
+        allowed = {"id", *fields, *added, *(operation.extra_fields if kind == operation.type else ())}
         for field in _list(value):
             if field.partition(".")[0] not in allowed:
                 raise invalid(f"'{field}' is not an allowed field for {kind}.", parameter=name)
         found[kind] = frozenset(_list(value))
     return found
+
+
+def _knows(revision: str, type: str, attribute: str) -> bool:
+    return ADDED.get(type, {}).get(attribute, "") <= revision
 
 
 def _additional(operation: Operation, pairs: Pairs) -> dict[str, frozenset[str]]:

@@ -12,7 +12,7 @@ from klaviyo_assets.sandbox.account import Event, Resource, format_datetime
 from klaviyo_assets.sandbox.account.relations import RELATIONS
 from klaviyo_assets.sandbox.account.store import Store
 from klaviyo_assets.sandbox.account.subscriptions import never_subscribed, no_predictions
-from klaviyo_assets.sandbox.api.operations import OMNICHANNEL, ON_REQUEST, OPERATIONS
+from klaviyo_assets.sandbox.api.operations import ADDED, OMNICHANNEL, ON_REQUEST, OPERATIONS
 from klaviyo_assets.sandbox.api.order import Row
 from klaviyo_assets.sandbox.api.query import Query
 
@@ -135,6 +135,7 @@ class Serializer:
     def _attributes(self, resource: Resource, joined_at: datetime | None) -> dict[str, Any]:
         type, shown = resource.type, self.query.shown(resource.type)
         hidden = [name for name in ON_REQUEST.get(type, ()) if name not in shown]
+        hidden += [name for name in ADDED.get(type, ()) if not self.query.knows(type, name)]
         attributes = {name: value for name, value in resource.attributes.items() if name not in hidden}
         if "subscriptions" in shown:
             attributes.setdefault("subscriptions", never_subscribed())

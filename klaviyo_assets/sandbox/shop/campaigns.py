@@ -41,6 +41,8 @@ def add_template(shop: Shop, name: str, created: datetime, editor_type: str = "C
         "text": f"{name}\n{URL}" if editor_type != "SYSTEM_DRAGGABLE" else None,
         "amp": None,
         **shop.stamps(created),
+        # Klaviyo signs the address anew for each request.
+        "screenshot_url": f"https://images.acme.example/{id}.png?signature={id}" if editor_type != "SIMPLE" else None,
     }
     shop.add("template", id, attributes)
     return id

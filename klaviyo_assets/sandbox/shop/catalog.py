@@ -179,8 +179,9 @@ def add_coupons(shop: Shop, customers: Sequence[Customer]) -> list[str]:
     """Add coupons and their codes, some assigned to profiles; returns the coupons' ids."""
     coupons = ("10OFF", "WELCOME10", "FREESHIP", "EMPTY")
     for coupon, codes in zip(coupons, (230, 40, 10, 0), strict=True):
+        assigner = {"used": "NEVER_ASSIGN", "unused_expired": "ALWAYS_ASSIGN"} if codes > 10 else None
         attributes = {"external_id": coupon, "description": f"Coupon {coupon}" if codes else None}
-        shop.add("coupon", coupon, {**attributes, "monitor_configuration": None})
+        shop.add("coupon", coupon, {**attributes, "monitor_configuration": None, "assigner_configuration": assigner})
         for number in range(codes):
             code = f"{shop.random.getrandbits(60):X}"
             status = CODE_STATUS[number % 6 if number < 60 else 0]

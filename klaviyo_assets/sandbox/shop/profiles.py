@@ -121,6 +121,16 @@ def _subscriptions(shop: Shop, created: datetime, updated: datetime, *, has_phon
             "custom_method_detail": "Market stall" if method == "MANUAL_ADD" else None,
             "double_optin": shop.chance(0.5),
         }
+    if 0.3 < chosen < 0.35:
+        consent = "SUBSCRIBED" if chosen < 0.34 else "UNSUBSCRIBED"
+        subscriptions["email"]["click_tracking"] |= {
+            "can_receive": consent == "SUBSCRIBED",
+            "consent": consent,
+            "consent_timestamp": joined,
+            "created_timestamp": joined,
+            "last_updated": changed,
+            "valid_until": format_datetime(updated + timedelta(days=730)) if chosen < 0.32 else None,
+        }
     if chosen > 0.95 or chosen < 0.02:
         reason = REASONS[int(chosen * 10_000) % len(REASONS)]
         marketing = subscriptions["email"]["marketing"]

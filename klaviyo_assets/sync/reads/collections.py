@@ -7,15 +7,19 @@ billing usage, custom metrics, mapped metrics and webhooks no pages.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from klaviyo_assets.api import NotFound, equals
-from klaviyo_assets.sync.reads.reading import Account, Read, both_sides, collection
+from klaviyo_assets.sync.reads.collection import collection
+from klaviyo_assets.sync.reads.reading import Account, Read, both_sides
 from klaviyo_assets.tables import catalogs, coupons, extras, lists, metrics, segments, tags, templates
 from klaviyo_assets.tables.jsonapi import Rows, resources
 from klaviyo_assets.tables.table import Family
 
-_ONLY_TAG_IDS = {"fields[tag]": "id"}
-_ONLY_PROFILE_IDS = {"fields[profile]": "id"}
+_ONLY_TAG_IDS: dict[str, Any] = {"fields[tag]": "id"}
+_ONLY_TAG_GROUP_IDS: dict[str, Any] = {"fields[tag-group]": "id"}
+_ONLY_METRIC_IDS: dict[str, Any] = {"fields[metric]": "id", "fields[custom-metric]": "id"}
+_ONLY_PROFILE_IDS: dict[str, Any] = {"fields[profile]": "id"}
 
 
 def images(account: Account) -> Iterator[Rows]:
@@ -49,12 +53,19 @@ READS: dict[Family, Read] = {
     segments.SEGMENT.family: collection(
         "get_segments", "/segments", segments.rows, include="tags", sort="id", page_size=10, **_ONLY_TAG_IDS
     ),
-    templates.EMAIL_TEMPLATE.family: collection("get_templates", "/templates", templates.rows, sort="id", page_size=10),
+    templates.EMAIL_TEMPLATE.family: collection(
+        "get_templates",
+        "/templates",
+        templates.rows,
+        later=templates.LATER,
+        sort="id",
+        page_size=10,
+    ),
     tags.TAGS.family: collection(
-        "get_tags", "/tags", tags.rows, include="tag-group", sort="id", page_size=50, **{"fields[tag-group]": "id"}
+        "get_tags", "/tags", tags.rows, include="tag-group", sort="id", page_size=50, **_ONLY_TAG_GROUP_IDS
     ),
     tags.TAG_GROUP.family: collection("get_tag_groups", "/tag-groups", tags.groups, sort="id", page_size=25),
-    coupons.COUPON.family: collection("get_coupons", "/coupons", coupons.rows, page_size=100),
+    coupons.COUPON.family: collection("get_coupons", "/coupons", coupons.rows, later=coupons.LATER, page_size=100),
     catalogs.CATALOG_ITEM.family: collection(
         "get_catalog_items",
         "/catalog-items",
@@ -109,6 +120,6 @@ READS: dict[Family, Read] = {
         "/mapped-metrics",
         metrics.mapped,
         include=["metric", "custom-metric"],
-        **{"fields[metric]": "id", "fields[custom-metric]": "id"},
+        **_ONLY_METRIC_IDS,
     ),
 }

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from klaviyo_assets.api import KlaviyoClient, NotFound, any_of
+from klaviyo_assets.api import REVISION, KlaviyoClient, NotFound, any_of
 from klaviyo_assets.sync.reads.reading import Account, concurrently
 from klaviyo_assets.tables import coupons
 from klaviyo_assets.tables.jsonapi import Rows, resources
@@ -20,7 +20,8 @@ _AROUND = len("%22%22%2C")
 def coupon_codes(account: Account) -> Iterator[Rows]:
     """Read the codes of every coupon, 100 a page; several groups of coupons at a time, one chain of pages each."""
     client = account.client
-    pages = client.pages("get_coupons", "/coupons", {"fields[coupon]": "external_id", "page[size]": 100})
+    query: dict[str, Any] = {"fields[coupon]": "external_id", "page[size]": 100}
+    pages = client.pages("get_coupons", "/coupons", query, revision=REVISION)  # which no key is refused
     ids = [coupon["id"] for page in pages for coupon in resources(page.json())]
     yield from concurrently(
         (_codes(client, group) for group in groups(ids, client.max_concurrency)), client.max_concurrency

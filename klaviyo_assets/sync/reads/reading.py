@@ -6,11 +6,14 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+import msgspec
+
 from klaviyo_assets.api import MARGIN, KlaviyoClient, PaginationError, equals, greater_or_equal
+from klaviyo_assets.schema.spec import Type
 from klaviyo_assets.tables.jsonapi import Rows, attributes, instant_or_none, resources
+from klaviyo_assets.tables.registry import table as table_named
 from klaviyo_assets.warehouse.state import SyncState
 
 T = TypeVar("T")
@@ -49,30 +52,10 @@ What is archived or brought back in the meantime is in one of the three answers.
 """
 
 
-@dataclass(frozen=True)
-class Collection:
-    """The read of a collection that one query returns. rows: of the tables, on one of its pages."""
-
-    operation: str
-    path: str
-    rows: Callable[[Document], Rows]
-    query: Mapping[str, Any]
-
-    def __call__(self, account: Account) -> Iterator[Rows]:
-        """Read everything."""
-        for page in account.client.pages(self.operation, self.path, self.query):
-            yield self.rows(page.json())
-
-
-def collection(operation: str, path: str, rows: Callable[[Document], Rows], **params: Any) -> Collection:
-    """Return the read of a collection that one query returns. `page_size` is written as such in `params`."""
-    return Collection(operation, path, rows, _query(params))
-
-
 def both_sides(client: KlaviyoClient, operation: str, path: str, split_by: str, **params: Any) -> Iterator[Document]:
     """Yield the pages of a collection that shows one side of a boolean property at a time."""
     for side in BOTH_SIDES:
-        query = {"filter": equals(split_by, side), **_query(params)}
+        query = {"filter": equals(split_by, side), **query_of(params)}
         for page in client.pages(operation, path, query):
             yield page.json()
 
@@ -117,14 +100,24 @@ def stored_rows(warehouse: WarehouseReader, table: str, columns: Sequence[str]) 
 
     A digest stays what it is when it is stored again, so that what is hashed may be kept too.
     """
+    types = table_named(table).types
     found: dict[str, dict[str, Any]] = {}
     rows = warehouse.rows(table, ("id", *columns))
     one_by_one = [] if rows else [(column, warehouse.rows(table, ("id", column))) for column in columns]
     for names, some in [(columns, rows), *(((column,), some) for column, some in one_by_one)]:
         for id, *values in some:
-            known = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+            known = {
+                name: _json(value) if types[name] is Type.JSON else value
+                for name, value in zip(names, values, strict=True)
+                if value is not None
+            }
             found.setdefault(id, {}).update(known)
     return found
+
+
+def _json(stored: Any) -> Any:
+    """The stored value of a JSON column, so that it is stored again as it is."""
+    return msgspec.Raw(stored.encode()) if isinstance(stored, str) else stored
 
 
 def concurrently(parts: Iterable[Iterator[T]], threads: int) -> Iterator[T]:
@@ -150,5 +143,6 @@ def concurrently(parts: Iterable[Iterator[T]], threads: int) -> Iterator[T]:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _query(params: Mapping[str, Any]) -> dict[str, Any]:
+def query_of(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters as a query. `page_size` is written as such."""
     return {"page[size]" if name == "page_size" else name: value for name, value in params.items()}

@@ -13,7 +13,7 @@ from klaviyo_assets.sandbox.api.operations import (  # noqa: F401
     omnichannel,
     profiles,
 )
-from klaviyo_assets.sandbox.api.operations.declare import FIELDS, OMNICHANNEL, OMNICHANNEL_FIELDS, OPERATIONS
+from klaviyo_assets.sandbox.api.operations.declare import ADDED, FIELDS, OMNICHANNEL, OMNICHANNEL_FIELDS, OPERATIONS
 
 ON_REQUEST: dict[str, set[str]] = {}
 """Attributes shown only to requests for them (`additional-fields`) and by operations that name them as extra."""
@@ -21,4 +21,4 @@ for _operation in OPERATIONS.values():
     for _type, _names in (*_operation.additional.items(), (_operation.type, _operation.extra_fields)):
         ON_REQUEST.setdefault(_type, set()).update(_names)
 
-__all__ = ["FIELDS", "OMNICHANNEL", "OMNICHANNEL_FIELDS", "ON_REQUEST", "OPERATIONS"]
+__all__ = ["ADDED", "FIELDS", "OMNICHANNEL", "OMNICHANNEL_FIELDS", "ON_REQUEST", "OPERATIONS"]

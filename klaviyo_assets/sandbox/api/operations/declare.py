@@ -12,6 +12,9 @@ OPERATIONS: dict[str, Operation] = {}
 FIELDS: dict[str, tuple[str, ...]] = {"attribution": (), "conversation": ("channel",)}
 """The attributes of each type that `fields[type]` may name, besides `id`."""
 
+ADDED = {"coupon": {"assigner_configuration": "2026-10-15"}, "template": {"screenshot_url": "2026-10-15"}}
+"""Type -> the attributes that it has besides, and the first revision that shows each."""
+
 OMNICHANNEL: dict[str, Operation] = {}
 """Id -> operation about campaigns, as revision 2026-10-15 has it: most are in `OPERATIONS` too, in another form."""
 
