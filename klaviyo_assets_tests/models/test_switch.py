@@ -23,6 +23,7 @@ SETTLED = ("Draft", "Scheduled", "Sent")
 """Statuses that both revisions know; those between them have fewer names in the later one."""
 
 
+@pytest.mark.soak
 def test_the_models_give_the_same_figures_before_and_after_the_switch(
     project: Callable[..., Project], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
