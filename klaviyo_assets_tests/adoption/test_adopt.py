@@ -180,6 +180,13 @@ def test_a_schema_is_taken_over_and_synced_on(address: str, serve: Serve, monkey
     take_over(address, serve, monkeypatch)
 
 
+@pytest.mark.soak
+def test_a_large_schema_is_taken_over(tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = str(tmp_path / "warehouse.duckdb")
+    monkeypatch.setenv("KLAVIYO_WAREHOUSE", address)
+    take_over(address, serve, monkeypatch, many=100_000)
+
+
 @pytest.mark.emulators
 def test_a_schema_at_snowflake_is_taken_over(tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     take_over(snowflake.chosen(tmp_path, monkeypatch, "secret"), serve, monkeypatch)
@@ -190,11 +197,12 @@ def test_a_schema_in_bigquery_is_taken_over(tmp_path: Path, serve: Serve, monkey
     take_over(bigquery.chosen(tmp_path, monkeypatch, "e30"), serve, monkeypatch)
 
 
-def take_over(address: str, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def take_over(address: str, serve: Serve, monkeypatch: pytest.MonkeyPatch, *, many: int = 20_000) -> None:
+    """many: events of the history in a DuckDB file."""
     kind = kind_of(address)
     in_postgres = kind == "postgres"
-    many = kind == "duckdb"
-    account = generate_account(events=100_000 if many else 600, profiles=1_000 if many else 60, days=120, seed=5)
+    events = many if kind == "duckdb" else 600
+    account = generate_account(events=events, profiles=max(60, events // 100), days=120, seed=5)
     sandbox = serve(account)
     now = account.clock.now()
     monkeypatch.setattr(clock, "machine_time", account.clock.now)

@@ -15,7 +15,7 @@ from klaviyo_assets_tests.faults.conftest import Killing
 from klaviyo_assets_tests.faults.crashes import Kill
 from klaviyo_assets_tests.faults.story import TABLES, exists, second_day, wrong
 
-IN_TEST, IN_SOAK = 2, 200
+IN_TEST, IN_SOAK = 1, 200
 
 
 def survive(seed: int, killing: Killing, folder: Path) -> None:

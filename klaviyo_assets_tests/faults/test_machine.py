@@ -10,7 +10,7 @@ from klaviyo_assets.sandbox.server import Sandbox
 from klaviyo_assets_tests.faults.conftest import Killing
 from klaviyo_assets_tests.faults.machine import HOUR, Machine, an_account, begin, copied
 
-IN_TEST, IN_SOAK = 2, 400
+IN_TEST, IN_SOAK = 1, 400
 
 
 def begun(killing: Killing, template: Path) -> Path:

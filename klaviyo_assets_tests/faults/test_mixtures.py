@@ -9,7 +9,7 @@ import pytest
 from klaviyo_assets.sandbox.fault_plans import KINDS
 from klaviyo_assets_tests.faults.mixtures import mix
 
-IN_TEST, IN_SOAK = 3, 500
+IN_TEST, IN_SOAK = 2, 500
 
 
 @pytest.fixture(autouse=True)
