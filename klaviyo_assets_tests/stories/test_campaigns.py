@@ -353,6 +353,19 @@ def test_what_only_the_later_revision_shows_outlives_its_refusal(klaviyo: Callab
     assert {key: after["campaign"][key] for key in of_canvas} == {key: before["campaign"][key] for key in of_canvas}
 
 
+@pytest.mark.parametrize("blocked", [{}, {"campaign": ["builder", "description"]}])
+def test_a_refusal_flags_nothing_where_no_column_tells_the_revisions_apart(
+    project: Callable[..., Project], blocked: dict[str, list[str]]
+) -> None:
+    name = "campaign" if blocked else "campaign_list"
+    klaviyo = project(shop(), tables=only(name), blocked_columns=blocked)
+    klaviyo.refresh()
+    klaviyo.sandbox.faults.append(refusing(400))
+    result = klaviyo.refresh()
+    assert any("no campaign is flagged as deleted meanwhile" in message for message in warnings(klaviyo, result))
+    assert not any(row["_fivetran_deleted"] for row in stored(klaviyo.warehouse, name))
+
+
 def test_without_its_scope_a_refusal_is_no_reason_for_the_earlier_revision(
     klaviyo: Callable[[Account], Project],
 ) -> None:
