@@ -11,7 +11,7 @@ import pytest
 from klaviyo_assets.sandbox.account import Account, Resource
 from klaviyo_assets.sandbox.account.omnichannel import omnichannel
 from klaviyo_assets.sandbox.api.errors import ApiError
-from klaviyo_assets.sandbox.faults import Call, Status
+from klaviyo_assets.sandbox.faults import Call, Document, Status
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.tables.campaigns import LATER, TABLES
 from klaviyo_assets.tables.registry import table
@@ -302,6 +302,29 @@ def test_the_switch_of_the_revision_is_no_event(klaviyo: Callable[[Account], Pro
 
     project.refresh()
     assert rows(project) == after, "what is kept stays so"
+
+
+def test_parameters_that_no_answer_has_stay_as_they_are_stored(project: Callable[..., Project]) -> None:
+    name = "campaign_tracking_utm_param"
+    klaviyo = project(shop(), tables=only(name), blocked_columns={name: ["type"]}, delete_guard=1)
+    klaviyo.refresh()
+
+    def without_params(page: dict[str, Any]) -> None:
+        for message in page["data"]:
+            (message["attributes"]["definition"]["tracking_options"] or {}).pop("tracking_params", None)
+
+    klaviyo.sandbox.faults.append(
+        lambda call: Document(without_params) if call.operation == "get_campaign_messages" else None
+    )
+    before = contents(klaviyo, name)
+    klaviyo.refresh()
+    assert before and contents(klaviyo, name) == before
+
+
+def contents(project: Project, name: str) -> list[dict[str, Any]]:
+    """Every row of a table, without the time of its sync."""
+    found = [{**row, "_fivetran_synced": None} for row in stored(project.warehouse, name)]
+    return sorted(found, key=lambda row: [str(row[key]) for key in table(name).primary_key])
 
 
 def test_a_key_for_the_earlier_revision_alone_still_sees_deletes(klaviyo: Callable[[Account], Project]) -> None:

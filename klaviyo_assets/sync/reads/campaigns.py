@@ -118,11 +118,18 @@ def _is_about_include(refusal: InvalidRequest) -> bool:
 
 
 def _stored_params(warehouse: WarehouseReader) -> dict[str, list[Row]]:
-    """Return campaign -> the parameters that are stored."""
-    columns = ("name", "campaign_id", "type", "value")
+    """Return campaign -> the parameters that are stored, with those columns that are not blocked."""
+    name = "campaign_tracking_utm_param"
+    live: dict[tuple[str, str], Row] = {
+        (param, campaign): {"name": param, "campaign_id": campaign}
+        for param, campaign, deleted in warehouse.rows(name, ("name", "campaign_id", DELETED.name))
+        if not deleted
+    }
+    for column in ("type", "value"):
+        for param, campaign, value in warehouse.rows(name, ("name", "campaign_id", column)):
+            if row := live.get((param, campaign)):
+                row[column] = value
     found: dict[str, list[Row]] = defaultdict(list)
-    for *values, deleted in warehouse.rows("campaign_tracking_utm_param", (*columns, DELETED.name)):
-        if not deleted:
-            row = dict(zip(columns, values, strict=True))
-            found[row["campaign_id"]].append(row)
+    for row in live.values():
+        found[row["campaign_id"]].append(row)
     return found
