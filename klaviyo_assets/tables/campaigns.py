@@ -331,6 +331,14 @@ class Messages:
                 self.of_campaign[message.row["campaign_id"]].append(id)
             self.by_id[id] = message
 
+    def adopt(self, id: str, campaign: str) -> Row | None:
+        """Return the row of a message that did not say whose it is, now with the campaign that names it."""
+        message = self.by_id[id]
+        if message is None or message.row["campaign_id"] is not None:
+            return None
+        message.row["campaign_id"] = campaign
+        return message.row
+
     def of(self, campaign: Row) -> list[str]:
         """Return the ids of a campaign's messages that there are, in its own order."""
         named = related_ids(campaign, "campaign-messages")

@@ -327,6 +327,24 @@ def contents(project: Project, name: str) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: [str(row[key]) for key in table(name).primary_key])
 
 
+@pytest.mark.parametrize("unsaid", ["campaign", "campaign-variations"])
+def test_what_a_list_of_messages_does_not_say_is_asked_elsewhere(
+    klaviyo: Callable[[Account], Project], unsaid: str
+) -> None:
+    project = klaviyo(shop())
+    project.refresh()
+    before = rows(project)
+
+    def without(page: dict[str, Any]) -> None:
+        for message in page["data"]:
+            del message["relationships"][unsaid]["data"]
+        page["included"] = [each for each in page["included"] if f"{each['type']}s" != unsaid]
+
+    project.sandbox.faults.append(lambda call: Document(without) if call.operation == "get_campaign_messages" else None)
+    project.refresh()
+    assert rows(project) == before
+
+
 def test_a_key_for_the_earlier_revision_alone_still_sees_deletes(klaviyo: Callable[[Account], Project]) -> None:
     account = shop()
     project = klaviyo(account)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from klaviyo_assets.api import InvalidRequest, KlaviyoClient, NotFound, NotPermitted
@@ -11,7 +12,7 @@ from klaviyo_assets.schema.spec import DELETED
 from klaviyo_assets.sync.reads import earlier_campaigns
 from klaviyo_assets.sync.reads.reading import Account, Document, WarehouseReader, both_sides, stored_rows
 from klaviyo_assets.tables import campaigns as campaign_tables
-from klaviyo_assets.tables.jsonapi import Row, Rows, named, resources
+from klaviyo_assets.tables.jsonapi import Row, Rows, included, inside, named, related_id, resources
 
 _VARIATIONS = "campaign-variations"
 
@@ -49,6 +50,8 @@ def campaigns(account: Account) -> Iterator[Rows]:
             for id in named({"data": campaign}, "campaign-messages"):
                 if id not in known.by_id:  # made since the messages were read, or left out of their list
                     yield from _one(client, known, id, campaign["id"], kept)
+                elif row := known.adopt(id, campaign["id"]):
+                    yield {"campaign_message": [row]}
         yield campaign_tables.rows(page, known, stored, params)
 
 
@@ -74,12 +77,13 @@ def _pages_of_messages(client: KlaviyoClient) -> Iterator[Document]:
         if not _is_about_include(refusal):
             raise
     else:
-        yield first.json()
-        for page in pages:
-            yield page.json()
+        for page in chain([first], pages):
+            document = page.json()
+            yield _with_variations(client, document, _unsaid(document))
         return
     for page in client.pages("get_campaign_messages", "/campaign-messages", {**query, "include": ["campaign"]}):
-        yield _with_variations(client, page.json())
+        document = page.json()
+        yield _with_variations(client, document, {message["id"] for message in resources(document)})
 
 
 def _one(
@@ -88,19 +92,36 @@ def _one(
     try:
         try:
             page = client.get("get_campaign_message", f"/campaign-messages/{id}", {"include": [_VARIATIONS]}).json()
+            asked = _unsaid(page)
         except InvalidRequest as refusal:
             if not _is_about_include(refusal):
                 raise
-            page = _with_variations(client, client.get("get_campaign_message", f"/campaign-messages/{id}").json())
+            page, asked = client.get("get_campaign_message", f"/campaign-messages/{id}").json(), {id}
     except NotFound:
         return  # deleted since the campaign was read
-    yield _rows(known, page, kept, campaign)
+    yield _rows(known, _with_variations(client, page, asked), kept, campaign)
 
 
-def _with_variations(client: KlaviyoClient, page: Document) -> Document:
-    """Return a page of messages as if their variations were included."""
-    messages, included = [], []
+def _unsaid(page: Document) -> set[str]:
+    """Return the ids of messages on a page that says nothing of their variations, not even that there are none."""
+    said = {related_id(each, "campaign-message") for each in included(page, "campaign-variation").values()}
+    said |= {message["id"] for message in resources(page) if _relationship(message).get("data") is not None}
+    return {message["id"] for message in resources(page)} - said
+
+
+def _relationship(message: Row) -> Row:
+    return inside(message, f"relationships.{_VARIATIONS}", below="")
+
+
+def _with_variations(client: KlaviyoClient, page: Document, asked: set[str]) -> Document:
+    """Return a page of messages as if the variations of those that are asked for were included."""
+    if not asked:
+        return page
+    messages, more = [], []
     for message in resources(page):
+        if message["id"] not in asked:
+            messages.append(message)
+            continue
         path = f"/campaign-messages/{message['id']}/{_VARIATIONS}"
         try:
             found = client.get("get_variations_for_campaign_message", path, many=True).json()["data"]
@@ -109,8 +130,8 @@ def _with_variations(client: KlaviyoClient, page: Document) -> Document:
         ids = [{"type": "campaign-variation", "id": each["id"]} for each in resources({"data": found})]
         relationships = {**(message.get("relationships") or {}), _VARIATIONS: {"data": ids}}
         messages.append({**message, "relationships": relationships})
-        included += found
-    return {**page, "data": messages, "included": [*(page.get("included") or []), *included]}
+        more += found
+    return {**page, "data": messages, "included": [*(page.get("included") or []), *more]}
 
 
 def _is_about_include(refusal: InvalidRequest) -> bool:
