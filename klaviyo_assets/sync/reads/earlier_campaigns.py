@@ -70,13 +70,14 @@ def campaigns(account: Account, refusal: KlaviyoError) -> Iterator[Rows]:
 
 
 def _may_have_later(account: Account, kept: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether the later revision may have been read before. Not every table or column need be there."""
+    """Whether there may be rows of the later revision. Not every table or column need be there."""
     rows = account.warehouse.rows
     given = any(any(some.values()) for some in kept.values())
     if given or any(rows(table, ("id",)) for table in ("campaign_audience", "campaign_variation")):
         return True
     # Both columns have a value in every row of the later revision: if neither is stored, nobody knows.
-    return not (rows("campaign", ("id", "builder")) or rows("campaign_message", ("id", "status")))
+    known = rows("campaign", ("id", "builder")) or rows("campaign_message", ("id", "status"))
+    return not known and any(rows(table.name, table.primary_key) for table in campaign_tables.TABLES)
 
 
 def _tell(refusal: KlaviyoError, *, partial: bool) -> None:
