@@ -79,11 +79,11 @@ def _pages_of_messages(client: KlaviyoClient) -> Iterator[Document]:
     else:
         for page in chain([first], pages):
             document = page.json()
-            yield _with_variations(client, document, _unsaid(document))
+            yield _asked(client, document, _unsaid(document))
         return
     for page in client.pages("get_campaign_messages", "/campaign-messages", {**query, "include": ["campaign"]}):
         document = page.json()
-        yield _with_variations(client, document, {message["id"] for message in resources(document)})
+        yield _asked(client, document, {message["id"] for message in resources(document)})
 
 
 def _one(
@@ -99,7 +99,9 @@ def _one(
             page, asked = client.get("get_campaign_message", f"/campaign-messages/{id}").json(), {id}
     except NotFound:
         return  # deleted since the campaign was read
-    yield _rows(known, _with_variations(client, page, asked), kept, campaign)
+    # A message that is there has variations to ask for: if there is no such object, that is no answer.
+    found = {message: _variations(client, message) for message in asked}
+    yield _rows(known, _with_variations(page, found), kept, campaign)
 
 
 def _unsaid(page: Document) -> set[str]:
@@ -113,24 +115,32 @@ def _relationship(message: Row) -> Row:
     return inside(message, f"relationships.{_VARIATIONS}", below="")
 
 
-def _with_variations(client: KlaviyoClient, page: Document, asked: set[str]) -> Document:
-    """Return a page of messages as if the variations of those that are asked for were included."""
-    if not asked:
-        return page
-    messages, more = [], []
-    for message in resources(page):
-        if message["id"] not in asked:
-            messages.append(message)
-            continue
-        path = f"/campaign-messages/{message['id']}/{_VARIATIONS}"
+def _variations(client: KlaviyoClient, message: str) -> list[Row]:
+    pages = client.pages("get_variations_for_campaign_message", f"/campaign-messages/{message}/{_VARIATIONS}")
+    return [each for page in pages for each in resources(page.json())]
+
+
+def _asked(client: KlaviyoClient, page: Document, messages: set[str]) -> Document:
+    """Return a page of messages as if the variations of some were included, without those that are gone."""
+    found = {}
+    for id in messages:
         try:
-            found = client.get("get_variations_for_campaign_message", path, many=True).json()["data"]
+            found[id] = _variations(client, id)
         except NotFound:
-            continue  # deleted since the page was read
-        ids = [{"type": "campaign-variation", "id": each["id"]} for each in resources({"data": found})]
-        relationships = {**(message.get("relationships") or {}), _VARIATIONS: {"data": ids}}
-        messages.append({**message, "relationships": relationships})
-        more += found
+            page = {**page, "data": [each for each in resources(page) if each["id"] != id]}
+    return _with_variations(page, found)
+
+
+def _with_variations(page: Document, found: Mapping[str, list[Row]]) -> Document:
+    """Return a page of messages as if their variations were included. found: message -> its variations."""
+    messages = []
+    for message in resources(page):
+        if message["id"] in found:
+            ids = [{"type": "campaign-variation", "id": each["id"]} for each in found[message["id"]]]
+            relationships = {**(message.get("relationships") or {}), _VARIATIONS: {"data": ids}}
+            message = {**message, "relationships": relationships}
+        messages.append(message)
+    more = [each for some in found.values() for each in some]
     return {**page, "data": messages, "included": [*(page.get("included") or []), *more]}
 
 
