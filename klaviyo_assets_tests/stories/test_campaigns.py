@@ -327,6 +327,21 @@ def contents(project: Project, name: str) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: [str(row[key]) for key in table(name).primary_key])
 
 
+def test_a_status_in_more_words_stays_where_its_older_name_alone_is_stored(project: Callable[..., Project]) -> None:
+    klaviyo = project(shop(), tables=only("campaign"), blocked_columns={"campaign": ["status"]})
+
+    def cancelled() -> list[tuple[Any, Any]]:
+        labels = ((row["id"], row["status_label"]) for row in stored(klaviyo.warehouse, "campaign"))
+        return sorted(each for each in labels if str(each[1]).startswith("Cancelled: "))
+
+    klaviyo.sandbox.faults.append(refusing(400))
+    klaviyo.refresh()
+    before = cancelled()
+    klaviyo.sandbox.faults.clear()
+    klaviyo.refresh()
+    assert before and cancelled() == before
+
+
 @pytest.mark.parametrize("unsaid", ["campaign", "campaign-variations"])
 def test_what_a_list_of_messages_does_not_say_is_asked_elsewhere(
     klaviyo: Callable[[Account], Project], unsaid: str
