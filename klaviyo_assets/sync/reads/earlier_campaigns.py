@@ -36,6 +36,7 @@ def campaigns(account: Account, refusal: KlaviyoError) -> Iterator[Rows]:
     client, warehouse = account.client, account.warehouse
     templates = MessageTemplates(account)
     kept = {table: stored_rows(warehouse, table, columns) for table, columns in campaign_tables.LATER.items()}
+    labels = stored_rows(warehouse, "campaign_message", ("label",))  # this revision has those of emails alone
     told = False
     for channel in CHANNELS:
         for archived in BOTH_SIDES:
@@ -66,6 +67,9 @@ def campaigns(account: Account, refusal: KlaviyoError) -> Iterator[Rows]:
                 for table, stored in kept.items():
                     for row in rows[table]:
                         row |= stored.get(row["id"], {})
+                for row in rows["campaign_message"]:
+                    if row["label"] is None:
+                        row |= labels.get(row["id"], {})
                 yield rows
 
 
