@@ -331,6 +331,14 @@ class Messages:
                 self.of_campaign[message.row["campaign_id"]].append(id)
             self.by_id[id] = message
 
+    def adopt(self, id: str, campaign: str) -> Row | None:
+        """Return the row of a message that did not say whose it is, now with the campaign that names it."""
+        message = self.by_id[id]
+        if message is None or message.row["campaign_id"] is not None:
+            return None
+        message.row["campaign_id"] = campaign
+        return message.row
+
     def of(self, campaign: Row) -> list[str]:
         """Return the ids of a campaign's messages that there are, in its own order."""
         named = related_ids(campaign, "campaign-messages")
@@ -421,6 +429,7 @@ STORED = (
     "updated",
     "scheduled",
     "status",
+    "status_label",
     "send_strategy_method",
     "send_option_use_smart_sending",
     "send_strategy_options_throttled_throttle_percentage",
@@ -444,8 +453,8 @@ def _campaign(campaign: Row, known: Messages, stored: Row) -> Row:
     unchanged = instant_or_none(a.get("updated_at")) == _utc(stored.get("updated"))
 
     status = _status([each.row["status"] for each in own])
-    if _is_part(stored.get("status"), status):
-        status = stored["status"]
+    more = (stored.get(name) for name in ("status", "status_label"))  # one of them may be blocked or hashed
+    status = next((said for said in more if _is_part(said, status)), status)
     strategy = options.get("send_strategy")
     method = METHODS.get(strategy, strategy) if isinstance(strategy, str) else strategy
     if method == "static" and stored.get("send_strategy_method") == "immediate":

@@ -11,7 +11,7 @@ import pytest
 from klaviyo_assets.sandbox.account import Account, Resource
 from klaviyo_assets.sandbox.account.omnichannel import omnichannel
 from klaviyo_assets.sandbox.api.errors import ApiError
-from klaviyo_assets.sandbox.faults import Call, Status
+from klaviyo_assets.sandbox.faults import Call, Document, Status
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.tables.campaigns import LATER, TABLES
 from klaviyo_assets.tables.registry import table
@@ -304,6 +304,62 @@ def test_the_switch_of_the_revision_is_no_event(klaviyo: Callable[[Account], Pro
     assert rows(project) == after, "what is kept stays so"
 
 
+def test_parameters_that_no_answer_has_stay_as_they_are_stored(project: Callable[..., Project]) -> None:
+    name = "campaign_tracking_utm_param"
+    klaviyo = project(shop(), tables=only(name), blocked_columns={name: ["type"]}, delete_guard=1)
+    klaviyo.refresh()
+
+    def without_params(page: dict[str, Any]) -> None:
+        for message in page["data"]:
+            (message["attributes"]["definition"]["tracking_options"] or {}).pop("tracking_params", None)
+
+    klaviyo.sandbox.faults.append(
+        lambda call: Document(without_params) if call.operation == "get_campaign_messages" else None
+    )
+    before = contents(klaviyo, name)
+    klaviyo.refresh()
+    assert before and contents(klaviyo, name) == before
+
+
+def contents(project: Project, name: str) -> list[dict[str, Any]]:
+    """Every row of a table, without the time of its sync."""
+    found = [{**row, "_fivetran_synced": None} for row in stored(project.warehouse, name)]
+    return sorted(found, key=lambda row: [str(row[key]) for key in table(name).primary_key])
+
+
+def test_a_status_in_more_words_stays_where_its_older_name_alone_is_stored(project: Callable[..., Project]) -> None:
+    klaviyo = project(shop(), tables=only("campaign"), blocked_columns={"campaign": ["status"]})
+
+    def cancelled() -> list[tuple[Any, Any]]:
+        labels = ((row["id"], row["status_label"]) for row in stored(klaviyo.warehouse, "campaign"))
+        return sorted(each for each in labels if str(each[1]).startswith("Cancelled: "))
+
+    klaviyo.sandbox.faults.append(refusing(400))
+    klaviyo.refresh()
+    before = cancelled()
+    klaviyo.sandbox.faults.clear()
+    klaviyo.refresh()
+    assert before and cancelled() == before
+
+
+@pytest.mark.parametrize("unsaid", ["campaign", "campaign-variations"])
+def test_what_a_list_of_messages_does_not_say_is_asked_elsewhere(
+    klaviyo: Callable[[Account], Project], unsaid: str
+) -> None:
+    project = klaviyo(shop())
+    project.refresh()
+    before = rows(project)
+
+    def without(page: dict[str, Any]) -> None:
+        for message in page["data"]:
+            del message["relationships"][unsaid]["data"]
+        page["included"] = [each for each in page["included"] if f"{each['type']}s" != unsaid]
+
+    project.sandbox.faults.append(lambda call: Document(without) if call.operation == "get_campaign_messages" else None)
+    project.refresh()
+    assert rows(project) == before
+
+
 def test_a_key_for_the_earlier_revision_alone_still_sees_deletes(klaviyo: Callable[[Account], Project]) -> None:
     account = shop()
     project = klaviyo(account)
@@ -341,7 +397,7 @@ def test_what_only_the_later_revision_shows_outlives_its_refusal(klaviyo: Callab
     assert during["campaign"][renamed,]["name"] == "Renamed meanwhile"
     for name in NAMES:
         assert during[name].keys() == before[name].keys(), name
-        kept = [column for column in LATER.get(name, ()) if column not in ("status",)]
+        kept = [*LATER.get(name, ()), *(["label"] if name == "campaign_message" else [])]
         for key, row in before[name].items():
             assert {c: during[name][key][c] for c in kept} == {c: row[c] for c in kept}, (name, key)
     project.sandbox.faults.clear()
@@ -351,6 +407,19 @@ def test_what_only_the_later_revision_shows_outlives_its_refusal(klaviyo: Callab
     assert {name: some.keys() for name, some in after.items()} == {name: some.keys() for name, some in before.items()}
     of_canvas = {(each.id,) for each in account.all("canvas-campaign")}
     assert {key: after["campaign"][key] for key in of_canvas} == {key: before["campaign"][key] for key in of_canvas}
+
+
+@pytest.mark.parametrize("blocked", [{}, {"campaign": ["builder", "description"]}])
+def test_a_refusal_flags_nothing_where_no_column_tells_the_revisions_apart(
+    project: Callable[..., Project], blocked: dict[str, list[str]]
+) -> None:
+    name = "campaign" if blocked else "campaign_list"
+    klaviyo = project(shop(), tables=only(name), blocked_columns=blocked)
+    klaviyo.refresh()
+    klaviyo.sandbox.faults.append(refusing(400))
+    result = klaviyo.refresh()
+    assert any("no campaign is flagged as deleted meanwhile" in message for message in warnings(klaviyo, result))
+    assert not any(row["_fivetran_deleted"] for row in stored(klaviyo.warehouse, name))
 
 
 def test_without_its_scope_a_refusal_is_no_reason_for_the_earlier_revision(

@@ -141,6 +141,7 @@ def test_what_is_no_longer_said_stays_as_it_is_stored():
         "updated": dt.datetime(2026, 10, 4, 10),
         "scheduled": dt.datetime(2026, 10, 1),
         "status": "Cancelled: No Recipients",
+        "status_label": "Cancelled: No Recipients",
         "send_strategy_method": "immediate",
         "send_option_use_smart_sending": True,
         "send_strategy_options_throttled_throttle_percentage": 25.0,

@@ -31,11 +31,12 @@ def campaigns(account: Account, refusal: KlaviyoError) -> Iterator[Rows]:
     """Read every campaign that revision 2026-07-15 shows, archived ones by a query of their own.
 
     refusal: of the later revision, raised if this one is refused too. What only the later one shows stays as it is
-    stored: if there is any of it, nothing is flagged as deleted.
+    stored: if there may be any of it, nothing is flagged as deleted.
     """
     client, warehouse = account.client, account.warehouse
     templates = MessageTemplates(account)
     kept = {table: stored_rows(warehouse, table, columns) for table, columns in campaign_tables.LATER.items()}
+    labels = stored_rows(warehouse, "campaign_message", ("label",))  # this revision has those of emails alone
     told = False
     for channel in CHANNELS:
         for archived in BOTH_SIDES:
@@ -59,20 +60,28 @@ def campaigns(account: Account, refusal: KlaviyoError) -> Iterator[Rows]:
                 raise refusal from None
             if not told:
                 told = True
-                _tell(refusal, partial=_has_later(account, kept["campaign"]))
+                _tell(refusal, partial=_may_have_later(account, kept))
             for page in chain([first], pages):
                 document = page.json()
                 rows = mapping.rows(document, templates.of(document))
                 for table, stored in kept.items():
                     for row in rows[table]:
                         row |= stored.get(row["id"], {})
+                for row in rows["campaign_message"]:
+                    if row["label"] is None:
+                        row |= labels.get(row["id"], {})
                 yield rows
 
 
-def _has_later(account: Account, kept: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Whether the later revision has been read before. Not every table or column need be there."""
-    tables = ("campaign_audience", "campaign_variation")
-    return any(kept.values()) or any(account.warehouse.rows(table, ("id",)) for table in tables)
+def _may_have_later(account: Account, kept: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether there may be rows of the later revision. Not every table or column need be there."""
+    rows = account.warehouse.rows
+    given = any(any(some.values()) for some in kept.values())
+    if given or any(rows(table, ("id",)) for table in ("campaign_audience", "campaign_variation")):
+        return True
+    # Both columns have a value in every row of the later revision: if neither is stored, nobody knows.
+    known = rows("campaign", ("id", "builder")) or rows("campaign_message", ("id", "status"))
+    return not known and any(rows(table.name, table.primary_key) for table in campaign_tables.TABLES)
 
 
 def _tell(refusal: KlaviyoError, *, partial: bool) -> None:
@@ -81,7 +90,7 @@ def _tell(refusal: KlaviyoError, *, partial: bool) -> None:
         f"Klaviyo refuses the later one for this key: {refusal}"
     )
     if partial:
-        sentence += " As there are rows of the later one, no campaign is flagged as deleted meanwhile."
+        sentence += " As there may be rows of the later one, no campaign is flagged as deleted meanwhile."
     remark(sentence, partial=partial)
 
 

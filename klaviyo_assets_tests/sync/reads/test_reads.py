@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import pytest
 
-from klaviyo_assets.api import KlaviyoClient, KlaviyoError, PaginationError
+from klaviyo_assets.api import KlaviyoClient, KlaviyoError, NotFound, PaginationError
 from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.sandbox import Account, Resource, Sandbox
 from klaviyo_assets.sandbox.account.omnichannel import omnichannel
@@ -312,6 +312,35 @@ def test_variations_are_asked_for_one_by_one_if_none_are_included(
     assert reader.rows("campaigns") == expected
     messages = EXPECTED["campaign_message"](account)
     assert reader.requests("campaigns")["get_variations_for_campaign_message"] == len(messages)
+
+
+def test_variations_of_a_message_may_fill_several_pages(read: Callable[[Account], Reader], account: Account) -> None:
+    reader = read(account)
+    expected = reader.rows("campaigns")
+    more = "fields[campaign-variation]"
+
+    def hook(call: Call) -> Document | None:
+        def cut(document: dict[str, Any]) -> None:
+            document["data"] = document["data"][1:] if more in call.query else document["data"][:1]
+            following = f"{reader.sandbox.url}{call.path.removeprefix('/api')}?{more}=created,definition,updated"
+            document["links"]["next"] = None if more in call.query else following
+
+        return Document(cut) if call.operation == "get_variations_for_campaign_message" else None
+
+    reader.sandbox.faults.extend([hook, refusing(400, "No such include parameter", only="campaign-variations")])
+    assert reader.rows("campaigns") == expected
+
+
+def test_a_message_whose_variations_are_not_found_though_it_is_there_is_an_error(
+    read: Callable[[Account], Reader], account: Account
+) -> None:
+    def hook(call: Call) -> Status | None:
+        return Status(404) if call.operation == "get_variations_for_campaign_message" else None
+
+    reader = read(account)
+    reader.sandbox.faults.extend([hook, refusing(400, "No such include parameter", only="campaign-variations")])
+    with pytest.raises(NotFound):
+        reader.rows("campaigns")
 
 
 def test_messages_that_their_list_leaves_out_are_asked_for(read: Callable[[Account], Reader], account: Account) -> None:
