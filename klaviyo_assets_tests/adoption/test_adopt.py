@@ -113,7 +113,7 @@ PLANTED = {
         ),
     },
     "choice": {
-        "person has no phone_number: added, and filled with what comes. What was blocked there": (
+        "person has no phone_number, ": (
             "ALTER TABLE person DROP COLUMN phone_number",
         ),
         "person email seems to be hashed.": ("UPDATE person SET email = md5(email)",),
