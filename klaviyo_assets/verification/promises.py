@@ -279,8 +279,7 @@ def an_interrupted_load_is_whole_or_not_there(warehouse: Warehouse) -> None:
         load(warehouse, first, spec=spec, states=[SyncState(spec.name, synced_through=NOON)])
     again(watched(warehouse, steps.append), other)
     last = len(steps) - 1 - steps[::-1].index("commit")
-    with warehouse.reading() as reading:
-        atomic = bool(reading and reading.dialect.capabilities.transactions)
+    atomic = _has_transactions(warehouse)
     for number in sorted({last * part // 6 for part in range(1, 7)} | {last - 1}):
         left = iter(range(number))
 
@@ -311,9 +310,7 @@ def a_killed_process_leaves_nothing(warehouse: Warehouse) -> None:
     _, problem = process.communicate()
     if process.returncode != DIED:
         raise Broken(f"The other process should have died: {problem[-2000:]}")
-    with warehouse.reading() as reading:
-        atomic = bool(reading and reading.dialect.capabilities.transactions)
-    if atomic:
+    if _has_transactions(warehouse):
         expect(_seen(warehouse), ({"1": ("a", False)}, NOON))
     load(warehouse, [{"id": "3", "note": "c"}], coverage=WHOLE_TABLE)
     found = stored(warehouse, "note", "_fivetran_deleted")
@@ -391,6 +388,11 @@ PROMISES: tuple[Callable[[Warehouse], None], ...] = (
 def _like(warehouse: Warehouse, **fields: Any) -> Warehouse:
     given = {name: getattr(warehouse, name) for name in type(warehouse).model_fields}
     return type(warehouse)(**{**given, **fields})
+
+
+def _has_transactions(warehouse: Warehouse) -> bool:
+    with warehouse.reading() as reading:
+        return bool(reading and reading.dialect.capabilities.transactions)
 
 
 def _found(warehouse: Warehouse) -> tuple[int, int, int]:

@@ -113,9 +113,7 @@ PLANTED = {
         ),
     },
     "choice": {
-        "person has no phone_number, ": (
-            "ALTER TABLE person DROP COLUMN phone_number",
-        ),
+        "person has no phone_number, ": ("ALTER TABLE person DROP COLUMN phone_number",),
         "person email seems to be hashed.": ("UPDATE person SET email = md5(email)",),
         "event has its properties in custom_property_fields: set `packing: packed`": (
             "ALTER TABLE event ADD COLUMN custom_property_fields text",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.spec import Column, TableSpec, Type
+from klaviyo_assets.verification.loading import columns_of
 from klaviyo_assets.warehouse.batches import typed_batches
 from klaviyo_assets.warehouse.extract import Extract
 from klaviyo_assets.warehouse.local.sql import TYPE_NAMES
@@ -47,12 +47,7 @@ def begin(warehouse: Warehouse) -> int:
 
 def event_columns(rows: Sequence[Mapping[str, Any]]) -> Columns:
     """Rows with declared columns by name and everything else as a property."""
-    declared = {name: [row.get(name) for row in rows] for name in EVENT.types if any(name in row for row in rows)}
-    names = dict.fromkeys(name for row in rows for name in row if name not in EVENT.types)
-    dynamic = {
-        f"property_{name}": [json.dumps(row[name]).encode() if name in row else None for row in rows] for name in names
-    }
-    return Columns(len(rows), declared, dynamic)
+    return columns_of(rows, EVENT)
 
 
 def load(

@@ -29,6 +29,7 @@ from klaviyo_assets.warehouse.errors import (
     WarehouseUnusable,
     without_values,
 )
+from klaviyo_assets.warehouse.variables import read_address
 
 __all__ = ["ERRORS", "Client", "WriteConflict", "address_of", "connect", "exceptions", "key_of", "translated"]
 
@@ -88,17 +89,7 @@ def connect(address: str, url_variable: str | None) -> Client:
 
 def address_of(address: str, url_variable: str | None) -> Address:
     """Return what an address says with its secrets; raise WarehouseUnusable if it is none."""
-    given = address
-    if url_variable:
-        found = environment.get(url_variable)
-        if found is None:
-            raise WarehouseUnusable(address, f"the environment variable {url_variable} with its URL is not set")
-        given = found
-    try:
-        return parsed(given)
-    except ValueError as error:
-        where = f"of the environment variable {url_variable}: " if url_variable else ""
-        raise WarehouseUnusable(address, f"{where}{error}") from None
+    return read_address(address, url_variable, parsed)
 
 
 def _credentials(given: Address) -> Any:

@@ -13,7 +13,6 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError, StreamFailureError
 from urllib3.exceptions import HTTPError
 
-from klaviyo_assets import environment
 from klaviyo_assets.warehouse.clickhouse.address import SECRETS, Address, parsed
 from klaviyo_assets.warehouse.errors import (
     ConnectionLost,
@@ -24,6 +23,7 @@ from klaviyo_assets.warehouse.errors import (
     WarehouseUnusable,
     without_values,
 )
+from klaviyo_assets.warehouse.variables import read_address
 
 __all__ = ["ERRORS", "SETTINGS", "Client", "address_of", "code_of", "connect", "translated"]
 
@@ -111,17 +111,7 @@ def _client(process: int, address: Address, patience: float) -> Client:
 
 def address_of(address: str, url_variable: str | None) -> Address:
     """Return what an address says with its secrets; raise WarehouseUnusable if it is none."""
-    given = address
-    if url_variable:
-        found = environment.get(url_variable)
-        if found is None:
-            raise WarehouseUnusable(address, f"the environment variable {url_variable} with its URL is not set")
-        given = found
-    try:
-        return parsed(given)
-    except ValueError as error:
-        where = f"of the environment variable {url_variable}: " if url_variable else ""
-        raise WarehouseUnusable(address, f"{where}{error}") from None
+    return read_address(address, url_variable, parsed)
 
 
 def _told(error: Exception, address: Address) -> str:

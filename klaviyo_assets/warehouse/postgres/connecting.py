@@ -15,7 +15,6 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.types.string import TextLoader
 
-from klaviyo_assets import environment
 from klaviyo_assets.warehouse.errors import (
     ConnectionLost,
     ConstraintViolated,
@@ -26,6 +25,7 @@ from klaviyo_assets.warehouse.errors import (
     without_values,
 )
 from klaviyo_assets.warehouse.parameters import secrets_in
+from klaviyo_assets.warehouse.variables import url_of
 
 APPLICATION = "klaviyo_assets"
 
@@ -114,12 +114,7 @@ def connect(
 
 
 def _parameters(address: str, url_variable: str | None) -> dict[str, Any]:
-    given = address
-    if url_variable:
-        found = environment.get(url_variable)
-        if found is None:
-            raise WarehouseUnusable(address, f"the environment variable {url_variable} with its URL is not set")
-        given = found
+    given = url_of(address, url_variable)
     try:
         parameters = conninfo.conninfo_to_dict(given)
     except psycopg.Error:  # whose text may hold a part of the password

@@ -24,6 +24,7 @@ from klaviyo_assets.warehouse.parameters import is_secret, secrets_in
 from klaviyo_assets.warehouse.snowflake.address import parsed
 from klaviyo_assets.warehouse.snowflake.text import swapped
 from klaviyo_assets.warehouse.sql import quote
+from klaviyo_assets.warehouse.variables import read_address
 
 __all__ = ["LOCKED", "Connection", "connect", "errors", "is_missing", "parameters_of", "translated"]
 
@@ -82,21 +83,11 @@ def connect(
 
 
 def _parameters(address: str, url_variable: str | None) -> dict[str, Any]:
-    given = address
-    if url_variable:
-        found = environment.get(url_variable)
-        if found is None:
-            raise WarehouseUnusable(address, f"the environment variable {url_variable} with its URL is not set")
-        given = found
-    try:
-        parameters: dict[str, Any] = dict(parsed(given).parameters)
-    except ValueError as error:
-        where = f"of the environment variable {url_variable}: " if url_variable else ""
-        raise WarehouseUnusable(address, f"{where}{error}") from None
-    for given, variable in list(parameters.items()):
-        name = given.removesuffix("_variable")
-        if name != given and is_secret(name, variable):
-            parameters[name] = environment.get(parameters.pop(given))
+    parameters: dict[str, Any] = dict(read_address(address, url_variable, parsed).parameters)
+    for told, variable in list(parameters.items()):
+        name = told.removesuffix("_variable")
+        if name != told and is_secret(name, variable):
+            parameters[name] = environment.get(parameters.pop(told))
             if not parameters[name]:
                 raise WarehouseUnusable(address, f"the environment variable {variable} with its {name} is not set")
     if "port" in parameters:
