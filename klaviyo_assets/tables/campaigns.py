@@ -409,15 +409,7 @@ def rows(
             "name",
             "campaign_id",
         ),
-        "campaign_tag": latest(
-            (
-                {"campaign_id": campaign["id"], "tag_id": tag}
-                for campaign in campaigns
-                for tag in related_ids(campaign, "tags")
-            ),
-            "campaign_id",
-            "tag_id",
-        ),
+        "campaign_tag": tag_rows(campaigns),
         "campaign_audience": latest(
             (_audience(audience, campaign["id"]) for campaign in campaigns for audience in _of(campaign, audiences)),
             "id",
@@ -435,6 +427,12 @@ STORED = (
     "send_strategy_options_throttled_throttle_percentage",
 )
 """The columns of CAMPAIGN of which the stored value may count."""
+
+
+def tag_rows(campaigns: Iterable[Row]) -> list[Row]:
+    """Return the rows of CAMPAIGN_TAG of some campaigns, in whichever revision."""
+    carried = ((campaign["id"], tag) for campaign in campaigns for tag in related_ids(campaign, "tags"))
+    return latest(({"campaign_id": id, "tag_id": tag} for id, tag in carried), "campaign_id", "tag_id")
 
 
 def campaign_of_message(message_rows: list[Row]) -> dict[str, str]:

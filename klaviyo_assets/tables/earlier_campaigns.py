@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from klaviyo_assets.tables.campaigns import CONTENT, RENDER_OPTIONS, STATUS_IDS
+from klaviyo_assets.tables.campaigns import CONTENT, RENDER_OPTIONS, STATUS_IDS, tag_rows
 from klaviyo_assets.tables.jsonapi import (
     Row,
     Rows,
@@ -60,15 +60,7 @@ def rows(document: Mapping[str, Any], template_ids: Mapping[str, str | None] | N
         "campaign_tracking_utm_param": latest(
             (row for campaign in campaigns for row in _utm_rows(campaign)), "name", "campaign_id"
         ),
-        "campaign_tag": latest(
-            (
-                {"campaign_id": campaign["id"], "tag_id": tag}
-                for campaign in campaigns
-                for tag in related_ids(campaign, "tags")
-            ),
-            "campaign_id",
-            "tag_id",
-        ),
+        "campaign_tag": tag_rows(campaigns),
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from klaviyo_assets.api import InvalidRequest, KlaviyoClient, NotFound, NotPermitted
 from klaviyo_assets.schema.spec import DELETED
 from klaviyo_assets.sync.reads import earlier_campaigns
-from klaviyo_assets.sync.reads.reading import Account, Document, WarehouseReader, both_sides, stored_rows
+from klaviyo_assets.sync.reads.reading import Account, Document, WarehouseReader, both_sides, keep, stored_rows
 from klaviyo_assets.tables import campaigns as campaign_tables
 from klaviyo_assets.tables.jsonapi import Row, Rows, included, inside, named, related_id, resources
 
@@ -61,8 +61,7 @@ def _rows(
     messages = campaign_tables.messages(page, campaign)
     known.add(messages)
     rows = campaign_tables.message_rows(messages.values())
-    for row in rows["campaign_message"]:
-        row |= kept.get(row["id"], {})
+    keep(rows["campaign_message"], kept)
     return rows
 
 

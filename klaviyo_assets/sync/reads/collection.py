@@ -9,7 +9,7 @@ from typing import Any
 
 from klaviyo_assets.api import REVISION, InvalidRequest, KlaviyoClient, NotPermitted, Page
 from klaviyo_assets.schema.lost import remark
-from klaviyo_assets.sync.reads.reading import Account, Document, query_of, stored_rows
+from klaviyo_assets.sync.reads.reading import Account, Document, keep, query_of, stored_rows
 from klaviyo_assets.tables.jsonapi import Row, Rows
 
 
@@ -41,8 +41,7 @@ class Collection:
         for page in pages:
             rows = self.rows(page.json())
             for table, stored in kept.items():
-                for row in rows[table]:
-                    row |= stored.get(row["id"], {})
+                keep(rows[table], stored)
             yield rows
 
     def _earlier(self, client: KlaviyoClient, refusal: InvalidRequest | NotPermitted) -> Iterator[Page]:

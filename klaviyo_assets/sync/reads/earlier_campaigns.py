@@ -10,7 +10,7 @@ from typing import Any
 from klaviyo_assets.api import REVISION, InvalidRequest, KlaviyoError, NotFound, NotPermitted, all_of, equals
 from klaviyo_assets.privacy.policy import is_digest
 from klaviyo_assets.schema.lost import remark
-from klaviyo_assets.sync.reads.reading import BOTH_SIDES, Account, stored_rows
+from klaviyo_assets.sync.reads.reading import BOTH_SIDES, Account, keep, stored_rows
 from klaviyo_assets.tables import campaigns as campaign_tables
 from klaviyo_assets.tables import earlier_campaigns as mapping
 from klaviyo_assets.tables.jsonapi import (
@@ -65,11 +65,8 @@ def campaigns(account: Account, refusal: KlaviyoError) -> Iterator[Rows]:
                 document = page.json()
                 rows = mapping.rows(document, templates.of(document))
                 for table, stored in kept.items():
-                    for row in rows[table]:
-                        row |= stored.get(row["id"], {})
-                for row in rows["campaign_message"]:
-                    if row["label"] is None:
-                        row |= labels.get(row["id"], {})
+                    keep(rows[table], stored)
+                keep((row for row in rows["campaign_message"] if row["label"] is None), labels)
                 yield rows
 
 

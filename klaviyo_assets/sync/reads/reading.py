@@ -12,7 +12,7 @@ import msgspec
 
 from klaviyo_assets.api import MARGIN, KlaviyoClient, PaginationError, equals, greater_or_equal
 from klaviyo_assets.schema.spec import Type
-from klaviyo_assets.tables.jsonapi import Rows, attributes, instant_or_none, resources
+from klaviyo_assets.tables.jsonapi import Row, Rows, attributes, instant_or_none, resources
 from klaviyo_assets.tables.registry import table as table_named
 from klaviyo_assets.warehouse.state import SyncState
 
@@ -113,6 +113,12 @@ def stored_rows(warehouse: WarehouseReader, table: str, columns: Sequence[str]) 
             }
             found.setdefault(id, {}).update(known)
     return found
+
+
+def keep(rows: Iterable[Row], stored: Mapping[str, Row]) -> None:
+    """Put what is stored into rows, by their ids. stored: see `stored_rows`."""
+    for row in rows:
+        row |= stored.get(row["id"], {})
 
 
 def _json(stored: Any) -> Any:
