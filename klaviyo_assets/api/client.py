@@ -69,6 +69,7 @@ class KlaviyoClient:
         timeout: (connect, read) in seconds, the latter for each piece of an answer; all of it has ten minutes.
         share: The part of the rate limits that this client may use.
         shared_limits: Counts the requests of other processes that read the account, too.
+        paced: Whether requests wait for Klaviyo's rate limits: not for those of a simulated account, which has none.
         clock: Returns monotonic seconds.
         sleep: Waits so many seconds; by default in a way that `close` interrupts.
         today: By which it warns that the support of a revision ends; by default that of this machine.
@@ -101,6 +102,7 @@ class KlaviyoClient:
         timeout: tuple[float, float] = (10, 120),
         share: Fraction = Fraction(1),
         shared_limits: SharedLimits | None = None,
+        paced: bool = True,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] | None = None,
         today: date | None = None,
@@ -124,7 +126,7 @@ class KlaviyoClient:
         self._clock = clock
         self._closed = threading.Event()
         self._sleep = sleep or self._closed.wait
-        self._limiter = Limiter(clock, share=share, shared=shared_limits)
+        self._limiter = Limiter(clock, share=share, shared=shared_limits, paced=paced)
         self._concurrency = Concurrency(max_concurrency, clock)
         self._server_time: tuple[datetime, float] | None = None
         self._largest_page: dict[str, int | None] = {}

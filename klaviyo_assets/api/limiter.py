@@ -66,8 +66,8 @@ class _SlidingWindow:
 
 
 class _Bucket:
-    def __init__(self, rate: Rate, share: Fraction) -> None:
-        self.windows = [_SlidingWindow(window) for window in windows_of(rate, share)]
+    def __init__(self, rate: Rate, share: Fraction, paced: bool) -> None:
+        self.windows = [_SlidingWindow(window) for window in windows_of(rate, share)] if paced else []
         self.others = Others(share)
         self.paused_until = float("-inf")
         self.refused = 0  # 429s since the last success
@@ -75,7 +75,7 @@ class _Bucket:
 
     def free_at(self, now: float) -> float:
         others = self.others.rate(now)
-        return max(self.paused_until, *(window.free_at(others) for window in self.windows))
+        return max([self.paused_until, *(window.free_at(others) for window in self.windows)])
 
 
 class Limiter:
@@ -88,13 +88,20 @@ class Limiter:
         clock: Returns monotonic seconds.
         share: The part of all limits that is this process's.
         shared: Counts the requests of other processes, too.
+        paced: Whether the limits are waited for; without, only a 429 is.
     """
 
     def __init__(
-        self, clock: Callable[[], float], *, share: Fraction = Fraction(1), shared: SharedLimits | None = None
+        self,
+        clock: Callable[[], float],
+        *,
+        share: Fraction = Fraction(1),
+        shared: SharedLimits | None = None,
+        paced: bool = True,
     ) -> None:
         self._clock = clock
         self._share = share
+        self._paced = paced
         self._shared = shared
         self._lock = threading.Lock()
         self._buckets: dict[str, _Bucket] = {}
@@ -171,7 +178,7 @@ class Limiter:
         name, rate = limit
         bucket = self._buckets.get(name)
         if bucket is None:
-            bucket = self._buckets[name] = _Bucket(rate, self._share)
+            bucket = self._buckets[name] = _Bucket(rate, self._share, self._paced)
         return bucket
 
 

@@ -17,6 +17,7 @@ from klaviyo_assets.privacy.policy import MissingSalt, salt
 from klaviyo_assets.schema.spec import TableSpec
 from klaviyo_assets.shared_limits.counting import NobodyCounts
 from klaviyo_assets.shared_limits.making import Counting, shared_limits
+from klaviyo_assets.shared_limits.place import NONE
 from klaviyo_assets.tables.accounts import NAME, account_named
 from klaviyo_assets.warehouse.errors import AnotherAccount
 from klaviyo_assets.warehouse.results import AccountIdentity
@@ -132,6 +133,7 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
                     defaults=self.sparse_fields,
                     share=Fraction(self.rate_share),
                     shared_limits=self._shared_limits,
+                    paced=self.rate_limits != NONE,
                 )
             except (InvalidApiKey, NobodyCounts) as error:
                 raise self._failure(error) from None

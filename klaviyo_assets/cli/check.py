@@ -206,8 +206,9 @@ def _counting(settings: Settings, warehouse: Warehouse, key: str) -> list[str]:
     if not settings.rate_limits:
         return []
     try:
-        with closing(shared_limits(settings.rate_limits, settings.rate_limits_variable, warehouse, key)) as counted:
-            counted.take("check", [Window(1000, 60.0)] * 2)
+        if counting := shared_limits(settings.rate_limits, settings.rate_limits_variable, warehouse, key):
+            with closing(counting):
+                counting.take("check", [Window(1000, 60.0)] * 2)
     except NobodyCounts as error:
         return [str(error)]
     return []

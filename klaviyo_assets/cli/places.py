@@ -26,6 +26,7 @@ import yaml
 from klaviyo_assets import environment
 from klaviyo_assets.dagster_storage.event_log import KEPT_OPEN
 from klaviyo_assets.settings import Settings
+from klaviyo_assets.shared_limits.place import NONE
 from klaviyo_assets.warehouse.duckdb.location import file_of
 from klaviyo_assets.warehouse.location import Kind, server
 
@@ -127,6 +128,7 @@ class SimulatedAccount:
             KLAVIYO_API_KEY=SANDBOX_KEY,
             KLAVIYO_API_KEY_VARIABLE="KLAVIYO_API_KEY",
             KLAVIYO_API_URL=url,
+            KLAVIYO_RATE_LIMITS=NONE,
             KLAVIYO_NAME="klaviyo",
             KLAVIYO_SCHEMA="klaviyo",
             KLAVIYO_SHOPIFY_SCHEMA=SHOPIFY_SCHEMA,

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from fractions import Fraction
 from functools import cached_property
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -27,7 +28,7 @@ from klaviyo_assets.settings.env_vars import with_variables
 from klaviyo_assets.settings.misspelt import misspelt
 from klaviyo_assets.settings.problems import Problem, explained, refuse
 from klaviyo_assets.settings.variables import are_variables
-from klaviyo_assets.shared_limits.place import place
+from klaviyo_assets.shared_limits.place import NONE, place
 from klaviyo_assets.tables.registry import FIRST_TABLES
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.duckdb.location import is_in_memory
@@ -214,7 +215,8 @@ class Settings(BaseSettings):
         "",
         description="Where processes that read the account at once count their requests together: `warehouse` (in "
         "Postgres), `postgresql://user@host/database` or `redis://host:6379/0`; a password is taken from the "
-        "environment only. Default: each process counts by itself.",
+        "environment only. `none`: nobody waits, for an account that is simulated on this machine. Default: each "
+        "process counts by itself.",
     )
     request_timeout: dt.timedelta = Field(
         dt.timedelta(minutes=2),
@@ -362,6 +364,10 @@ class Settings(BaseSettings):
                     f"environment variable {sources.RATE_LIMITS}, in .env for example"
                 )
             return found.text
+        if given == NONE:
+            if not _is_of_this_machine(info.data.get("api_url", "")):
+                raise ValueError("`none` is for an account that is simulated on this machine: Klaviyo has limits")
+            return given
         if given and kind_of(info.data.get("warehouse", "")) != "postgres":
             raise ValueError(
                 "`warehouse` can only be in Postgres: another one is too slow to be asked for each request"
@@ -432,6 +438,14 @@ def _of_a_server(address: Server, schema: str) -> Iterator[Problem]:
         yield (), f"the setting `schema` may have {room} bytes there: Postgres cuts names at {_LONGEST_NAME}"
     if schema.lower().startswith("pg_"):
         yield (), "the setting `schema` may not begin with pg_ there: Postgres keeps such names to itself"
+
+
+def _is_of_this_machine(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _given_by(values: Mapping[str, Any]) -> Callable[[str], str | None]:

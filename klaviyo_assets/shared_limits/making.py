@@ -9,7 +9,7 @@ from klaviyo_assets import environment
 from klaviyo_assets.api import Window
 from klaviyo_assets.shared_limits.counting import NobodyCounts, account_of
 from klaviyo_assets.shared_limits.daily import DailyRequests
-from klaviyo_assets.shared_limits.place import place
+from klaviyo_assets.shared_limits.place import NONE, place
 from klaviyo_assets.warehouse.postgres.warehouse import PostgresWarehouse
 from klaviyo_assets.warehouse.warehouse import Warehouse
 
@@ -24,8 +24,8 @@ class Counting(Protocol):
         """Let go of the server."""
 
 
-def shared_limits(address: str, variable: str | None, warehouse: Warehouse, api_key: str) -> Counting:
-    """Return what counts the requests of an account.
+def shared_limits(address: str, variable: str | None, warehouse: Warehouse, api_key: str) -> Counting | None:
+    """Return what counts the requests of an account, None if nobody has to.
 
     Args:
         address: As the setting `rate_limits` has it.
@@ -36,6 +36,8 @@ def shared_limits(address: str, variable: str | None, warehouse: Warehouse, api_
     Raises:
         NobodyCounts: What is needed for that is not installed.
     """
+    if address == NONE:
+        return None
     if not address:
         return DailyRequests(warehouse)
     account, found = account_of(api_key), place(address)

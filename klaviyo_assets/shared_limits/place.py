@@ -10,6 +10,9 @@ from klaviyo_assets.warehouse.location import server
 WAREHOUSE = "warehouse"
 """The address that stands for the warehouse's own database."""
 
+NONE = "none"
+"""The address that says that there are no limits, as those of a simulated account."""
+
 _REDIS = ("redis", "rediss")
 
 
@@ -22,12 +25,12 @@ class Place(NamedTuple):
 
 
 def place(address: str) -> Place | None:
-    """Read an address; return None if it names the warehouse, or nothing.
+    """Read an address; return None if it names the warehouse, or no place.
 
     Raises ValueError, which does not repeat the address, if it is none.
     """
     address = address.strip()
-    if address in ("", WAREHOUSE):
+    if address in ("", WAREHOUSE, NONE):
         return None
     if address.partition("://")[0].lower() in _REDIS:
         return _redis(address)

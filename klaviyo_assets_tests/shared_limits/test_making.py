@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from klaviyo_assets.assets.step import EXPECTED
@@ -64,6 +65,23 @@ def test_what_can_not_count_is_refused(address: str, said: str, monkeypatch: pyt
         Settings()
     assert SECRET not in str(raised.value)
     assert Settings(warehouse="service=x", rate_limits="warehouse").rate_limits == "warehouse"
+
+
+def test_nobody_waits_for_the_limits_of_a_simulated_account(
+    project: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for url in ("https://a.klaviyo.com/api", "http://10.0.0.1/api", "http://localhost.example/api"):
+        with pytest.raises(SettingsError, match="`none` is for an account that is simulated on this machine"):
+            Settings(api_url=url, rate_limits="none")
+    monkeypatch.setattr("klaviyo_assets.api.limiter._SLACK", 1.05)
+    klaviyo = project(generate_account(events=0, profiles=5), tables=only("flow_message"), rate_limits="none")
+    waited = {
+        event.step_materialization_data.materialization.metadata["seconds_waited_for_rate_limits"].value
+        for event in klaviyo.refresh().get_asset_materialization_events()
+        if event.asset_key == dg.AssetKey(["klaviyo_staging", "flow_message"])
+    }
+    assert waited == {0} and len(klaviyo.sandbox.requests.of("get_flow_action_messages")) > 3
+    assert check(klaviyo.settings).problems == []
 
 
 def test_an_account_is_known_by_its_key_which_nobody_learns() -> None:
