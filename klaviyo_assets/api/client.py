@@ -7,6 +7,8 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Any, NoReturn
@@ -118,7 +120,8 @@ class KlaviyoClient:
             raise ValueError("share must be more than 0 and at most 1")
         self.base_url = base_url.rstrip("/")
         self.max_concurrency = max_concurrency
-        self.stats = Stats()
+        self._stats = Stats()
+        self._apart: ContextVar[Stats | None] = ContextVar("apart", default=None)
         self._key = Secret(api_key)
         self.defaults = defaults or {}
         self._tries = tries
@@ -134,6 +137,20 @@ class KlaviyoClient:
         self._session = new_session(api_key, max_concurrency)
         for sentence in ending(today or date.today()):
             logger.warning(sentence)
+
+    @property
+    def stats(self) -> Stats:
+        """What is counted of the requests, those of another context that is `counting_apart` left out."""
+        return self._apart.get() or self._stats
+
+    @contextmanager
+    def counting_apart(self) -> Iterator[None]:
+        """Count by themselves the requests of this thread, and of those that run in a copy of its context."""
+        token = self._apart.set(Stats())
+        try:
+            yield
+        finally:
+            self._apart.reset(token)
 
     def get(
         self,

@@ -28,7 +28,8 @@ from klaviyo_assets.assets.history import with_days_before
 from klaviyo_assets.assets.pools import pool
 from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.specs import account_key
-from klaviyo_assets.assets.step import UNREAD_ONLY, Batch, Step, chosen
+from klaviyo_assets.assets.spooling import Batch
+from klaviyo_assets.assets.step import UNREAD_ONLY, Step, chosen
 from klaviyo_assets.privacy.packing import packed, with_packed
 from klaviyo_assets.privacy.policy import ColumnPolicy
 from klaviyo_assets.schema.columns import Columns

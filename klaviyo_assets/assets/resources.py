@@ -12,6 +12,7 @@ from pydantic import Field, PrivateAttr
 from klaviyo_assets import clock, environment
 from klaviyo_assets.api import InvalidApiKey, KlaviyoClient, KlaviyoError, NotPermitted, RateLimited
 from klaviyo_assets.assets.advice import advised, of_klaviyo
+from klaviyo_assets.assets.ahead import ReadsAhead
 from klaviyo_assets.assets.identity import SCOPE, confirm
 from klaviyo_assets.privacy.policy import MissingSalt, salt
 from klaviyo_assets.schema.spec import TableSpec
@@ -84,6 +85,12 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
     _identity: AccountIdentity | None = PrivateAttr(default=None)
     _asked: bool = PrivateAttr(default=False)
     _confirmed: bool = PrivateAttr(default=False)
+    _ahead: ReadsAhead = PrivateAttr(default_factory=ReadsAhead)
+
+    @property
+    def ahead(self) -> ReadsAhead:
+        """The reads of the run that have begun before their steps."""
+        return self._ahead
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Ask Klaviyo a first question: a run that gets no answer ends here, and says so once and not in each step.
@@ -209,10 +216,11 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
 
     def usage(self) -> Callable[[], dict[str, Any]]:
         """Return a function that says what has been used of the API since now, as asset metadata."""
-        began, before = time.monotonic(), self.client.stats.counts()
+        stats = self.client.stats
+        began, before = time.monotonic(), stats.counts()
 
         def used() -> dict[str, Any]:
-            use = self.client.stats.counts() - before
+            use = stats.counts() - before
             return {
                 "requests": use.requests,
                 "retries": use.retries,
@@ -229,6 +237,7 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
         if self._client is not None:
             self._client.close()
             self._client = None
+        self.ahead.close()
         if self._shared_limits is not None:
             self._shared_limits.close()
             self._shared_limits = None

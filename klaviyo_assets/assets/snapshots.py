@@ -7,14 +7,12 @@ import dagster as dg
 from klaviyo_assets.assets.advice import suspicion
 from klaviyo_assets.assets.described import DescribedAssets, asset_out, deps_of
 from klaviyo_assets.assets.pools import pool
+from klaviyo_assets.assets.slow import snapshot_step
 from klaviyo_assets.assets.specs import account_key
-from klaviyo_assets.assets.step import Batch, PublishConfig, SnapshotConfig, Step, chosen
-from klaviyo_assets.schema.columns import Columns
-from klaviyo_assets.schema.spec import STAGING
+from klaviyo_assets.assets.step import PublishConfig, SnapshotConfig, Step, chosen
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.sync.due import is_unpublished
-from klaviyo_assets.sync.reads import READS, Read
-from klaviyo_assets.tables.jsonapi import Rows
+from klaviyo_assets.sync.due import is_snapshot_due
+from klaviyo_assets.sync.reads import READS
 from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.extract import Extract, Publication
@@ -32,18 +30,18 @@ def build_snapshots(described: DescribedAssets) -> tuple[list[dg.AssetsDefinitio
         for family in dict.fromkeys(t.family for t in tables)
     }
     return (
-        [_snapshot(described, family.name, members, READS[family]) for family, members in families.items()],
+        [_snapshot(described, family.name, members) for family, members in families.items()],
         [_published(described, table) for table in tables],
     )
 
 
-def _snapshot(described: DescribedAssets, family: str, tables: Sequence[Table], read: Read) -> dg.AssetsDefinition:
+def _snapshot(described: DescribedAssets, family: str, tables: Sequence[Table]) -> dg.AssetsDefinition:
     settings = described.settings
     specs = {table.name: described.snapshot(table.name) for table in tables}
     check_specs = {table.name: _check_spec(table, specs[table.name].key) for table in tables if table.captures_deletes}
 
     @dg.multi_asset(
-        name=f"{settings.name}{STAGING}__{family}",
+        name=snapshot_step(settings, family),
         outs={name: asset_out(settings, spec, Extract, is_required=False) for name, spec in specs.items()},
         deps=deps_of(specs.values()),
         check_specs=list(check_specs.values()),
@@ -57,17 +55,11 @@ def _snapshot(described: DescribedAssets, family: str, tables: Sequence[Table], 
     ) -> Iterator[dg.Output[Extract] | dg.AssetCheckResult]:
         wanted = chosen(context, tables)
 
-        def columns_of(rows: Rows) -> Batch:
-            return {table.name: Columns.of_rows(rows.get(table.name, []), table.types) for table in wanted}
-
         with Step(settings, context, wanted) as step:
-            due = any(
-                step.is_due(table.name, SNAPSHOT, table.cadence) or is_unpublished(step.states, table.name)
-                for table in wanted
-            )
+            due = is_snapshot_due(settings, step.states, wanted, step.now)
             if step.skips(config, due=due, what=f"The {family} are"):
                 return
-            writers = step.spool(map(columns_of, read(step.account)), wanted)
+            writers = step.spool_snapshots(wanted)
             used = {**step.used(), **step.losses(*(writer.lost for writer in writers.values()))}
             for table in wanted:
                 # What an answer of another shape lacks is not gone, nor what the read left out.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,15 +14,17 @@ from pydantic import Field
 from klaviyo_assets.api import ApiUnavailable, ForeignAnswer, InvalidApiKey, NotPermitted, RateLimited
 from klaviyo_assets.assets.advice import advised, of_klaviyo
 from klaviyo_assets.assets.resources import KlaviyoAccount
+from klaviyo_assets.assets.slow import read_ahead, snapshot_rows
 from klaviyo_assets.assets.specs import account_key
-from klaviyo_assets.schema.columns import Columns
-from klaviyo_assets.schema.lost import Lost, noting
+from klaviyo_assets.assets.spooling import Batch, fill, spools
+from klaviyo_assets.schema.lost import Lost
 from klaviyo_assets.schema.spec import TableSpec
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.shared_limits.counting import NobodyCounts
 from klaviyo_assets.sync.due import is_due
 from klaviyo_assets.tables.table import Table
-from klaviyo_assets.warehouse.spool import Room, SpoolWriter, temporary_spool
+from klaviyo_assets.warehouse.errors import WarehouseError
+from klaviyo_assets.warehouse.spool import SpoolWriter
 from klaviyo_assets.warehouse.state import SyncState
 
 INCREMENTAL = "klaviyo_assets/incremental"
@@ -34,9 +36,6 @@ UNREAD_ONLY = "klaviyo_assets/unread_only"
 
 EXPECTED = (ApiUnavailable, ForeignAnswer, InvalidApiKey, NobodyCounts, RateLimited)
 """What happens outside of this code."""
-
-Batch = Mapping[str, Columns]
-"""Name of a spec -> columns of its rows."""
 
 
 class SnapshotConfig(dg.Config):
@@ -76,6 +75,8 @@ class Step:
         self.misshapen = Lost()
         self._settings, self._context, self._tables = settings, context, tables
         self._spools = ExitStack()
+        with advised():
+            read_ahead(settings, context, self.account, self.now, self.began, self.states, only_due=self.is_sync)
 
     def __enter__(self) -> Self:
         return self
@@ -112,19 +113,21 @@ class Step:
         What no spec wants is left out. Raises SpoolFull if that takes more room than the settings allow.
         """
         with advised():
-            return self._spooled(batches, specs)
+            writers = spools(specs, self._settings.spool_limit, self._spools)
+            self.misshapen = fill(writers, batches)
+            return writers
 
-    def _spooled(self, batches: Iterable[Batch], specs: Sequence[TableSpec]) -> dict[str, SpoolWriter]:
-        room = Room(self._settings.spool_limit)
-        writers = {spec.name: SpoolWriter(spec, self._spools.enter_context(temporary_spool(room))) for spec in specs}
-        with noting() as self.misshapen:
-            for batch in batches:
-                for name, columns in batch.items():
-                    if name in writers:
-                        writers[name].add(columns)
-        for writer in writers.values():
-            writer.close()
-        return writers
+    def spool_snapshots(self, tables: Sequence[Table]) -> Mapping[str, SpoolWriter]:
+        """Read tables of a family whole, if that has not begun already, and `spool` them."""
+        if begun := self.account.ahead.take(self._context.op_execution_context.op_handle.name):
+            self._spools.push(begun.spools)
+            if not begun.done.done():
+                self._context.log.info(f"Waiting for the rest of {tables[0].name}, which other steps did not wait for.")
+            with suppress(WarehouseError):  # what kept this read from the warehouse may have passed
+                self.misshapen, used = begun.done.result()
+                self.now, self.began, self.used = begun.now, begun.began, lambda: dict(used)
+                return begun.writers
+        return self.spool(snapshot_rows(self.account, tables), tables)
 
     def losses(self, *unfit: Lost) -> dict[str, Any]:
         """Log what was lost of the tables, which come from the same answers; return metadata that counts it.

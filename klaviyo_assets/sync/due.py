@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.scopes import COMPLETE, SWEEP
+from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.guard import SETTLED_AFTER
 from klaviyo_assets.warehouse.state import SNAPSHOT, WAITING, SyncState
 
@@ -33,6 +34,16 @@ def is_due(
     """
     due = due_at(settings, states, table, scope, cadence)
     return due is None or now >= due
+
+
+def is_snapshot_due(
+    settings: Settings, states: Mapping[tuple[str, str], SyncState], tables: Iterable[Table], now: dt.datetime
+) -> bool:
+    """Return whether one of some tables, which are read together, is due to be imported or published."""
+    return any(
+        is_due(settings, states, table.name, SNAPSHOT, table.cadence, now) or is_unpublished(states, table.name)
+        for table in tables
+    )
 
 
 def due_at(

@@ -1,0 +1,39 @@
+"""What a read yields, written to temporary spools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+
+from klaviyo_assets.schema.columns import Columns
+from klaviyo_assets.schema.lost import Lost, noting
+from klaviyo_assets.schema.spec import TableSpec
+from klaviyo_assets.warehouse.spool import Room, SpoolWriter, temporary_spool
+
+Batch = Mapping[str, Columns]
+"""Name of a spec -> columns of its rows."""
+
+
+def spools(specs: Sequence[TableSpec], limit: int | None, until: ExitStack) -> dict[str, SpoolWriter]:
+    """Make a temporary spool for each spec; return spec name -> its writer.
+
+    limit: bytes that they may take together. until: removes them when it is closed, by the same thread.
+    Raises SpoolFull if so many are not free.
+    """
+    room = Room(limit)
+    return {spec.name: SpoolWriter(spec, until.enter_context(temporary_spool(room))) for spec in specs}
+
+
+def fill(writers: Mapping[str, SpoolWriter], batches: Iterable[Batch]) -> Lost:
+    """Write what a read yields, and close the writers; what none of them is for is left out.
+
+    Returns what had another shape than it should. Raises SpoolFull if it takes more room than there may be.
+    """
+    with noting() as lost:
+        for batch in batches:
+            for name, columns in batch.items():
+                if name in writers:
+                    writers[name].add(columns)
+    for writer in writers.values():
+        writer.close()
+    return lost

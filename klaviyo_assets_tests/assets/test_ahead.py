@@ -1,0 +1,70 @@
+"""Reads that begin ahead of their steps: what they gain, what they count, and what happens where they fail."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from klaviyo_assets.sandbox.shop.generate import generate_account
+from klaviyo_assets_tests.conftest import Project, only
+
+MESSAGES, VERSIONS = "get_flow_action_messages", "get_versions_for_form"
+TABLES = ("flow", "flow_message", "form", "form_version", "campaign", "campaign_message", "list")
+
+
+@pytest.fixture
+def klaviyo(project: Callable[..., Project], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    yield project(generate_account(events=40, profiles=10, days=2), tables=only(*TABLES))
+    assert list((tmp_path / "temporary").iterdir()) == [], "a spool is left"
+
+
+def used(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, float]]:
+    """Asset -> what its materialization says of it."""
+    return {
+        event.asset_key.path[-1]: {
+            name: value.value for name, value in event.step_materialization_data.materialization.metadata.items()
+        }
+        for event in result.get_asset_materialization_events()
+        if event.asset_key and event.asset_key.path[0] == "klaviyo_staging"
+    }
+
+
+def test_slow_reads_wait_while_other_steps_work(klaviyo: Project) -> None:
+    first = klaviyo.sync(-2)
+    operations = [request.operation for request in klaviyo.sandbox.requests]
+    begun = max(operations.index(MESSAGES), operations.index(VERSIONS))
+    assert begun < operations.index("get_campaigns"), "their steps come after that of the campaigns"
+    assert klaviyo.differences(*TABLES) == []
+    for table, operation, more in (("flow_message", MESSAGES, "get_flows"), ("form_version", VERSIONS, "get_forms")):
+        asked = operations.count(operation)
+        assert asked < used(first)[table]["requests"] <= asked + operations.count(more)
+    assert used(first)["campaign"]["requests"] == sum(map(operations.count, ("get_campaigns", "get_campaign_messages")))
+    klaviyo.sandbox.requests.clear()
+    klaviyo.sync()
+    assert not klaviyo.sandbox.requests.of(MESSAGES), "it is not due"
+
+
+def test_what_no_step_wants_is_not_read(klaviyo: Project) -> None:
+    result = klaviyo.run("klaviyo_full_refresh", only=["klaviyo_staging", "list"])
+    assert result.success and not klaviyo.sandbox.requests.of(MESSAGES) + klaviyo.sandbox.requests.of(VERSIONS)
+
+
+def test_a_table_whose_scope_is_missing_is_skipped_as_ever(klaviyo: Project) -> None:
+    klaviyo.account.keys["pk_sandbox"] = frozenset({"accounts:read", "flows:read", "campaigns:read", "lists:read"})
+    result = klaviyo.run("klaviyo_full_refresh")
+    assert result.success
+    assert used(result).keys() >= {"flow_message", "list"} and "form_version" not in used(result)
+    assert klaviyo.differences("flow_message") == []
+
+
+def test_pools_come_first(klaviyo: Project) -> None:
+    klaviyo.instance.event_log_storage.set_concurrency_slots("klaviyo_klaviyo_small", 1)
+    klaviyo.refresh()
+    operations = [request.operation for request in klaviyo.sandbox.requests]
+    assert operations.index(MESSAGES) > operations.index("get_campaigns")
