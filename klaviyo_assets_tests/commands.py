@@ -56,8 +56,8 @@ def run(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedPro
 
 def counts(output: str) -> dict[str, list[int]]:
     """Table -> rows, new, updated, new columns and deleted, from a table that the demo prints."""
-    rows = (line.split() for line in output.splitlines() if line.startswith("klaviyo/"))
-    return {row[0].removeprefix("klaviyo/"): [int(cell.replace(",", "")) for cell in row[1:6]] for row in rows}
+    rows = re.findall(r"klaviyo/(\w+) +((?:[\d,]+ +){5})[\d.]+", output)
+    return {name: [int(cell.replace(",", "")) for cell in cells.split()] for name, cells in rows}
 
 
 def real_account(folder: Path) -> dict[str, str]:

@@ -29,11 +29,15 @@ DAY_SHOWN = "YYYY-MM-DD"
 
 @dataclass
 class Opened:
-    """The account of the settings, its definitions, and the Dagster instance that its UI shows, too."""
+    """The account of the settings, its definitions, and the Dagster instance that its UI shows, too.
+
+    prints: whether runs print a table of what they do.
+    """
 
     settings: Settings
     definitions: dg.Definitions
     instance: dg.DagsterInstance
+    prints: bool = False
 
     def name(self, what: str) -> str:
         """Return the name of a job, a schedule or a sensor of the account."""
@@ -47,9 +51,16 @@ class Opened:
         ops: Mapping[str, Any] | None = None,
     ) -> dg.ExecuteInProcessResult:
         """Run a job of the account; see `runs.run`."""
-        from klaviyo_assets.cli.runs import run
+        from klaviyo_assets.cli.runs import RunTable, run
 
-        return run(self.instance, self.definitions, self.name(job), tags, assets=assets, ops=ops)
+        table = None
+        if self.prints:
+            keys = self.definitions.resolve_job_def(self.name(job)).asset_layer.selected_asset_keys
+            table = RunTable(self.warehouse, keys)
+        result = run(self.instance, self.definitions, self.name(job), tags, assets=assets, ops=ops, table=table)
+        if table:
+            table.end(result.get_asset_check_evaluations())
+        return result
 
     @property
     def warehouse(self) -> Warehouse:
@@ -130,14 +141,14 @@ _to = click.option("--to", "last", type=DAY, metavar=DAY_SHOWN, help="Last of th
 
 def _told(account: Opened, as_json: bool, launch: Callable[[], Iterator[dg.ExecuteInProcessResult]]) -> None:
     """Print what runs did: as a table each, or all as JSON, then also why one failed."""
-    from klaviyo_assets.cli.runs import materializations, print_run
+    from klaviyo_assets.cli.runs import materializations
 
     runs: list[dict[str, Any]] = []
     problem: str | None = None
+    account.prints = not as_json
     try:
         for result in launch():
             if not as_json:
-                print_run(result, account.warehouse)
                 continue
             failed = [check for check in result.get_asset_check_evaluations() if not check.passed]
             checks = [

@@ -17,7 +17,7 @@ from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.cli import terminal
 from klaviyo_assets.cli.embedded import serving
 from klaviyo_assets.cli.places import DEMO, SHOPIFY_SCHEMA, NotSimulated, SimulatedAccount, in_use
-from klaviyo_assets.cli.runs import open_instance, print_run, run, run_models
+from klaviyo_assets.cli.runs import RunTable, open_instance, run, run_models
 from klaviyo_assets.models.project import extra_of
 from klaviyo_assets.models.sample_shop import write_shopify
 from klaviyo_assets.sandbox.control import SandboxControl
@@ -28,13 +28,13 @@ from klaviyo_assets.warehouse.location import Kind
 
 @contextmanager
 def sandbox_process(account: SimulatedAccount) -> Iterator[str]:
-    """Serve an account from a process of its own; give its base URL and stop it at the end.
+    """Serve an account from a process of its own, without rate limits; give its base URL and stop it at the end.
 
     Raises click.ClickException if it does not start.
     """
     options = {**account.options, "port": 0, "now": account.now.isoformat()}
     command = [sys.executable, "-m", "klaviyo_assets.cli.main", "sandbox"]
-    command += [f"--{name}={value}" for name, value in options.items()]
+    command += ["--no-rate-limits", *(f"--{name}={value}" for name, value in options.items())]
     # In a group of its own, so that Ctrl-C does not stop it before the runs that read from it.
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, process_group=0) as process:  # noqa: S603
         try:
@@ -110,5 +110,7 @@ def _demonstrate(account: SimulatedAccount, address: str) -> None:
 def sync(
     instance: dg.DagsterInstance, definitions: dg.Definitions, job_name: str, tags: Mapping[str, str] | None = None
 ) -> None:
-    """Run a job as a real Dagster run and print a table of what it did; raises click.ClickException if it fails."""
-    print_run(run(instance, definitions, job_name, tags), (definitions.resources or {})["klaviyo_warehouse"])
+    """Run a job as a real Dagster run and print a table of what it does; raises click.ClickException if it fails."""
+    keys = definitions.resolve_job_def(job_name).asset_layer.selected_asset_keys
+    table = RunTable((definitions.resources or {})["klaviyo_warehouse"], keys)
+    table.end(run(instance, definitions, job_name, tags, table=table).get_asset_check_evaluations())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -22,6 +23,15 @@ from klaviyo_assets.warehouse.local.interrupts import insisting
 from klaviyo_assets.warehouse.warehouse import Warehouse
 
 ROWS = "dagster/row_count"
+
+_COLUMNS = {
+    "rows": "live",
+    "new": "rows_inserted",
+    "updated": "rows_updated",
+    "new columns": "columns_added",
+    "deleted": "rows_deleted",
+}
+"""Title of a column of the table that a run prints -> metadata of the asset."""
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -41,14 +51,19 @@ def run(
     *,
     assets: Sequence[dg.AssetKey] | None = None,
     ops: Mapping[str, Any] | None = None,
+    table: RunTable | None = None,
 ) -> dg.ExecuteInProcessResult:
     """Run a job as a real Dagster run. assets: of the job; None: all. ops: config of its ops.
+
+    table: is told what the steps do.
 
     Raises click.ClickException if it fails, KeyboardInterrupt if the user ends it.
     """
     job = definitions.resolve_job_def(job_name)
     run_id = str(uuid.uuid4())
-    with terminal.following(instance, run_id, job), insisting() as interrupted:
+    with terminal.following(instance, run_id, job) as say, insisting() as interrupted:
+        if table:
+            instance.add_event_listener(run_id, partial(table.show, say))
         result = job.execute_in_process(
             instance=instance,
             tags=dict(tags or {}),
@@ -95,38 +110,49 @@ def print_failed(checks: Sequence[dg.AssetCheckEvaluation]) -> None:
             click.echo(f"{check.severity.value.lower()}: {check.check_name}: {check.description}")
 
 
-def print_run(result: dg.ExecuteInProcessResult, warehouse: Warehouse) -> None:
-    """Print a table of what a run did to each table, and the checks that did not pass."""
-    assets = materializations(result)
-    published = {key: values for key, values in assets.items() if STAGING not in key and "seconds" in values}
-    tables = {table.name: table for table in TABLES}
-    for key, values in published.items():
-        table = tables.get(key.rpartition("/")[2])
-        values["live"] = warehouse.live_rows(table) if table else values[ROWS]
-    if published:
-        _print_table(published)
-    else:
-        click.echo("No table was due.")
-    print_failed(result.get_asset_check_evaluations())
+class RunTable:
+    """A table of what a run does to each table: a line as soon as the step is done that does it."""
 
+    def __init__(self, warehouse: Warehouse, keys: Iterable[dg.AssetKey]) -> None:
+        self._warehouse = warehouse
+        self._width = max(len(key.to_user_string()) for key in keys)
+        self._tables = {table.name: table for table in TABLES}
+        self._step: dict[str, dict[str, Any]] = {}
+        self._shown: dict[str, dict[str, Any]] = {}
 
-def _print_table(published: Mapping[str, Mapping[str, Any]]) -> None:
-    width = max(len(key) for key in published)
-    columns = {
-        "rows": "live",
-        "new": "rows_inserted",
-        "updated": "rows_updated",
-        "new columns": "columns_added",
-        "deleted": "rows_deleted",
-    }
-    click.echo("  ".join([f"{'asset':<{width}}", *(f"{title:>11}" for title in columns), f"{'seconds':>8}"]))
-    for key, values in published.items():
-        counts = [f"{values[name]:>11,}" for name in columns.values()]
-        click.echo("  ".join([f"{key:<{width}}", *counts, f"{values['seconds']:>8.2f}"]))
-    gone = {key: values[ROWS] - values["live"] for key, values in published.items() if values[ROWS] > values["live"]}
-    if gone:
-        named = ", ".join(f"{count:,} of {key}" for key, count in gone.items())
-        click.echo(f"\nRows deleted in Klaviyo are not counted; they stay, flagged _fivetran_deleted: {named}.")
+    def show(self, say: Callable[[str], None], entry: dg.EventLogEntry) -> None:
+        """Take note of an event of the run."""
+        event = entry.dagster_event
+        if event is None:
+            return
+        if event.is_step_materialization:
+            materialization = event.step_materialization_data.materialization
+            values = {name: value.value for name, value in materialization.metadata.items()}
+            if STAGING not in (key := materialization.asset_key.to_user_string()) and "seconds" in values:
+                self._step[key] = values  # the last one of a range of partitions
+        elif event.is_step_success:
+            for key, values in self._step.items():
+                table = self._tables.get(key.rpartition("/")[2])
+                values["live"] = self._warehouse.live_rows(table) if table else values[ROWS]
+                self._line(say, key, values)
+            self._shown |= self._step
+            self._step = {}
+
+    def _line(self, say: Callable[[str], None], key: str, values: Mapping[str, Any]) -> None:
+        if not self._shown and key == next(iter(self._step)):
+            titles = (f"{title:>11}" for title in _COLUMNS)
+            say("  ".join([f"{'asset':<{self._width}}", *titles, f"{'seconds':>8}"]))
+        counts = [f"{values[name]:>11,}" for name in _COLUMNS.values()]
+        say("  ".join([f"{key:<{self._width}}", *counts, f"{values['seconds']:>8.2f}"]))
+
+    def end(self, checks: Sequence[dg.AssetCheckEvaluation]) -> None:
+        """Print what comes below the table. checks: of the run."""
+        if not self._shown:
+            click.echo("No table was due.")
+        gone = {key: values[ROWS] - values["live"] for key, values in self._shown.items()}
+        if named := ", ".join(f"{count:,} of {key}" for key, count in gone.items() if count > 0):
+            click.echo(f"\nRows deleted in Klaviyo are not counted; they stay, flagged _fivetran_deleted: {named}.")
+        print_failed(checks)
 
 
 def run_models(instance: dg.DagsterInstance, definitions: dg.Definitions, settings: Settings) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
+import click
 import dagster as dg
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -27,11 +28,11 @@ def busy(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def following(instance: dg.DagsterInstance, run_id: str, job: dg.JobDefinition) -> Iterator[None]:
-    """Show how far a run in this process is: its steps, and the rows of each long read."""
+def following(instance: dg.DagsterInstance, run_id: str, job: dg.JobDefinition) -> Iterator[Callable[[str], None]]:
+    """Show how far a run in this process is: its steps, and the rows of each long read. Gives what prints a line."""
     with _bars() as bars:
         if bars is None:
-            yield
+            yield click.echo
             return
         steps = bars.add_task(job.name, total=len(job.graph.node_dict), detail="starting")
         reads: dict[str, TaskID] = {}
@@ -53,8 +54,12 @@ def following(instance: dg.DagsterInstance, run_id: str, job: dg.JobDefinition) 
             )
 
         instance.add_event_listener(run_id, show_step)
+
+        def say(line: str) -> None:
+            bars.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
         with listening(show_read):
-            yield
+            yield say
 
 
 @contextmanager
