@@ -8,6 +8,7 @@ from typing import Any, Self
 import dagster as dg
 
 from klaviyo_assets.api import KlaviyoClient, NotPermitted
+from klaviyo_assets.assets.changes import with_changes
 from klaviyo_assets.assets.described import HISTORY, DescribedAssets
 from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.specs import account_key
@@ -167,7 +168,8 @@ def build_history(described: DescribedAssets, next_due: NextDue) -> dg.AssetsDef
     def history(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
         account: KlaviyoAccount = getattr(context.resources, account_key(settings))
         histories = known_histories(settings, account.warehouse, account.client)
-        waiting = next_due(described, account.warehouse.states())
+        states = with_changes(settings, account, account.warehouse.states(), context.run.run_id)
+        waiting = next_due(described, states)
         metadata = {
             **describe(histories, account.client.now().date(), settings.history_chunk_days),
             RANGES: to_reread(settings, account.warehouse),

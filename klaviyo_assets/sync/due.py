@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.sync.scopes import COMPLETE, SWEEP
+from klaviyo_assets.sync.scopes import CHANGED, COMPLETE, SWEEP
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.guard import SETTLED_AFTER
 from klaviyo_assets.warehouse.state import SNAPSHOT, WAITING, SyncState
@@ -57,6 +57,9 @@ def due_at(
     last = states.get((table, scope))
     if cadence is None or last is None or last.synced_through is None:
         return None
+    changed = states.get((table, CHANGED)) if scope == SNAPSHOT else None
+    if changed and changed.synced_through and changed.synced_through >= last.synced_through:
+        return last.synced_through
     after = cadence - settings.sync_interval / 2
     if scope in _INFER_DELETES and (table, WAITING) in states:
         after = min(after, SETTLED_AFTER)  # a second look decides about the rows that wait to be flagged

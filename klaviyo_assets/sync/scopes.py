@@ -14,3 +14,6 @@ REREAD = "reread"
 
 RECONCILIATION = "event_reconciliation"
 """When the numbers of events were last compared with Klaviyo's."""
+
+CHANGED = "changed"
+"""When it was seen that something has changed since the last import."""

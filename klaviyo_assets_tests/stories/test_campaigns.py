@@ -304,6 +304,33 @@ def test_the_switch_of_the_revision_is_no_event(klaviyo: Callable[[Account], Pro
     assert rows(project) == after, "what is kept stays so"
 
 
+def test_a_change_is_imported_before_the_day_is_over(klaviyo: Callable[[Account], Project]) -> None:
+    project = klaviyo(shop())
+    project.sync()
+    account, log = project.account, project.sandbox.requests
+
+    def asked_at_night() -> int:
+        account.clock.advance(dt.timedelta(hours=1))
+        log.clear()
+        project.sync()
+        return len(log.of("get_campaigns")) + len(log.of("get_campaign_messages"))
+
+    assert asked_at_night() == asked_at_night() == 2, "one question each"
+    for type, change in (("campaign", {"name": "Another name"}), ("campaign-message", {"label": "Another label"})):
+        id = sorted(ids_of(account, type))[0]
+        account.clock.advance(dt.timedelta(minutes=1))
+        account.update(type, id, **change)
+        assert asked_at_night() <= 2, "this sync finds it"
+        assert asked_at_night() > 2, "and the next one imports it"
+        assert project.differences("campaign", "campaign_message") == []
+    assert asked_at_night() == 2
+
+    project.sandbox.faults.append(refusing(400))
+    account.update("campaign", sorted(ids_of(account, "campaign"))[0], name="Unseen")
+    asked_at_night()
+    assert asked_at_night() == 2, "who may not ask waits for the day to be over"
+
+
 def test_parameters_that_no_answer_has_stay_as_they_are_stored(project: Callable[..., Project]) -> None:
     name = "campaign_tracking_utm_param"
     klaviyo = project(shop(), tables=only(name), blocked_columns={name: ["type"]}, delete_guard=1)

@@ -1,0 +1,57 @@
+"""Whether campaigns have changed since their last import, so that they need not wait a day for the next one.
+
+A changed message can't be imported by itself: a campaign adds up all of its messages and audiences, and what of a
+message is gone is only seen where the rest of it is. So a change has all campaigns imported, a request for each 100.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from klaviyo_assets.api import InvalidRequest, KlaviyoClient, NotPermitted, greater_or_equal
+from klaviyo_assets.assets.resources import KlaviyoAccount
+from klaviyo_assets.settings import Settings
+from klaviyo_assets.sync.due import is_snapshot_due
+from klaviyo_assets.sync.scopes import CHANGED
+from klaviyo_assets.tables.campaigns import CAMPAIGN_MESSAGE
+from klaviyo_assets.tables.jsonapi import attributes, instant_or_none, resources
+from klaviyo_assets.tables.registry import TABLES
+from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
+
+_ASKED = (
+    ("get_campaign_messages", "/campaign-messages", "campaign-message", "updated"),
+    ("get_campaigns", "/campaigns", "campaign", "updated_at"),
+)
+"""Operation, path, type, and its attribute with the time of the last change."""
+
+States = Mapping[tuple[str, str], SyncState]
+
+
+def with_changes(settings: Settings, account: KlaviyoAccount, states: States, run_id: str) -> States:
+    """Return the states, and those that say that campaigns have changed; these are stored, too.
+
+    Nothing is asked while the campaigns are due anyway, and of a key that may not ask nothing is learnt.
+    """
+    tables = [each for each in TABLES if each.family == CAMPAIGN_MESSAGE.family and settings.enabled(each)]
+    imported = [states.get((table.name, SNAPSHOT)) for table in tables]
+    times = [state.synced_through for state in imported if state and state.synced_through]
+    now = account.now()
+    if not tables or len(times) < len(tables) or is_snapshot_due(settings, states, tables, now):
+        return states
+    if not any(_has_later(account.client, min(times), *each) for each in _ASKED):
+        return states
+    new = [SyncState(table.name, CHANGED, synced_through=now, complete=True, run_id=run_id) for table in tables]
+    account.warehouse.remember(*new)
+    return {**states, **{(state.table, state.scope): state for state in new}}
+
+
+def _has_later(client: KlaviyoClient, since: dt.datetime, operation: str, path: str, type: str, changed: str) -> bool:
+    query: dict[str, Any] = {"filter": greater_or_equal(changed, since), "page[size]": 1, f"fields[{type}]": changed}
+    try:
+        page = client.get(operation, path, query, many=True)
+    except (InvalidRequest, NotPermitted):
+        return False
+    times = [instant_or_none(attributes(each).get(changed)) for each in resources(page.json())]
+    return any(time >= since for time in times if time)
