@@ -5,7 +5,7 @@ TESTS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 .DEFAULT_GOAL := help
-.PHONY: help install demo dev test test-emulators test-pythons test-matrix soak bench bench-peers lint format lock screenshot dist clean
+.PHONY: help install demo dev test test-emulators test-pythons test-matrix soak simulate bench bench-peers lint format lock screenshot dist clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -48,6 +48,10 @@ test-matrix: test-pythons ## Run the tests that depend on it also with DuckDB 1.
 # SEED=7 runs only the seed 7, of the mixtures, of the kills and of the stories.
 soak: $(READY) ## Run hundreds of mixtures of faults, of kills and of overlapping runs, and a simulated month hour by hour (hours)
 	@$(BIN)/python -m pytest -m soak -n auto --dist worksteal -vv --tb=short $(if $(SEED),-m "soak or not soak" -k "(mixture or kill or story) and [$(SEED)]")
+
+# FIRST=100 begins with the seed 100.
+simulate: $(READY) ## Simulate SEEDS=100 histories of syncs, on all cores, until one is wrong
+	@$(BIN)/python -m klaviyo_assets_tests.simulation $(or $(FIRST),0) $(or $(SEEDS),100)
 
 bench: $(READY) ## Measure speed and memory; BENCH="--help" shows the choices, BENCH="event --times 5" makes one
 	@$(BIN)/python -m benchmarks $(BENCH)

@@ -111,9 +111,10 @@ def test_a_sweep_flags_what_was_there_when_it_began_and_nothing_else(tmp_path: P
     old = ["seen", "gone", "alive", "back"]
     load(warehouse, [{"id": id, "datetime": "2026-04-01T00:00:00Z"} for id in old])
     load(warehouse, [{"id": "undated"}, {"id": "young", "datetime": began.isoformat()}])
+    load(warehouse, [{"id": "of nobody", "note": "removed by hand, and gone"}], spec=child)
     number = begin(warehouse)
     load(warehouse, [{"id": "written", "datetime": "2026-04-01T00:00:00Z"}])
-    everything = [*old, "undated", "young", "written"]
+    everything = [*old, "undated", "young", "written", "come meanwhile"]
     load(warehouse, [{"id": f"of {id}", "note": id} for id in everything], spec=child)
     asked: list[str] = []
 
@@ -128,7 +129,7 @@ def test_a_sweep_flags_what_was_there_when_it_began_and_nothing_else(tmp_path: P
         result = warehouse.sweep(sweep, guard=1.0)
     assert sorted(asked) == ["alive", "back", "gone", "undated"]
     assert (result.deleted, flagged(warehouse)) == (2, {"flagged", "gone", "undated"})
-    assert flagged(warehouse, "klaviyo.child") == {"of gone", "of undated"}
+    assert flagged(warehouse, "klaviyo.child") == {"of gone", "of undated", "of nobody"}
     synced = {row["id"]: row["_fivetran_synced"] for row in rows(warehouse)}
     assert synced["flagged"].day == 30 and synced["gone"].day == 3
 

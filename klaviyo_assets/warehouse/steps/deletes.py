@@ -110,6 +110,7 @@ def flag_gone(transaction: Transaction, sweep: Sweep, gone: Spool, guard: float 
     table = transaction.table(spec.name)
     live = transaction.value(f"SELECT count(*) FROM {table} WHERE {NOT_DELETED}")
     keys = f"(SELECT * FROM {spooled(transaction, gone)[0]} AS gone)"
+    there_is = f"(SELECT * FROM {spooled(transaction, sweep.keys)[0]} AS there)"
     recent = written_since(transaction, spec.name, sweep.began)
     condition = f"{NOT_DELETED} AND NOT {recent} AND {quote(key)} IN {keys}"
     deleted, waiting = flag(transaction, spec, Missing(condition, (), live, sweep.created_before), guard, sweep.began)
@@ -119,6 +120,11 @@ def flag_gone(transaction: Transaction, sweep: Sweep, gone: Spool, guard: float 
     # Of all flagged rows, not only of those now: a run that stalled may have brought children of one since. No read of
     # their own would miss them, for a profile that is gone has no page any more.
     flagged = f"(SELECT {quote(key)} FROM {table} WHERE {quote(DELETED.name)})"
+    # A row that somebody has removed by hand can't be flagged; who is at neither place is gone as well.
+    known, there_is = (
+        f"(SELECT {quote(key)} FROM {table})",
+        f"(SELECT * FROM {spooled(transaction, sweep.keys)[0]} AS k)",
+    )
     for child, column in sweep.children:
         # One that is not as declared is left to the next sweep: its own load mends it.
         there, own = transaction.column_types(child.name), with_system_columns(child, column)
@@ -127,7 +133,8 @@ def flag_gone(transaction: Transaction, sweep: Sweep, gone: Spool, guard: float 
         if transaction.update(
             child.name,
             {DELETED.name: "true", SYNCED.name: "?"},
-            f"{NOT_DELETED} AND {quote(column)} IN {flagged}",
+            f"{NOT_DELETED} AND ({quote(column)} IN {flagged} OR {quote(column)} NOT IN {known} "
+            f"AND {quote(column)} NOT IN {there_is} AND NOT {written_since(transaction, child.name, sweep.began)})",
             [transaction.stamp],
             before=_recording(transaction, child.name, sweep.began),
         ):

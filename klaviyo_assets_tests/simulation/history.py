@@ -1,0 +1,409 @@
+"""A seed is a history: an account, what happens to it and to the machine, and the syncs in between."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import random
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import dagster as dg
+import pytest
+import requests
+
+from klaviyo_assets import clock
+from klaviyo_assets.api import KlaviyoClient, KlaviyoError
+from klaviyo_assets.api import client as client_module
+from klaviyo_assets.assets import resources
+from klaviyo_assets.assets.ahead import ReadsAhead
+from klaviyo_assets.assets.days import RANGE_END, RANGE_START
+from klaviyo_assets.assets.history import NEXT_RANGE, RANGES
+from klaviyo_assets.assets.io_manager import WarehouseIOManager
+from klaviyo_assets.assets.step import INCREMENTAL, UNREAD_ONLY
+from klaviyo_assets.build import build_definitions
+from klaviyo_assets.sandbox.api.errors import ApiError
+from klaviyo_assets.sandbox.app import App
+from klaviyo_assets.sandbox.faults import Call, Status
+from klaviyo_assets.sandbox.shop.generate import generate_account
+from klaviyo_assets.settings import Settings
+from klaviyo_assets.tables.registry import table
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from klaviyo_assets.warehouse.errors import WarehouseError
+from klaviyo_assets_tests.conftest import narrowed, only
+from klaviyo_assets_tests.simulation.model import Model
+from klaviyo_assets_tests.simulation.process import Context, Op, Output, ops_of
+from klaviyo_assets_tests.simulation.transport import InProcess
+
+HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
+BEGAN = dt.datetime(2026, 3, 20, 9, 30, tzinfo=dt.UTC)
+TABLES = ("event", "person", "global_exclusion", "list_exclusion", "metric", "list")
+KEYS = {name: table(name).primary_key for name in TABLES}
+SYNCS, QUIET_DAYS = 8, 9
+PAGE = 11
+"""Rows that Klaviyo gives at once, at most."""
+
+NAMES = ("Odd", "odd", "ODD ", 'a "quoted" name', "$value", "select", "_fivetran_synced")
+STRANGE = ("naïve", "x" * 70, "", "\u0000", "; DROP TABLE event; --")
+VALUES = (1, "1", None, [1], {"a": [1.50]}, 1.5, True, "2026-01-01T00:00:00Z", "", 2**40, -0.0, "\u0000", 1e300)
+ZONES = ("UTC", "America/New_York", "Asia/Kathmandu")
+
+
+class Killed(BaseException):
+    """The process is gone: what has not been committed never was."""
+
+
+@dataclass
+class Wrong(Exception):
+    """What a history has shown, and how it came to it."""
+
+    seed: int
+    problems: list[str]
+    told: list[str]
+
+    def __str__(self) -> str:
+        return "\n".join([f"seed {self.seed}", *self.told, "-- wrong:", *self.problems[:8]])
+
+
+class History:
+    """One history, in a folder whose warehouse is its own."""
+
+    def __init__(self, seed: int, folder: Path, settings: Settings, definitions: dg.Definitions) -> None:
+        self.seed = seed
+        self.chance = random.Random(seed)
+        self.folder, self.settings, self.definitions = folder, settings, definitions
+        self.account = narrowed(generate_account(events=30, profiles=7, days=5, seed=seed % 25, now=BEGAN), metrics=3)
+        self.account.clock.freeze()
+        for event in self.account.events:  # what shows later is an event of the history's own
+            event.visible_at = event.attributed_at = 0.0
+        self.app = App(self.account)
+        self.app.faults.append(self._fault)
+        self.told: list[str] = []
+        self.ahead = dt.timedelta(0)
+        self.model = Model(self.account, KEYS)
+        self.ticks = 0
+        self.kill_at: int | None = None
+        self.trouble = 0.0
+        self.virtual = 0.0
+        self.warehouse: DuckDBWarehouse = (definitions.resources or {})["klaviyo_warehouse"]
+        self.number = 0
+        self.last: Mapping[str, Any] = {}
+        self.removed = False
+        """Whether somebody has removed rows by hand, which are not there until they are read again."""
+
+    # The seams
+
+    def tick(self, *_: object) -> None:
+        self.ticks += 1
+        if self.ticks == self.kill_at:
+            raise Killed
+
+    def meets(self, url: str, answered: bool) -> None:
+        self.tick()
+        if self.trouble and self.chance.random() < self.trouble / 2:
+            raise requests.ConnectionError("reset")
+
+    def _fault(self, call: Call) -> Status | None:
+        if int(call.query.get("page[size]", 0)) > PAGE:  # so that small tables have pages
+            return Status(400, body=ApiError(400, "invalid", f"Page size must be between 1 and {PAGE}").body())
+        if self.trouble and self.chance.random() < self.trouble:
+            return Status(self.chance.choice((429, 500, 503, 504, 520)), retry_after=self.chance.choice((None, 1, 7)))
+        return None
+
+    def sleep(self, seconds: float) -> None:
+        self.virtual += seconds
+        self.account.clock.advance(dt.timedelta(seconds=seconds))
+
+    def machine_time(self) -> dt.datetime:
+        return self.account.clock.now() + self.ahead
+
+    # Runs
+
+    def process(self) -> SimpleNamespace:
+        """A new process: nothing is known in it."""
+        klaviyo = (self.definitions.resources or {})["klaviyo_account"].model_copy()
+        klaviyo._client, klaviyo._shared_limits, klaviyo._identity = None, None, None
+        klaviyo._asked = klaviyo._confirmed = False
+        klaviyo._ahead = ReadsAhead(decided=True)
+        return SimpleNamespace(klaviyo_account=klaviyo, klaviyo_warehouse=self.warehouse)
+
+    def run(self, job: str, tags: Mapping[str, str], wanted: set[str] | None = None) -> Iterator[str]:
+        """Run a job step by step; yields before each load, so that another run may go on meanwhile."""
+        self.number += 1
+        run_id, process = f"run{self.number}", self.process()
+        io = WarehouseIOManager(warehouse=self.warehouse)
+        failed: set[dg.AssetKey] = set()
+        ops = [op for op in ops_of(self.definitions, job) if wanted is None or wanted & set(op.assets)]
+        of_run = {key for op in ops for key in op.assets.values()}
+        for op in ops:
+            if failed & self.upstream(op) & of_run:
+                failed |= set(op.assets.values())
+                continue
+            context = Context(process, tags, run_id, op, set(op.assets))
+            given = set()
+            try:
+                config = (op.config(),) if op.config else ()
+                for out in op.body(context, *config):
+                    if isinstance(out, dg.Output):
+                        yield op.name
+                        self.tick()
+                        io.handle_output(Output(op.assets[out.output_name], run_id), out.value)
+                        given.add(op.assets[out.output_name])
+                        self.tick()
+                        self.look(f"{run_id} {op.name}")
+                    elif isinstance(out, dg.MaterializeResult):
+                        if op.name.endswith("__history"):
+                            self.last = out.metadata or {}
+                        given.add(out.asset_key)
+            except (dg.Failure, KlaviyoError, WarehouseError) as error:
+                self.tell(f"  {op.name} fails: {str(error)[:140]}")
+                if not self.trouble and not self.ahead:
+                    raise Wrong(self.seed, [f"{op.name} failed for no reason: {error}"], self.told) from error
+            failed |= set(op.assets.values()) - given
+        klaviyo = process.klaviyo_account
+        if klaviyo._client is not None:
+            klaviyo._client.close()
+
+    def upstream(self, op: Op) -> set[dg.AssetKey]:
+        return upstream_of(self.definitions, op.name)
+
+    def look(self, when: str) -> None:
+        """Compare with the model, now and then."""
+        if self.chance.random() < 0.2:
+            self.check(when)
+
+    def check(self, when: str) -> None:
+        states = self.warehouse.states()
+        problems = []
+        for name in TABLES:
+            own = states.get((name, ""))
+            if own is None:
+                continue
+            if table(name).partitioned_by or name.endswith("exclusion"):
+                problems += self.model.ahead(name, own.synced_through)
+            read = None if self.removed else (own.synced_from, own.synced_through)
+            problems += self.model.wrong(name, self.rows(name), read)
+        if problems:
+            self.tell(f"  looked after {when}")
+            raise Wrong(self.seed, problems, self.told)
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """The rows of a table, none if somebody has dropped it."""
+        with self.warehouse.reading() as transaction:
+            there = transaction is not None and name in transaction.tables()
+        return self.warehouse.read(name).to_pylist() if there else []
+
+    def meddle(self) -> None:
+        """A user does something to the tables."""
+        known = [name for name in TABLES if (name, "") in self.warehouse.states()]
+        if not known:
+            return
+        name = self.chance.choice(known)
+        what = self.chance.choice(
+            (
+                f'ALTER TABLE klaviyo.{name} ADD COLUMN IF NOT EXISTS "my own" INTEGER',
+                f"CREATE OR REPLACE VIEW klaviyo.my_{name} AS SELECT * FROM klaviyo.{name}",
+                f"DELETE FROM klaviyo.{name} WHERE hash({KEYS[name][0]}) % 3 = 0",
+                f"DROP TABLE klaviyo.{name}",
+            )
+        )
+        self.tell(what)
+        self.warehouse.query(what)
+        self.removed |= what.startswith(("DELETE", "DROP"))
+
+    def tell(self, line: str) -> None:
+        self.told.append(f"{self.account.clock.now():%m-%d %H:%M:%S} {line}")
+
+    def days(self, first: int, last: int = 0) -> dict[str, str]:
+        today = self.account.clock.now().date()
+        return {
+            RANGE_START: (today - dt.timedelta(days=first)).isoformat(),
+            RANGE_END: (today - dt.timedelta(days=last)).isoformat(),
+        }
+
+    def sync(self) -> Iterator[str]:
+        return self.run("klaviyo_sync", {INCREMENTAL: "true", **self.days(1)})
+
+    def drive(self, *runs: Iterator[str]) -> None:
+        """Run to the end; of several, one or the other goes on, as chance has it. A kill ends all."""
+        left = list(runs)
+        try:
+            while left:
+                run = self.chance.choice(left)
+                if next(run, None) is None:
+                    left.remove(run)
+        except Killed:
+            self.tell("  killed")
+        for run in left:
+            run.close()
+
+    def backfills(self) -> None:
+        """What the backfill sensor would ask for, each range once."""
+        asked = []
+        while True:
+            wanted = [(days, {}) for days in self.value(RANGES) or []]
+            if following := self.value(NEXT_RANGE):
+                wanted.append((following, {UNREAD_ONLY: "true"}))
+            days, tags = next((each for each in wanted if each not in asked), (None, None))
+            if days is None:
+                return
+            asked.append((days, tags))
+            self.tell(f"backfill {days['first_day']} to {days['last_day']} of {', '.join(days['tables'])}")
+            given = {RANGE_START: days["first_day"], RANGE_END: days["last_day"], **tags}
+            self.drive(self.run("klaviyo_backfill", given, {*days["tables"], "history"}))
+
+    def value(self, name: str) -> Any:
+        found = self.last.get(name)
+        return found.value if found is not None else None
+
+    # What happens
+
+    def live(self) -> None:
+        for _ in range(SYNCS):
+            pause = self.chance.choice((HOUR, HOUR, 3 * HOUR, DAY, 2 * DAY))
+            self.account.clock.advance(pause * self.chance.uniform(0.9, 1.1))
+            for _ in range(self.chance.randrange(5)):
+                happen(self)
+            self.trouble = self.chance.choice((0, 0, 0, 0.05, 0.3))
+            self.ahead = self.chance.choice((0, 0, 0, 0, 0, -0.7, 0.7, -48, 48)) * HOUR
+            self.kill_at = self.ticks + self.chance.randrange(1, 150) if self.chance.random() < 0.3 else None
+            os.environ["TZ"] = self.chance.choice(ZONES)
+            time.tzset()
+            what = self.chance.random()
+            self.tell(f"sync; trouble {self.trouble}, clock {self.ahead}, kill {self.kill_at is not None}")
+            if what < 0.12:
+                self.tell("  two at once")
+                self.drive(self.sync(), self.sync())
+            elif what < 0.2:
+                self.tell("  a whole refresh meanwhile")
+                self.drive(self.sync(), self.run("klaviyo_full_refresh", {}))
+            else:
+                self.drive(self.sync())
+            self.kill_at = None
+            if self.chance.random() < 0.3:
+                self.backfills()
+            if self.chance.random() < 0.15:
+                self.meddle()
+            self.trouble, self.ahead = 0.0, dt.timedelta(0)
+            self.check("the sync")
+        self.quiet(QUIET_DAYS)
+
+    def quiet(self, days: int) -> None:
+        """Nothing happens any more: so long that all is read that is to be; then the tables equal the account."""
+        for _ in range(days):
+            self.account.clock.advance(DAY)
+            self.tell("quiet sync")
+            self.drive(self.sync())
+            self.backfills()
+        self.check("the quiet")
+        problems = []
+        for name in TABLES:
+            problems += self.model.differs(name, self.rows(name))
+        if problems:
+            raise Wrong(self.seed, problems, self.told)
+
+
+def happen(history: History) -> None:
+    """Something happens to the account."""
+    chance, account = history.chance, history.account
+    now = account.clock.now()
+    profiles = sorted(each.id for each in account.all("profile"))
+    lists = sorted(each.id for each in account.all("list"))
+    metrics = sorted(each.id for each in account.all("metric"))
+    events = sorted(event.id for event in account.events)
+    number = history.number * 100 + len(events)
+
+    def event(at: dt.datetime, times: int = 1) -> None:
+        for each in range(times):
+            account.add_event(
+                chance.choice(metrics),
+                at,
+                profile_id=chance.choice([*profiles, None]),
+                properties={
+                    "n": each,
+                    **{name: chance.choice(VALUES) for name in chance.sample(NAMES, chance.randrange(4))},
+                    **{name: f"of {name}" for name in chance.sample(STRANGE, chance.randrange(2))},
+                },
+                id=f"E{number:05d}x{each:03d}",
+            )
+
+    def profile(change: Callable[[str], object]) -> None:
+        if profiles:
+            change(chance.choice(profiles))
+
+    def a_list(change: Callable[[str], object]) -> None:
+        if len(lists) > 1:
+            change(chance.choice(lists))
+
+    choices: list[tuple[str, Callable[[], object]]] = [
+        ("an event now", lambda: event(now)),
+        ("an event some minutes ago", lambda: event(now - dt.timedelta(seconds=chance.randrange(80)))),
+        ("a late event", lambda: event(now - dt.timedelta(hours=chance.randrange(1, 40)))),
+        ("a very late event", lambda: event(now - dt.timedelta(days=chance.randrange(2, 12)))),
+        ("an event of the future", lambda: event(now + dt.timedelta(hours=chance.randrange(1, 60)))),
+        ("an import of one second", lambda: event(now - HOUR * chance.randrange(6), 25)),
+        ("an event is gone", lambda: account.remove_event(chance.choice(events)) if events else None),
+        ("a profile changes", lambda: profile(lambda id: account.update("profile", id, title=f"T{number}"))),
+        ("a profile is gone", lambda: profile(lambda id: account.delete("profile", id)) if len(profiles) > 4 else None),
+        ("a profile is suppressed", lambda: profile(account.suppress)),
+        ("a profile is unsuppressed", lambda: profile(lambda id: account.unsuppress(id))),
+        ("a list is renamed", lambda: a_list(lambda id: account.rename("list", id, f'L"{number}'))),
+        ("a list is gone", lambda: a_list(lambda id: account.delete("list", id))),
+        ("a metric is renamed", lambda: account.rename("metric", chance.choice(metrics), f"M{number}")),
+    ]
+    if len(profiles) > 5:
+        choices.append(("profiles are merged", lambda: account.merge_profiles(*chance.sample(profiles, 2))))
+    what, act = chance.choice(choices)
+    history.tell(what)
+    try:
+        act()
+    except (KeyError, ValueError) as error:
+        history.tell(f"  not: {error}")
+    history.model.observe()
+
+
+@cache
+def _upstream(definitions_id: int) -> dict[str, set[dg.AssetKey]]:
+    return {}
+
+
+def upstream_of(definitions: dg.Definitions, op: str) -> set[dg.AssetKey]:
+    known = _upstream(id(definitions))
+    if not known:
+        for assets in definitions.assets or ():
+            if isinstance(assets, dg.AssetsDefinition) and assets.is_executable:
+                known[assets.op.name] = {key for keys in assets.asset_deps.values() for key in keys}
+    return known.get(op, set())
+
+
+def simulated(folder: Path, patch: pytest.MonkeyPatch) -> Callable[[int], History]:
+    """What makes histories in a folder, one after the other."""
+    patch.setenv("KLAVIYO_API_KEY", "pk_sandbox")
+    settings = Settings(
+        api_url="http://127.0.0.1:1/api",
+        warehouse=str(folder / "warehouse.duckdb"),
+        rate_limits="none",
+        tables=only(*TABLES),
+        models=False,
+        max_concurrency=1,
+    )
+    definitions = build_definitions(settings)
+
+    def make(seed: int) -> History:
+        for file in folder.iterdir():
+            file.unlink() if file.is_file() else shutil.rmtree(file)
+        random.seed(seed)
+        history = History(seed, folder, settings, definitions)
+        patch.setattr(clock, "machine_time", history.machine_time)
+        patch.setattr(client_module, "new_session", lambda key, _: InProcess(history.app, key, history.meets))
+        client = partial(KlaviyoClient, clock=lambda: history.virtual, sleep=history.sleep)
+        patch.setattr(resources, "KlaviyoClient", client)
+        return history
+
+    return make

@@ -1,0 +1,108 @@
+"""What must be true of a warehouse, said without any of the product's code.
+
+It is told what the account was at each time, and looks at the tables between two loads.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from klaviyo_assets.sandbox.account import Account
+from klaviyo_assets_tests.expected import MORE_TABLES, TABLES, mismatches
+from klaviyo_assets_tests.expected.rows import Expected
+
+EXPECTED = TABLES | MORE_TABLES
+CORRECTED_LATER = {"event": ("type", "campaign_id")}
+"""Columns that repeat another table, whichever of the two comes last."""
+
+ON_TIME = dt.timedelta(seconds=90)
+"""An event that Klaviyo shows so soon after it happened is not late."""
+
+
+class Model:
+    """Every version that each row of some tables has had, and when it lived."""
+
+    def __init__(self, account: Account, keys: Mapping[str, tuple[str, ...]]) -> None:
+        self._account = account
+        self._keys = keys
+        self.versions: dict[str, dict[Any, list[Mapping[str, Any]]]] = {name: defaultdict(list) for name in keys}
+        self.died: dict[str, set[Any]] = {name: set() for name in keys}
+        self.seen: dict[Any, dt.datetime] = {}
+        """Event -> since when Klaviyo shows it."""
+        self._now: dict[str, Expected] = {name: {} for name in keys}
+        self.observe()
+
+    def observe(self) -> None:
+        """Take note of what the account is now."""
+        for name, before in self._now.items():
+            now = EXPECTED[name](self._account)
+            for key, row in now.items():
+                if before.get(key) != row:
+                    self.versions[name][key].append(row)
+                if name == "event":
+                    self.seen.setdefault(row["id"], self._account.clock.now())
+            self.died[name] |= before.keys() - now.keys()
+            self._now[name] = now
+
+    def wrong(self, name: str, rows: Iterable[Mapping[str, Any]], read: tuple[Any, Any] | None) -> list[str]:
+        """What is wrong with a table, whatever has been read until now. read: the range of time that counts as read."""
+        rows = list(rows)
+        found: dict[Any, Mapping[str, Any]] = {}
+        problems = []
+        for row in rows:
+            key = tuple(row[column] for column in self._keys[name])
+            if key in found:
+                problems.append(f"{name} has {key} twice")
+            found[key] = row
+        for key, row in found.items():
+            versions = self.versions[name].get(key)
+            if versions is None:
+                problems.append(f"{name} has {key}, which Klaviyo never had")
+            elif row["_fivetran_deleted"]:
+                if key not in self.died[name]:
+                    problems.append(f"{name} {key} is flagged as deleted and has never been gone")
+            elif not any(self._is(name, key, row, version) for version in versions):
+                problems.append(f"{name} {key} is as it never was: {mismatches(name, {key: versions[-1]}, {key: row})}")
+        if name == "event" and read and read[1]:
+            problems += self._lost(found, *read)
+        return problems
+
+    def differs(self, name: str, rows: Iterable[Mapping[str, Any]]) -> list[str]:
+        """What is wrong with a table when all has been read that the syncs promise to read."""
+        found = {
+            tuple(row[column] for column in self._keys[name]): dict(row) for row in rows if not row["_fivetran_deleted"]
+        }
+        expected = EXPECTED[name](self._account)
+        if name == "event":  # who a profile was merged into is seen when the day of the event is read again
+            for key in expected.keys() & found.keys():
+                if found[key]["person_id"] in {each["person_id"] for each in self.versions[name][key]}:
+                    found[key]["person_id"] = expected[key]["person_id"]
+        return mismatches(name, expected, found)
+
+    def _is(self, name: str, key: Any, row: Mapping[str, Any], version: Mapping[str, Any]) -> bool:
+        hidden = CORRECTED_LATER.get(name, ())
+        row = {column: None if column in hidden else value for column, value in row.items()}
+        version = {column: None if column in hidden else value for column, value in version.items()}
+        return not mismatches(name, {key: version}, {key: row})
+
+    def _lost(self, found: Mapping[Any, Any], start: dt.datetime | None, end: dt.datetime) -> list[str]:
+        """Events that came on time, lie below the watermark, and are not there."""
+        problems = []
+        for event in self._account.events:
+            at = dt.datetime.fromtimestamp(event.occurred_at, dt.UTC)
+            is_read = (start is None or start <= at) and at < end
+            if is_read and self._came_on_time(event.id, at) and (event.id,) not in found:
+                problems.append(f"event lacks {event.id} of {at}, below the watermark {end}")
+        return problems
+
+    def _came_on_time(self, id: str, at: dt.datetime) -> bool:
+        return id in self.seen and self.seen[id] - at <= ON_TIME
+
+    def ahead(self, name: str, watermark: dt.datetime | None) -> list[str]:
+        """A watermark after Klaviyo's time is ahead of its data."""
+        if watermark and watermark > self._account.clock.now():
+            return [f"the watermark of {name} is {watermark}, and it is {self._account.clock.now()}"]
+        return []
