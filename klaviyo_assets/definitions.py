@@ -9,6 +9,7 @@ import dagster as dg
 from klaviyo_assets.assets.executors import executor_of
 from klaviyo_assets.assets.incremental import daily_partitions
 from klaviyo_assets.build import build_definitions
+from klaviyo_assets.dagster_storage.default import store_together
 from klaviyo_assets.settings import Settings
 
 __all__ = ["build_definitions", "daily_partitions", "defs"]
@@ -25,6 +26,7 @@ def __getattr__(name: str) -> object:
     """
     if name != "defs":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    store_together()
     settings = Settings()
     built = dg.Definitions.merge(build_definitions(settings), dg.Definitions(executor=executor_of(settings)))
     return globals().setdefault(name, built)
