@@ -15,7 +15,8 @@ from klaviyo_assets.warehouse.extract import Extract, Publication
 from klaviyo_assets.warehouse.results import LoadResult
 from klaviyo_assets.warehouse.spool import temporary_spool
 from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
-from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, begin, event_columns, load, rows, warehouse_at
+from klaviyo_assets_tests.warehouse.databases import NOON
+from klaviyo_assets_tests.warehouse.helpers import EVENT, begin, event_columns, load, rows, warehouse_at
 
 pytestmark = pytest.mark.every_database
 

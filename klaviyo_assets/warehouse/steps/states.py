@@ -135,7 +135,7 @@ def cut_state(transaction: Transaction, state: SyncState, through: dt.datetime) 
 
 def forget(transaction: Transaction, tables: Sequence[str], scope: str | None = None) -> None:
     """Remove the states of tables, of one scope or of all; with that of a snapshot what it held."""
-    scopes = {scope, SNAPSHOT_CONTENT} if scope == SNAPSHOT else {scope}
+    scopes = (SNAPSHOT, SNAPSHOT_CONTENT) if scope == SNAPSHOT else (scope,)
     gone = [key for key in _known(transaction) if key[0] in tables and (scope is None or key[1] in scopes)]
     for key in gone:
         del _known(transaction)[key]
