@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from benchmarks.account import DAYS
-from benchmarks.measure import Used, asked_for, run_job
+from benchmarks.measure import Used, asked_for, launch, run_job
 from benchmarks.sandbox import Served, serving
 from benchmarks.warehouses import Measured, warehouse_in
 
@@ -98,6 +98,28 @@ def backfill(table: str) -> Callable[[Case, Served], Result]:
             return replace(
                 done, rows=rows, table=table, seconds_loading=answer["assets"][f"klaviyo/{table}"]["seconds"]
             )
+
+    return run
+
+
+def launched(days: int) -> Callable[[Case, Served], Result]:
+    """Return how a backfill of so many days is measured as a command launches it, with Dagster's default settings."""
+
+    def run(case: Case, served: Served) -> Result:
+        with tempfile.TemporaryDirectory() as name, warehouse_in(Path(name), case.database) as warehouse:
+            last = served.now.date()
+            first = last - dt.timedelta(days=days - 1)
+            with counted(served, case, warehouse) as result:
+                range_of_days = (first.isoformat(), last.isoformat())
+                used = launch("klaviyo_backfill", Path(name), environment(served, warehouse), days=range_of_days)
+                done = result(used, {"stages": {}})
+            ((rows,),) = warehouse.sql(f"SELECT count(*) FROM klaviyo.event WHERE datetime >= DATE '{first}'")
+            ((found,),) = warehouse.sql("SELECT count(*) FROM klaviyo.person")
+            if found > case.account["profiles"] or found + rows < 0.95 * sum(
+                int(case.account[what]) for what in ("events", "profiles")
+            ):
+                raise AssertionError(f"{case.name}: {rows} events and {found} people of {case.account}")
+            return replace(done, rows=rows)
 
     return run
 
@@ -315,6 +337,8 @@ CASES = [
         for again in (False, True)
     ),
     Case("full-refresh", _MIXED, whole_account("klaviyo_full_refresh", again=False)),
+    Case("backfill-90-days", _events(100_000) | {"profiles": 5_000}, launched(90)),
+    Case("backfill-10-years", _events(20) | {"profiles": 20}, launched(3653)),
 ]
 
 

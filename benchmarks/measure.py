@@ -78,6 +78,20 @@ def run_job(
     return replace(used, peak=found["peak"]), found
 
 
+def launch(job: str, folder: Path, environment: Mapping[str, str], *, days: tuple[str, str]) -> Used:
+    """Run a job by `dagster job execute`, with a DAGSTER_HOME in which there has been no run and nothing is set."""
+    home = folder / "fresh"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    tags = dict(zip(("dagster/asset_partition_range_start", "dagster/asset_partition_range_end"), days, strict=True))
+    command = ["-W", "ignore", "-m", "dagster", "job", "execute", "-m", "klaviyo_assets.definitions", "-j", job]
+    return measured(
+        [sys.executable, *command, "--tags", json.dumps(tags)],
+        {"DAGSTER_HOME": str(home), "KLAVIYO_WAREHOUSE": str(folder / "warehouse.duckdb"), **environment},
+        folder / "output.txt",
+    )
+
+
 def _run(wanted: Mapping[str, Any], folder: Path, environment: Mapping[str, str]) -> Used:
     return measured(
         [sys.executable, "-W", "ignore", "-m", "benchmarks.run", json.dumps(wanted)],

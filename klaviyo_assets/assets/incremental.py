@@ -340,15 +340,13 @@ def without_pauses(batches: Iterator[Batch]) -> Iterator[Batch]:
     Pages make no cycles; what else is left behind is collected now and then.
     """
     was_on = gc.isenabled()
-    gc.freeze()
     gc.disable()
     try:
         for number, batch in enumerate(batches, 1):
             yield batch
             if number % _PAGES_PER_COLLECTION == 0:
-                gc.collect()
+                gc.collect(1)  # not what was there before the read
     finally:
-        gc.unfreeze()
         if was_on:
             gc.enable()
         if isinstance(batches, Generator):

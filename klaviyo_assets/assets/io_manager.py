@@ -98,7 +98,9 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
 
     def _load(self, extract: Extract, spool: Spool, days: Window | None) -> LoadResult:
         if extract.snapshot:
-            return self.warehouse.store_snapshot(extract, spool)
+            result = self.warehouse.store_snapshot(extract, spool)
+            extract.shrinkage = result.shrinkage
+            return result
         if extract.patch:
             return self.warehouse.patch(extract, spool)
         return self.warehouse.load(extract, spool, guard=self.delete_guard if extract.guarded else None, days=days)

@@ -14,6 +14,7 @@ from klaviyo_assets.api import InvalidApiKey, KlaviyoClient, KlaviyoError, NotPe
 from klaviyo_assets.assets.advice import advised, of_klaviyo
 from klaviyo_assets.assets.ahead import ReadsAhead
 from klaviyo_assets.assets.identity import SCOPE, confirm
+from klaviyo_assets.dagster_storage.default import keep_open
 from klaviyo_assets.privacy.policy import MissingSalt, salt
 from klaviyo_assets.schema.spec import TableSpec
 from klaviyo_assets.shared_limits.counting import NobodyCounts
@@ -95,9 +96,13 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Ask Klaviyo a first question: a run that gets no answer ends here, and says so once and not in each step.
 
+        Dagster's events are stored as `dagster_storage` does it from now on, if they go to SQLite.
+
         Raises dagster.Failure without a key, with one that Klaviyo does not know, if nobody answers as Klaviyo, and if
         the clocks are apart.
         """
+        if context.instance:
+            keep_open(context.instance)
         first = (context.run.run_id, self.api_key_variable) if context.run else None
         if first is None or first in _begun:
             return

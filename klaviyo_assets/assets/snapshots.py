@@ -76,8 +76,8 @@ def _snapshot(described: DescribedAssets, family: str, tables: Sequence[Table]) 
                 yield dg.Output(extract, output_name=table.name)
                 # The IO manager has stored it by now.
                 check = check_specs.get(table.name)
-                if check and check.key in context.selected_asset_check_keys:
-                    yield _check(settings, table, check, step.account.warehouse.shrinkage(table))
+                if extract.shrinkage and check and check.key in context.selected_asset_check_keys:
+                    yield _check(settings, table, check, extract.shrinkage)
 
     return snapshot
 

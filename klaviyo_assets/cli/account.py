@@ -15,6 +15,7 @@ import click
 
 from klaviyo_assets import environment
 from klaviyo_assets.cli.extras import lacking
+from klaviyo_assets.loading import load_libraries
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -88,6 +89,7 @@ def opened(warehouse: str | None = None) -> Iterator[Opened]:
 
     Raises click.ClickException if there is no key for it, SettingsError if a setting is wrong.
     """
+    load_libraries()
     from klaviyo_assets.build import build_definitions
     from klaviyo_assets.cli import places, terminal
     from klaviyo_assets.cli.runs import open_instance

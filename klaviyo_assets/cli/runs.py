@@ -14,6 +14,7 @@ import dagster as dg
 from dagster._core.instance.ref import InstanceRef
 
 from klaviyo_assets.cli import terminal
+from klaviyo_assets.dagster_storage.default import keep_open
 from klaviyo_assets.models.assets import models_prefix
 from klaviyo_assets.models.report import REPORT
 from klaviyo_assets.schema.spec import STAGING
@@ -40,7 +41,9 @@ def open_instance() -> dg.DagsterInstance:
     """Return Dagster's instance, without the processes that copy what is printed: Ctrl-C would end them loudly."""
     ignored = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
     reference = InstanceRef.from_dir(os.environ["DAGSTER_HOME"], overrides={"compute_logs": ignored})
-    return dg.DagsterInstance.from_ref(reference)
+    instance = dg.DagsterInstance.from_ref(reference)
+    keep_open(instance)
+    return instance
 
 
 def run(

@@ -108,30 +108,7 @@ class OpenEventLogStorage(SqliteEventLogStorage):
 
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
         """Store events, those of assets in one transaction for each run."""
-        runs: dict[str, list[dg.EventLogEntry]] = {}
-        for event in events:
-            if event.is_dagster_event and event.dagster_event_type in ASSET_EVENTS:
-                runs.setdefault(event.run_id, []).append(event)
-            else:
-                self.store_event(event)
-        for run_id, of_run in runs.items():
-            self._store_asset_events(run_id, of_run)
-
-    def _store_asset_events(self, run_id: str, events: Sequence[dg.EventLogEntry]) -> None:
-        """Store events of assets in the log of their run and in the index of all runs, as `store_event` does."""
-        rows = [self._event_to_row(event) for event in events]
-        insert = SqlEventLogStorageTable.insert()
-        with self.run_connection(run_id) as log:
-            log.execute(insert, rows)
-        with self.index_connection() as index:
-            ids = [index.execute(insert, row).inserted_primary_key[0] for row in rows]
-            self._store_asset_event_tags(index, events, ids)
-            # What the index says of an asset is what the last event of each type says.
-            latest = {
-                (event.get_dagster_event().asset_key, event.dagster_event_type): n for n, event in enumerate(events)
-            }
-            for n in sorted(latest.values()):
-                self._store_asset_event(index, events[n], ids[n])
+        store_batch(self, events)
 
     def has_table(self, table_name: str) -> bool:
         """Return whether the index has a table; those that are there once stay."""
@@ -158,3 +135,30 @@ class OpenEventLogStorage(SqliteEventLogStorage):
 
 def _leave_writing_to_the_disk(connection: sqlite3.Connection, _: object) -> None:
     connection.execute("PRAGMA synchronous=NORMAL").close()
+
+
+def store_batch(storage: SqliteEventLogStorage, events: Sequence[dg.EventLogEntry]) -> None:
+    """Store events, those of assets in one transaction for each run."""
+    runs: dict[str, list[dg.EventLogEntry]] = {}
+    for event in events:
+        if event.is_dagster_event and event.dagster_event_type in ASSET_EVENTS:
+            runs.setdefault(event.run_id, []).append(event)
+        else:
+            storage.store_event(event)
+    for run_id, of_run in runs.items():
+        _store_asset_events(storage, run_id, of_run)
+
+
+def _store_asset_events(storage: SqliteEventLogStorage, run_id: str, events: Sequence[dg.EventLogEntry]) -> None:
+    """Store events of assets in the log of their run and in the index of all runs, as `store_event` does."""
+    rows = [storage._event_to_row(event) for event in events]
+    insert = SqlEventLogStorageTable.insert()
+    with storage.run_connection(run_id) as log:
+        log.execute(insert, rows)
+    with storage.index_connection() as index:
+        ids = [index.execute(insert, row).inserted_primary_key[0] for row in rows]
+        storage._store_asset_event_tags(index, events, ids)
+        # What the index says of an asset is what the last event of each type says.
+        latest = {(event.get_dagster_event().asset_key, event.dagster_event_type): n for n, event in enumerate(events)}
+        for n in sorted(latest.values()):
+            storage._store_asset_event(index, events[n], ids[n])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -102,6 +102,13 @@ class Dialect(ABC):
     @abstractmethod
     def json_keys(self, relation: str, column: str) -> str:
         """Return the query of the distinct names in the JSON objects of a column."""
+
+    def content(self, relation: str, names: Sequence[str]) -> str | None:
+        """Return the query of a text that tells what some columns of a relation hold, in whatever order its rows are.
+
+        Another text if a value is another one, however little; None: to look would take as long as to write it again.
+        """
+        return None
 
     def md5(self, text: str) -> str:
         """Return the expression of the MD5 of a text, in lower case."""

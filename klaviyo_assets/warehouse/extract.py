@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from klaviyo_assets.schema.spec import TableSpec
+from klaviyo_assets.warehouse.results import Shrinkage
 from klaviyo_assets.warehouse.spool import Spool
 from klaviyo_assets.warehouse.state import SyncState
 
@@ -53,6 +54,7 @@ class Extract:
     ask: what is asked before a row is flagged; only for a coverage whose column can change while the row lives.
     states: written in the transaction of the rows.
     metadata: called after the last batch, for the asset's metadata.
+    shrinkage: what publishing the snapshot would do, once it is stored.
     """
 
     spec: TableSpec
@@ -66,6 +68,7 @@ class Extract:
     ask: Ask | None = None
     states: tuple[SyncState, ...] = ()
     metadata: Callable[[], Mapping[str, Any]] = field(default=dict)
+    shrinkage: Shrinkage | None = None
 
 
 @dataclass

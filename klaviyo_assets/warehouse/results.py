@@ -23,6 +23,7 @@ class LoadResult:
     rows_shortened: rows that are too long for the database, of which values went to the overflow column.
     columns_with_old_values: blocked or hashed columns that hold values from before they were.
     waiting: live rows that did not come and whose flags wait.
+    shrinkage: of a snapshot that was stored.
     by_day: UTC day -> rows of it in the table, deleted ones included, of the days that were asked for and have any.
     """
 
@@ -42,6 +43,7 @@ class LoadResult:
     columns_with_old_values: tuple[str, ...] = ()
     waiting: Waiting | None = None
     by_day: Mapping[dt.date, int] = field(default_factory=dict)
+    shrinkage: Shrinkage | None = None
 
 
 class Shrinkage(NamedTuple):

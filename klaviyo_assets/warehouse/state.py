@@ -15,8 +15,15 @@ WAITING = "waiting"
 INSPECTED, INSPECTED_WHOLLY = "inspected", "inspected_wholly"
 """Scopes of the states of a table's last inspection, with its live rows, and of the last one that saw every row."""
 
+CONTENT, SNAPSHOT_CONTENT = "content", "snapshot_content"
+"""Scopes of the states that know, as `fingerprint`, what a table held when its snapshot was last published, and what
+the snapshot held when it was stored."""
+
 PRIVACY = "privacy"
 """Scope of the state that says that a table holds nothing that the policy with its `fingerprint` would hide."""
+
+FINGERPRINTED = (PRIVACY, CONTENT, SNAPSHOT_CONTENT)
+"""Scopes of the states that have a fingerprint."""
 
 RANGE = "range"
 """Beginning of the scopes of ranges of time that have been read, and that the table's own state does not touch yet."""
@@ -36,7 +43,8 @@ class SyncState:
     complete: whether the scope was read completely, from its beginning to its end.
     stored_at: when this was stored, by the clock of the machine that did; the column `synced_at`.
     read_number: of the read that it speaks of.
-    fingerprint: of the policy that a `PRIVACY` state speaks of. Its row has it in the column `run_id`.
+    fingerprint: of the policy that a `PRIVACY` state speaks of, of what a table holds in a state of `CONTENT`. Its row
+        has it in the column `run_id`.
     extends: this is no watermark: unless it touches what is stored already, it is a range of its own.
     """
 

@@ -24,7 +24,7 @@ from klaviyo_assets.warehouse.steps.deletes import flag_gone, keys_to_ask_for, m
 from klaviyo_assets.warehouse.steps.ensuring import ensure
 from klaviyo_assets.warehouse.steps.fitting import appearing, columns_left_out, fit, fit_relation
 from klaviyo_assets.warehouse.steps.inspection import inspect
-from klaviyo_assets.warehouse.steps.live_rows import rows_by_day
+from klaviyo_assets.warehouse.steps.live_rows import measure_shrinkage, rows_by_day
 from klaviyo_assets.warehouse.steps.loading import patch, upsert
 from klaviyo_assets.warehouse.steps.loads import (
     NO_READ,
@@ -36,6 +36,13 @@ from klaviyo_assets.warehouse.steps.origins import source_columns
 from klaviyo_assets.warehouse.steps.requests import take_request
 from klaviyo_assets.warehouse.steps.rewriting import change_columns, find_old_values, rewrite
 from klaviyo_assets.warehouse.steps.states import flush_states, forget, read_state, read_states, write_state
+from klaviyo_assets.warehouse.steps.unchanged import (
+    is_published,
+    is_same_snapshot,
+    remember_publication,
+    remember_snapshot,
+    restamp,
+)
 
 INSPECTION_MEMORY = "500MB"
 """What DuckDB may use to look at tables: grouping the keys of millions of rows, it would hold them all."""
@@ -246,7 +253,12 @@ class Warehouse(Reader):
             before = read_state(transaction, spec.name, SNAPSHOT)
             if before and (before.read_number or 0) > number and staging.column_types(spec.name):
                 count = staging.value(f"SELECT count(*) FROM {staging.table(spec.name)}")
-                return LoadResult(spool.rows, 0, 0, older=spool.rows, row_count=count)
+                shrinkage = measure_shrinkage(transaction, spec, self.staging_schema)
+                return LoadResult(spool.rows, 0, 0, older=spool.rows, row_count=count, shrinkage=shrinkage)
+            if before and before.rows is not None and is_same_snapshot(transaction, staging, spec, spool):
+                write_state(transaction, replace(state, rows=before.rows, read_number=number))
+                shrinkage = measure_shrinkage(transaction, spec, self.staging_schema)
+                return LoadResult(before.rows, before.rows, 0, row_count=before.rows, shrinkage=shrinkage)
             if staging.dialect.capabilities.transactional_ddl:
                 staging.drop(spec.name)
             if not staging.dialect.capabilities.transactions:  # no half of a snapshot may count as one
@@ -257,7 +269,9 @@ class Warehouse(Reader):
             added = fit(staging, spec, spool, comments=comments).added
             result = upsert(staging, spec, spool)
             write_state(transaction, replace(state, rows=result.rows, read_number=number))
-        return replace(result, columns_added=tuple(added))
+            remember_snapshot(transaction, staging, spec, spool)
+            shrinkage = measure_shrinkage(transaction, spec, self.staging_schema)
+        return replace(result, columns_added=tuple(added), shrinkage=shrinkage)
 
     def publish(self, publication: Publication, *, guard: float, run_id: str | None = None) -> LoadResult:
         """Publish a table's snapshot and flag what vanished, in one transaction.
@@ -279,23 +293,27 @@ class Warehouse(Reader):
                 raise SnapshotMissing(spec.name)
             for dependent in publication.dependents:  # before anything is changed
                 transaction.has_table(dependent.name)
-            ensure(transaction, spec)
-            staging = transaction.in_schema(self.staging_schema)
-            if publication.dependents:
-                transaction.session.reserve()
-            source = staging.source(spec.name)
-            fit_relation(transaction, spec, source)
-            result = upsert(
-                transaction,
-                spec,
-                source,
-                # Nothing but publications writes here, so an older snapshot is not outdated.
-                began=max(snapshot.read_number or NO_READ, oldest_remembered(transaction)),
-                coverage=replace(WHOLE_TABLE, read_at=snapshot.synced_through)
-                if publication.infers_deletes and snapshot.complete
-                else None,
-                guard=None if publication.accept_shrink else guard,
-            )
+            # Nothing but publications writes here, so an older snapshot is not outdated.
+            began = max(snapshot.read_number or NO_READ, oldest_remembered(transaction))
+            complete = publication.infers_deletes and snapshot.complete
+            if complete and is_published(transaction, spec):
+                result = restamp(transaction, spec, began)
+            else:
+                ensure(transaction, spec)
+                staging = transaction.in_schema(self.staging_schema)
+                if publication.dependents:
+                    transaction.session.reserve()
+                source = staging.source(spec.name)
+                fit_relation(transaction, spec, source)
+                result = upsert(
+                    transaction,
+                    spec,
+                    source,
+                    began=began,
+                    coverage=replace(WHOLE_TABLE, read_at=snapshot.synced_through) if complete else None,
+                    guard=None if publication.accept_shrink else guard,
+                )
+                remember_publication(transaction, spec, result, complete=complete)
             corrected = sum(
                 correct(transaction, dependent, lookup)
                 for dependent in publication.dependents

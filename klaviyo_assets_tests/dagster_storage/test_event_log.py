@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +14,13 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.base import EventLogStorage
 
-from klaviyo_assets.dagster_storage.event_log import KEPT_OPEN, OpenEventLogStorage
+from klaviyo_assets import definitions
+from klaviyo_assets.assets.resources import KlaviyoAccount
+from klaviyo_assets.dagster_storage.default import keep_open, store_together
+from klaviyo_assets.dagster_storage.event_log import BATCH, BATCH_VARIABLE, KEPT_OPEN, OpenEventLogStorage, store_batch
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 Opened = Callable[[], int]
@@ -42,6 +48,57 @@ def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.Dag
     with dg.DagsterInstance.get() as made:
         assert isinstance(made.event_log_storage, OpenEventLogStorage)
         yield made
+
+
+@pytest.fixture
+def with_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    """An instance whose dagster.yaml says nothing of the event log."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    with dg.DagsterInstance.get() as made:
+        yield made
+
+
+def test_each_run_of_an_account_keeps_the_files_open(with_defaults: dg.DagsterInstance) -> None:
+    account = KlaviyoAccount(warehouse=DuckDBWarehouse(database="unused.duckdb"))
+    account.setup_for_execution(dg.build_init_resource_context(instance=with_defaults))
+    assert isinstance(with_defaults.event_log_storage, OpenEventLogStorage)
+
+
+def test_an_event_log_that_a_user_has_chosen_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        before = instance.event_log_storage
+        keep_open(instance)
+        assert instance.event_log_storage is before
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    module = "{module: dagster._core.storage.event_log, class: ConsolidatedSqliteEventLogStorage"
+    (tmp_path / "dagster.yaml").write_text(f"event_log_storage: {module}, config: {{base_dir: {tmp_path}}}}}\n")
+    with dg.DagsterInstance.get() as instance:
+        before = instance.event_log_storage
+        keep_open(instance)
+        assert instance.event_log_storage is before
+
+
+def test_nothing_is_overridden_in_an_untested_version_of_dagster(
+    with_defaults: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dagster.__version__", "1.14.0")
+    monkeypatch.setattr(SqliteEventLogStorage, "store_event_batch", SqliteEventLogStorage.store_event_batch)
+    keep_open(with_defaults)
+    store_together()
+    assert type(with_defaults.event_log_storage) is SqliteEventLogStorage
+    assert SqliteEventLogStorage.store_event_batch is EventLogStorage.store_event_batch
+
+
+def test_the_account_of_the_environment_stores_events_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `dagster job execute -m klaviyo_assets.definitions` does before it makes a run."""
+    monkeypatch.setattr(SqliteEventLogStorage, "store_event_batch", SqliteEventLogStorage.store_event_batch)
+    monkeypatch.setenv(BATCH_VARIABLE, "")
+    monkeypatch.delenv(BATCH_VARIABLE)
+    monkeypatch.delitem(vars(definitions), "defs", raising=False)
+    assert definitions.defs
+    assert SqliteEventLogStorage.store_event_batch is store_batch
+    assert os.environ[BATCH_VARIABLE] == BATCH
 
 
 def test_with_an_untested_version_of_dagster_its_own_log_takes_the_place(
@@ -106,7 +163,22 @@ def of_a_quarter(instance: dg.DagsterInstance, run_id: str) -> list[Any]:
     return known
 
 
-def test_the_events_of_many_partitions_are_stored_together(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["said by dagster.yaml", "kept open", "stored together"])
+def test_the_events_of_many_partitions_are_stored_together(
+    how: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SqliteEventLogStorage, "store_event_batch", SqliteEventLogStorage.store_event_batch)
+    monkeypatch.setenv(BATCH_VARIABLE, "")
+    monkeypatch.delenv(BATCH_VARIABLE)
+    instance: dg.DagsterInstance = request.getfixturevalue(
+        "instance" if how == "said by dagster.yaml" else "with_defaults"
+    )
+    if how == "kept open":
+        keep_open(instance)
+        assert isinstance(instance.event_log_storage, OpenEventLogStorage)
+    if how == "stored together":
+        store_together()
+        assert type(instance.event_log_storage) is SqliteEventLogStorage
     commits: list[sa.Connection] = []
 
     def count(connection: sa.Connection) -> None:
@@ -120,6 +192,7 @@ def test_the_events_of_many_partitions_are_stored_together(instance: dg.DagsterI
     assert len(commits) < 150, "Dagster commits more than five hundred times"
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    monkeypatch.delenv(BATCH_VARIABLE)
     with dg.DagsterInstance.from_config(str(tmp_path / "other")) as dagsters:
         expected = of_a_quarter(dagsters, materialize_a_quarter(dagsters).run_id)
     assert of_a_quarter(instance, run_id) == expected

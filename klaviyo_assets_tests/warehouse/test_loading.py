@@ -276,8 +276,7 @@ def snapshot(
     with temporary_spool() as spool:
         spool.write_all(typed_batches([event_columns(rows_)], METRIC))
         state = SyncState("metric", "snapshot", synced_through=synced_at, complete=True)
-        warehouse.store_snapshot(Extract(METRIC, began=began, snapshot=True, states=(state,)), spool)
-    return warehouse.shrinkage(METRIC)
+        return warehouse.store_snapshot(Extract(METRIC, began=began, snapshot=True, states=(state,)), spool).shrinkage
 
 
 def test_publishing_a_snapshot_upserts_flags_and_corrects_lookups(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from klaviyo_assets.schema.spec import Type
 from klaviyo_assets.warehouse.dialect import Capabilities, Dialect
@@ -67,6 +67,10 @@ class DuckDBDialect(Dialect):
     def matches(self, text: str, pattern: str) -> str:
         """Return the condition that the whole of a text matches a regular expression."""
         return f"regexp_full_match({text}, {literal(pattern)})"
+
+    def content(self, relation: str, names: Sequence[str]) -> str:
+        """Return the query of a text that tells what some columns of a relation hold."""
+        return f"SELECT concat(count(*), ' ', sum(hash(own))) FROM (SELECT {', '.join(names)} FROM {relation}) AS own"
 
     def json_keys(self, relation: str, column: str) -> str:
         """Return the query of the distinct names in the JSON objects of a column."""

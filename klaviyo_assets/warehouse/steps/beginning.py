@@ -13,7 +13,7 @@ from klaviyo_assets.schema.spec import TableSpec, Type
 from klaviyo_assets.warehouse.errors import AnotherAccount
 from klaviyo_assets.warehouse.results import AccountIdentity, Beginning
 from klaviyo_assets.warehouse.sql import column_list
-from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState, with_rows
+from klaviyo_assets.warehouse.state import SNAPSHOT, SNAPSHOT_CONTENT, SyncState, with_rows
 from klaviyo_assets.warehouse.steps.declared import with_system_columns
 from klaviyo_assets.warehouse.steps.ensuring import ensure
 from klaviyo_assets.warehouse.steps.loads import take_number
@@ -70,7 +70,7 @@ def begin(
     states = {
         (table, scope): state
         for (table, scope), state in read_states(transaction).items()
-        if not (staging if scope == SNAPSHOT else transaction).is_view(table)
+        if scope != SNAPSHOT_CONTENT and not (staging if scope == SNAPSHOT else transaction).is_view(table)
     }
     declared = {spec.name: with_system_columns(spec, *spec.types).keys() for spec in tables}
     counts = {place.schema: place.row_counts(table for table, _ in states) for place in (transaction, staging)}

@@ -21,15 +21,18 @@ def measure_shrinkage(transaction: Transaction, spec: TableSpec, staging: str) -
     """Compare a table with its snapshot, which is in the schema `staging`."""
     types = with_system_columns(spec, *spec.primary_key)
     copy = as_declared(transaction.dialect, transaction.in_schema(staging).source(spec.name), types)
-    staged = transaction.value(f"SELECT count(*) FROM {copy} AS staged")
+    staged = f"SELECT count(*) FROM {copy} AS staged"
     if not transaction.column_types(spec.name):
-        return Shrinkage(0, 0, staged)
+        return Shrinkage(0, 0, transaction.value(staged))
     live = f"{as_declared(transaction.dialect, transaction.source(spec.name), types)} AS own WHERE {NOT_DELETED}"
     lacking = (
         f"SELECT count(*) FROM (SELECT * FROM {live}) AS live WHERE NOT EXISTS "
         f"(SELECT 1 FROM {copy} AS staged WHERE {same_key('live', 'staged', spec.primary_key)})"
     )
-    return Shrinkage(transaction.value(f"SELECT count(*) FROM {live}"), transaction.value(lacking), staged)
+    ((live_rows, lacking_rows, staged_rows),) = transaction.sql(
+        f"SELECT (SELECT count(*) FROM {live}), ({lacking}), ({staged})"
+    )
+    return Shrinkage(live_rows, lacking_rows, staged_rows)
 
 
 def earliest(transaction: Transaction, table: str, column: str) -> dt.datetime | None:

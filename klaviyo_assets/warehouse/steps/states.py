@@ -11,7 +11,15 @@ from dataclasses import replace
 
 from klaviyo_assets.schema.spec import Type
 from klaviyo_assets.warehouse.sql import column_list
-from klaviyo_assets.warehouse.state import INSPECTED, INSPECTED_WHOLLY, PRIVACY, SNAPSHOT, SyncState, joined
+from klaviyo_assets.warehouse.state import (
+    FINGERPRINTED,
+    INSPECTED,
+    INSPECTED_WHOLLY,
+    SNAPSHOT,
+    SNAPSHOT_CONTENT,
+    SyncState,
+    joined,
+)
 from klaviyo_assets.warehouse.transaction import Transaction, aware, naive
 
 STATE_TABLE = "_sync_state"
@@ -114,7 +122,7 @@ def _read(transaction: Transaction) -> dict[tuple[str, str], SyncState]:
         state["stored_at"] = state.pop("synced_at")
         for name in ("synced_from", "synced_through", "stored_at"):
             state[name] = aware(state[name])
-        if state["scope"] == PRIVACY:
+        if state["scope"] in FINGERPRINTED:
             state["fingerprint"] = state.pop("run_id")
         found[state["table"], state["scope"]] = SyncState(**state)
     return found
@@ -126,8 +134,9 @@ def cut_state(transaction: Transaction, state: SyncState, through: dt.datetime) 
 
 
 def forget(transaction: Transaction, tables: Sequence[str], scope: str | None = None) -> None:
-    """Remove the states of tables, of one scope or of all."""
-    gone = [key for key in _known(transaction) if key[0] in tables and scope in (None, key[1])]
+    """Remove the states of tables, of one scope or of all; with that of a snapshot what it held."""
+    scopes = (SNAPSHOT, SNAPSHOT_CONTENT) if scope == SNAPSHOT else (scope,)
+    gone = [key for key in _known(transaction) if key[0] in tables and (scope is None or key[1] in scopes)]
     for key in gone:
         del _known(transaction)[key]
     transaction.changed_states.update(gone)
@@ -154,7 +163,7 @@ def why_void(
 
 def void(transaction: Transaction, table: str) -> None:
     """Forget how far a table is synced, and its parts; not its snapshot, nor what an inspection saw."""
-    kept = {SNAPSHOT, *((INSPECTED, INSPECTED_WHOLLY) if transaction.column_types(table) else ())}
+    kept = {SNAPSHOT, SNAPSHOT_CONTENT, *((INSPECTED, INSPECTED_WHOLLY) if transaction.column_types(table) else ())}
     for known, scope in read_states(transaction):
         if known == table and scope not in kept:
             forget(transaction, [table], scope)
