@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from typing import Protocol
@@ -11,11 +12,11 @@ from klaviyo_assets.warehouse.spool import SpoolWriter
 from klaviyo_assets.workers.conversion import Convert, Done, Target, Task, convert_page
 from klaviyo_assets.workers.pool import Pool
 
-LONG = 100_000_000
-"""Bytes of pages from which on a read is long, some dozens of pages of events: what comes then is worth the start of
-processes, half a second each."""
+LONG = 1.0
+"""Seconds of this thread's CPU that a read has taken when it counts as long: what comes then is worth the start of
+processes, half a second each. It is that of ten pages of events with hundreds of properties, of a hundred with ten."""
 
-_TASK_BYTES, _TASK_PAGES = 24_000_000, 900
+_TASK_BYTES, _TASK_PAGES = 12_000_000, 900
 _NUMBERS = 1000  # for the files of a task; no page fills more than one of a table, and the rest goes into one more
 
 
@@ -26,7 +27,7 @@ def spool_pages(
     misshapen: Lost,
     *,
     processes: int,
-    long: int | None = None,
+    long: float | None = None,
 ) -> None:
     """Spool the rows of pages, in their order; of a long read in several processes.
 
@@ -37,7 +38,7 @@ def spool_pages(
         misshapen: Is told what pages have of another shape than they should, by processes beside this one. (In
             this one, whoever is `noting` is told.)
         processes: How many share the work of a long read; 1: this one does all of it.
-        long: How many bytes of pages this one does before others start. Default: `LONG`.
+        long: For how many seconds this one works on pages before others start. Default: `LONG`.
 
     Raises:
         WorkerDied: A process has ended in the middle of it.
@@ -47,14 +48,15 @@ def spool_pages(
     long = LONG if long is None else long
     with ExitStack() as stack:
         spooling: _Spooling = _Here(convert, writers)
-        read = 0
+        here, worked = True, 0.0
         for page in pages:
-            if processes > 1 and read <= long < read + len(page):
+            if here and processes > 1 and worked >= long:
                 spooling.close()
                 pool = stack.enter_context(Pool(processes, convert))
-                spooling = _Beside(pool, writers, misshapen)
-            read += len(page)
+                here, spooling = False, _Beside(pool, writers, misshapen)
+            began = time.thread_time()
             spooling.add(page)
+            worked += time.thread_time() - began
         spooling.close()
 
 

@@ -80,7 +80,7 @@ def endless(page: bytes) -> Batch:
 
 @contextmanager
 def spooled(
-    pages: Iterable[bytes], convert: Convert, processes: int = 2, long: int = 0
+    pages: Iterable[bytes], convert: Convert, processes: int = 2, long: float = 0.0
 ) -> Iterator[tuple[SpoolWriter, Lost]]:
     """Spool pages to `THING` without waiting for them to be many."""
     with temporary_spool(Room()) as spool, noting() as misshapen:
