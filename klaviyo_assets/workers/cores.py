@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,7 +14,7 @@ MOST_PROCESSES = 4
 
 def default_processes() -> int:
     """Return how many processes share the work of a long read if nobody says so: one for each core, up to four."""
-    return min(MOST_PROCESSES, usable_cores())
+    return min(MOST_PROCESSES, usable_cores()) if sys.executable else 1  # a program that Python is a part of has none
 
 
 def usable_cores(cgroups: Path = Path("/sys/fs/cgroup")) -> int:
