@@ -14,7 +14,7 @@ import click
 from benchmarks.cases import CASES, CEILING, Result, run_case
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-STAGES = ("wait", "receive", "parse", "map", "type", "spool", "load", "commit")
+STAGES = ("wait", "receive", "parse", "map", "type", "spool", "workers", "load", "commit")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

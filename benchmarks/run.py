@@ -2,6 +2,8 @@
 
 The stages are timed from outside, by wrapping the functions that they consist of; seconds are those of the thread's
 own CPU time, but `wait` (for the server and for rate limits, added up over threads), `load` and `commit`: wall time.
+`workers` is the CPU time of the processes that a long read has beside it, which do the most of `map`, `type` and
+`spool` then.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from benchmarks.measure import RSS_UNIT
 _seconds: defaultdict[str, float] = defaultdict(float)
 _lock = threading.Lock()
 _inner = threading.local()
+_with_workers: list[int] = []
 
 
 def timed(owner: Any, name: str, stage: str, *, clock: Callable[[], float] = time.thread_time) -> None:
@@ -74,10 +77,45 @@ def _time_stages() -> None:
     for step in ("load", "publish", "store_snapshot"):
         timed(warehouse.Warehouse, step, "load", clock=time.monotonic)
     timed(DuckDBCatalog, "commit", "commit", clock=time.monotonic)
+    _watch_workers()
     if os.environ["KLAVIYO_WAREHOUSE"].startswith("postgresql"):
         from klaviyo_assets.warehouse.postgres.catalog import PostgresCatalog
 
         timed(PostgresCatalog, "commit", "commit", clock=time.monotonic)
+
+
+def _watch_workers() -> None:
+    """Take note of what workers have used when they end: their CPU, and their memory with that of this process."""
+    from klaviyo_assets.workers import pool
+
+    leave = pool.Pool.__exit__
+
+    def watched(self: Any, *error: object) -> None:
+        pids = [worker.pid for worker in self._workers]
+        # What they share is counted once: the libraries, which lie in files.
+        own = sum(_memory(pid, "VmHWM") - _memory(pid, "RssFile") for pid in pids)
+        memory = _memory(os.getpid(), "VmRSS") + own
+        before = _cpu_of_children()
+        leave(self, *error)
+        with _lock:
+            _seconds["workers"] += _cpu_of_children() - before
+            _with_workers.append(memory)
+
+    pool.Pool.__exit__ = watched  # type: ignore[method-assign]
+    timed(pool.Pool, "give", "workers waited for", clock=time.monotonic)
+    timed(pool.Pool, "rest", "workers waited for", clock=time.monotonic)
+
+
+def _cpu_of_children() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _memory(pid: int, what: str) -> int:
+    """Return a number of Linux's about the memory of a process, in bytes; 0 elsewhere, and of one that is gone."""
+    status = Path(f"/proc/{pid}/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{what}:")), 0)
 
 
 def _ask(answer: str) -> None:
@@ -97,15 +135,13 @@ def _ask(answer: str) -> None:
 
 
 def _peak() -> float:
-    """Return the most memory in MB that this process or one of its children has had.
+    """Return the most memory in MB that this process or one of its children has had, or it and its workers together.
 
     Not what its parent is told: that counts what the parent itself had when it started this process.
     """
     own, children = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    status = Path("/proc/self/status")
-    if status.exists():
-        own = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-    return max(own, children) * RSS_UNIT / 1e6
+    highest = _memory(os.getpid(), "VmHWM") or own * RSS_UNIT
+    return max(highest, children * RSS_UNIT, *_with_workers, 0) / 1e6
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from klaviyo_assets.api import ForeignAnswer, InvalidApiKey, KlaviyoError, NotFo
 from klaviyo_assets.warehouse.errors import SnapshotMissing, SpoolFull, WarehouseError, WarehouseUnusable
 from klaviyo_assets.warehouse.guard import FEW_WAIT, SETTLED_AFTER, Waiting
 from klaviyo_assets.warehouse.location import kind_of
+from klaviyo_assets.workers.process import WorkerDied
 
 _HOURS = round(SETTLED_AFTER / dt.timedelta(hours=1))
 
@@ -41,6 +42,11 @@ def _advice(error: WarehouseError, snapshot: str) -> str:
         return (
             f"Free some there, set TMPDIR to another folder of this machine, or {less} the setting `spool_limit`; of a "
             "long history `history_chunk_days` has fewer days read at a time."
+        )
+    if isinstance(error, WorkerDied):
+        return (
+            "If this machine was out of memory, or its container had no more, lower the setting `processes`. Run it "
+            "again."
         )
     if not isinstance(error, WarehouseUnusable):
         return ""

@@ -5,11 +5,9 @@ import gc
 import logging
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
-import msgspec
 from pydantic import Field
 
 from klaviyo_assets.api import (
@@ -22,21 +20,18 @@ from klaviyo_assets.api import (
     read_windows,
     strictly_between,
 )
+from klaviyo_assets.assets.advice import advised
 from klaviyo_assets.assets.days import days_of_run, has_days
 from klaviyo_assets.assets.described import DescribedAssets, asset_out, deps_of
 from klaviyo_assets.assets.history import with_days_before
 from klaviyo_assets.assets.pools import pool
 from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.specs import account_key
-from klaviyo_assets.assets.spooling import Batch
 from klaviyo_assets.assets.step import UNREAD_ONLY, Step, chosen
-from klaviyo_assets.privacy.packing import packed, with_packed
-from klaviyo_assets.privacy.policy import ColumnPolicy
-from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.lost import UNDESCRIBED, UNIDENTIFIED
-from klaviyo_assets.schema.spec import Column, TableSpec, Type
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.fields import asks_for_subscriptions
+from klaviyo_assets.sync.pages import IDS, EventPages, ProfilePages
 from klaviyo_assets.sync.progress import ProgressReporter
 from klaviyo_assets.sync.ranges import ReadRange, plan, sync_back_to
 from klaviyo_assets.sync.scopes import REREAD
@@ -46,6 +41,9 @@ from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.extract import Ask, Coverage, Extract
 from klaviyo_assets.warehouse.spool import Spool, SpoolWriter
 from klaviyo_assets.warehouse.state import SyncState, is_read
+from klaviyo_assets.workers.conversion import Convert
+
+T = TypeVar("T")
 
 
 class ReadConfig(dg.Config):
@@ -62,12 +60,13 @@ class ReadConfig(dg.Config):
     )
 
 
-ReadRows = Callable[[Settings, KlaviyoAccount, ReadRange, ProgressReporter, logging.Logger], Iterator[Batch]]
-"""Reads what the pages of a range give: rows of tables, and of `IDS` the keys that they spoke of."""
+Read = tuple[Iterator[Page], Convert]
+"""Pages, and what makes rows of them."""
+
+Reading = Callable[[Settings, KlaviyoAccount, ReadRange, ProgressReporter, logging.Logger], Read]
+"""Reads a range."""
 
 _PAGES_PER_COLLECTION = 50
-
-IDS = TableSpec(name="ids", columns=(Column("id", Type.TEXT),), primary_key=("id",))
 
 
 def daily_partitions(settings: Settings) -> dg.DailyPartitionsDefinition:
@@ -83,7 +82,7 @@ def build_incremental(described: DescribedAssets) -> list[dg.AssetsDefinition]:
     """
     settings = described.settings
     days = daily_partitions(settings)
-    families: tuple[tuple[Sequence[Table], ReadRows], ...] = (
+    families: tuple[tuple[Sequence[Table], Reading], ...] = (
         ((events.EVENT,), read_events),
         ((profiles.PERSON, *exclusions.TABLES), read_profiles),
     )
@@ -95,7 +94,7 @@ def build_incremental(described: DescribedAssets) -> list[dg.AssetsDefinition]:
 
 
 def _incremental(
-    described: DescribedAssets, days: dg.PartitionsDefinition, tables: Sequence[Table], read: ReadRows
+    described: DescribedAssets, days: dg.PartitionsDefinition, tables: Sequence[Table], read: Reading
 ) -> dg.AssetsDefinition:
     settings, main = described.settings, tables[0]
     enabled = [table for table in tables if settings.enabled(table)]
@@ -140,8 +139,10 @@ def _incremental(
             read_range = min(plans, key=lambda planned: planned.start)
             bound = f"to {read_range.end}" if read_range.end else "on"
             context.log.info(f"Reading {main.name} from {read_range.start} {bound}.")
-            batches = read(settings, account, read_range, ProgressReporter(main.name, context.log), context.log)
-            writers = step.spool(without_pauses(batches), (*wanted, IDS))
+            report = ProgressReporter(main.name, context.log)
+            with advised():
+                pages, convert = read(settings, account, read_range, report, context.log)
+            writers = step.spool_pages(without_pauses(pages), convert, (*wanted, IDS))
             lost = step.losses(*(writers[table.name].lost for table in wanted))
             used = step.used()
             for table in wanted:
@@ -214,9 +215,8 @@ def _extract(
 
 def read_events(
     settings: Settings, account: KlaviyoAccount, chosen: ReadRange, report: ProgressReporter, log: logging.Logger
-) -> Iterator[Batch]:
+) -> Read:
     """Read the events of a range. Their times have whole seconds, so half-open windows fit exactly."""
-    columns_of = _event_columns(settings, account, log)
 
     def fetch(start: dt.datetime, end: dt.datetime | None) -> Iterator[Page]:
         parameters: dict[str, str | int | None] = {
@@ -229,8 +229,8 @@ def read_events(
         }
         return account.client.pages("get_events", "/events", parameters)
 
-    for page in _windows(account, chosen, fetch, attribute_times("datetime"), report):
-        yield {"event": columns_of(page)}
+    convert = _event_pages(settings, account, log)
+    return _windows(account, chosen, fetch, attribute_times("datetime"), report), convert
 
 
 def ask_about_events(settings: Settings, account: KlaviyoAccount, table: Table, log: logging.Logger) -> Ask:
@@ -247,7 +247,7 @@ def ask_about_events(settings: Settings, account: KlaviyoAccount, table: Table, 
         if answer.found:
             log.info(f"{len(answer.found):,} of them are still there: their times have changed.")
             writer = SpoolWriter(table, spool)
-            writer.add(_event_columns(settings, account, log)(answer.page))
+            writer.add(_event_pages(settings, account, log).columns(answer.page.content))
             writer.close()
         return set(answer.gone)
 
@@ -258,8 +258,8 @@ def _event_includes(settings: Settings) -> str | None:
     return None if settings.privacy.policy(events.EVENT).blocks(events.ATTRIBUTION) else "attributions"
 
 
-def _event_columns(settings: Settings, account: KlaviyoAccount, log: logging.Logger) -> Callable[[Page], Columns]:
-    """Return what makes columns of a page of events, with what they take from other tables."""
+def _event_pages(settings: Settings, account: KlaviyoAccount, log: logging.Logger) -> EventPages:
+    """Return what makes rows of pages of events, with what they take from other tables."""
     policy = settings.privacy.policy(events.EVENT)
     names: dict[str, str] = {}
     try:
@@ -268,22 +268,16 @@ def _event_columns(settings: Settings, account: KlaviyoAccount, log: logging.Log
     except NotPermitted as error:
         log.warning(f"The type of events will be NULL: {error}")
     context = events.EventContext(names, dict(account.warehouse.rows("campaign_message", ("id", "campaign_id"))))
-
-    def columns_of(page: Page) -> Columns:
-        found = events.read(page.content)
-        return _packed(policy, found.properties, partial(events.columns, found, context))
-
-    return columns_of
+    return EventPages(policy, context)
 
 
 def read_profiles(
     settings: Settings, account: KlaviyoAccount, chosen: ReadRange, report: ProgressReporter, log: logging.Logger
-) -> Iterator[Batch]:
+) -> Read:
     """Read the profiles that were updated in a range.
 
     The API has only strict bounds, so windows are a second wider on both sides; what comes twice is matched by key.
     """
-    policy = settings.privacy.policy(profiles.PERSON)
     subscriptions = "subscriptions" if asks_for_subscriptions(settings) else None
 
     def fetch(start: dt.datetime, end: dt.datetime | None) -> Iterator[Page]:
@@ -295,25 +289,8 @@ def read_profiles(
         }
         return account.client.pages("get_profiles", "/profiles", parameters)
 
-    for page in _windows(account, chosen, fetch, attribute_times("updated"), report):
-        found = profiles.read(page.content)
-        rows = exclusions.rows(found)
-        ids = [profile.id for profile in found.profiles if profile.id not in found.unread]
-        yield {
-            "person": _packed(policy, found.properties, partial(profiles.columns, found)),
-            **{table.name: Columns.of_rows(rows[table.name], table.types) for table in exclusions.TABLES},
-            IDS.name: Columns(len(ids), {"id": ids}),
-        }
-
-
-def _packed(
-    policy: ColumnPolicy, properties: Sequence[Mapping[str, msgspec.Raw] | None], columns: Callable[[], Columns]
-) -> Columns:
-    """The columns of a page, with its properties packed if they are to be; before the columns take them away."""
-    if policy.packing is None or not policy.packs:
-        return columns()
-    rows = packed(properties, policy.packed)
-    return with_packed(columns(), rows, policy.packing)
+    convert = ProfilePages(settings.privacy.policy(profiles.PERSON))
+    return _windows(account, chosen, fetch, attribute_times("updated"), report), convert
 
 
 def _windows(
@@ -334,7 +311,7 @@ def _windows(
     )
 
 
-def without_pauses(batches: Iterator[Batch]) -> Iterator[Batch]:
+def without_pauses(pages: Iterator[T]) -> Iterator[T]:
     """Keep the garbage collector from looking, again and again, through what waits to be spooled.
 
     Pages make no cycles; what else is left behind is collected now and then.
@@ -342,12 +319,12 @@ def without_pauses(batches: Iterator[Batch]) -> Iterator[Batch]:
     was_on = gc.isenabled()
     gc.disable()
     try:
-        for number, batch in enumerate(batches, 1):
-            yield batch
+        for number, page in enumerate(pages, 1):
+            yield page
             if number % _PAGES_PER_COLLECTION == 0:
                 gc.collect(1)  # not what was there before the read
     finally:
         if was_on:
             gc.enable()
-        if isinstance(batches, Generator):
-            batches.close()
+        if isinstance(pages, Generator):
+            pages.close()

@@ -14,13 +14,13 @@ from klaviyo_assets.assets.described import (
     asset_out,
     deps_of,
 )
-from klaviyo_assets.assets.incremental import IDS, without_pauses
+from klaviyo_assets.assets.incremental import without_pauses
 from klaviyo_assets.assets.pools import pool
 from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.specs import account_key
-from klaviyo_assets.assets.spooling import Batch
 from klaviyo_assets.assets.step import PublishConfig, SnapshotConfig, Step
-from klaviyo_assets.schema.columns import Columns
+from klaviyo_assets.schema.columns import Batch, Columns
+from klaviyo_assets.sync.pages import IDS
 from klaviyo_assets.sync.progress import ProgressReporter
 from klaviyo_assets.sync.scopes import PREDICTIVE_ANALYTICS, SWEEP
 from klaviyo_assets.tables import profiles

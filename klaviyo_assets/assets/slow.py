@@ -11,8 +11,8 @@ import dagster as dg
 from klaviyo_assets.assets.ahead import Done
 from klaviyo_assets.assets.pools import pool, without_limit
 from klaviyo_assets.assets.resources import KlaviyoAccount
-from klaviyo_assets.assets.spooling import Batch, fill, spools
-from klaviyo_assets.schema.columns import Columns
+from klaviyo_assets.assets.spooling import fill, spools
+from klaviyo_assets.schema.columns import Batch, Columns
 from klaviyo_assets.schema.spec import STAGING
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.due import is_snapshot_due

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 
-from klaviyo_assets.schema.columns import Columns
+from klaviyo_assets.schema.columns import Batch
 from klaviyo_assets.schema.lost import Lost, noting
 from klaviyo_assets.schema.spec import TableSpec
 from klaviyo_assets.warehouse.spool import Room, SpoolWriter, temporary_spool
-
-Batch = Mapping[str, Columns]
-"""Name of a spec -> columns of its rows."""
 
 
 def spools(specs: Sequence[TableSpec], limit: int | None, until: ExitStack) -> dict[str, SpoolWriter]:

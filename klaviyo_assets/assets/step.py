@@ -11,13 +11,14 @@ from typing import Any, Self
 import dagster as dg
 from pydantic import Field
 
-from klaviyo_assets.api import ApiUnavailable, ForeignAnswer, InvalidApiKey, NotPermitted, RateLimited
+from klaviyo_assets.api import ApiUnavailable, ForeignAnswer, InvalidApiKey, NotPermitted, Page, RateLimited
 from klaviyo_assets.assets.advice import advised, of_klaviyo
 from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.slow import read_ahead, snapshot_rows
 from klaviyo_assets.assets.specs import account_key
-from klaviyo_assets.assets.spooling import Batch, fill, spools
-from klaviyo_assets.schema.lost import Lost
+from klaviyo_assets.assets.spooling import fill, spools
+from klaviyo_assets.schema.columns import Batch
+from klaviyo_assets.schema.lost import Lost, noting
 from klaviyo_assets.schema.spec import TableSpec
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.shared_limits.counting import NobodyCounts
@@ -26,6 +27,9 @@ from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.errors import WarehouseError
 from klaviyo_assets.warehouse.spool import SpoolWriter
 from klaviyo_assets.warehouse.state import SyncState
+from klaviyo_assets.workers.conversion import Convert
+from klaviyo_assets.workers.cores import default_processes
+from klaviyo_assets.workers.spooling import spool_pages
 
 INCREMENTAL = "klaviyo_assets/incremental"
 """Tag of runs that read only what is new and what is due. (A tag, because Dagster drops the config of a job with
@@ -128,6 +132,22 @@ class Step:
                 self.now, self.began, self.used = begun.now, begun.began, lambda: dict(used)
                 return begun.writers
         return self.spool(snapshot_rows(self.account, tables), tables)
+
+    def spool_pages(
+        self, pages: Iterable[Page], convert: Convert, specs: Sequence[TableSpec]
+    ) -> dict[str, SpoolWriter]:
+        """Do what `spool` does with the rows that `convert` makes of pages, in several processes if they are many."""
+        with advised():
+            writers = spools(specs, self._settings.spool_limit, self._spools)
+            with noting() as self.misshapen:
+                spool_pages(
+                    (page.content for page in pages),
+                    convert,
+                    writers,
+                    self.misshapen,
+                    processes=self._settings.processes or default_processes(),
+                )
+            return writers
 
     def losses(self, *unfit: Lost) -> dict[str, Any]:
         """Log what was lost of the tables, which come from the same answers; return metadata that counts it.

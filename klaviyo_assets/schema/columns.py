@@ -38,3 +38,7 @@ class Columns:
     def of_rows(cls, rows: Sequence[Mapping[str, Any]], names: Iterable[str]) -> Columns:
         """Pivot rows to the declared columns `names`; a row without a column has NULL there."""
         return cls(len(rows), {name: [row.get(name) for row in rows] for name in names})
+
+
+Batch = Mapping[str, Columns]
+"""Name of a spec -> columns of its rows."""

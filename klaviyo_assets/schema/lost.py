@@ -60,13 +60,42 @@ class Lost(dict[str, int]):
         return f"{field} ({count:,} {'value' if count == 1 else 'values'}{ids})"
 
 
+class Recorded(Lost):
+    """Remembers what it is told, word by word, for another `Lost` to be told the same.
+
+    For one that lives in another process: what it counts of a value that comes again depends on all of the read.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._added: list[tuple[str, tuple[str | None, ...]]] = []
+        self._told: list[tuple[str | None, str]] = []
+
+    def add(self, field: str, keys: Sequence[str | None]) -> None:
+        """Remember it."""
+        self._added.append((field, tuple(keys)))
+
+    def note(self, id: str | None, field: str) -> None:
+        """Remember it."""
+        self._told.append((id, field))
+
+    def tell(self, other: Lost) -> None:
+        """Tell another one all that this one was told."""
+        for field, keys in self._added:
+            other.add(field, keys)
+        for id, field in self._told:
+            other.note(id, field)
+        other.remarks += self.remarks
+        other.partial |= self.partial
+
+
 _noting: ContextVar[Lost | None] = ContextVar("lost", default=None)
 
 
 @contextmanager
-def noting() -> Iterator[Lost]:
+def noting(lost: Lost | None = None) -> Iterator[Lost]:
     """Collect what `note` is told meanwhile, by this thread and by those that run in a copy of its context."""
-    lost = Lost()
+    lost = Lost() if lost is None else lost
     token = _noting.set(lost)
     try:
         yield lost

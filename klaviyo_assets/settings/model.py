@@ -218,6 +218,13 @@ class Settings(BaseSettings):
         "environment only. `none`: nobody waits, for an account that is simulated on this machine. Default: each "
         "process counts by itself.",
     )
+    processes: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="How many processes turn the pages of a long read into rows; `1` leaves all of it to the step's "
+        "own. Each takes up to 300 MB. Default: the cores that the step may use, at most 4.",
+    )
     request_timeout: dt.timedelta = Field(
         dt.timedelta(minutes=2),
         gt=dt.timedelta(0),

@@ -62,11 +62,15 @@ class Room:
 
 
 class Spool:
-    """Writes record batches to a folder of its own; `files` lists what is there, oldest first."""
+    """Writes record batches to a folder of its own; `files` lists what is there, oldest first.
 
-    def __init__(self, folder: Path, room: Room | None = None) -> None:
+    numbers: those of its files. Of two rows with one key, that in the file with the higher number is the later one.
+    """
+
+    def __init__(self, folder: Path, room: Room | None = None, numbers: range = range(2**31)) -> None:
         self.folder = folder
         self._room = room or Room()
+        self._numbers = numbers
         self.files: list[SpoolFile] = []
 
     @property
@@ -90,9 +94,25 @@ class Spool:
             spool.files.append(replace(file, types=types, stored=stored))
         return spool
 
+    def reserve(self, count: int) -> range:
+        """Return numbers for files that another one writes into the same folder; what comes later has higher ones.
+
+        Raises IndexError if there are not so many any more.
+        """
+        self._numbers[count - 1]
+        reserved, self._numbers = self._numbers[:count], self._numbers[count:]
+        return reserved
+
+    def adopt(self, files: Iterable[SpoolFile]) -> None:
+        """Append what another one has written; raise SpoolFull if that takes too much room."""
+        for file in files:
+            self._room.take(file.path.stat().st_size)
+            self.files.append(file)
+
     def write(self, batch: pa.RecordBatch) -> None:
         """Append one batch as a file of its own: batches of one table may differ in columns and types."""
-        path = self.folder / f"{len(self.files):06d}.parquet"
+        (number,) = self.reserve(1)
+        path = self.folder / f"{number:06d}.parquet"
         try:
             pq.write_table(pa.Table.from_batches([batch]), path, compression="zstd", compression_level=1)
         except OSError as error:
@@ -100,8 +120,7 @@ class Spool:
                 raise
             advice = "Free some there, or set TMPDIR to another folder."
             raise DiskFull(f"temporary files in {self.folder.parent}", advice) from error
-        self._room.take(path.stat().st_size)
-        self.files.append(SpoolFile(path, batch.num_rows, {field.name: column_type(field) for field in batch.schema}))
+        self.adopt([SpoolFile(path, batch.num_rows, {field.name: column_type(field) for field in batch.schema})])
 
     def write_all(self, batches: Iterable[pa.RecordBatch]) -> None:
         """Append every batch."""
@@ -115,10 +134,10 @@ class SpoolWriter:
     lost: by declared column, the values that its type can't hold and that became NULL, and rows without a key.
     """
 
-    def __init__(self, spec: TableSpec, spool: Spool) -> None:
+    def __init__(self, spec: TableSpec, spool: Spool, lost: Lost | None = None) -> None:
+        self.spec = spec
         self.spool = spool
-        self.lost = Lost()
-        self._spec = spec
+        self.lost = Lost() if lost is None else lost
         self._waiting: list[Columns] = []
         self._rows = 0
         self._cells = 0
@@ -126,8 +145,8 @@ class SpoolWriter:
     def add(self, columns: Columns) -> None:
         """Take columns; they are spooled once there are enough of them."""
         if columns.rows:
-            if self._spec.policy:
-                columns = self._spec.policy.apply(columns)
+            if self.spec.policy:
+                columns = self.spec.policy.apply(columns)
             self._waiting.append(columns)
             self._rows += columns.rows
             self._cells += columns.rows * (len(columns.declared) + len(columns.dynamic))
@@ -136,7 +155,7 @@ class SpoolWriter:
 
     def close(self) -> None:
         """Spool what is waiting."""
-        for batch in typed_batches(self._waiting, self._spec, rows=self._rows, on_lost=self.lost.add):
+        for batch in typed_batches(self._waiting, self.spec, rows=self._rows, on_lost=self.lost.add):
             self.spool.write(batch)
         self._waiting, self._rows, self._cells = [], 0, 0
 
