@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import random
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -12,11 +13,12 @@ import msgspec
 from klaviyo_assets.sandbox.account import Account, Clock, Resource, format_datetime
 from klaviyo_assets.sandbox.account.subscriptions import never_subscribed
 
-Shape = Literal["narrow", "wide"]
-"""`narrow`: 10 properties, 1.28 kB as the API serves it. `wide`: 60 of 500 names."""
+Shape = Literal["narrow", "wide", "mix"]
+"""`narrow`: 10 properties, 1.28 kB as the API serves it. `wide`: 60 of 500 names. `mix`: as shops have it, 20 metrics
+with 15 to 40 properties each, of 400 names, every property in nine of ten events, some of them lists, also of items."""
 
 DAYS = 90
-METRICS = 12
+METRICS: dict[Shape, int] = {"narrow": 12, "wide": 12, "mix": 20}
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
@@ -24,7 +26,7 @@ def make_account(*, events: int = 0, profiles: int = 0, shape: Shape = "narrow",
     """Return an account whose events lie in the 90 days before `now`, a third of them in bursts."""
     rng = random.Random(1)
     account = Account(Clock(now))
-    for number in range(METRICS):
+    for number in range(METRICS[shape]):
         stamp = format_datetime(now - dt.timedelta(days=1000))
         attributes = {"name": f"Metric {number}", "created": stamp, "updated": stamp, "integration": None}
         account.add(Resource("metric", _metric(number), attributes))
@@ -43,7 +45,7 @@ def add_events(
     for number in range(first, first + count):
         at = rng.choice(bursts) + rng.randrange(600) if number % 3 == 0 else latest - rng.randrange(span)
         account.add_event(
-            _metric(number % METRICS),
+            _metric(number % METRICS[shape]),
             min(at, latest),
             profile_id=f"01{number % 50_000:024d}",
             properties=msgspec.json.encode(_properties(number, shape, rng)),
@@ -68,6 +70,9 @@ def _metric(number: int) -> str:
 def _properties(number: int, shape: Shape, rng: random.Random) -> dict[str, Any]:
     if shape == "wide":
         return {f"Field {field}": _value(field, number) for field in rng.sample(range(500), 60)}
+    if shape == "mix":
+        fields = (field for field in _fields(number % METRICS[shape]) if rng.random() < 0.9)
+        return {f"Field {field}": _nested(field, number) or _value(field, number) for field in fields}
     return {
         "$event_id": f"{number:032d}",
         "$value": number % 10_000 / 100,
@@ -80,6 +85,24 @@ def _properties(number: int, shape: Shape, rng: random.Random) -> dict[str, Any]
         "URL": f"https://shop.example/products/{number % 300}?utm_source=klaviyo&utm_medium=email&utm_id={number}",
         "Ordered At": f"2026-0{1 + number % 9}-1{number % 10}T10:{number % 60:02d}:00+00:00",
     }
+
+
+@lru_cache
+def _fields(metric: int) -> list[int]:
+    """Return the properties of a metric of the `mix`."""
+    rng = random.Random(metric)
+    return rng.sample(range(400), rng.randint(15, 40))
+
+
+def _nested(field: int, number: int) -> Any:
+    """Return what a property holds, if that is a list: of items, or of their names."""
+    products = range(number % 300, number % 300 + 1 + field % 3)
+    if field % 20 == 7:
+        return [f"Product {product}" for product in products]
+    if field % 20 == 12:
+        return [{"ProductID": product, "SKU": f"SKU-{product}", "ProductName": f"Product {product}", "Quantity": 1,
+                 "ItemPrice": product / 4, "Categories": ["Tea", "Autumn"]} for product in products]  # fmt: skip
+    return None
 
 
 def _value(field: int, number: int) -> Any:

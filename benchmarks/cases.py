@@ -301,9 +301,9 @@ _MIXED = {"mixed": True, "events": 50_000, "profiles": 5_000, "days": 60}
 CASES = [
     *(Case(f"event-100k-{ms}ms", _events(100_000), backfill("event"), ms / 1000) for ms in (0, 50, 200)),
     Case("event-100k-limits", _events(100_000), backfill("event"), limits="real"),
-    Case("event-100k-wide", _events(100_000, "wide"), backfill("event")),
+    *(Case(f"event-100k-{shape}", _events(100_000, shape), backfill("event")) for shape in ("wide", "mix")),
     Case("event-1m-50ms", _events(1_000_000), backfill("event"), big=True),
-    Case("event-1m-wide", _events(1_000_000, "wide"), backfill("event"), big=True),
+    *(Case(f"event-1m-{shape}", _events(1_000_000, shape), backfill("event"), big=True) for shape in ("wide", "mix")),
     *(Case(f"person-20k-{ms}ms", {"profiles": 20_000}, backfill("person"), ms / 1000) for ms in (0, 50, 200)),
     Case("person-20k-limits", {"profiles": 20_000}, backfill("person"), limits="real"),
     Case("person-500k", {"profiles": 500_000}, backfill("person"), big=True),

@@ -193,12 +193,12 @@ def test_nothing_says_klaviyo_of_an_account_that_has_another_name() -> None:
 
 GROUND = ("schema", "clock", "text", "environment")
 ALLOWED = {
-    "schema": ((), {"msgspec", "pyarrow"}),
+    "schema": ((), {"msgspec", "numpy", "pyarrow"}),
     "api": (("schema", "text"), {"requests", "msgspec", "urllib3"}),
-    "tables": (("schema",), {"msgspec", "anyascii"}),
+    "tables": (("schema",), {"anyascii", "msgspec", "numpy", "pyarrow"}),
     "warehouse": (("schema", "clock", "environment"),
-                  {"clickhouse_connect", "dagster", "dagster_duckdb", "duckdb", "filelock", "google", "msgspec", "pgpq",
-                   "psycopg", "pyarrow", "pydantic", "requests", "snowflake", "urllib3"}),
+                  {"clickhouse_connect", "dagster", "dagster_duckdb", "duckdb", "filelock", "google", "msgspec",
+                   "numpy", "pgpq", "psycopg", "pyarrow", "pydantic", "requests", "snowflake", "urllib3"}),
     "privacy": (("schema", "environment", "tables"), {"msgspec"}),
     "shared_limits": (("api", "environment", "warehouse"), {"psycopg", "redis"}),
     "settings": (("environment", "privacy", "schema", "shared_limits.place", "tables", "warehouse.duckdb.location",

@@ -69,5 +69,6 @@ def with_packed(columns: Columns, rows: list[Raw | None], packing: Packing) -> C
     """Return columns with packed properties in the place of the columns that appear."""
     more: dict[str, list[Any]] = {packing.column: rows}
     if packing.kept:
-        more[packing.kept] = columns.dynamic.get(packing.kept) or [None] * columns.rows
+        texts = {**columns.dynamic, **columns.texts(columns.sparse.keys() & {packing.kept})}
+        more[packing.kept] = texts.get(packing.kept) or [None] * columns.rows
     return Columns(columns.rows, {**columns.declared, **more})

@@ -146,10 +146,14 @@ class ColumnPolicy:
 
     def apply(self, columns: Columns) -> Columns:
         """Return the columns without the blocked ones, with digests in the hashed ones."""
+        sparse = {name: values for name, values in columns.sparse.items() if self.action(name) is Action.KEEP}
+        hashed = columns.texts([name for name in columns.sparse if self.action(name) is Action.HASH])
         return Columns(
             columns.rows,
             self._applied(columns.declared, lambda text: text),
-            self._applied(columns.dynamic, lambda text: b'"%s"' % text.encode()),
+            self._applied({**columns.dynamic, **hashed}, lambda text: b'"%s"' % text.encode()),
+            sparse,
+            columns.texts,
         )
 
     def _applied(self, columns: Mapping[str, list[Any]], encode: Callable[[str], Any]) -> dict[str, list[Any]]:

@@ -1,7 +1,6 @@
 """EVENT, from `GET /events?include=attributions`: raw pages to columns.
 
-The only table with a row per message and click, so the way from bytes to columns builds no Python object for a
-property: its value stays a slice of the page.
+The only table with a row per message and click; its properties are what `properties` is made for.
 """
 
 from __future__ import annotations
@@ -9,23 +8,23 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
 
-from klaviyo_assets.schema.columns import Cells, Columns
+from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.decoding import Lenient
 from klaviyo_assets.schema.lost import UNDESCRIBED, note
 from klaviyo_assets.schema.spec import Lookup
 from klaviyo_assets.schema.values import FIRST_SECOND, LAST_SECOND
 from klaviyo_assets.tables.jsonapi import identifier, instant_or_none
-from klaviyo_assets.tables.naming import column_names, with_hash
-from klaviyo_assets.tables.raw import NOTHING, number_of, raw_text
+from klaviyo_assets.tables.properties import Properties, PropertyColumns, exact_properties, object_of
+from klaviyo_assets.tables.raw import number_of
 from klaviyo_assets.tables.table import Family, Table, double, json, references, text, timestamp
 
 PREFIX = "property_"
+PROPERTIES = "attributes.event_properties"
 VALUE = "property_value"
 VALUE_TEXT = "property_value_text"
 ATTRIBUTION = "property_attribution"
@@ -106,7 +105,7 @@ class _Attributes(Struct, gc=False):
     timestamp: Any = None
     datetime: Any = None
     uuid: Any = None
-    event_properties: dict[str, Raw] | None = None
+    event_properties: Raw = Raw()
 
 
 _NOTHING = _Attributes()
@@ -136,8 +135,8 @@ class EventPage(Struct, gc=False):
 
     @property
     def properties(self) -> list[dict[str, Raw] | None]:
-        """The properties of each event."""
-        return [event.attributes.event_properties for event in self.data or ()]
+        """The properties of each event, with the JSON text of their values."""
+        return exact_properties([event.attributes.event_properties for event in self.data or ()])
 
 
 _page = Lenient(EventPage)
@@ -154,6 +153,8 @@ def read(content: bytes) -> EventPage:
     Raises msgspec.DecodeError if the page is no JSON.
     """
     page = _page.decode(content, note)
+    for event in page.data or ():
+        event.attributes.event_properties = object_of(event.attributes.event_properties, event.id, PROPERTIES, note)
     if page.data and not _are_dated(page.data):
         page.data = list(filter(_has_attributes, page.data))
         for event in page.data:
@@ -192,29 +193,23 @@ def _agree(a: _Attributes) -> None:
 
 
 def columns(page: bytes | EventPage, context: EventContext) -> Columns:
-    """Turn a page of events, or its content, into columns. The properties of a decoded page are used up.
+    """Turn a page of events, or its content, into columns.
 
-    `timestamp` holds epoch seconds and `datetime` ISO text, as the API gives them. A property that is JSON null stays
-    JSON null, which is NULL in any column.
+    `timestamp` holds epoch seconds and `datetime` ISO text, as the API gives them.
 
     Raises msgspec.DecodeError if the page is no JSON.
     """
     page = page if isinstance(page, EventPage) else read(page)
     events = page.data or []
     attributions = {item.id: item for item in page.included or () if item.type == "attribution"}
-    rows = len(events)
-    declared: dict[str, list[Any]] = {name: [None] * rows for name in EVENT.types}
-    dynamic = Cells(rows)
-    cells_of: dict[tuple[str, ...], list[list[Raw | bytes | None]]] = {}
+    declared: dict[str, list[Any]] = {name: [None] * len(events) for name in EVENT.types}
 
     all_attributes = [event.attributes for event in events]
     declared["id"] = [event.id for event in events]
     declared["datetime"] = [a.datetime for a in all_attributes]
     declared["timestamp"] = [a.datetime if a.timestamp is None else a.timestamp for a in all_attributes]
     declared["uuid"] = [a.uuid for a in all_attributes]
-    values, attribution_values = declared[VALUE], declared[ATTRIBUTION]
     for row, event in enumerate(events):
-        attribution = None
         if (r := event.relationships) is not None:
             if r.metric is not None and r.metric.data is not None:
                 metric_id = declared["metric_id"][row] = identifier(r.metric.data.id)
@@ -222,75 +217,46 @@ def columns(page: bytes | EventPage, context: EventContext) -> Columns:
             if r.profile is not None and r.profile.data is not None:
                 declared["person_id"][row] = identifier(r.profile.data.id)
             if r.attributions is not None and r.attributions.data:
-                attribution = _attribution(r.attributions.data, attributions)
-        properties = event.attributes.event_properties
-        if not properties:
-            attribution_values[row] = attribution
-            continue
+                declared[ATTRIBUTION][row] = _attribution(r.attributions.data, attributions)
+    properties = Properties([a.event_properties for a in all_attributes])
+    _fill_message(declared, properties, context)
+    found = properties.columns(PREFIX)
+    _fill_value(declared, found)
+    _fill_attribution(declared, found, properties)
+    return found.columns(declared)
 
-        flow = raw_text(properties.pop("$flow", None))
-        message = raw_text(properties.pop("$message", None))
-        declared["_variation"][row] = raw_text(properties.pop("$variation", None))
+
+def _fill_message(declared: dict[str, list[Any]], properties: Properties, context: EventContext) -> None:
+    """Take the properties that say which message an event is about."""
+    flows, messages, variations = map(properties.take, ("$flow", "$message", "$variation"))
+    declared["_variation"] = variations
+    declared["flow_id"] = flows
+    for row, (flow, message) in enumerate(zip(flows, messages, strict=True)):
         if flow is not None:
-            declared["flow_id"][row] = flow
             declared["flow_message_id"][row] = message
         elif message is not None:
             declared["campaign_id"][row] = context.campaign_of_message.get(message, message)
 
-        keys = tuple(properties)
-        plan = _plan(keys)
-        if plan.value is not None:
-            value = properties.pop(plan.value)
-            values[row], exact = number_of(value)
-            if not exact:
-                dynamic[plan.value_text][row] = value
-        if plan.attribution is not None:
-            own = properties.pop(plan.attribution)
-            if attribution is not None:
-                dynamic[plan.attribution_otherwise][row] = own
-            elif bytes(own) not in NOTHING:
-                attribution = own
-        attribution_values[row] = attribution
 
-        cells = cells_of.get(keys)
-        if cells is None:
-            cells = cells_of[keys] = list(map(dynamic.__getitem__, plan.columns))
-        for cell, value in zip(cells, properties.values(), strict=True):
-            cell[row] = value
-    return Columns(rows, declared, dynamic)
+def _fill_value(declared: dict[str, list[Any]], found: PropertyColumns) -> None:
+    """Take the values; what of them is no number goes to a column beside them."""
+    others = []
+    for given in found.take(VALUE):
+        declared[VALUE][given.row], exact = number_of(given.value)
+        if not exact:
+            others.append((given, VALUE_TEXT))
+    found.add(others)
 
 
-class _Plan(NamedTuple):
-    """Where the values of a row with certain keys go.
-
-    columns: of the keys that are neither `value` nor `attribution`, in the order of the keys.
-    value, attribution: the keys that own property_value and property_attribution.
-    value_text: the column of a value that is no number.
-    attribution_otherwise: the column of a property that an attribution resource displaces.
-    """
-
-    columns: Sequence[str]
-    value: str | None
-    value_text: str
-    attribution: str | None
-    attribution_otherwise: str
-
-
-@lru_cache(maxsize=4096)
-def _plan(keys: tuple[str, ...]) -> _Plan:
-    names = column_names(keys, PREFIX)
-    columns = [names[key] for key in keys]
-    if VALUE not in columns and ATTRIBUTION not in columns:
-        return _Plan(columns, None, VALUE_TEXT, None, ATTRIBUTION)
-    owners = {column: key for key, column in names.items()}
-    value, attribution = owners.get(VALUE), owners.get(ATTRIBUTION)
-    return _Plan(
-        columns=[names[key] for key in keys if key not in (value, attribution)],
-        value=value,
-        value_text=with_hash(VALUE_TEXT, value or "", owners) if VALUE_TEXT in owners else VALUE_TEXT,
-        attribution=attribution,
-        attribution_otherwise=with_hash(ATTRIBUTION, attribution or "", owners),
-    )
+def _fill_attribution(declared: dict[str, list[Any]], found: PropertyColumns, properties: Properties) -> None:
+    """Take the attributions that are properties; one that has to give way to a resource gets a column of its own."""
+    displaced = []
+    for given in found.take(ATTRIBUTION):
+        if declared[ATTRIBUTION][given.row] is not None:
+            displaced.append((given, ATTRIBUTION))
+        elif given.value not in (None, ""):
+            declared[ATTRIBUTION][given.row] = properties.text(given.row, given.key)
+    found.add(displaced, hashed=True)
 
 
 def _attribution(references: Iterable[_Reference], attributions: Mapping[str, _Included]) -> Raw | None:

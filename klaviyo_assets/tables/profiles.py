@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from klaviyo_assets.schema.columns import Cells, Columns
+from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.decoding import Lenient
 from klaviyo_assets.schema.lost import UNDESCRIBED, note
 from klaviyo_assets.tables.jsonapi import Row, mapping
-from klaviyo_assets.tables.naming import column_names
+from klaviyo_assets.tables.properties import Properties, exact_properties, object_of
 from klaviyo_assets.tables.table import Family, Table, boolean, double, text, timestamp
 
 PREFIX = "custom_"
+PROPERTIES = "attributes.properties"
 
 PERSON = Table(
     name="person",
@@ -131,7 +131,7 @@ class _Attributes(Struct, gc=False):
     title: Any = UNSET
     updated: Any = UNSET
     location: dict[str, Any] | UnsetType | None = UNSET
-    properties: dict[str, Raw] | None = None
+    properties: Raw = Raw()
     subscriptions: _Subscriptions | UnsetType | None = UNSET
     predictive_analytics: dict[str, Any] | UnsetType | None = UNSET
 
@@ -163,8 +163,8 @@ class ProfilePage:
 
     @property
     def properties(self) -> list[dict[str, Raw] | None]:
-        """The custom properties of each profile."""
-        return [profile.attributes.properties for profile in self.profiles]
+        """The custom properties of each profile, with the JSON text of their values."""
+        return exact_properties([profile.attributes.properties for profile in self.profiles])
 
     @property
     def marketing(self) -> list[tuple[str, Row]]:
@@ -188,6 +188,7 @@ def read(content: bytes) -> ProfilePage:
 
     profiles = []
     for profile in _page.decode(content, misfit).data or []:
+        profile.attributes.properties = object_of(profile.attributes.properties, profile.id, PROPERTIES, misfit)
         if profile.attributes == _NOTHING:
             note(profile.id, UNDESCRIBED)
         else:
@@ -228,7 +229,7 @@ def columns(page: bytes | ProfilePage) -> Columns:
             if name.startswith(prefix):
                 member = name.removeprefix(prefix)
                 fill(name, [given if given is UNSET else given.get(member) for given in objects])
-    return Columns(len(profiles), declared, _custom(all_attributes))
+    return Properties([a.properties for a in all_attributes]).columns(PREFIX).columns(declared)
 
 
 def _object(given: dict[str, Any] | UnsetType | None) -> Any:
@@ -262,17 +263,3 @@ def _clicks(given: _Subscriptions | UnsetType | None) -> Any:
 def _email(given: _Subscriptions | UnsetType | None) -> Row:
     channel = given.email if isinstance(given, _Subscriptions) else None
     return (channel and channel.marketing) or {}
-
-
-@lru_cache(maxsize=4096)
-def _names(keys: tuple[str, ...]) -> Mapping[str, str]:
-    return column_names(keys, PREFIX)
-
-
-def _custom(all_attributes: Sequence[_Attributes]) -> dict[str, list[Raw | bytes | None]]:
-    dynamic = Cells(len(all_attributes))
-    for row, a in enumerate(all_attributes):
-        properties = a.properties or {}
-        for key, column in _names(tuple(properties)).items():
-            dynamic[column][row] = properties[key]
-    return dynamic

@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import compress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -24,25 +22,15 @@ import pyarrow.compute as pc
 
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.spec import TableSpec, Type
-from klaviyo_assets.schema.values import EXACT_IN_DOUBLE, FIRST_SECOND, LAST_SECOND, json_text
+from klaviyo_assets.schema.values import json_text
+from klaviyo_assets.warehouse.appearing import join_of_one_kind, narrowest, of_one_kind, text_of_json
+from klaviyo_assets.warehouse.arrow import ARROW_TYPES, timestamps
 
 OnLost = Callable[[str, Sequence[str | None]], object]
 
-BATCH_ROWS, BATCH_CELLS = 20_000, 4_000_000
+BATCH_ROWS, BATCH_CELLS = 20_000, 12_000_000
 """A batch is full when it has so many rows, or values and empty cells together: wide rows need more memory."""
 
-ARROW_TYPES: dict[Type, pa.DataType] = {
-    Type.BOOLEAN: pa.bool_(),
-    Type.BIGINT: pa.int64(),
-    Type.DOUBLE: pa.float64(),
-    Type.DATE: pa.date32(),
-    Type.TIMESTAMP: pa.timestamp("us"),
-    Type.TEXT: pa.string(),
-    Type.JSON: pa.string(),
-}
-
-_UTC = pa.timestamp("us", "UTC")
-_ZONED_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)")
 _TYPE_KEY = b"type"
 
 
@@ -112,10 +100,12 @@ def typed_batch(columns: Columns, spec: TableSpec, *, on_lost: OnLost | None = N
         if name in spec.primary_key:
             keyless.update(row for row in lost if not array[row].is_valid)
         add(name, kind, array)
-    for name, slices in columns.dynamic.items():
-        found = _appearing(slices)
+    for name, texts in columns.dynamic.items():
+        found = narrowest(texts)
         if found:
             add(name, *found)
+    for name, sparse in columns.sparse.items():
+        add(name, *of_one_kind(sparse, columns.rows))
     batch = pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
     return batch.take([row for row in range(columns.rows) if row not in keyless]) if keyless else batch
 
@@ -128,17 +118,19 @@ def _key(columns: Columns, spec: TableSpec, row: int) -> str | None:
 def _join(parts: Sequence[Columns]) -> Columns:
     if len(parts) == 1:
         return parts[0]
-    joined = Columns(sum(part.rows for part in parts))
-    for target, sources in (
-        (joined.declared, [part.declared for part in parts]),
-        (joined.dynamic, [part.dynamic for part in parts]),
-    ):
-        names = dict.fromkeys(name for source in sources for name in source)
-        for name in names:
-            values: list[Any] = []
-            for part, source in zip(parts, sources, strict=True):
-                values.extend(source.get(name) or [None] * part.rows)
-            target[name] = values
+    rows = sum(part.rows for part in parts)
+    sparse, others = join_of_one_kind(parts)
+    dynamic = [{**part.dynamic, **part.texts(part.sparse.keys() & others)} for part in parts]
+    counts = [part.rows for part in parts]
+    return Columns(rows, _joined([part.declared for part in parts], counts), _joined(dynamic, counts), sparse)
+
+
+def _joined(parts: Sequence[Mapping[str, list[Any]]], counts: Sequence[int]) -> dict[str, list[Any]]:
+    joined: dict[str, list[Any]] = {}
+    for name in dict.fromkeys(name for part in parts for name in part):
+        values = joined[name] = []
+        for part, count in zip(parts, counts, strict=True):
+            values.extend(part.get(name) or [None] * count)
     return joined
 
 
@@ -148,7 +140,7 @@ def _join(parts: Sequence[Columns]) -> Columns:
 def _declared(values: list[Any], kind: Type) -> tuple[pa.Array, list[int]]:
     """Convert to a declared type; return the places of values that it does not hold exactly, too."""
     if kind is Type.TIMESTAMP:
-        array = _fast_timestamps(values)
+        array = timestamps(values)
         if array is not None:
             return array, []
     elif kind is Type.DOUBLE:
@@ -172,26 +164,6 @@ def _declared(values: list[Any], kind: Type) -> tuple[pa.Array, list[int]]:
     return pa.array(converted, ARROW_TYPES[kind]), lost
 
 
-def _fast_timestamps(values: list[Any]) -> pa.Array | None:
-    """Convert a column of ISO texts, or one of whole epoch seconds, in UTC; None if it holds anything else.
-
-    Also if one of them is before the year 1 or after 9999 there: Arrow has such times, hardly anybody else.
-    """
-    try:
-        if set(map(type, values)) <= {int, type(None)}:
-            seconds = list(filter(None, values))
-            if min(seconds, default=0) < FIRST_SECOND or max(seconds, default=0) > LAST_SECOND:
-                return None
-            return pa.array(values, pa.int64()).cast(pa.timestamp("s")).cast(ARROW_TYPES[Type.TIMESTAMP])
-        times = pa.array(values, pa.string()).cast(_UTC).cast(ARROW_TYPES[Type.TIMESTAMP])
-        ends = pc.min_max(times.cast(pa.int64()))
-        first, last = ends["min"].as_py(), ends["max"].as_py()
-        in_range = first is None or (first >= FIRST_SECOND * 10**6 and last < (LAST_SECOND + 1) * 10**6)
-        return times if in_range else None
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        return None
-
-
 def _fast_doubles(values: list[Any]) -> pa.Array | None:
     """Convert a column of numbers that are exact as doubles; None if it holds anything else."""
     if not set(map(type, values)) <= {float, int, type(None)}:
@@ -206,7 +178,7 @@ def _fast_doubles(values: list[Any]) -> pa.Array | None:
 def _text(value: Any) -> str | None:
     if isinstance(value, str):
         return value
-    return _text_of_json(bytes(value)) if isinstance(value, msgspec.Raw) else _json(value)
+    return text_of_json(bytes(value)) if isinstance(value, msgspec.Raw) else _json(value)
 
 
 def _json(value: Any) -> str | None:
@@ -297,93 +269,3 @@ _CONVERTERS: dict[Type, Callable[[Any], Any]] = {
     Type.TEXT: _text,
     Type.JSON: _json,
 }
-
-
-# Columns that appear
-
-_NULL, _BOOLEAN, _STRING, _NESTED, _NUMBER = range(5)
-_KINDS = {ord(char): _NUMBER for char in "-0123456789"} | {
-    ord("t"): _BOOLEAN,
-    ord("f"): _BOOLEAN,
-    ord('"'): _STRING,
-    ord("{"): _NESTED,
-    ord("["): _NESTED,
-    ord("n"): _NULL,
-}
-_DECODERS: dict[int, msgspec.json.Decoder[list[Any]]] = {
-    _BOOLEAN: msgspec.json.Decoder(list[bool | None]),
-    _STRING: msgspec.json.Decoder(list[str | None]),
-    _NUMBER: msgspec.json.Decoder(list[int | float | None]),
-}
-
-
-def _appearing(slices: Sequence[msgspec.Raw | bytes | None]) -> tuple[Type, pa.Array] | None:
-    """Find the narrowest type that holds every value, and convert; None if there is no value at all.
-
-    Most columns that appear are empty in most rows, so only the values themselves are looked at.
-    """
-    present = list(filter(None, slices))
-    kind = next(filter(None, map(_kind, present)), None)
-    if kind is None:
-        return None
-    found, values = _of_one_kind(kind, present) or (Type.TEXT, [_text_of_json(bytes(value)) for value in present])
-    if len(values) < len(slices):
-        values = _spread(values, slices)
-    return found, pa.array(values, ARROW_TYPES[found])
-
-
-def _kind(value: msgspec.Raw | bytes) -> int:
-    return _KINDS[memoryview(value)[0]]
-
-
-def _of_one_kind(kind: int, present: list[msgspec.Raw | bytes]) -> tuple[Type, list[Any]] | None:
-    """Convert values that are all of one kind, the one of the first that is not null; None if they are not."""
-    if kind == _NESTED:
-        if set(map(_kind, present)) - {_NULL, _NESTED}:
-            return None
-        return Type.JSON, [bytes(value).decode() if _kind(value) else None for value in present]
-    try:
-        values = _DECODERS[kind].decode(b"[" + b",".join(present) + b"]")
-    except msgspec.DecodeError:
-        return None  # another kind, or a number beyond the largest double
-    if kind == _BOOLEAN:
-        return Type.BOOLEAN, values
-    return _strings_or_times(values) if kind == _STRING else _numeric(values)
-
-
-def _spread(values: list[Any], slices: Sequence[Any]) -> list[Any]:
-    """Put the values in the places that are not None."""
-    spread: list[Any] = [None] * len(slices)
-    for place, value in zip(compress(range(len(slices)), slices), values, strict=True):
-        spread[place] = value
-    return spread
-
-
-def _strings_or_times(values: list[str | None]) -> tuple[Type, list[Any]]:
-    texts = [value for value in values if value is not None]
-    if all(map(_ZONED_TIME.fullmatch, texts)):
-        times = _fast_timestamps(values)
-        if times is not None:
-            return Type.TIMESTAMP, times.cast(pa.int64()).to_pylist()
-    return Type.TEXT, values
-
-
-def _numeric(numbers: list[int | float | None]) -> tuple[Type, list[Any]] | None:
-    """Bigint or double if that keeps every number exactly as far as JSON numbers are exact, else None."""
-    kinds = set(map(type, numbers)) - {type(None)}
-    if kinds == {float}:
-        finite = all(map(math.isfinite, filter(None, numbers)))
-        return (Type.DOUBLE, numbers) if finite else None
-    integers = [number for number in numbers if isinstance(number, int)]
-    largest = max(map(abs, integers), default=0)
-    if kinds == {int}:
-        return (Type.BIGINT, numbers) if largest < 2**63 else None
-    if largest > EXACT_IN_DOUBLE or any(isinstance(n, float) and not math.isfinite(n) for n in numbers):
-        return None
-    return Type.DOUBLE, numbers
-
-
-def _text_of_json(text: bytes) -> str | None:
-    if text[:1] == b'"':
-        return msgspec.json.decode(text, type=str)
-    return None if text == b"null" else text.decode()

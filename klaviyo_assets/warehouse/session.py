@@ -139,8 +139,11 @@ class Session(ABC):
     def now(self) -> dt.datetime:
         """Return the time at which rows are written: by one clock for all who write to the database."""
 
-    def limit_memory(self, limit: str | None) -> None:  # noqa: B027
-        """Let the database write to disk what it would hold in memory beyond a limit, if it runs in this process."""
+    def limit_memory(self, limit: str | None, *, one_thread: bool = False) -> None:  # noqa: B027
+        """Let the database write to disk what it would hold in memory beyond a limit, if it runs in this process.
+
+        one_thread: each would need memory of its own.
+        """
 
     # The catalog
 

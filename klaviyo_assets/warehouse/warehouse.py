@@ -8,6 +8,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
+import pyarrow as pa
+
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.spec import ForeignKey, TableSpec
 from klaviyo_assets.warehouse.batches import typed_batch
@@ -48,6 +50,8 @@ INSPECTION_MEMORY = "500MB"
 """What DuckDB may use to look at tables: grouping the keys of millions of rows, it would hold them all."""
 
 _Done = TypeVar("_Done")
+
+_MANY_COLUMNS = 100
 
 
 class Warehouse(Reader):
@@ -113,6 +117,7 @@ class Warehouse(Reader):
             WarehouseError: Any other of `warehouse.errors`. Nothing was written.
         """
         spec, fixed = extract.spec, dict[str, str]()
+        pa.default_memory_pool().release_unused()  # by the read, whose rows lie on disk now
         with temporary_spool() as gone:
             asks = bool(extract.coverage and extract.ask)
             if asks:
@@ -158,7 +163,7 @@ class Warehouse(Reader):
         spec = extract.spec
         with self.transaction() as transaction:
             number = newest_number(transaction) if extract.began is None else extract.began
-            transaction.session.limit_memory(memory)
+            transaction.session.limit_memory(memory, one_thread=_columns(spool) > _MANY_COLUMNS)
             void = ensure(transaction, spec)
             spool, comments = fitting(spool, transaction.dialect.capabilities.longest_name)
             left_out = columns_left_out(transaction, spec, spool)
@@ -439,6 +444,13 @@ class Warehouse(Reader):
 
 
 def _memory(spool: Spool) -> str:
-    """Return what DuckDB may use for a load: it would hold many rows in memory that it can as well write to disk."""
-    columns = {name for file in spool.files for name in file.types}
-    return f"{100 + 2 * len(columns)}MB"
+    """Return what DuckDB may use for a load: it would hold many rows in memory that it can as well write to disk.
+
+    Many columns are written by one thread, which needs less.
+    """
+    columns = _columns(spool)
+    return f"{100 + (columns // 4 if columns > _MANY_COLUMNS else columns * 2)}MB"
+
+
+def _columns(spool: Spool) -> int:
+    return len({name for file in spool.files for name in file.types})

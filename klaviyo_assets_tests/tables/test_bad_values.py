@@ -116,8 +116,9 @@ def typed(name: str, columns: Columns, lost: Lost) -> list[dict[str, Any]]:
     assert appearing.num_rows == len(declared)
     if len(declared) < columns.rows:
         return declared
+    exact = columns.exactly()
     return [
-        row | {column: bytes(v[n]) for column, v in columns.dynamic.items() if v[n] is not None}
+        row | {column: bytes(v[n]) for column, v in exact.dynamic.items() if v[n] is not None}
         for n, row in enumerate(declared)
     ]
 

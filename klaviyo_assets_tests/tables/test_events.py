@@ -40,7 +40,7 @@ def page(*data: dict[str, Any], included: list[dict[str, Any]] | None = None) ->
 
 def rows(content: bytes) -> list[dict[str, Any]]:
     """The columns as rows without NULLs; JSON text parsed, in lists that no scalar can be mistaken for."""
-    columns = events.columns(content, CONTEXT)
+    columns = events.columns(content, CONTEXT).exactly()
     assert set(columns.declared) == set(EVENT.types)
     assert all(len(v) == columns.rows for v in (*columns.declared.values(), *columns.dynamic.values()))
     result: list[dict[str, Any]] = []
@@ -215,7 +215,7 @@ def test_a_number_beyond_doubles_is_kept_digit_by_digit():
 
 def test_numbers_keep_their_digits():
     content = page(event({"a": 0})).replace(b'"a": 0', b'"a": 0.10, "b": 123456789012345678901234567890, "c": 1E-7')
-    dynamic = events.columns(content, CONTEXT).dynamic
+    dynamic = events.columns(content, CONTEXT).exactly().dynamic
     assert [bytes(dynamic[f"property_{name}"][0]) for name in "abc"] == [
         b"0.10",
         b"123456789012345678901234567890",

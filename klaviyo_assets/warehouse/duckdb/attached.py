@@ -20,6 +20,9 @@ from klaviyo_assets.warehouse.sql import literal, quote
 MOST_IDLE = 4
 """Files whose DuckDB stays although nobody uses it: those of several accounts."""
 
+ROW_GROUP = 30_720
+"""Rows that a load puts together. DuckDB's own 122,880 of 500 columns take half a gigabyte until they are written."""
+
 _lock = threading.Lock()
 _instances: dict[tuple[int, Path], _Instance] = {}
 
@@ -35,13 +38,14 @@ class _Instance:
         self.usable = True
 
     def attach(self, file: Path) -> None:
-        self.connection.execute(f"ATTACH {literal(str(file))}").fetchall()
+        self.connection.execute(f"ATTACH {literal(str(file))} (ROW_GROUP_SIZE {ROW_GROUP})").fetchall()
         ((self.name,),) = self.connection.execute(
             "SELECT database_name FROM duckdb_databases() WHERE NOT internal AND path IS NOT NULL"
         ).fetchall()
 
     def detach(self) -> None:
         self.connection.execute("RESET memory_limit").fetchall()
+        self.connection.execute("RESET threads").fetchall()
         self.connection.execute(f"DETACH {quote(self.name)}").fetchall()
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
@@ -55,8 +59,8 @@ class _Instance:
 def attached(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Give a connection whose database is the file; raises duckdb.Error if it can't be attached.
 
-    Threads of this process share the DuckDB. What a user of it changes in its settings, the memory limit excepted, or
-    attaches to it, stays. After an error, and after an operation that needed more than the memory, it is given up.
+    Threads of this process share the DuckDB. What a user of it changes in its settings, the limits of a load excepted,
+    or attaches to it, stays. After an error, and after an operation that needed more than the memory, it is given up.
     """
     file = file.absolute()
     key = (os.getpid(), file)  # a forked process has none of the threads

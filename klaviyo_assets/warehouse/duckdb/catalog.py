@@ -72,10 +72,15 @@ class DuckDBCatalog(Session):
         """Return this machine's time: only one process writes at a time."""
         return self._clock()
 
-    def limit_memory(self, limit: str | None) -> None:
-        """Let DuckDB write to disk what it would hold in memory beyond a limit, until the file is closed."""
+    def limit_memory(self, limit: str | None, *, one_thread: bool = False) -> None:
+        """Let DuckDB write to disk what it would hold in memory beyond a limit, until the file is closed.
+
+        one_thread: each holds rows of its own, and those that fill no row group are moved once more.
+        """
         if limit:
             self.sql(f"SET memory_limit = {literal(limit)}")
+            if one_thread:
+                self.sql("SET threads = 1")
 
     # The catalog
 

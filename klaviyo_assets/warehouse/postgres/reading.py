@@ -12,7 +12,7 @@ from psycopg import sql
 from pyarrow import csv
 
 from klaviyo_assets.schema.spec import Type
-from klaviyo_assets.warehouse.batches import ARROW_TYPES
+from klaviyo_assets.warehouse.arrow import ARROW_TYPES
 from klaviyo_assets.warehouse.postgres.catalog import PostgresCatalog, with_marks
 from klaviyo_assets.warehouse.sql import quote
 

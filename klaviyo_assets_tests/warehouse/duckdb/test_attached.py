@@ -6,11 +6,13 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from klaviyo_assets.warehouse.duckdb.attached import MOST_IDLE, _instances, attached
+from klaviyo_assets.warehouse.duckdb.session import DuckDBSession
 from klaviyo_assets_tests.warehouse.helpers import EVENT, load, rows, warehouse_at
 
 WRITE = "import duckdb, sys; duckdb.connect(sys.argv[1]).execute(sys.argv[2])"
@@ -62,6 +64,25 @@ def test_an_error_and_a_full_memory_leave_nothing_behind(tmp_path: Path) -> None
         assert tables == [("kept",), ("large",)]
         connection.execute("SET memory_limit = '50MB'")
     assert setting(file, "memory_limit") == usual
+
+
+@pytest.mark.parametrize(("properties", "one_thread"), [(3, False), (101, True)])
+def test_many_columns_are_written_by_one_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, properties: int, one_thread: bool
+) -> None:
+    seen: list[int] = []
+    write = DuckDBSession.write
+
+    def looking(self: DuckDBSession, *args: Any, **options: Any) -> tuple[int, int]:
+        seen.extend(value for (value,) in self.sql("SELECT current_setting('threads')"))
+        return write(self, *args, **options)
+
+    monkeypatch.setattr(DuckDBSession, "write", looking)
+    warehouse = warehouse_at(tmp_path)
+    load(warehouse, [{"id": "1"} | {f"p{n}": n for n in range(properties)}])
+    ((usual,),) = duckdb.execute("SELECT current_setting('threads')").fetchall()
+    assert seen == [1 if one_thread else usual]
+    assert setting(Path(warehouse.database), "threads") == str(usual)
 
 
 def test_only_the_latest_files_keep_a_duckdb(tmp_path: Path) -> None:
