@@ -15,6 +15,7 @@ from typing import Any
 import dagster as dg
 import duckdb
 import pytest
+from dagster._core.storage.defs_state.base import _current_storage
 
 from klaviyo_assets import clock
 from klaviyo_assets.assets.warehouses import warehouse_of
@@ -207,3 +208,10 @@ def real_folder(tmp_path: Path) -> Path:
     (tmp_path / "real.yaml").write_text(f"duckdb_path: {tmp_path}/real.duckdb\nschema: real\n")
     (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in real_account(tmp_path).items()))
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def no_instance_is_left() -> Iterator[None]:
+    """Forget the Dagster instance of a test: definitions that the next one loads would ask it, closed as it is."""
+    yield
+    _current_storage.set(None)

@@ -299,6 +299,7 @@ OF_NO_FOLDER = {
     "expected": "what tables must hold",
     "faults": "runs that are killed, overlap or get wrong answers",
     "reference": "what Klaviyo and Fivetran publish",
+    "simulation": "histories of syncs, without Dagster and sockets",
     "stories": "whole runs from Klaviyo to the tables",
 }
 
