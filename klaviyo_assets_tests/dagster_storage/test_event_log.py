@@ -26,6 +26,13 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 Opened = Callable[[], int]
 
 
+@pytest.fixture(autouse=True)
+def as_dagster_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Undo what `store_together` has done in this process for another test."""
+    monkeypatch.setattr(SqliteEventLogStorage, "store_event_batch", EventLogStorage.store_event_batch)
+    monkeypatch.delenv(BATCH_VARIABLE, raising=False)
+
+
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
     """How often files of the event log have been opened so far."""
