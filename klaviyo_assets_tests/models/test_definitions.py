@@ -60,6 +60,12 @@ def test_models_are_downstream_of_the_tables_that_they_read() -> None:
     assert "dagster/column_schema" not in events.metadata, "it would hide what each build says of the columns"
     campaigns = spec_of(Settings(), "klaviyo_models", "klaviyo__campaigns")
     assert {dep.asset_key.path[-1] for dep in campaigns.deps} == {"campaign", "klaviyo__person_campaign_flow"}
+    growth = {dep.asset_key.path[-1] for dep in spec_of(Settings(), "klaviyo_models", "list_growth").deps}
+    assert growth == {"klaviyo__events", "person", "list", "list_exclusion", "global_exclusion"}, "members are off"
+    performance = spec_of(Settings(), "klaviyo_models", "message_performance").deps
+    assert {dep.asset_key.path[-1] for dep in performance} == {
+        "message_events", "order_credits", "campaign", "flow", "campaign_message", "flow_message",
+    }  # fmt: skip
     few = Settings(name="shop_dk", tables=only("metric"), shopify_schema="shop")
     assert {dep.asset_key for dep in spec_of(few, "shop_dk_models", "klaviyo__events").deps} == {
         dg.AssetKey(["shop_dk", name]) for name in ("event", "person", "metric")
@@ -73,9 +79,11 @@ def test_models_can_be_turned_off_and_need_not_be_installed(monkeypatch: pytest.
         keys = build_definitions(settings).resolve_asset_graph().get_all_asset_keys()
         return {key.path[-1] for key in keys if key.path[0] == "klaviyo_models"}
 
-    usual = {model.name for model in read_project() if model.group == "klaviyo"}
+    usual = {model.name for model in read_project() if model.group != "shopify"}
     assert models(Settings()) == usual | {"campaign_report"}
     assert models(Settings(models=False)) == set()
+    without_marts = {model.name for model in read_project() if model.group == "klaviyo"}
+    assert models(Settings(model_variables={"klaviyo__marts": False})) == without_marts | {"campaign_report"}
     assert models(Settings(shopify_schema="shop")) == {model.name for model in read_project()} | {"campaign_report"}
     said: list[str] = []
     monkeypatch.setattr(assets, "is_installed", lambda kind: False)
@@ -140,7 +148,7 @@ def test_a_sync_of_many_days_has_the_models_built_once(project: Callable[..., Pr
 def test_dagsters_own_automation_builds_the_models_after_one_day_of_events(tmp_path: Path) -> None:
     definitions = build_definitions(Settings(duckdb_path=str(tmp_path / "w.duckdb")))
     event = dg.AssetKey(["klaviyo", "event"])
-    models = {model.name for model in read_project() if model.group == "klaviyo"}
+    models = {model.name for model in read_project() if model.group != "shopify"}
     group = dg.AssetSelection.groups("klaviyo_models")
     with dg.DagsterInstance.ephemeral() as instance:
         ran = dg.evaluate_automation_conditions(definitions, instance, group)

@@ -40,3 +40,69 @@
 {% macro bigquery__hours_later(hours, moment) -%}
     timestamp_add({{ moment }}, interval ({{ hours }}) hour)
 {%- endmacro %}
+
+{#- The first day of the week (a Monday) or month of a day, or the day itself. -#}
+{% macro first_day(period, day) %}
+    {{- day if period == 'day' else adapter.dispatch('first_day', 'klaviyo_models')(period, day) -}}
+{% endmacro %}
+
+{% macro default__first_day(period, day) -%}
+    cast({{ dbt.date_trunc(period, day) }} as date)
+{%- endmacro %}
+
+{#- Postgres would go by the zone of the session. -#}
+{% macro postgres__first_day(period, day) -%}
+    cast(date_trunc('{{ period }}', cast({{ day }} as timestamp)) as date)
+{%- endmacro %}
+
+{#- A week begins on Sunday there, unless it is an ISO week. -#}
+{% macro bigquery__first_day(period, day) -%}
+    date_trunc({{ day }}, {{ 'isoweek' if period == 'week' else period }})
+{%- endmacro %}
+
+{#- A week begins there as the account says. -#}
+{% macro snowflake__first_day(period, day) -%}
+    {%- if period == 'week' -%}
+    cast(dateadd('day', 1 - dayofweekiso({{ day }}), {{ day }}) as date)
+    {%- else -%}
+    cast(date_trunc('{{ period }}', {{ day }}) as date)
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro clickhouse__first_day(period, day) -%}
+    {%- if period == 'week' -%}
+    toDate32(subtractDays({{ day }}, toDayOfWeek({{ day }}) - 1))
+    {%- else -%}
+    toDate32(subtractDays({{ day }}, toDayOfMonth({{ day }}) - 1))
+    {%- endif -%}
+{%- endmacro %}
+
+{#- The number of days from one day to another. -#}
+{% macro days_between(first, second) %}
+    {{- adapter.dispatch('days_between', 'klaviyo_models')(first, second) -}}
+{% endmacro %}
+
+{% macro default__days_between(first, second) -%}
+    cast({{ second }} as date) - cast({{ first }} as date)
+{%- endmacro %}
+
+{% macro duckdb__days_between(first, second) -%}
+    date_diff('day', {{ first }}, {{ second }})
+{%- endmacro %}
+
+{% macro snowflake__days_between(first, second) -%}
+    datediff('day', {{ first }}, {{ second }})
+{%- endmacro %}
+
+{% macro bigquery__days_between(first, second) -%}
+    date_diff({{ second }}, {{ first }}, day)
+{%- endmacro %}
+
+{% macro clickhouse__days_between(first, second) -%}
+    dateDiff('day', {{ first }}, {{ second }})
+{%- endmacro %}
+
+{#- A number of the month of a day, one more than that of the month before. -#}
+{% macro month_number(day) -%}
+    cast(extract(year from {{ day }}) * 12 + extract(month from {{ day }}) as {{ dbt.type_bigint() }})
+{%- endmacro %}
