@@ -13,7 +13,7 @@ from klaviyo_assets.assets.described import DescribedAssets, with_own_io_manager
 from klaviyo_assets.assets.specs import group_name, io_manager_key, storage
 from klaviyo_assets.models.automation import build_models_job, build_models_sensor
 from klaviyo_assets.models.metadata import describe
-from klaviyo_assets.models.project import SHOPIFY, Model, extra_of, is_installed, read_project
+from klaviyo_assets.models.project import MARTS, MARTS_VARIABLE, SHOPIFY, Model, extra_of, is_installed, read_project
 from klaviyo_assets.models.report import EVENTS, build_report
 from klaviyo_assets.models.run import DbtFailed, Result, dbt_build
 from klaviyo_assets.models.targets.choosing import target_of
@@ -82,7 +82,11 @@ def models_schema(settings: Settings) -> str:
 
 def chosen_models(settings: Settings) -> list[Model]:
     """Return the models that the settings ask for."""
-    return [model for model in read_project() if settings.shopify_schema or model.group != SHOPIFY]
+    left_out = {
+        *(() if settings.shopify_schema else (SHOPIFY,)),
+        *(() if settings.model_variables.get(MARTS_VARIABLE, True) else (MARTS,)),
+    }
+    return [model for model in read_project() if model.group not in left_out]
 
 
 def dbt_variables(settings: Settings) -> dict[str, Any]:

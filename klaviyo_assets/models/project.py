@@ -20,6 +20,12 @@ PROJECT_NAME = "klaviyo_models"
 SHOPIFY = "shopify"
 """Name of the dbt source, and of the folder of the models that need it."""
 
+MARTS = "marts"
+"""Name of the folder of the models that analysts begin with."""
+
+MARTS_VARIABLE = "klaviyo__marts"
+"""The variable that leaves them out."""
+
 _REF = re.compile(r"\bref\('(\w+)'\)")
 _SOURCE = re.compile(r"\bsource_rows\('(\w+)', '(\w+)'")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -21,7 +21,10 @@ _OF_DBT_KLAVIYO = re.compile(
     r"klaviyo_\w+_identifier|has_defined_sources|fivetran_\w+|surrogate_key_treat_nulls_as_empty_strings"
 )
 
-_KINDS = {list: "a list", dict: "a mapping", int: "a number"}
+_KINDS = {list: "a list", dict: "a mapping", int: "a number", bool: "true or false"}
+
+_WINDOW = "_attribution_window"
+"""End of the names of numbers of hours, some of which are null unless they are given."""
 
 
 def are_variables(given: Mapping[Any, Any]) -> Iterator[Problem]:
@@ -32,7 +35,10 @@ def are_variables(given: Mapping[Any, Any]) -> Iterator[Problem]:
             yield (name,), "dbt_klaviyo has it, these models do without"
         elif name not in known:
             yield (name,), f"the models have no such variable{similar(str(name), known)}"
-        elif (kind := type(known[name])) in _KINDS and (not isinstance(value, kind) or isinstance(value, bool)):
+        elif name.endswith(_WINDOW):
+            if not (type(value) is int and value >= 0) and (value is not None or known[name] is not None):
+                yield (name,), "it has to be a number of hours; 0 for a touch that earns no credit"
+        elif (kind := type(known[name])) in _KINDS and type(value) is not kind:
             yield (name,), f"it has to be {_KINDS[kind]}"
         elif name in _MEMBERS:
             yield from _members(name, value)

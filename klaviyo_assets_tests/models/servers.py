@@ -22,7 +22,7 @@ from klaviyo_assets.models.targets.choosing import target_of
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.location import kind_of
 from klaviyo_assets.warehouse.warehouse import Warehouse
-from klaviyo_assets_tests.models import by_hand
+from klaviyo_assets_tests.models import by_hand, marts_by_hand
 
 MODELS = "klaviyo_models"
 NEVER_THE_SAME = {"klaviyo__events": {"_fivetran_synced"}}
@@ -59,6 +59,7 @@ def tell(settings: Settings, instance: dg.DagsterInstance) -> list[Said]:
     """Build the models by their job, anew and once more after news of an event and of a name."""
     warehouse, definitions = warehouse_of(settings), build_definitions(settings)
     by_hand.put_account(warehouse)
+    marts_by_hand.put_account(warehouse)
     by_hand.put_shop(warehouse)
     told: list[Said] = []
     for _ in range(2):

@@ -73,9 +73,11 @@ def test_models_can_be_turned_off_and_need_not_be_installed(monkeypatch: pytest.
         keys = build_definitions(settings).resolve_asset_graph().get_all_asset_keys()
         return {key.path[-1] for key in keys if key.path[0] == "klaviyo_models"}
 
-    usual = {model.name for model in read_project() if model.group == "klaviyo"}
+    usual = {model.name for model in read_project() if model.group != "shopify"}
     assert models(Settings()) == usual | {"campaign_report"}
     assert models(Settings(models=False)) == set()
+    without_marts = {model.name for model in read_project() if model.group == "klaviyo"}
+    assert models(Settings(model_variables={"klaviyo__marts": False})) == without_marts | {"campaign_report"}
     assert models(Settings(shopify_schema="shop")) == {model.name for model in read_project()} | {"campaign_report"}
     said: list[str] = []
     monkeypatch.setattr(assets, "is_installed", lambda kind: False)
@@ -140,7 +142,7 @@ def test_a_sync_of_many_days_has_the_models_built_once(project: Callable[..., Pr
 def test_dagsters_own_automation_builds_the_models_after_one_day_of_events(tmp_path: Path) -> None:
     definitions = build_definitions(Settings(duckdb_path=str(tmp_path / "w.duckdb")))
     event = dg.AssetKey(["klaviyo", "event"])
-    models = {model.name for model in read_project() if model.group == "klaviyo"}
+    models = {model.name for model in read_project() if model.group != "shopify"}
     group = dg.AssetSelection.groups("klaviyo_models")
     with dg.DagsterInstance.ephemeral() as instance:
         ran = dg.evaluate_automation_conditions(definitions, instance, group)

@@ -43,6 +43,10 @@ model_variables:
   klaviyo__event_pass_through_columns: [a, {name: b, transform: c}, {alias: d}]
   klaviyo__sms_attribution_lookback: "24"
   klaviyo_event_identifier: events
+  klaviyo__text_click_attribution_window: -1
+  klaviyo__text_delivery_attribution_window: null
+  klaviyo__push_open_attribution_window: null
+  klaviyo__marts: "no"
 """
 PROBLEMS = [
     "KLAVIYO_DELETE_GUARD): it has to be less than or equal to 1, not '7'",
@@ -69,7 +73,12 @@ PROBLEMS = [
     "model_variables.klaviyo__event_pass_through_columns[1].transform ({file}): there is no such member; did you mean "
     "transform_sql?",
     "model_variables.klaviyo__event_pass_through_columns[2] ({file}): it needs the name of a column",
+    "model_variables.klaviyo__marts ({file}): it has to be true or false",
+    "model_variables.klaviyo__push_open_attribution_window ({file}): it has to be a number of hours; 0 for a touch "
+    "that earns no credit",
     "model_variables.klaviyo__sms_attribution_lookback ({file}): it has to be a number",
+    "model_variables.klaviyo__text_click_attribution_window ({file}): it has to be a number of hours; 0 for a touch "
+    "that earns no credit",
     "model_variables.klaviyo_event_identifier ({file}): dbt_klaviyo has it, these models do without",
     "model_variables.klaviyo_sources[0].schma ({file}): there is no such member; did you mean schema?",
     "model_variables.klaviyo_sources[1] ({file}): it has to be a mapping",

@@ -157,3 +157,13 @@
         {{ value }} as {{ column.alias }}
     {%- endfor %}
 {%- endmacro %}
+
+{#- A property of an event: in a column of its own, or, where properties are packed, under its own name among the others. -#}
+{% macro property(column, name) -%}
+    coalesce({{ column }}, {{ json_value(without_dollars('custom_property_fields'), [name | replace('$', '')]) }})
+{%- endmacro %}
+
+{#- JSON text whose members are called without `$`, which some warehouses take for a sign of their own in a path. -#}
+{% macro without_dollars(text) -%}
+    replace({{ text }}, '"$', '"')
+{%- endmacro %}

@@ -40,3 +40,39 @@
 {% macro bigquery__hours_later(hours, moment) -%}
     timestamp_add({{ moment }}, interval ({{ hours }}) hour)
 {%- endmacro %}
+
+{#- The first day of the week (a Monday) or month of a day, or the day itself. -#}
+{% macro first_day(period, day) %}
+    {{- day if period == 'day' else adapter.dispatch('first_day', 'klaviyo_models')(period, day) -}}
+{% endmacro %}
+
+{% macro default__first_day(period, day) -%}
+    cast({{ dbt.date_trunc(period, day) }} as date)
+{%- endmacro %}
+
+{#- Postgres would go by the zone of the session. -#}
+{% macro postgres__first_day(period, day) -%}
+    cast(date_trunc('{{ period }}', cast({{ day }} as timestamp)) as date)
+{%- endmacro %}
+
+{#- A week begins on Sunday there, unless it is an ISO week. -#}
+{% macro bigquery__first_day(period, day) -%}
+    date_trunc({{ day }}, {{ 'isoweek' if period == 'week' else period }})
+{%- endmacro %}
+
+{#- A week begins there as the account says. -#}
+{% macro snowflake__first_day(period, day) -%}
+    {%- if period == 'week' -%}
+    cast(dateadd('day', 1 - dayofweekiso({{ day }}), {{ day }}) as date)
+    {%- else -%}
+    cast(date_trunc('{{ period }}', {{ day }}) as date)
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro clickhouse__first_day(period, day) -%}
+    {%- if period == 'week' -%}
+    toDate32(subtractDays({{ day }}, toDayOfWeek({{ day }}) - 1))
+    {%- else -%}
+    toDate32(subtractDays({{ day }}, toDayOfMonth({{ day }}) - 1))
+    {%- endif -%}
+{%- endmacro %}

@@ -51,3 +51,20 @@
     {%- endfor -%}
     {{- return(columns | join(',\n    ')) -}}
 {% endmacro %}
+
+{#- A number with a floating point, of 64 bits. -#}
+{% macro type_double() %}
+    {{- return(adapter.dispatch('type_double', 'klaviyo_models')()) -}}
+{% endmacro %}
+
+{% macro default__type_double() %}
+    {{- return('double precision') -}}
+{% endmacro %}
+
+{% macro bigquery__type_double() %}
+    {{- return('float64') -}}
+{% endmacro %}
+
+{% macro clickhouse__type_double() %}
+    {{- return('Nullable(Float64)') -}}
+{% endmacro %}

@@ -1,0 +1,125 @@
+"""A second account to count by hand, with what the marts tell apart: machines, bots, channels, shapes of orders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from klaviyo_assets.warehouse.warehouse import Warehouse
+from klaviyo_assets_tests.models.by_hand import at, credit, event, put, worth
+
+_A = {"campaign_id": "n1", "_variation": "nv1", "property_subject": "Tea"}
+_B = {"campaign_id": "n1", "_variation": "nv2", "property_subject": "Cups"}
+_TEXT = {"campaign_id": "n2", "_variation": "nv3"}
+_FLOW = {"flow_id": "w1", "flow_message_id": "wm1"}
+_MACHINE, _HUMAN, _BOT = {"property_machine_open": True}, {"property_machine_open": False}, {"property_bot_click": True}
+
+
+def _at(provider: str) -> dict[str, str]:
+    return {"property_inbox_provider": provider}
+
+
+def _order(id: str, value: float) -> dict[str, Any]:
+    return {"property_event_id": id, **worth(value)}
+
+
+MESSAGE_EVENTS = [
+    event("m01", "05-04 08:00", "q1", "Received Email", **_A, **_at("Gmail")),
+    event("m02", "05-04 08:00", "q2", "Received Email", **_A, **_at("Gmail")),
+    event("m03", "05-04 08:00", "q3", "Received Email", **_B, **_at("Microsoft")),
+    event("m04", "05-04 08:00", "q4", "Received Email", **_B, **_at("Apple")),
+    event("m05", "05-04 08:00", "q5", "Bounced Email", **_B, property_bounce_type="Hard",
+          property_email_domain="Acme.example"),
+    event("m06", "05-04 09:00", "q1", "Opened Email", **_A, **_HUMAN, **_at("Gmail")),
+    event("m07", "05-05 09:00", "q1", "Opened Email", **_A, **_HUMAN, **_at("Gmail")),
+    event("m08", "05-04 08:01", "q2", "Opened Email", **_A, **_MACHINE, **_at("Gmail")),
+    event("m09", "05-04 08:02", "q4", "Opened Email", **_B, **_MACHINE, **_at("Apple")),
+    event("m10", "05-11 10:00", "q4", "Opened Email", **_B, **_HUMAN, **_at("Apple")),
+    event("m11", "05-04 09:05", "q1", "Clicked Email", **_A, property_bot_click=False),
+    event("m12", "05-04 08:00:30", "q3", "Clicked Email", **_B, **_BOT),
+    event("m13", "05-06 12:00", "q3", "Unsubscribed", **_B),
+    event("m14", "05-11 10:05", "q4", "Marked Email as Spam", **_B, **_at("Apple")),
+    event("m15", "05-11 10:06", "q4", "Updated Email Preferences", **_B),
+    event("t01", "05-12 10:00", "q1", "Received SMS", **_TEXT),
+    event("t02", "05-12 10:00", "q6", "Received Text Message", **_TEXT),
+    event("t03", "05-12 10:00", "q2", "Failed to Deliver SMS", **_TEXT),
+    event("t04", "05-12 11:00", "q6", "Clicked Text Message", **_TEXT),
+    event("f01", "05-31 23:30", "q5", "Received Email", **_FLOW),
+    event("f02", "06-01 07:00", "q5", "Opened Email", **_FLOW),
+    event("f03", "06-01 07:05", "q5", "Clicked Email", **_FLOW),
+    event("f04", "05-20 09:00", "q2", "Received Email", **_FLOW, **_at("Gmail")),
+    event("f05", "05-21 09:00", "q2", "Dropped Email", **_FLOW, **_at("Gmail")),
+    event("f06", "05-20 09:00", None, "Received Email", **_FLOW, property_email_domain="hotmail.com"),
+    event("f07", "05-22 09:00", None, "Opened Email", **_FLOW, property_email_domain="hotmail.com"),
+]  # fmt: skip
+
+_TEA = {"sku": "T1", "title": "Tea", "quantity": 2, "price": "30.00", "product_id": 11, "variant_id": 111}
+_CUP = {"sku": "C1", "title": "Cup", "quantity": 1, "price": "40.00"}
+
+ORDERS = [
+    event("o01", "05-04 10:00", "q1", "Placed Order", **_order("S1", 100), **credit("m11"),
+          property_extra={"line_items": [_TEA, _CUP]}, property_items=["Tea", "Cup"]),
+    event("o02", "05-08 08:00", "q2", "Placed Order", **_order("S2", 50), **credit("m08"),
+          property_items=[
+              {"ProductID": "12", "SKU": "P1", "ProductName": "Pot", "Quantity": 1, "ItemPrice": 25, "RowTotal": 50}
+          ]),
+    event("o03", "05-05 12:00", "q3", "Placed Order", **_order("S3", 30),
+          property_line_items=[{"sku": "T1", "name": "Tea", "quantity": 1, "price": 30}]),
+    event("o04", "05-11 11:00", "q4", "Placed Order", **_order("S4", 20), **credit("m10"), property_items=["Tea"]),
+    event("o05", "05-12 20:00", "q1", "Placed Order", **_order("S5", 40), **credit("t01"),
+          property_extra={"Items": [{"Name": "Cup", "SKU": "C1", "Quantity": 1, "Price": 40}]}),
+    event("o06", "05-17 10:00", "q6", "Placed Order", **_order("S6", 60)),
+    event("o07", "06-01 08:00", "q5", "Placed Order", **_order("S7", 70), **credit("f03"),
+          property_extra={"line_items": [_TEA, {"name": "Sieve", "quantity": "1", "price": "10"}]}),
+    event("o08", "06-30 08:00", "q5", "Placed Order", **_order("S8", 80)),
+    event("o09", "06-10 09:00", "q2", "Placed Order", **_order("S9", 25)),
+    event("o10", "06-02 09:00", None, "Placed Order", **_order("S10", 15)),
+    event("o11", "06-02 09:00", "q1", "Placed Order", **_order("S11", 10)),
+    event("x01", "06-02 12:00", "q1", "Cancelled Order", **_order("S11", 10)),
+    event("y01", "05-10 12:00", "q1", "Refunded Order", **_order("S1", 30)),
+    event("l01", "05-04 10:00", "q1", "Ordered Product", **worth(60), property_name="Tea", property_sku="T1",
+          property_quantity=2, property_order_id="S1"),
+    event("l02", "05-04 10:00", "q1", "Ordered Product", **worth(40), property_name="Cup", property_sku="C1",
+          property_quantity=1, property_order_id="S1"),
+    event("l03", "05-08 08:00", "q2", "Ordered Product", **worth(50), property_product_name="Pot",
+          property_product_id="12", property_quantity=1),
+]  # fmt: skip
+
+EVENTS = [*MESSAGE_EVENTS, *ORDERS]
+
+PEOPLE = [
+    {"id": "q1", "email": "ann@gmail.example", "phone_number": "+15550101", "created": at("04-30 09:00")},
+    {"id": "q2", "email": "ben@gmail.example", "phone_number": "+15550102", "created": at("04-30 09:00")},
+    {"id": "q3", "email": "cat@outlook.example", "created": at("05-01 09:00")},
+    {"id": "q4", "email": "dan@icloud.example", "created": at("05-01 09:00")},
+    {"id": "q5", "email": "eve@acme.example", "created": at("05-02 09:00")},
+    {"id": "q6", "phone_number": "+15550106", "created": at("05-02 09:00")},
+]
+CAMPAIGNS = [
+    {"id": "n1", "name": "News", "status": "Sent", "subject": "Tea", "campaign_type": "email",
+     "send_time": at("05-04 08:00"), "sent_at": at("05-04 08:00")},
+    {"id": "n2", "name": "Quick", "status": "Sent", "campaign_type": "sms",
+     "send_time": at("05-12 10:00"), "sent_at": at("05-12 10:00")},
+    {"id": "n3", "name": "Later", "status": "Scheduled", "campaign_type": "email", "send_time": at("07-06 08:00")},
+    {"id": "n4", "name": "Perhaps", "status": "Draft", "campaign_type": "email"},
+]  # fmt: skip
+CAMPAIGN_MESSAGES = [
+    {"id": "nm1", "campaign_id": "n1", "label": "News, all", "content_subject": "Tea"},
+    {"id": "nm2", "campaign_id": "n2", "label": "Quick text"},
+]
+CAMPAIGN_VARIATIONS = [
+    {"id": "nv1", "campaign_message_id": "nm1", "name": "A", "subject": "Tea"},
+    {"id": "nv2", "campaign_message_id": "nm1", "name": "B", "subject": "Cups"},
+    {"id": "nv3", "campaign_message_id": "nm2", "name": "Only"},
+]
+FLOWS = [{"id": "w1", "name": "Come back", "status": "live", "trigger_type": "Metric"}]
+FLOW_MESSAGES = [{"id": "wm1", "flow_action_id": "wa1", "name": "We miss you", "content_subject": "Hello?"}]
+
+
+def put_account(warehouse: Warehouse) -> None:
+    put(warehouse, "event", EVENTS)
+    put(warehouse, "person", PEOPLE)
+    put(warehouse, "campaign", CAMPAIGNS)
+    put(warehouse, "campaign_message", CAMPAIGN_MESSAGES)
+    put(warehouse, "campaign_variation", CAMPAIGN_VARIATIONS)
+    put(warehouse, "flow", FLOWS)
+    put(warehouse, "flow_message", FLOW_MESSAGES)

@@ -1,0 +1,193 @@
+"""What the marts say of the account of `marts_by_hand`, counted by hand. Figures that are not named are 0 or NULL."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from klaviyo_assets_tests.models.by_hand import at
+
+Rows = dict[Any, dict[str, Any]]
+
+_N1, _N2 = at("05-04 08:00"), at("05-12 10:00")
+
+MESSAGE_EVENTS = {
+    "m01": ("nm1", "email", "delivered", _N1, 0, 0),
+    "m02": ("nm1", "email", "delivered", _N1, 0, 0),
+    "m03": ("nm1", "email", "delivered", _N1, 0, 0),
+    "m04": ("nm1", "email", "delivered", _N1, 0, 0),
+    "m05": ("nm1", "email", "bounced", _N1, 0, 0),
+    "m06": ("nm1", "email", "opened", _N1, 0, 0),
+    "m07": ("nm1", "email", "opened", _N1, 0, 0),
+    "m08": ("nm1", "email", "opened", _N1, 1, 0),
+    "m09": ("nm1", "email", "opened", _N1, 1, 0),
+    "m10": ("nm1", "email", "opened", _N1, 0, 0),
+    "m11": ("nm1", "email", "clicked", _N1, 0, 0),
+    "m12": ("nm1", "email", "clicked", _N1, 0, 1),
+    "m13": ("nm1", "email", "unsubscribed", _N1, 0, 0),
+    "m14": ("nm1", "email", "marked_as_spam", _N1, 0, 0),
+    "m15": ("nm1", "email", "other", _N1, 0, 0),
+    "t01": ("nm2", "text", "delivered", _N2, 0, 0),
+    "t02": ("nm2", "text", "delivered", _N2, 0, 0),
+    "t03": ("nm2", "text", "failed", _N2, 0, 0),
+    "t04": ("nm2", "text", "clicked", _N2, 0, 0),
+    "f01": ("wm1", "email", "delivered", at("05-31 23:30"), 0, 0),
+    "f02": ("wm1", "email", "opened", at("05-31 23:30"), 0, 0),
+    "f03": ("wm1", "email", "clicked", at("05-31 23:30"), 0, 0),
+    "f04": ("wm1", "email", "delivered", at("05-20 09:00"), 0, 0),
+    "f05": ("wm1", "email", "dropped", at("05-21 09:00"), 0, 0),
+    "f06": ("wm1", "email", "delivered", at("05-20 09:00"), 0, 0),
+    "f07": ("wm1", "email", "opened", at("05-22 09:00"), 0, 0),
+}
+"""Event -> message, channel, action, when the message was sent, machine, bot."""
+
+_ORDERS = [f"o{number:02}" for number in range(1, 12)]
+
+CREDITS: dict[str, dict[str, str | None]] = {
+    "event": dict.fromkeys(_ORDERS) | {"o01": "m11", "o02": "m08", "o04": "m10", "o05": "t01", "o07": "f03"},
+    "window": dict.fromkeys(_ORDERS)
+    | {"o01": "m11", "o02": "m08", "o03": "m12", "o04": "m10", "o05": "t01", "o06": "t04", "o07": "f03"},
+    "human": dict.fromkeys(_ORDERS) | {"o01": "m11", "o04": "m10", "o05": "t01", "o06": "t04", "o07": "f03"},
+}
+"""Way -> order -> the event that earned the credit."""
+
+
+def _counts(**figures: float) -> dict[str, float]:
+    """Figures, each of as many people as there are events."""
+    return {
+        name: value
+        for figure, count in figures.items()
+        for name, value in ((figure, count), (f"unique_{figure}", count))
+    }
+
+
+def _orders(event: tuple[int, float], window: tuple[int, float], human: tuple[int, float]) -> dict[str, float]:
+    """Orders and revenue by the three ways, each order of another person."""
+    found: dict[str, float] = {}
+    for suffix, (orders, revenue) in (("", event), ("_by_window", window), ("_by_human_touch", human)):
+        found |= {f"orders{suffix}": orders, f"unique_orders{suffix}": orders, f"revenue{suffix}": revenue}
+    return found
+
+
+def _all_periods(message: str, date_type: str, day: str, week: str, month: str, figures: dict[str, Any]) -> Rows:
+    """The same figures of a day, its week and its month."""
+    starts = {"day": day, "week": week, "month": month}
+    return {(message, date_type, period, at(start).date()): figures for period, start in starts.items()}
+
+
+def _key(message: str, period: str, start: str, date_type: str = "event_date") -> tuple[str, str, str, dt.date]:
+    return message, date_type, period, at(start).date()
+
+
+# Of five people four got it. Ann opened twice, Ben's and Dan's machines once, Dan a week later himself; Ann clicked, for
+# Cat a bot did. Ann (100), Ben (50) and Dan (20) ordered, by what the events say; by windows also Cat (30), by the bot.
+_NEWS_IN_ALL = {
+    "sent": 5,
+    **_counts(delivered=4, bounced=1, clicked=2, clicked_without_bots=1, unsubscribed=1, marked_as_spam=1),
+    "opened": 5, "unique_opened": 3, "opened_without_machines": 3, "unique_opened_without_machines": 2,
+    **_orders((3, 170), (4, 200), (2, 120)),
+    "delivery_rate": 4 / 5, "bounce_rate": 1 / 5, "open_rate": 3 / 4, "open_rate_without_machines": 2 / 4,
+    "click_rate": 2 / 4, "click_rate_without_bots": 1 / 4, "click_to_open_rate": 2 / 3, "unsubscribe_rate": 1 / 4,
+    "spam_rate": 1 / 4, "order_rate": 3 / 4, "revenue_per_delivered": 170 / 4,
+}  # fmt: skip
+
+_NEWS_MONDAY = {
+    "sent": 5,
+    **_counts(
+        delivered=4, bounced=1, opened=3, opened_without_machines=1, clicked=2, clicked_without_bots=1
+    ),
+    **_orders((1, 100), (1, 100), (1, 100)),
+    "delivery_rate": 4 / 5, "bounce_rate": 1 / 5, "open_rate": 3 / 4, "open_rate_without_machines": 1 / 4,
+    "click_rate": 2 / 4, "click_rate_without_bots": 1 / 4, "click_to_open_rate": 2 / 3, "order_rate": 1 / 4,
+    "revenue_per_delivered": 25,
+}  # fmt: skip
+
+_NEWS_FIRST_WEEK = {
+    "sent": 5,
+    **_counts(delivered=4, bounced=1, clicked=2, clicked_without_bots=1, unsubscribed=1),
+    "opened": 4, "unique_opened": 3, "opened_without_machines": 2, "unique_opened_without_machines": 1,
+    **_orders((2, 150), (3, 180), (1, 100)),
+    "delivery_rate": 4 / 5, "bounce_rate": 1 / 5, "open_rate": 3 / 4, "open_rate_without_machines": 1 / 4,
+    "click_rate": 2 / 4, "click_rate_without_bots": 1 / 4, "click_to_open_rate": 2 / 3, "unsubscribe_rate": 1 / 4,
+    "order_rate": 2 / 4, "revenue_per_delivered": 150 / 4,
+}  # fmt: skip
+
+_DAN_A_WEEK_LATER = {
+    **_counts(opened=1, opened_without_machines=1, marked_as_spam=1),
+    **_orders((1, 20), (1, 20), (1, 20)),
+    "click_to_open_rate": 0,
+}
+
+# Two of three got the text. Ann (40) and the one with a phone only (60, by windows) ordered.
+_QUICK_IN_ALL = {
+    "sent": 3,
+    **_counts(delivered=2, failed=1, clicked=1, clicked_without_bots=1),
+    **_orders((1, 40), (2, 100), (2, 100)),
+    "delivery_rate": 2 / 3, "bounce_rate": 1 / 3, "click_rate": 1 / 2, "click_rate_without_bots": 1 / 2,
+    "order_rate": 1 / 2, "revenue_per_delivered": 20,
+}  # fmt: skip
+
+_QUICK_TUESDAY = {**_QUICK_IN_ALL, **_orders((1, 40), (1, 40), (1, 40))}
+
+# The flow reached Eve, Ben and a deleted profile, which counts as a message and as nobody.
+_EVE_READS = {
+    **_counts(opened=1, opened_without_machines=1, clicked=1, clicked_without_bots=1),
+    **_orders((1, 70), (1, 70), (1, 70)),
+    "click_to_open_rate": 1,
+}
+_EVE_SENT = {
+    "sent": 1, **_counts(delivered=1), **_EVE_READS,
+    **dict.fromkeys(("delivery_rate", "open_rate", "open_rate_without_machines", "click_rate"), 1),
+    "click_rate_without_bots": 1, "order_rate": 1, "revenue_per_delivered": 70,
+}  # fmt: skip
+_TWO_SENT = {"sent": 2, "delivered": 2, "unique_delivered": 1, "delivery_rate": 1}
+_DROPPED = _counts(dropped=1)
+_NOBODY_OPENS = {"opened": 1, "opened_without_machines": 1}
+_MID_MAY = {**_TWO_SENT, **_DROPPED, **_NOBODY_OPENS}
+"""The week from 18 May: an open of nobody is no person, so that the rates of people are 0."""
+
+_MAY_SENT = {
+    "sent": 3, "delivered": 3, "unique_delivered": 2, **_DROPPED, **_counts(clicked=1, clicked_without_bots=1),
+    "opened": 2, "unique_opened": 1, "opened_without_machines": 2, "unique_opened_without_machines": 1,
+    **_orders((1, 70), (1, 70), (1, 70)),
+    "delivery_rate": 1, "open_rate": 1 / 3, "open_rate_without_machines": 1 / 3, "click_rate": 1 / 3,
+    "click_rate_without_bots": 1 / 3, "click_to_open_rate": 1, "order_rate": 1 / 3, "revenue_per_delivered": 70 / 3,
+}  # fmt: skip
+
+MESSAGE_PERFORMANCE: Rows = {
+    **_all_periods("nm1", "send_date", "05-04", "05-04", "05-01", _NEWS_IN_ALL),
+    _key("nm1", "day", "05-04"): _NEWS_MONDAY,
+    _key("nm1", "day", "05-05"): {
+        **_counts(opened=1, opened_without_machines=1), **_orders((0, 0), (1, 30), (0, 0)),
+    },
+    _key("nm1", "day", "05-06"): _counts(unsubscribed=1),
+    _key("nm1", "day", "05-08"): _orders((1, 50), (1, 50), (0, 0)),
+    _key("nm1", "day", "05-11"): _DAN_A_WEEK_LATER,
+    _key("nm1", "week", "05-04"): _NEWS_FIRST_WEEK,
+    _key("nm1", "week", "05-11"): _DAN_A_WEEK_LATER,
+    _key("nm1", "month", "05-01"): _NEWS_IN_ALL,
+    **_all_periods("nm2", "send_date", "05-12", "05-11", "05-01", _QUICK_IN_ALL),
+    _key("nm2", "day", "05-12"): _QUICK_TUESDAY,
+    _key("nm2", "day", "05-17"): _orders((0, 0), (1, 60), (1, 60)),
+    _key("nm2", "week", "05-11"): _QUICK_IN_ALL,
+    _key("nm2", "month", "05-01"): _QUICK_IN_ALL,
+    _key("wm1", "day", "05-20", "send_date"): _TWO_SENT,
+    _key("wm1", "day", "05-21", "send_date"): _DROPPED,
+    _key("wm1", "day", "05-22", "send_date"): _NOBODY_OPENS,
+    _key("wm1", "day", "05-31", "send_date"): _EVE_SENT,
+    _key("wm1", "week", "05-18", "send_date"): _MID_MAY,
+    _key("wm1", "week", "05-25", "send_date"): _EVE_SENT,
+    _key("wm1", "month", "05-01", "send_date"): _MAY_SENT,
+    _key("wm1", "day", "05-20"): _TWO_SENT,
+    _key("wm1", "day", "05-21"): _DROPPED,
+    _key("wm1", "day", "05-22"): _NOBODY_OPENS,
+    _key("wm1", "day", "05-31"): {"sent": 1, **_counts(delivered=1), "delivery_rate": 1},
+    _key("wm1", "day", "06-01"): _EVE_READS,
+    _key("wm1", "week", "05-18"): _MID_MAY,
+    _key("wm1", "week", "05-25"): {"sent": 1, **_counts(delivered=1), "delivery_rate": 1},
+    _key("wm1", "week", "06-01"): _EVE_READS,
+    _key("wm1", "month", "05-01"): {
+        "sent": 3, "delivered": 3, "unique_delivered": 2, "delivery_rate": 1, **_DROPPED, **_NOBODY_OPENS,
+    },
+    _key("wm1", "month", "06-01"): _EVE_READS,
+}  # fmt: skip

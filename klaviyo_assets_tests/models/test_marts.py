@@ -1,0 +1,113 @@
+"""The marts say what the account of `marts_by_hand` holds, counted by hand."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from klaviyo_assets.models.assets import dbt_variables
+from klaviyo_assets.models.project import read_project
+from klaviyo_assets.models.run import Result, dbt_build
+from klaviyo_assets.models.targets import duckdb
+from klaviyo_assets.settings import Settings
+from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from klaviyo_assets_tests.models import marts_by_hand, marts_expected
+from klaviyo_assets_tests.models.dbt import forked
+
+LOG = logging.getLogger(__name__)
+
+
+def build(folder: Path, *select: str, schema: str = "klaviyo_models", **more: Any) -> list[Result]:
+    """Build models of the account in a folder. more: variables."""
+    settings = Settings(duckdb_path=str(folder / "w.duckdb"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("klaviyo_assets.models.run._dbt", forked)
+        return dbt_build(
+            duckdb.target(settings.duckdb_path, schema, {}),
+            select=select,
+            variables=dbt_variables(settings) | more,
+            cache=folder / "cache",
+            log=LOG,
+        )
+
+
+def rows(folder: Path, model: str, schema: str = "klaviyo_models") -> list[dict[str, Any]]:
+    with DuckDBWarehouse(database=str(folder / "w.duckdb")).connect() as connection:
+        result = connection.execute(f'SELECT * FROM w."{schema}".{model}')
+        names = [column[0] for column in result.description]
+        return [dict(zip(names, map(plain, row), strict=True)) for row in result.fetchall()]
+
+
+def plain(value: Any) -> Any:
+    return float(value) if isinstance(value, Decimal) else value
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An account with its marts."""
+    folder = tmp_path_factory.mktemp("marts")
+    marts_by_hand.put_account(DuckDBWarehouse(database=str(folder / "w.duckdb")))
+    results = build(folder, "+path:models/marts")
+    assert [
+        (result.name, result.message) for result in results if result.status not in ("success", "pass", "no-op")
+    ] == []
+    return folder
+
+
+def compare(found: Sequence[Mapping[str, Any]], keys: Sequence[str], wanted: Mapping[Any, Mapping[str, Any]]) -> None:
+    """Check each row: what the expectation names, and that all other figures are nothing."""
+    by_key = {tuple(row[key] for key in keys): row for row in found}
+    assert by_key.keys() == wanted.keys() and len(found) == len(wanted)
+    for key, row in by_key.items():
+        figures = {name: value for name, value in row.items() if isinstance(value, int | float) and value != 0}
+        named = {name: value for name, value in wanted[key].items() if value != 0}
+        assert {name: row[name] for name in named} | figures == pytest.approx(named), key
+
+
+def test_events_of_messages_tell_machines_apart_and_both_dates(folder: Path) -> None:
+    found = {row["event_id"]: row for row in rows(folder, "message_events")}
+    assert found.keys() == {event["id"] for event in marts_by_hand.MESSAGE_EVENTS}
+    columns = ("message_id", "channel", "action", "sent_at", "is_machine_open", "is_bot_click")
+    assert {id: tuple(row[name] for name in columns) for id, row in found.items()} == marts_expected.MESSAGE_EVENTS
+
+
+@pytest.mark.parametrize("way", ["event", "window", "human"])
+def test_orders_are_credited_in_three_ways(folder: Path, way: str) -> None:
+    found = [row for row in rows(folder, "order_credits") if row["credited_by"] == way]
+    assert {row["event_id"]: row["touch_event_id"] for row in found} == marts_expected.CREDITS[way]
+    told = {
+        row["event_id"]: (row["order_id"], row["order_value"], row["cancelled_at"], row["refunded_value"])
+        for row in found
+    }
+    assert len(found) == 11 and told["o01"] == ("S1", 100, None, 30)
+    assert told["o11"] == ("S11", 10, dt.datetime(2026, 6, 2, 12), 0)
+
+
+def test_the_performance_of_each_message_in_each_period(folder: Path) -> None:
+    found = rows(folder, "message_performance")
+    keys = ("message_id", "date_type", "period", "period_start")
+    compare(found, keys, marts_expected.MESSAGE_PERFORMANCE)
+    names = ("campaign_name", "flow_name", "message_name", "subject", "channel")
+    assert {row["message_id"]: tuple(row[name] for name in names) for row in found} == {
+        "nm1": ("News", None, "News, all", "Tea", "email"),
+        "nm2": ("Quick", None, "Quick text", None, "text"),
+        "wm1": (None, "Come back", "We miss you", "Hello?", "email"),
+    }
+
+
+def test_every_column_of_the_marts_says_how_it_is_counted(folder: Path) -> None:
+    marts = [model for model in read_project() if model.group == "marts"]
+    for model in marts:
+        (first, *_) = rows(folder, model.name)
+        assert model.columns.keys() == first.keys(), model.name
+        for column, description in model.columns.items():
+            assert len(description) > 3, column
+            if column.startswith("unique_") and not column.endswith(("_key", "_id")):
+                assert re.search("can't be summed", description), column
