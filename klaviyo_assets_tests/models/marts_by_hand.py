@@ -11,6 +11,8 @@ _A = {"campaign_id": "n1", "_variation": "nv1", "property_subject": "Tea"}
 _B = {"campaign_id": "n1", "_variation": "nv2", "property_subject": "Cups"}
 _TEXT = {"campaign_id": "n2", "_variation": "nv3"}
 _FLOW = {"flow_id": "w1", "flow_message_id": "wm1"}
+_FLOW_A = {"flow_id": "w1", "flow_message_id": "wm2", "_variation": "wv1", "property_subject": "One"}
+_FLOW_B = {"flow_id": "w1", "flow_message_id": "wm2", "_variation": "wv2", "property_subject": "Two"}
 _MACHINE, _HUMAN, _BOT = {"property_machine_open": True}, {"property_machine_open": False}, {"property_bot_click": True}
 
 
@@ -49,6 +51,11 @@ MESSAGE_EVENTS = [
     event("f04", "05-20 09:00", "q2", "Received Email", **_FLOW, **_at("Gmail")),
     event("f05", "05-21 09:00", "q2", "Dropped Email", **_FLOW, **_at("Gmail")),
     event("f06", "05-20 09:00", None, "Received Email", **_FLOW, property_email_domain="hotmail.com"),
+    *(
+        event(f"v{number:02}", "03-02 09:00", f"r{number}", "Received Email", **_FLOW_A if number < 5 else _FLOW_B)
+        for number in range(10)
+    ),
+    *(event(f"w{number:02}", "03-02 10:00", f"r{number}", "Opened Email", **_FLOW_A) for number in range(5)),
     event("f07", "05-22 09:00", None, "Opened Email", **_FLOW, property_email_domain="hotmail.com"),
 ]  # fmt: skip
 
@@ -93,6 +100,7 @@ PEOPLE = [
     {"id": "q4", "email": "dan@icloud.example", "created": at("05-01 09:00")},
     {"id": "q5", "email": "eve@acme.example", "created": at("05-02 09:00")},
     {"id": "q6", "phone_number": "+15550106", "created": at("05-02 09:00")},
+    *({"id": f"r{number}"} for number in range(10)),
 ]
 CAMPAIGNS = [
     {"id": "n1", "name": "News", "status": "Sent", "subject": "Tea", "campaign_type": "email",
@@ -112,7 +120,10 @@ CAMPAIGN_VARIATIONS = [
     {"id": "nv3", "campaign_message_id": "nm2", "name": "Only"},
 ]
 FLOWS = [{"id": "w1", "name": "Come back", "status": "live", "trigger_type": "Metric"}]
-FLOW_MESSAGES = [{"id": "wm1", "flow_action_id": "wa1", "name": "We miss you", "content_subject": "Hello?"}]
+FLOW_MESSAGES = [
+    {"id": "wm1", "flow_action_id": "wa1", "name": "We miss you", "content_subject": "Hello?"},
+    {"id": "wm2", "flow_action_id": "wa2", "name": "Test"},
+]
 
 
 def put_account(warehouse: Warehouse) -> None:

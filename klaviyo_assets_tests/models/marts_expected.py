@@ -38,6 +38,8 @@ MESSAGE_EVENTS = {
     "f05": ("wm1", "email", "dropped", at("05-21 09:00"), 0, 0),
     "f06": ("wm1", "email", "delivered", at("05-20 09:00"), 0, 0),
     "f07": ("wm1", "email", "opened", at("05-22 09:00"), 0, 0),
+    **{f"v{number:02}": ("wm2", "email", "delivered", at("03-02 09:00"), 0, 0) for number in range(10)},
+    **{f"w{number:02}": ("wm2", "email", "opened", at("03-02 09:00"), 0, 0) for number in range(5)},
 }
 """Event -> message, channel, action, when the message was sent, machine, bot."""
 
@@ -79,8 +81,8 @@ def _key(message: str, period: str, start: str, date_type: str = "event_date") -
     return message, date_type, period, at(start).date()
 
 
-# Of five people four got it. Ann opened twice, Ben's and Dan's machines once, Dan a week later himself; Ann clicked, for
-# Cat a bot did. Ann (100), Ben (50) and Dan (20) ordered, by what the events say; by windows also Cat (30), by the bot.
+# Of five people four got it. Ann opened twice, Ben's and Dan's machines once, Dan a week later himself; Ann clicked, a
+# bot did for Cat. Ann (100), Ben (50) and Dan (20) ordered, by what the events say; by windows also Cat (30), by that.
 _NEWS_IN_ALL = {
     "sent": 5,
     **_counts(delivered=4, bounced=1, clicked=2, clicked_without_bots=1, unsubscribed=1, marked_as_spam=1),
@@ -154,7 +156,14 @@ _MAY_SENT = {
     "click_rate_without_bots": 1 / 3, "click_to_open_rate": 1, "order_rate": 1 / 3, "revenue_per_delivered": 70 / 3,
 }  # fmt: skip
 
+_TEST = {
+    "sent": 10, **_counts(delivered=10, opened=5, opened_without_machines=5),
+    "delivery_rate": 1, "open_rate": 0.5, "open_rate_without_machines": 0.5,
+}  # fmt: skip
+
 MESSAGE_PERFORMANCE: Rows = {
+    **_all_periods("wm2", "send_date", "03-02", "03-02", "03-01", _TEST),
+    **_all_periods("wm2", "event_date", "03-02", "03-02", "03-01", _TEST),
     **_all_periods("nm1", "send_date", "05-04", "05-04", "05-01", _NEWS_IN_ALL),
     _key("nm1", "day", "05-04"): _NEWS_MONDAY,
     _key("nm1", "day", "05-05"): {
@@ -190,4 +199,152 @@ MESSAGE_PERFORMANCE: Rows = {
         "sent": 3, "delivered": 3, "unique_delivered": 2, "delivery_rate": 1, **_DROPPED, **_NOBODY_OPENS,
     },
     _key("wm1", "month", "06-01"): _EVE_READS,
+}  # fmt: skip
+
+
+def _shares(orders: int, people: int, revenue: float, of: float, suffixes: str = "ewh") -> dict[str, float]:
+    """Orders, people, revenue and its share; suffixes: e by events, w by windows, h by human touches."""
+    names = {"e": "", "w": "_by_window", "h": "_by_human_touch"}
+    found: dict[str, float] = {}
+    for suffix in map(names.__getitem__, suffixes):
+        found |= {f"orders{suffix}": orders, f"unique_orders{suffix}": people, f"revenue{suffix}": revenue}
+        found[f"share_of_revenue{suffix}"] = revenue / of
+    return found
+
+
+def _of(credited_to: str, channel: str, period: str, start: str) -> tuple[str, str, str, dt.date]:
+    return credited_to, channel, period, at(start).date()
+
+
+_EMAIL, _TEXTS, _FLOWS, _NONE = ("campaign", "email"), ("campaign", "text"), ("flow", "email"), ("none", "none")
+
+CHANNEL_REVENUE: Rows = {
+    _of(*_EMAIL, "day", "05-04"): _shares(1, 1, 100, 100),
+    _of(*_EMAIL, "day", "05-05"): _shares(1, 1, 30, 30, "w"),
+    _of(*_NONE, "day", "05-05"): _shares(1, 1, 30, 30, "eh"),
+    _of(*_EMAIL, "day", "05-08"): _shares(1, 1, 50, 50, "ew"),
+    _of(*_NONE, "day", "05-08"): _shares(1, 1, 50, 50, "h"),
+    _of(*_EMAIL, "day", "05-11"): _shares(1, 1, 20, 20),
+    _of(*_TEXTS, "day", "05-12"): _shares(1, 1, 40, 40),
+    _of(*_TEXTS, "day", "05-17"): _shares(1, 1, 60, 60, "wh"),
+    _of(*_NONE, "day", "05-17"): _shares(1, 1, 60, 60, "e"),
+    _of(*_FLOWS, "day", "06-01"): _shares(1, 1, 70, 70),
+    _of(*_NONE, "day", "06-02"): _shares(2, 1, 25, 25),
+    _of(*_NONE, "day", "06-10"): _shares(1, 1, 25, 25),
+    _of(*_NONE, "day", "06-30"): _shares(1, 1, 80, 80),
+    _of(*_EMAIL, "week", "05-04"): (
+        _shares(2, 2, 150, 180, "e") | _shares(3, 3, 180, 180, "w") | _shares(1, 1, 100, 180, "h")
+    ),
+    _of(*_NONE, "week", "05-04"): _shares(1, 1, 30, 180, "e") | _shares(2, 2, 80, 180, "h"),
+    _of(*_EMAIL, "week", "05-11"): _shares(1, 1, 20, 120),
+    _of(*_TEXTS, "week", "05-11"): _shares(1, 1, 40, 120, "e") | _shares(2, 2, 100, 120, "wh"),
+    _of(*_NONE, "week", "05-11"): _shares(1, 1, 60, 120, "e"),
+    _of(*_FLOWS, "week", "06-01"): _shares(1, 1, 70, 95),
+    _of(*_NONE, "week", "06-01"): _shares(2, 1, 25, 95),
+    _of(*_NONE, "week", "06-08"): _shares(1, 1, 25, 25),
+    _of(*_NONE, "week", "06-29"): _shares(1, 1, 80, 80),
+    _of(*_EMAIL, "month", "05-01"): (
+        _shares(3, 3, 170, 300, "e") | _shares(4, 4, 200, 300, "w") | _shares(2, 2, 120, 300, "h")
+    ),
+    _of(*_TEXTS, "month", "05-01"): _shares(1, 1, 40, 300, "e") | _shares(2, 2, 100, 300, "wh"),
+    _of(*_NONE, "month", "05-01"): _shares(2, 2, 90, 300, "e") | _shares(2, 2, 80, 300, "h"),
+    _of(*_FLOWS, "month", "06-01"): _shares(1, 1, 70, 200),
+    _of(*_NONE, "month", "06-01"): _shares(4, 3, 130, 200),
+}  # fmt: skip
+"""In June a deleted profile ordered too, which is nobody. A share is one of the revenue of the period."""
+
+
+def _rate(name: str, rate: float, low: float, high: float) -> dict[str, float]:
+    return {name: rate, f"{name}_low": low, f"{name}_high": high}
+
+
+_ALL_OF_2, _HALF_OF_2, _NONE_OF_2 = (1, 0.342372, 1), (0.5, 0.094529, 0.905471), (0, 0, 0.657628)
+_ALL_OF_5, _NONE_OF_5 = (1, 0.565508, 1), (0, 0, 0.434492)
+_NOBODY_DID = ("click_rate", "click_rate_without_bots", "order_rate")
+
+VARIATION_RESULTS: Rows = {
+    ("nm1", "nv1"): {
+        "recipients": 2, "openers": 2, "openers_without_machines": 1, "clickers": 1, "clickers_without_bots": 1,
+        "buyers": 2, "orders": 2, "revenue": 150, "revenue_per_recipient": 75,
+        **_rate("open_rate", *_ALL_OF_2), **_rate("open_rate_without_machines", *_HALF_OF_2),
+        **_rate("click_rate", *_HALF_OF_2), **_rate("click_rate_without_bots", *_HALF_OF_2),
+        **_rate("order_rate", *_ALL_OF_2),
+    },
+    ("nm1", "nv2"): {
+        "recipients": 2, "openers": 1, "openers_without_machines": 1, "clickers": 1, "buyers": 1, "orders": 1,
+        "revenue": 20, "revenue_per_recipient": 10,
+        **_rate("open_rate", *_HALF_OF_2), **_rate("open_rate_without_machines", *_HALF_OF_2),
+        **_rate("click_rate", *_HALF_OF_2), **_rate("click_rate_without_bots", *_NONE_OF_2),
+        **_rate("order_rate", *_HALF_OF_2),
+    },
+    ("wm2", "wv1"): {
+        "recipients": 5, "openers": 5, "openers_without_machines": 5, "wins_by_opens": 1,
+        **_rate("open_rate", *_ALL_OF_5), **_rate("open_rate_without_machines", *_ALL_OF_5),
+        **{name: value for rate in _NOBODY_DID for name, value in _rate(rate, *_NONE_OF_5).items()},
+    },
+    ("wm2", "wv2"): {
+        "recipients": 5,
+        **_rate("open_rate", *_NONE_OF_5), **_rate("open_rate_without_machines", *_NONE_OF_5),
+        **{name: value for rate in _NOBODY_DID for name, value in _rate(rate, *_NONE_OF_5).items()},
+    },
+}  # fmt: skip
+"""Of two recipients nothing can be told; that all of five open, and none of the other five, decides a test."""
+
+
+def _messages(**figures: float) -> dict[str, float]:
+    """Figures, each of as many messages as there are events."""
+    return {
+        name: value
+        for figure, count in figures.items()
+        for name, value in ((figure, count), (f"messages_{figure}", count))
+    }
+
+
+DELIVERABILITY: Rows = {
+    ("Gmail", at("05-04").date()): {
+        "sent": 2, "delivered": 2, "opened": 3, "messages_opened": 2, "opened_without_machines": 2,
+        "messages_opened_without_machines": 1, **_messages(clicked=1, clicked_without_bots=1),
+        "delivery_rate": 1, "open_rate": 1, "open_rate_without_machines": 0.5, "click_rate": 0.5,
+        "click_rate_without_bots": 0.5, "click_to_open_rate": 0.5,
+    },
+    ("Microsoft", at("05-04").date()): {
+        "sent": 1, "delivered": 1, **_messages(clicked=1, unsubscribed=1),
+        "delivery_rate": 1, "click_rate": 1, "unsubscribe_rate": 1,
+    },
+    ("Apple", at("05-04").date()): {
+        "sent": 1, "delivered": 1, "opened": 2, "messages_opened": 1, **_messages(opened_without_machines=1),
+        **_messages(marked_as_spam=1),
+        "delivery_rate": 1, "open_rate": 1, "open_rate_without_machines": 1, "spam_rate": 1,
+    },
+    ("Other", at("05-04").date()): {"sent": 1, "bounced": 1, "hard_bounced": 1, "bounce_rate": 1},
+    ("Gmail", at("05-18").date()): {"sent": 1, "delivered": 1, "dropped": 1, "delivery_rate": 1},
+    ("Microsoft", at("05-18").date()): {
+        "sent": 1, "delivered": 1, "opened": 1, "opened_without_machines": 1, "delivery_rate": 1,
+    },
+    ("Other", at("05-25").date()): {
+        "sent": 1, "delivered": 1,
+        **_messages(opened=1, opened_without_machines=1, clicked=1, clicked_without_bots=1),
+        **dict.fromkeys(("delivery_rate", "open_rate", "open_rate_without_machines", "click_rate"), 1),
+        "click_rate_without_bots": 1, "click_to_open_rate": 1,
+    },
+    ("Other", at("03-02").date()): {
+        "sent": 10, "delivered": 10, **_messages(opened=5, opened_without_machines=5),
+        "delivery_rate": 1, "open_rate": 0.5, "open_rate_without_machines": 0.5,
+    },
+}  # fmt: skip
+
+
+def _without_rates(figures: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in figures.items() if "_rate" not in name and "_per_" not in name}
+
+
+CAMPAIGN_CALENDAR: Rows = {
+    ("n1", "email", at("05-04").date()): {
+        "is_sent": 1, "weekday": 1, "hour_of_day": 8, **_without_rates(_NEWS_IN_ALL),
+    },
+    ("n2", "text", at("05-12").date()): {
+        "is_sent": 1, "weekday": 2, "hour_of_day": 10, **_without_rates(_QUICK_IN_ALL),
+    },
+    ("n3", "email", at("07-06").date()): {"weekday": 1, "hour_of_day": 8, "days_since_previous": 63},
+    ("n4", "email", None): {},
 }  # fmt: skip

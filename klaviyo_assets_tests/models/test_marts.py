@@ -19,6 +19,7 @@ from klaviyo_assets.models.targets import duckdb
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.models import marts_by_hand, marts_expected
+from klaviyo_assets_tests.models.by_hand import at
 from klaviyo_assets_tests.models.dbt import forked
 
 LOG = logging.getLogger(__name__)
@@ -66,9 +67,9 @@ def compare(found: Sequence[Mapping[str, Any]], keys: Sequence[str], wanted: Map
     by_key = {tuple(row[key] for key in keys): row for row in found}
     assert by_key.keys() == wanted.keys() and len(found) == len(wanted)
     for key, row in by_key.items():
-        figures = {name: value for name, value in row.items() if isinstance(value, int | float) and value != 0}
+        figures = {name: value for name, value in row.items() if isinstance(value, int | float) and abs(value) > 1e-9}
         named = {name: value for name, value in wanted[key].items() if value != 0}
-        assert {name: row[name] for name in named} | figures == pytest.approx(named), key
+        assert {name: row[name] for name in named} | figures == pytest.approx(named, abs=1e-6), key
 
 
 def test_events_of_messages_tell_machines_apart_and_both_dates(folder: Path) -> None:
@@ -99,6 +100,40 @@ def test_the_performance_of_each_message_in_each_period(folder: Path) -> None:
         "nm1": ("News", None, "News, all", "Tea", "email"),
         "nm2": ("Quick", None, "Quick text", None, "text"),
         "wm1": (None, "Come back", "We miss you", "Hello?", "email"),
+        "wm2": (None, "Come back", "Test", None, "email"),
+    }
+
+
+def test_the_share_of_each_channel_in_all_revenue(folder: Path) -> None:
+    keys = ("credited_to", "channel", "period", "period_start")
+    compare(rows(folder, "channel_revenue"), keys, marts_expected.CHANNEL_REVENUE)
+
+
+def test_variations_beside_each_other(folder: Path) -> None:
+    found = rows(folder, "variation_results")
+    compare(found, ("message_id", "variation_id"), marts_expected.VARIATION_RESULTS)
+    told = {row["variation_id"]: (row["variation_name"], row["subject"], row["first_sent_at"]) for row in found}
+    sent, tested = at("05-04 08:00"), at("03-02 09:00")
+    assert told == {
+        "nv1": ("A", "Tea", sent),
+        "nv2": ("B", "Cups", sent),
+        "wv1": (None, "One", tested),
+        "wv2": (None, "Two", tested),
+    }
+
+
+def test_emails_by_the_provider_of_the_inbox(folder: Path) -> None:
+    compare(rows(folder, "deliverability"), ("inbox_provider", "week_start"), marts_expected.DELIVERABILITY)
+
+
+def test_campaigns_in_a_calendar(folder: Path) -> None:
+    found = rows(folder, "campaign_calendar")
+    compare(found, ("campaign_id", "channel", "send_date"), marts_expected.CAMPAIGN_CALENDAR)
+    assert {row["campaign_id"]: (row["week_start"], row["month_start"], row["status"]) for row in found} == {
+        "n1": (at("05-04").date(), at("05-01").date(), "Sent"),
+        "n2": (at("05-11").date(), at("05-01").date(), "Sent"),
+        "n3": (at("07-06").date(), at("07-01").date(), "Scheduled"),
+        "n4": (None, None, "Draft"),
     }
 
 

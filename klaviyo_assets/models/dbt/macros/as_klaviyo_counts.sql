@@ -67,3 +67,24 @@
     {%- endfor -%}
     {{ return(kinds) }}
 {% endmacro %}
+
+{#- Who keeps an inbox: what Klaviyo says, or what an address tells. -#}
+{% macro inbox_provider(provider, address) -%}
+    {%- set providers = [
+        ('Gmail', ['gmail', 'googlemail']),
+        ('Microsoft', ['outlook', 'hotmail', 'live', 'msn']),
+        ('Yahoo', ['yahoo', 'ymail', 'aol']),
+        ('Apple', ['icloud', 'me', 'mac']),
+    ] -%}
+    coalesce(
+        {{ provider }},
+        case
+            {%- for name, domains in providers %}
+            when {% for domain in domains -%}
+                {{ ' or ' if not loop.first }}{{ address }} like '%@{{ domain }}.%'
+            {%- endfor %} then '{{ name }}'
+            {%- endfor %}
+            else 'Other'
+        end
+    )
+{%- endmacro %}

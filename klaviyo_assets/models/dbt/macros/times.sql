@@ -76,3 +76,28 @@
     toDate32(subtractDays({{ day }}, toDayOfMonth({{ day }}) - 1))
     {%- endif -%}
 {%- endmacro %}
+
+{#- The number of days from one day to another. -#}
+{% macro days_between(first, second) %}
+    {{- adapter.dispatch('days_between', 'klaviyo_models')(first, second) -}}
+{% endmacro %}
+
+{% macro default__days_between(first, second) -%}
+    cast({{ second }} as date) - cast({{ first }} as date)
+{%- endmacro %}
+
+{% macro duckdb__days_between(first, second) -%}
+    date_diff('day', {{ first }}, {{ second }})
+{%- endmacro %}
+
+{% macro snowflake__days_between(first, second) -%}
+    datediff('day', {{ first }}, {{ second }})
+{%- endmacro %}
+
+{% macro bigquery__days_between(first, second) -%}
+    date_diff({{ second }}, {{ first }}, day)
+{%- endmacro %}
+
+{% macro clickhouse__days_between(first, second) -%}
+    dateDiff('day', {{ first }}, {{ second }})
+{%- endmacro %}

@@ -1,51 +1,9 @@
-{%- set figures = message_figures() %}
-{%- set credits = order_figures() %}
 with what_happened as (
-    select
-        source_relation,
-        message_type,
-        campaign_id,
-        flow_id,
-        message_id,
-        channel,
-        person_id,
-        sent_on as send_date,
-        occurred_on as event_date
-        {%- for figure in figures %},
-        case when {{ figure.is }} then 1 else 0 end as {{ figure.name }}
-        {%- endfor %}
-        {%- for credit in credits %},
-        0 as orders{{ credit.suffix }},
-        cast(0 as {{ dbt.type_numeric() }}) as revenue{{ credit.suffix }}
-        {%- endfor %}
-    from {{ ref('message_events') }}
-    where action <> 'other'
-
-    union all
-
-    select
-        source_relation,
-        message_type,
-        campaign_id,
-        flow_id,
-        message_id,
-        channel,
-        person_id,
-        sent_on as send_date,
-        occurred_on as event_date
-        {%- for figure in figures %},
-        0 as {{ figure.name }}
-        {%- endfor %}
-        {%- for credit in credits %},
-        case when credited_by = '{{ credit.credited_by }}' then 1 else 0 end as orders{{ credit.suffix }},
-        case when credited_by = '{{ credit.credited_by }}' then order_value else 0 end as revenue{{ credit.suffix }}
-        {%- endfor %}
-    from {{ ref('order_credits') }}
-    where message_id is not null
+    {{ what_happened() }}
 ),
 
 of_people as (
-    {%- for date_type in ['send_date', 'event_date'] %}
+    {%- for date_type, day in [('send_date', 'sent_on'), ('event_date', 'occurred_on')] %}
     {%- set date_loop = loop %}
     {%- for period in periods() %}
     {{ 'union all' if not (loop.first and date_loop.first) }}
@@ -55,20 +13,14 @@ of_people as (
         channel,
         '{{ date_type }}' as date_type,
         '{{ period }}' as period,
-        {{ first_day(period, date_type) }} as period_start,
+        {{ first_day(period, day) }} as period_start,
         person_id,
         max(message_type) as message_type,
         max(campaign_id) as campaign_id,
         max(flow_id) as flow_id
-        {%- for figure in figures %},
-        sum({{ figure.name }}) as {{ figure.name }}
-        {%- endfor %}
-        {%- for credit in credits %},
-        sum(orders{{ credit.suffix }}) as orders{{ credit.suffix }},
-        sum(revenue{{ credit.suffix }}) as revenue{{ credit.suffix }}
-        {%- endfor %}
+        {{- sums_of_figures() }}
     from what_happened
-    group by source_relation, message_id, channel, {{ first_day(period, date_type) }}, person_id
+    group by source_relation, message_id, channel, {{ first_day(period, day) }}, person_id
     {%- endfor %}
     {%- endfor %}
 ),
@@ -84,15 +36,7 @@ performance as (
         max(message_type) as message_type,
         max(campaign_id) as campaign_id,
         max(flow_id) as flow_id
-        {%- for figure in figures %},
-        {{ total(figure.name) }} as {{ figure.name }},
-        count(case when {{ figure.name }} > 0 then person_id end) as unique_{{ figure.name }}
-        {%- endfor %}
-        {%- for credit in credits %},
-        {{ total('orders' ~ credit.suffix) }} as orders{{ credit.suffix }},
-        count(case when orders{{ credit.suffix }} > 0 then person_id end) as unique_orders{{ credit.suffix }},
-        {{ total_value('revenue' ~ credit.suffix) }} as revenue{{ credit.suffix }}
-        {%- endfor %}
+        {{- figures_of_people() }}
     from of_people
     group by source_relation, message_id, channel, date_type, period, period_start
 )
@@ -115,15 +59,7 @@ select
     performance.period as period,
     performance.period_start as period_start,
     delivered + bounced + failed as sent
-    {%- for figure in figures %},
-    {{ figure.name }},
-    unique_{{ figure.name }}
-    {%- endfor %}
-    {%- for credit in credits %},
-    orders{{ credit.suffix }},
-    unique_orders{{ credit.suffix }},
-    revenue{{ credit.suffix }}
-    {%- endfor %},
+    {{- select_figures('performance') }},
     {{ message_rates() }},
     {{ rate('unique_orders', 'delivered') }} as order_rate,
     {{ rate('revenue', 'delivered') }} as revenue_per_delivered
