@@ -91,16 +91,59 @@ ORDERS = [
           property_product_id="12", property_quantity=1),
 ]  # fmt: skip
 
-EVENTS = [*MESSAGE_EVENTS, *ORDERS]
+OTHERS = [
+    event("s01", "05-01 10:00", "q1", "Subscribed to Email Marketing"),
+    event("s02", "05-01 10:00", "q2", "Subscribed to Email Marketing"),
+    event("s03", "05-02 10:00", "q1", "Subscribed to Email Marketing"),
+    event("s04", "05-06 10:00", "q6", "Subscribed to Text Messaging Marketing"),
+    event("s05", "05-12 10:30", "q1", "Subscribed to SMS Marketing"),
+    event("s06", "05-13 10:00", "q2", "Unsubscribed from SMS"),
+    event("a01", "07-01 09:00", "q6", "Active on Site"),
+]
+
+EVENTS = [*MESSAGE_EVENTS, *ORDERS, *OTHERS]
+
+
+def _consents(channel: str, consent: str, since: str) -> dict[str, Any]:
+    able = f"subscriptions_{channel}_marketing_can_receive_{channel}_marketing"
+    return {
+        f"subscriptions_{channel}_marketing_consent": consent,
+        f"subscriptions_{channel}_marketing_timestamp": at(since),
+        able: consent == "SUBSCRIBED",
+    }
+
 
 PEOPLE = [
-    {"id": "q1", "email": "ann@gmail.example", "phone_number": "+15550101", "created": at("04-30 09:00")},
-    {"id": "q2", "email": "ben@gmail.example", "phone_number": "+15550102", "created": at("04-30 09:00")},
-    {"id": "q3", "email": "cat@outlook.example", "created": at("05-01 09:00")},
+    {"id": "q1", "email": "ann@gmail.example", "phone_number": "+15550101", "created": at("04-30 09:00"),
+     **_consents("email", "SUBSCRIBED", "05-01 10:00"), **_consents("sms", "SUBSCRIBED", "05-12 10:30"),
+     "predictive_analytics_predicted_clv": 200.0, "predictive_analytics_total_clv": 350.0,
+     "predictive_analytics_churn_probability": 0.25,
+     "predictive_analytics_expected_date_of_next_order": at("07-20 00:00")},
+    {"id": "q2", "email": "ben@gmail.example", "phone_number": "+15550102", "created": at("04-30 09:00"),
+     **_consents("email", "SUBSCRIBED", "04-30 09:00")},
+    {"id": "q3", "email": "cat@outlook.example", "created": at("05-01 09:00"),
+     **_consents("email", "UNSUBSCRIBED", "05-06 12:00")},
     {"id": "q4", "email": "dan@icloud.example", "created": at("05-01 09:00")},
     {"id": "q5", "email": "eve@acme.example", "created": at("05-02 09:00")},
-    {"id": "q6", "phone_number": "+15550106", "created": at("05-02 09:00")},
+    {"id": "q6", "phone_number": "+15550106", "created": at("05-02 09:00"),
+     **_consents("sms", "SUBSCRIBED", "05-06 10:00")},
     *({"id": f"r{number}"} for number in range(10)),
+]  # fmt: skip
+LISTS = [{"id": "L1", "list_name": "Newsletter"}, {"id": "L2", "list_name": "Texts"}]
+LIST_PEOPLE = [
+    {"list_id": "L1", "person_id": "q1", "joined_group_at": at("05-01 10:00")},
+    {"list_id": "L1", "person_id": "q2", "joined_group_at": at("05-01 10:00")},
+    {"list_id": "L1", "person_id": "q3", "joined_group_at": at("05-05 10:00")},
+    {"list_id": "L1", "person_id": "q4", "joined_group_at": at("05-05 10:00")},
+    {"list_id": "L1", "person_id": "q5", "joined_group_at": at("05-06 10:00")},
+    {"list_id": "L1", "person_id": "q6", "joined_group_at": at("05-06 10:00")},
+    {"list_id": "L2", "person_id": "q1", "joined_group_at": at("05-12 10:30")},
+    {"list_id": "L2", "person_id": "q2", "joined_group_at": at("05-13 09:00")},
+]
+LIST_EXCLUSIONS = [{"id": "q3", "list_id": "L1", "created": at("05-06 12:00"), "reason": "UNSUBSCRIBE"}]
+GLOBAL_EXCLUSIONS = [
+    {"person_id": "q5", "reason": "HARD_BOUNCE", "timestamp": at("05-04 08:00")},
+    {"person_id": "q4", "reason": "SPAM_COMPLAINT", "timestamp": at("05-11 10:05")},
 ]
 CAMPAIGNS = [
     {"id": "n1", "name": "News", "status": "Sent", "subject": "Tea", "campaign_type": "email",
@@ -134,3 +177,7 @@ def put_account(warehouse: Warehouse) -> None:
     put(warehouse, "campaign_variation", CAMPAIGN_VARIATIONS)
     put(warehouse, "flow", FLOWS)
     put(warehouse, "flow_message", FLOW_MESSAGES)
+    put(warehouse, "list", LISTS)
+    put(warehouse, "list_person", LIST_PEOPLE)
+    put(warehouse, "list_exclusion", LIST_EXCLUSIONS)
+    put(warehouse, "global_exclusion", GLOBAL_EXCLUSIONS)

@@ -348,3 +348,93 @@ CAMPAIGN_CALENDAR: Rows = {
     ("n3", "email", at("07-06").date()): {"weekday": 1, "hour_of_day": 8, "days_since_previous": 63},
     ("n4", "email", None): {},
 }  # fmt: skip
+
+# Tea and cup of a shop; a pot by its row's total; a name alone; Ordered Product has the price of all pieces.
+ORDER_LINES = {
+    ("o01", 1): ("S1", "q1", "Tea", "T1", "11", "111", 2, 30, 60, "n1"),
+    ("o01", 2): ("S1", "q1", "Cup", "C1", None, None, 1, 40, 40, "n1"),
+    ("o02", 1): ("S2", "q2", "Pot", "P1", "12", None, 1, 25, 50, "n1"),
+    ("o03", 1): ("S3", "q3", "Tea", "T1", None, None, 1, 30, 30, None),
+    ("o04", 1): ("S4", "q4", "Tea", None, None, None, 1, None, None, "n1"),
+    ("o05", 1): ("S5", "q1", "Cup", "C1", None, None, 1, 40, 40, "n2"),
+    ("o07", 1): ("S7", "q5", "Tea", "T1", "11", "111", 2, 30, 60, None),
+    ("o07", 2): ("S7", "q5", "Sieve", None, None, None, 1, 10, 10, None),
+    ("l01", 1): ("S1", "q1", "Tea", "T1", None, None, 2, 30, 60, None),
+    ("l02", 1): ("S1", "q1", "Cup", "C1", None, None, 1, 40, 40, None),
+    ("l03", 1): (None, "q2", "Pot", None, "12", None, 1, 50, 50, None),
+}
+"""Event and line -> order, person, name, sku, product, variant, quantity, price, value, campaign."""
+
+
+def _week(list_id: str | None, channel: str, start: str) -> tuple[str | None, str, dt.date]:
+    return list_id, channel, at(start).date()
+
+
+LIST_GROWTH: Rows = {
+    _week("L1", "email", "04-27"): {"people_joined": 2, "people_gained": 2, "people_consented": 2},
+    _week("L1", "email", "05-04"): {
+        "people_joined": 3, "people_left": 1, "people_gained": 2, "people_suppressed": 1, "people_withdrew": 1,
+    },
+    _week("L1", "email", "05-11"): {"people_left": 1, "people_gained": -1, "people_suppressed": 1},
+    _week("L1", "text", "04-27"): {"people_joined": 2, "people_gained": 2},
+    _week("L1", "text", "05-04"): {"people_joined": 1, "people_gained": 1, "people_consented": 1},
+    _week("L1", "text", "05-11"): {"people_consented": 1},
+    _week("L2", "email", "04-27"): {"people_consented": 2},
+    _week("L2", "email", "05-11"): {"people_joined": 2, "people_gained": 2},
+    _week("L2", "text", "05-11"): {"people_joined": 2, "people_gained": 2, "people_consented": 1},
+    _week(None, "email", "04-27"): {"people_joined": 2, "people_gained": 2, "people_consented": 2},
+    _week(None, "email", "05-04"): {
+        "people_left": 1, "people_gained": -1, "people_suppressed": 1, "people_withdrew": 1,
+    },
+    _week(None, "email", "05-11"): {"people_suppressed": 1},
+    _week(None, "text", "05-04"): {"people_joined": 1, "people_gained": 1, "people_consented": 1},
+    _week(None, "text", "05-11"): {"people_joined": 1, "people_left": 1, "people_consented": 1},
+}  # fmt: skip
+"""Dan was first missed on 14 May. Ann subscribed twice in a week, which counts once."""
+
+
+def _customer(orders: int, value: float, days: int, scores: int, **more: Any) -> dict[str, Any]:
+    recency, frequency, monetary = map(int, str(scores))
+    return {
+        "orders": orders, "order_value": value, "average_order_value": value / orders, "days_since_last_order": days,
+        "days_since_engaged": days, "recency_score": recency, "frequency_score": frequency, "monetary_score": monetary,
+        "rfm": scores, "messages_delivered": 1, **more,
+    }  # fmt: skip
+
+
+CUSTOMERS: Rows = {
+    ("q1", "active", at("05-01").date()): _customer(
+        3, 150, 29, 354, messages_delivered=2, cancelled_orders=1, refunded_value=30, can_receive_email=1,
+        can_receive_text=1, predicted_value=200, lifetime_value=350, churn_probability=0.25,
+    ),
+    ("q2", "active", at("05-01").date()): _customer(2, 75, 21, 433, messages_delivered=2, can_receive_email=1),
+    ("q3", "cooling", at("05-01").date()): _customer(1, 30, 57, 111),
+    ("q4", "cooling", at("05-01").date()): _customer(1, 20, 51, 111),
+    ("q5", "active", at("06-01").date()): _customer(2, 150, 1, 534),
+    ("q6", "cooling", at("05-01").date()): _customer(1, 60, 45, 212, can_receive_text=1),
+    **{(f"r{number}", "lapsed", None): {"messages_delivered": 1, "days_since_engaged": 121} for number in range(5)},
+    **{(f"r{number}", "never", None): {"messages_delivered": 1} for number in range(5, 10)},
+}  # fmt: skip
+"""Days until 1 July, the last event. Of six who ordered: Eve last, Ann most often; Ann and Eve for the same amount."""
+
+COHORTS: Rows = {
+    (at("05-01").date(), 0): {
+        "customers": 5, "unique_customers_ordering": 5, "orders": 6, "revenue": 300, "revenue_until_then": 300,
+        "retention_rate": 1, "revenue_per_customer_until_then": 60,
+    },
+    (at("05-01").date(), 1): {
+        "months_since_first": 1, "customers": 5, "unique_customers_ordering": 2, "orders": 2, "revenue": 35,
+        "revenue_until_then": 335, "retention_rate": 0.4, "revenue_per_customer_until_then": 67,
+    },
+    (at("05-01").date(), 2): {
+        "months_since_first": 2, "customers": 5, "revenue_until_then": 335, "revenue_per_customer_until_then": 67,
+    },
+    (at("06-01").date(), 0): {
+        "customers": 1, "unique_customers_ordering": 1, "orders": 2, "revenue": 150, "revenue_until_then": 150,
+        "retention_rate": 1, "revenue_per_customer_until_then": 150,
+    },
+    (at("06-01").date(), 1): {
+        "months_since_first": 1, "customers": 1, "revenue_until_then": 150, "revenue_per_customer_until_then": 150,
+    },
+}  # fmt: skip
+"""In July nobody has ordered yet."""

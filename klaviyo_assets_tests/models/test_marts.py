@@ -54,7 +54,13 @@ def plain(value: Any) -> Any:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An account with its marts."""
     folder = tmp_path_factory.mktemp("marts")
-    marts_by_hand.put_account(DuckDBWarehouse(database=str(folder / "w.duckdb")))
+    warehouse = DuckDBWarehouse(database=str(folder / "w.duckdb"))
+    marts_by_hand.put_account(warehouse)
+    with warehouse.connect() as connection:  # Dan is no longer on the list
+        connection.execute(
+            "UPDATE w.klaviyo.list_person SET _fivetran_deleted = true, _fivetran_synced = '2026-05-14 10:00:00' "
+            "WHERE person_id = 'q4'"
+        )
     results = build(folder, "+path:models/marts")
     assert [
         (result.name, result.message) for result in results if result.status not in ("success", "pass", "no-op")
@@ -135,6 +141,52 @@ def test_campaigns_in_a_calendar(folder: Path) -> None:
         "n3": (at("07-06").date(), at("07-01").date(), "Scheduled"),
         "n4": (None, None, "Draft"),
     }
+
+
+def test_a_line_for_each_item_of_orders_of_every_shape(folder: Path) -> None:
+    names = ("order_id", "person_id", "product_name", "sku", "product_id", "variant_id", "quantity", "unit_price")
+    found = rows(folder, "order_lines")
+    told = {
+        (row["event_id"], row["line_number"]): tuple(row[name] for name in (*names, "line_value", "campaign_id"))
+        for row in found
+    }
+    assert told == marts_expected.ORDER_LINES and len(found) == len(told)
+    assert {row["event_id"][0]: row["type"] for row in found} == {"o": "Placed Order", "l": "Ordered Product"}
+
+
+def test_who_joins_and_leaves_lists_and_channels(folder: Path) -> None:
+    found = rows(folder, "list_growth")
+    compare(found, ("list_id", "channel", "week_start"), marts_expected.LIST_GROWTH)
+    names = {"L1": "Newsletter", "L2": "Texts"}
+    assert {row["list_id"]: row["list_name"] for row in found} == {**names, None: None}
+
+
+def test_customers_and_how_they_score(folder: Path) -> None:
+    found = rows(folder, "customers")
+    compare(found, ("person_id", "engagement", "cohort_month"), marts_expected.CUSTOMERS)
+    people = {row["person_id"]: row for row in found}
+    assert {person: people[person]["suppression_reason"] for person in ("q1", "q4", "q5")} == {
+        "q1": None,
+        "q4": "SPAM_COMPLAINT",
+        "q5": "HARD_BOUNCE",
+    }
+    ann = people["q1"]
+    assert (ann["email"], ann["email_consent"], ann["text_consent"]) == (
+        "ann@gmail.example",
+        "SUBSCRIBED",
+        "SUBSCRIBED",
+    )
+    times = ("first_order", "last_order", "last_message", "last_opened", "last_clicked")
+    assert [ann[f"{name}_at"] for name in times] == [
+        at("05-04 10:00"), at("06-02 09:00"), at("05-12 10:00"), at("05-05 09:00"), at("05-04 09:05"),
+    ]  # fmt: skip
+    assert ann["next_order_expected_at"] == at("07-20 00:00")
+    ben = people["q2"]
+    assert (ben["last_opened_at"], people["q3"]["last_clicked_at"]) == (None, None), "a machine and a bot"
+
+
+def test_cohorts_by_the_month_of_their_first_order(folder: Path) -> None:
+    compare(rows(folder, "cohorts"), ("cohort_month", "months_since_first"), marts_expected.COHORTS)
 
 
 def test_every_column_of_the_marts_says_how_it_is_counted(folder: Path) -> None:

@@ -7,17 +7,22 @@
     lower({{ column }}) in ({{ quoted_names([metric] + others) }})
 {%- endmacro %}
 
+{#- The condition that an event is one of some metrics. -#}
+{% macro is_any_metric(column, metrics) -%}
+    (
+        {%- for metric in metrics %}
+        {{ 'or ' if not loop.first }}{{ is_metric(column, metric) }}
+        {%- endfor %}
+    )
+{%- endmacro %}
+
 {#- The condition that an event may be credited with what follows. -#}
 {% macro is_eligible(column) %}
     {%- set events = var('klaviyo__eligible_attribution_events') -%}
     {%- if not events -%}
     {{ column }} is not null
     {%- else -%}
-    (
-        {%- for metric in events %}
-        {{ 'or ' if not loop.first }}{{ is_metric(column, metric) }}
-        {%- endfor %}
-    )
+    {{ is_any_metric(column, events) }}
     {%- endif -%}
 {%- endmacro %}
 

@@ -163,6 +163,11 @@
     coalesce({{ column }}, {{ json_value(without_dollars('custom_property_fields'), [name | replace('$', '')]) }})
 {%- endmacro %}
 
+{#- A property that is a list or an object, as JSON text. -#}
+{% macro json_property(column, name) -%}
+    coalesce({{ column }}, {{ json_member(without_dollars('custom_property_fields'), name | replace('$', '')) }})
+{%- endmacro %}
+
 {#- JSON text whose members are called without `$`, which some warehouses take for a sign of their own in a path. -#}
 {% macro without_dollars(text) -%}
     replace({{ text }}, '"$', '"')

@@ -101,3 +101,8 @@
 {% macro clickhouse__days_between(first, second) -%}
     dateDiff('day', {{ first }}, {{ second }})
 {%- endmacro %}
+
+{#- A number of the month of a day, one more than that of the month before. -#}
+{% macro month_number(day) -%}
+    cast(extract(year from {{ day }}) * 12 + extract(month from {{ day }}) as {{ dbt.type_bigint() }})
+{%- endmacro %}
