@@ -15,14 +15,13 @@ from logging import Logger
 from pathlib import Path
 from typing import Any
 
-from klaviyo_assets.models.project import PROJECT
+from klaviyo_assets.models.project import PROJECT, read_project
 from klaviyo_assets.models.targets.target import Target
 
 FLAGS = ("--log-format", "json", "--no-use-colors", "--no-send-anonymous-usage-stats", "--no-version-check")
 
 _LEVELS = {"debug": 10, "info": 10, "warn": 30, "error": 40}
 _RESULTS = ("LogModelResult", "LogTestResult")
-_STAGING = ("path:models/staging", "path:models/shopify/staging")
 _PARTIAL_PARSE = "partial_parse.msgpack"
 
 
@@ -80,7 +79,7 @@ def dbt_build(
             *("--project-dir", str(PROJECT), "--profiles-dir", folder, "--target-path", folder, "--log-path", folder),
             *("--vars", json.dumps(dict(variables))),
             *(() if unit_tests else ("--exclude-resource-type", "unit_test")),
-            *(("--select", *select, *_STAGING, "--indirect-selection", "buildable") if select else ()),
+            *(("--select", *select, *_staging(select), "--indirect-selection", "buildable") if select else ()),
             *(("--full-refresh",) if full_refresh else ()),
         ]
         errors = []
@@ -99,6 +98,14 @@ def dbt_build(
         if not results.exists():
             raise DbtFailed("\n".join(errors) or "dbt ended without a result.")
         return [_result(entry) for entry in json.loads(results.read_text())["results"]]
+
+
+def _staging(select: Sequence[str]) -> list[str]:
+    """Return where the views are that models and tests read: they are gone when a build ends."""
+    chosen = set(select)
+    groups = {model.group for model in read_project() if chosen & {model.name, *model.checks}}
+    folders = ["staging", *sorted(f"{group}/staging" for group in groups)]
+    return [f"path:models/{folder}" for folder in folders if (PROJECT / "models" / folder).exists()]
 
 
 @contextmanager

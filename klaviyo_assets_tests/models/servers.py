@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
+from collections.abc import Iterable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ import dagster as dg
 from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.build import build_definitions
 from klaviyo_assets.cli import runs
-from klaviyo_assets.models.assets import dbt_variables
+from klaviyo_assets.models.assets import chosen_models, dbt_variables
 from klaviyo_assets.models.figures import Figures, read_figures
-from klaviyo_assets.models.project import read_project
+from klaviyo_assets.models.project import MARTS, Model
 from klaviyo_assets.models.run import dbt_build
 from klaviyo_assets.models.targets.choosing import target_of
 from klaviyo_assets.settings import Settings
@@ -40,11 +41,11 @@ def plain(name: str, value: Any) -> Any:
     return round(float(value), 6) if isinstance(value, Decimal | float) else value
 
 
-def contents(warehouse: Warehouse) -> dict[str, list[dict[str, Any]]]:
-    """All rows of all models, by model, in an order of their own."""
+def contents(warehouse: Warehouse, models: Iterable[Model]) -> dict[str, list[dict[str, Any]]]:
+    """All rows of models, by model, in an order of their own."""
     found = {}
     with warehouse.session(writes=False) as session:
-        for model in read_project():
+        for model in models:
             names = sorted(set(session.columns(MODELS, model.name)) - NEVER_THE_SAME.get(model.name, set()))
             chosen = ", ".join(f'"{name}"' for name in names)
             rows = session.sql(f"SELECT {chosen} FROM {session.name(MODELS, model.name)}")
@@ -58,8 +59,10 @@ def contents(warehouse: Warehouse) -> dict[str, list[dict[str, Any]]]:
 def tell(settings: Settings, instance: dg.DagsterInstance) -> list[Said]:
     """Build the models by their job, anew and once more after news of an event and of a name."""
     warehouse, definitions = warehouse_of(settings), build_definitions(settings)
+    models = chosen_models(settings)
     by_hand.put_account(warehouse)
-    marts_by_hand.put_account(warehouse)
+    if any(model.group == MARTS for model in models):
+        marts_by_hand.put_account(warehouse)
     by_hand.put_shop(warehouse)
     told: list[Said] = []
     for _ in range(2):
@@ -77,7 +80,7 @@ def tell(settings: Settings, instance: dg.DagsterInstance) -> list[Said]:
             for key, values in runs.materializations(result).items()
             if "dagster/column_lineage" in values
         }
-        told.append((failed, figures, contents(warehouse), lineage))
+        told.append((failed, figures, contents(warehouse, models), lineage))
         changed = [{**event, **by_hand.worth(7.25)} for event in by_hand.EVENTS if event["id"] == "e30"]
         by_hand.put(warehouse, "event", changed, by_hand.SYNCED + dt.timedelta(days=1))
         renamed = [{**campaign, "name": "Spring again"} for campaign in by_hand.CAMPAIGNS[:1]]

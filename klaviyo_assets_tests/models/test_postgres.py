@@ -43,16 +43,18 @@ def test_the_models_say_what_they_say_on_duckdb(
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Built anew, and once more after news of an event, a name and a property; with the same keys."""
+    """Built anew, and once more after news of an event, a name and a property; with the same keys. `test_marts` has the
+    marts."""
     caplog.set_level("DEBUG")
     address = postgres_database(tmp_path)
     at = server(address)
     assert at and at.database
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KLAVIYO_WAREHOUSE", address.replace("postgres:@", f"postgres:{SECRET}@"))
+    without_marts = {"klaviyo__marts": False}
     both = [
-        Settings(shopify_schema="shop"),
-        Settings(shopify_schema="shop", warehouse=f"{at.database}.duckdb"),
+        Settings(shopify_schema="shop", model_variables=without_marts),
+        Settings(shopify_schema="shop", model_variables=without_marts, warehouse=f"{at.database}.duckdb"),
     ]
     assert both[0].url_variable == "KLAVIYO_WAREHOUSE"
     check_same(*both, tmp_path / "home")

@@ -71,8 +71,9 @@
     {{ rate(prefix ~ 'marked_as_spam', 'delivered') }} as spam_rate
 {%- endmacro %}
 
-{#- A row for each event of a message and for each credited order, with the figures that it adds to: 1 or 0, and its value. -#}
-{% macro what_happened() -%}
+{#- A row for each event of a message and for each credited order, with the figures that it adds to: 1 or 0, and its value.
+    The arguments are the relations of these names. -#}
+{% macro what_happened(message_events, order_credits) -%}
     {%- set columns = [
         'source_relation', 'message_type', 'campaign_id', 'flow_id', 'message_id', 'variation_id', 'channel', 'person_id',
         'occurred_on', 'sent_at', 'sent_on',
@@ -90,7 +91,7 @@
         0 as orders{{ credit.suffix }},
         cast(0 as {{ dbt.type_numeric() }}) as revenue{{ credit.suffix }}
         {%- endfor %}
-    from {{ ref('message_events') }}
+    from {{ message_events }}
     where action <> 'other'
 
     union all
@@ -108,7 +109,7 @@
         case when credited_by = '{{ credit.credited_by }}' then 1 else 0 end as orders{{ credit.suffix }},
         case when credited_by = '{{ credit.credited_by }}' then order_value else 0 end as revenue{{ credit.suffix }}
         {%- endfor %}
-    from {{ ref('order_credits') }}
+    from {{ order_credits }}
     where message_id is not null
 {%- endmacro %}
 

@@ -1,5 +1,5 @@
 with what_happened as (
-    {{ what_happened() }}
+    {{ what_happened(ref('message_events'), ref('order_credits')) }}
 ),
 
 of_people as (

@@ -12,7 +12,7 @@ with emails as (
         {%- for figure in message_figures() %},
         event.{{ figure.name }} as {{ figure.name }}
         {%- endfor %}
-    from ({{ what_happened() }}) as event
+    from ({{ what_happened(ref('message_events'), ref('order_credits')) }}) as event
     left join {{ ref('stg_klaviyo__person') }} as person
         on person.person_id = event.person_id and person.source_relation = event.source_relation
     where event.channel = 'email' and event.orders + event.orders_by_window + event.orders_by_human_touch = 0

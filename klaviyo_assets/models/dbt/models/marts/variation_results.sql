@@ -18,7 +18,7 @@
     ('wins_by_orders', 'order_rate'),
 ] %}
 with what_happened as (
-    {{ what_happened() }}
+    {{ what_happened(ref('message_events'), ref('order_credits')) }}
 ),
 
 of_people as (
