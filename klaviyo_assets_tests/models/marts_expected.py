@@ -51,7 +51,7 @@ CREDITS: dict[str, dict[str, str | None]] = {
     | {"o01": "m11", "o02": "m08", "o03": "m12", "o04": "m10", "o05": "t01", "o06": "t04", "o07": "f03"},
     "human": dict.fromkeys(_ORDERS) | {"o01": "m11", "o04": "m10", "o05": "t01", "o06": "t04", "o07": "f03"},
 }
-"""Way -> order -> the event that earned the credit."""
+"""Way -> order -> the event that earned the credit. The windows of o05 and o06 end with the second of the order."""
 
 
 def _counts(**figures: float) -> dict[str, float]:

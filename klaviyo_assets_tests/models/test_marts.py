@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,13 @@ import pytest
 from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.models.assets import dbt_variables
 from klaviyo_assets.models.project import is_installed, read_project
-from klaviyo_assets.models.run import Result, dbt_build
+from klaviyo_assets.models.run import dbt_build
 from klaviyo_assets.models.targets.choosing import target_of
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.location import kind_of
-from klaviyo_assets_tests.models import marts_by_hand, marts_expected
-from klaviyo_assets_tests.models.by_hand import at
+from klaviyo_assets.warehouse.warehouse import Warehouse
+from klaviyo_assets_tests.models import by_hand, marts_by_hand, marts_expected
+from klaviyo_assets_tests.models.by_hand import at, put
 from klaviyo_assets_tests.models.dbt import forked
 from klaviyo_assets_tests.models.servers import MODELS, plain
 from klaviyo_assets_tests.warehouse.databases import postgres_database
@@ -28,37 +29,50 @@ from klaviyo_assets_tests.warehouse.databases import postgres_database
 LOG = logging.getLogger(__name__)
 GOOD = ("success", "pass", "no-op")
 
+MARK = "*"
+"""End of what the first build wrote, and the second one has to leave alone."""
 
-Rows = Callable[[str], list[dict[str, Any]]]
-"""All rows of a mart."""
+
+@dataclass(frozen=True)
+class Account:
+    """An account whose marts are built. folder: where its warehouse is, if it is a file, and dbt's cache."""
+
+    settings: Settings
+    folder: Path
+
+    def rows(self, model: str) -> list[dict[str, Any]]:
+        with warehouse_of(self.settings).session(writes=False) as session:
+            names = list(session.columns(MODELS, model))
+            chosen = ", ".join(f'"{name}"' for name in names)
+            found = session.sql(f"SELECT {chosen} FROM {session.name(MODELS, model)}")
+            return [{name: plain(name, value) for name, value in zip(names, row, strict=True)} for row in found]
 
 
-def build(settings: Settings, cache: Path, *select: str, schema: str = MODELS, **more: Any) -> list[Result]:
-    """Build models of an account; check that none failed. more: variables."""
+def build(settings: Settings, cache: Path, *select: str, unit_tests: bool = False) -> None:
+    """Build models of an account; check that nothing failed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("klaviyo_assets.models.run._dbt", forked)
         results = dbt_build(
-            target_of(warehouse_of(settings), kind_of(settings.warehouse), schema),
-            select=select or ["+path:models/marts"],
-            variables=dbt_variables(settings) | more,
+            target_of(warehouse_of(settings), kind_of(settings.warehouse), MODELS),
+            select=select,
+            variables=dbt_variables(settings),
+            unit_tests=unit_tests,
             cache=cache,
             log=LOG,
         )
     assert [(result.name, result.message) for result in results if result.status not in GOOD] == []
-    return results
 
 
-def read(settings: Settings, model: str, schema: str = MODELS) -> list[dict[str, Any]]:
-    with warehouse_of(settings).session(writes=False) as session:
-        names = list(session.columns(schema, model))
-        chosen = ", ".join(f'"{name}"' for name in names)
-        found = session.sql(f"SELECT {chosen} FROM {session.name(schema, model)}")
-        return [{name: plain(name, value) for name, value in zip(names, row, strict=True)} for row in found]
+def write(warehouse: Warehouse, *statements: str) -> None:
+    with warehouse.session(writes=True) as session:
+        for statement in statements:
+            session.sql(statement)
+        session.commit()
 
 
 @pytest.fixture(scope="module", params=["duckdb", "postgres"])
-def rows(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rows]:
-    """An account with its marts."""
+def account(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    """An account with its marts, built once before news of orders, and once after them."""
     folder = tmp_path_factory.mktemp("marts")
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "postgres":
@@ -70,14 +84,26 @@ def rows(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         settings = Settings()
         warehouse = warehouse_of(settings)
         marts_by_hand.put_account(warehouse)
-        with warehouse.session(writes=True) as session:  # Dan is no longer on the list
-            session.sql(
-                "UPDATE klaviyo.list_person SET _fivetran_deleted = true, _fivetran_synced = '2026-05-14 10:00:00' "
-                "WHERE person_id = 'q4'"
-            )
-            session.commit()
-        build(settings, folder / "cache")
-        yield partial(read, settings)
+        orders = {order["id"]: order for order in marts_by_hand.ORDERS}
+        before = [
+            {**orders["o03"], "property_line_items": [{"name": "Pot", "price": 9}] * 2},
+            {**orders["o07"], "property_attribution": None},
+            {**orders["o07"], "id": "gone"},
+        ]
+        put(warehouse, "event", before, by_hand.SYNCED - dt.timedelta(days=1))
+        write(warehouse, "UPDATE klaviyo.event SET _fivetran_deleted = (id = 'o05')")
+        build(settings, folder / "cache", "+order_lines")
+        write(
+            warehouse,
+            f"UPDATE {MODELS}.order_lines SET sku = coalesce(sku, '') || '{MARK}'",
+            "UPDATE klaviyo.event SET _fivetran_deleted = (id = 'gone')",
+            # Dan is no longer on the list.
+            "UPDATE klaviyo.list_person SET _fivetran_deleted = true, _fivetran_synced = '2026-05-14 10:00:00' "
+            "WHERE person_id = 'q4'",
+        )
+        put(warehouse, "event", [orders["o03"], orders["o07"]], by_hand.SYNCED + dt.timedelta(days=1))
+        build(settings, folder / "cache", "+path:models/marts", unit_tests=True)
+        yield Account(settings, folder)
 
 
 def compare(found: Sequence[Mapping[str, Any]], keys: Sequence[str], wanted: Mapping[Any, Mapping[str, Any]]) -> None:
@@ -90,16 +116,16 @@ def compare(found: Sequence[Mapping[str, Any]], keys: Sequence[str], wanted: Map
         assert {name: row[name] for name in named} | figures == pytest.approx(named, abs=1e-5), key
 
 
-def test_events_of_messages_tell_machines_apart_and_both_dates(rows: Rows) -> None:
-    found = {row["event_id"]: row for row in rows("message_events")}
+def test_events_of_messages_tell_machines_apart_and_both_dates(account: Account) -> None:
+    found = {row["event_id"]: row for row in account.rows("message_events")}
     assert found.keys() == {event["id"] for event in marts_by_hand.MESSAGE_EVENTS}
     columns = ("message_id", "channel", "action", "sent_at", "is_machine_open", "is_bot_click")
     assert {id: tuple(row[name] for name in columns) for id, row in found.items()} == marts_expected.MESSAGE_EVENTS
 
 
 @pytest.mark.parametrize("way", ["event", "window", "human"])
-def test_orders_are_credited_in_three_ways(rows: Rows, way: str) -> None:
-    found = [row for row in rows("order_credits") if row["credited_by"] == way]
+def test_orders_are_credited_in_three_ways(account: Account, way: str) -> None:
+    found = [row for row in account.rows("order_credits") if row["credited_by"] == way]
     assert {row["event_id"]: row["touch_event_id"] for row in found} == marts_expected.CREDITS[way]
     told = {
         row["event_id"]: (row["order_id"], row["order_value"], row["cancelled_at"], row["refunded_value"])
@@ -109,8 +135,8 @@ def test_orders_are_credited_in_three_ways(rows: Rows, way: str) -> None:
     assert told["o11"] == ("S11", 10, dt.datetime(2026, 6, 2, 12), 0)
 
 
-def test_the_performance_of_each_message_in_each_period(rows: Rows) -> None:
-    found = rows("message_performance")
+def test_the_performance_of_each_message_in_each_period(account: Account) -> None:
+    found = account.rows("message_performance")
     keys = ("message_id", "date_type", "period", "period_start")
     compare(found, keys, marts_expected.MESSAGE_PERFORMANCE)
     names = ("campaign_name", "flow_name", "message_name", "subject", "channel")
@@ -122,13 +148,13 @@ def test_the_performance_of_each_message_in_each_period(rows: Rows) -> None:
     }
 
 
-def test_the_share_of_each_channel_in_all_revenue(rows: Rows) -> None:
+def test_the_share_of_each_channel_in_all_revenue(account: Account) -> None:
     keys = ("credited_to", "channel", "period", "period_start")
-    compare(rows("channel_revenue"), keys, marts_expected.CHANNEL_REVENUE)
+    compare(account.rows("channel_revenue"), keys, marts_expected.CHANNEL_REVENUE)
 
 
-def test_variations_beside_each_other(rows: Rows) -> None:
-    found = rows("variation_results")
+def test_variations_beside_each_other(account: Account) -> None:
+    found = account.rows("variation_results")
     compare(found, ("message_id", "variation_id"), marts_expected.VARIATION_RESULTS)
     told = {row["variation_id"]: (row["variation_name"], row["subject"], row["first_sent_at"]) for row in found}
     sent, tested = at("05-04 08:00"), at("03-02 09:00")
@@ -140,12 +166,12 @@ def test_variations_beside_each_other(rows: Rows) -> None:
     }
 
 
-def test_emails_by_the_provider_of_the_inbox(rows: Rows) -> None:
-    compare(rows("deliverability"), ("inbox_provider", "week_start"), marts_expected.DELIVERABILITY)
+def test_emails_by_the_provider_of_the_inbox(account: Account) -> None:
+    compare(account.rows("deliverability"), ("inbox_provider", "week_start"), marts_expected.DELIVERABILITY)
 
 
-def test_campaigns_in_a_calendar(rows: Rows) -> None:
-    found = rows("campaign_calendar")
+def test_campaigns_in_a_calendar(account: Account) -> None:
+    found = account.rows("campaign_calendar")
     compare(found, ("campaign_id", "channel", "send_date"), marts_expected.CAMPAIGN_CALENDAR)
     assert {row["campaign_id"]: (row["week_start"], row["month_start"], row["status"]) for row in found} == {
         "n1": (at("05-04").date(), at("05-01").date(), "Sent"),
@@ -155,26 +181,32 @@ def test_campaigns_in_a_calendar(rows: Rows) -> None:
     }
 
 
-def test_a_line_for_each_item_of_orders_of_every_shape(rows: Rows) -> None:
+def test_a_line_for_each_item_of_orders_of_every_shape(account: Account) -> None:
     names = ("order_id", "person_id", "product_name", "sku", "product_id", "variant_id", "quantity", "unit_price")
-    found = rows("order_lines")
+    found = account.rows("order_lines")
     told = {
         (row["event_id"], row["line_number"]): tuple(row[name] for name in (*names, "line_value", "campaign_id"))
-        for row in found
+        for row in ({**row, "sku": (row["sku"] or "").rstrip(MARK) or None} for row in found)
     }
     assert told == marts_expected.ORDER_LINES and len(found) == len(told)
     assert {row["event_id"][0]: row["type"] for row in found} == {"o": "Placed Order", "l": "Ordered Product"}
 
 
-def test_who_joins_and_leaves_lists_and_channels(rows: Rows) -> None:
-    found = rows("list_growth")
+def test_only_lines_of_orders_with_news_are_made_anew(account: Account) -> None:
+    """The first build has seen one order otherwise, one without its credit, one too many, and one not at all."""
+    found = {row["event_id"]: row["sku"] for row in account.rows("order_lines")}
+    assert {event for event, sku in found.items() if not (sku or "").endswith(MARK)} == {"o03", "o05", "o07"}
+
+
+def test_who_joins_and_leaves_lists_and_channels(account: Account) -> None:
+    found = account.rows("list_growth")
     compare(found, ("list_id", "channel", "week_start"), marts_expected.LIST_GROWTH)
     names = {"L1": "Newsletter", "L2": "Texts"}
     assert {row["list_id"]: row["list_name"] for row in found} == {**names, None: None}
 
 
-def test_customers_and_how_they_score(rows: Rows) -> None:
-    found = rows("customers")
+def test_customers_and_how_they_score(account: Account) -> None:
+    found = account.rows("customers")
     compare(found, ("person_id", "engagement", "cohort_month"), marts_expected.CUSTOMERS)
     people = {row["person_id"]: row for row in found}
     assert {person: people[person]["suppression_reason"] for person in ("q1", "q4", "q5")} == {
@@ -197,14 +229,14 @@ def test_customers_and_how_they_score(rows: Rows) -> None:
     assert (ben["last_opened_at"], people["q3"]["last_clicked_at"]) == (None, None), "a machine and a bot"
 
 
-def test_cohorts_by_the_month_of_their_first_order(rows: Rows) -> None:
-    compare(rows("cohorts"), ("cohort_month", "months_since_first"), marts_expected.COHORTS)
+def test_cohorts_by_the_month_of_their_first_order(account: Account) -> None:
+    compare(account.rows("cohorts"), ("cohort_month", "months_since_first"), marts_expected.COHORTS)
 
 
-def test_every_column_of_the_marts_says_how_it_is_counted(rows: Rows) -> None:
+def test_every_column_of_the_marts_says_how_it_is_counted(account: Account) -> None:
     marts = [model for model in read_project() if model.group == "marts"]
     for model in marts:
-        (first, *_) = rows(model.name)
+        (first, *_) = account.rows(model.name)
         assert model.columns.keys() == first.keys(), model.name
         for column, description in model.columns.items():
             assert len(description) > 3, column

@@ -1,4 +1,22 @@
-with orders as (
+{{ config(
+    materialized='incremental' if keeps_events() else 'table',
+    incremental_strategy='append',
+    unique_key=none,
+    on_schema_change='sync_all_columns',
+    pre_hook='{{ delete_outdated_order_lines() }}'
+) }}
+
+with items_of_events as (
+    select event.*
+    from {{ ref('stg_klaviyo__item_event') }} as event
+    {% if is_incremental() %}
+    left join (select distinct unique_event_id from {{ this }}) as model
+        on model.unique_event_id = event.unique_event_id
+    where model.unique_event_id is null
+    {% endif %}
+),
+
+orders as (
     select
         unique_event_id,
         event_id,
@@ -7,7 +25,7 @@ with orders as (
         order_id,
         items,
         {{ array_length('items') }} as number_of_items
-    from {{ ref('stg_klaviyo__item_event') }}
+    from items_of_events
     where is_product = 0 and items is not null
 ),
 
@@ -65,7 +83,7 @@ lines as (
         quantity,
         unit_price,
         line_value
-    from {{ ref('stg_klaviyo__item_event') }}
+    from items_of_events
     where is_product = 1
 )
 
@@ -95,7 +113,8 @@ select
     event.last_touch_type as message_type,
     event.last_touch_campaign_id as campaign_id,
     event.last_touch_flow_id as flow_id,
-    event.variation_id as variation_id
+    event.variation_id as variation_id,
+    event._fivetran_synced as _fivetran_synced
 from lines
 inner join {{ ref('klaviyo__events') }} as event
     on event.unique_event_id = lines.unique_event_id
