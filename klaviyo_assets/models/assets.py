@@ -9,7 +9,7 @@ from pydantic import Field
 
 from klaviyo_assets.assets.advice import advised
 from klaviyo_assets.assets.code import references, version_of
-from klaviyo_assets.assets.described import DescribedAssets, with_own_io_manager
+from klaviyo_assets.assets.described import DescribedAssets, enabled_tables, with_own_io_manager
 from klaviyo_assets.assets.specs import group_name, io_manager_key, storage
 from klaviyo_assets.models.automation import build_models_job, build_models_sensor
 from klaviyo_assets.models.metadata import describe
@@ -19,7 +19,7 @@ from klaviyo_assets.models.run import DbtFailed, Result, dbt_build
 from klaviyo_assets.models.targets.choosing import target_of
 from klaviyo_assets.privacy.policy import Action
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.tables.registry import TABLES, table
+from klaviyo_assets.tables.registry import table
 from klaviyo_assets.warehouse.location import kind_of
 from klaviyo_assets.warehouse.warehouse import Warehouse
 
@@ -206,7 +206,7 @@ def _spec(settings: Settings, model: Model, deps: Sequence[dg.AssetKey]) -> dg.A
 def _sources(described: DescribedAssets, model: Model, *, own: bool = False) -> dict[tuple[str, str], dg.AssetKey]:
     """Return the assets of the tables that a model reads, by schema and name. own: only those of this account."""
     settings = described.settings
-    synced = {table.name for table in TABLES if settings.enabled(table)}
+    synced = {table.name for table in enabled_tables(settings)}
     found = {
         (settings.schema_name, table): described.key(table)
         for source, table in model.sources

@@ -13,7 +13,7 @@ _TEXT = {"campaign_id": "n2", "_variation": "nv3"}
 _FLOW = {"flow_id": "w1", "flow_message_id": "wm1"}
 _FLOW_A = {"flow_id": "w1", "flow_message_id": "wm2", "_variation": "wv1", "property_subject": "One"}
 _FLOW_B = {"flow_id": "w1", "flow_message_id": "wm2", "_variation": "wv2", "property_subject": "Two"}
-_MACHINE, _HUMAN, _BOT = {"property_machine_open": True}, {"property_machine_open": False}, {"property_bot_click": True}
+_MACHINE, _HUMAN = {"property_machine_open": True}, {"property_machine_open": False}
 
 
 def _at(provider: str) -> dict[str, str]:
@@ -22,6 +22,11 @@ def _at(provider: str) -> dict[str, str]:
 
 def _order(id: str, value: float) -> dict[str, Any]:
     return {"property_event_id": id, **worth(value)}
+
+
+def _packed(properties: dict[str, Any]) -> dict[str, Any]:
+    """Properties as an account has them that packs them."""
+    return {"custom_property_fields": properties}
 
 
 MESSAGE_EVENTS = [
@@ -37,7 +42,7 @@ MESSAGE_EVENTS = [
     event("m09", "05-04 08:02", "q4", "Opened Email", **_B, **_MACHINE, **_at("Apple")),
     event("m10", "05-11 10:00", "q4", "Opened Email", **_B, **_HUMAN, **_at("Apple")),
     event("m11", "05-04 09:05", "q1", "Clicked Email", **_A, property_bot_click=False),
-    event("m12", "05-04 08:00:30", "q3", "Clicked Email", **_B, **_BOT),
+    event("m12", "05-04 08:00:30", "q3", "Clicked Email", **_B, **_packed({"Bot Click": True})),
     event("m13", "05-06 12:00", "q3", "Unsubscribed", **_B),
     event("m14", "05-11 10:05", "q4", "Marked Email as Spam", **_B, **_at("Apple")),
     event("m15", "05-11 10:06", "q4", "Updated Email Preferences", **_B),
@@ -72,8 +77,9 @@ ORDERS = [
     event("o03", "05-05 12:00", "q3", "Placed Order", **_order("S3", 30),
           property_line_items=[{"sku": "T1", "name": "Tea", "quantity": 1, "price": 30}]),
     event("o04", "05-11 11:00", "q4", "Placed Order", **_order("S4", 20), **credit("m10"), property_items=["Tea"]),
-    event("o05", "05-12 22:00", "q1", "Placed Order", **_order("S5", 40), **credit("t01"),
-          property_extra={"Items": [{"Name": "Cup", "SKU": "C1", "Quantity": 1, "Price": 40}]}),
+    event("o05", "05-12 22:00", "q1", "Placed Order", **worth(40), **credit("t01"),
+          **_packed({"$event_id": "S5",
+                     "$extra": {"Items": [{"Name": "Cup", "SKU": "C1", "Quantity": 1, "Price": 40}]}})),
     event("o06", "05-17 11:00", "q6", "Placed Order", **_order("S6", 60)),
     event("o07", "06-01 08:00", "q5", "Placed Order", **_order("S7", 70), **credit("f03"),
           property_extra={"line_items": [_TEA, {"name": "Sieve", "quantity": "1", "price": "10"}]}),

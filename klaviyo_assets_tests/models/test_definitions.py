@@ -60,6 +60,12 @@ def test_models_are_downstream_of_the_tables_that_they_read() -> None:
     assert "dagster/column_schema" not in events.metadata, "it would hide what each build says of the columns"
     campaigns = spec_of(Settings(), "klaviyo_models", "klaviyo__campaigns")
     assert {dep.asset_key.path[-1] for dep in campaigns.deps} == {"campaign", "klaviyo__person_campaign_flow"}
+    growth = {dep.asset_key.path[-1] for dep in spec_of(Settings(), "klaviyo_models", "list_growth").deps}
+    assert growth == {"klaviyo__events", "person", "list", "list_exclusion", "global_exclusion"}, "members are off"
+    performance = spec_of(Settings(), "klaviyo_models", "message_performance").deps
+    assert {dep.asset_key.path[-1] for dep in performance} == {
+        "message_events", "order_credits", "campaign", "flow", "campaign_message", "flow_message",
+    }  # fmt: skip
     few = Settings(name="shop_dk", tables=only("metric"), shopify_schema="shop")
     assert {dep.asset_key for dep in spec_of(few, "shop_dk_models", "klaviyo__events").deps} == {
         dg.AssetKey(["shop_dk", name]) for name in ("event", "person", "metric")

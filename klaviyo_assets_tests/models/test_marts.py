@@ -20,6 +20,7 @@ from klaviyo_assets.models.targets.choosing import target_of
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.location import kind_of
 from klaviyo_assets.warehouse.warehouse import Warehouse
+from klaviyo_assets_tests.documents import DOCUMENTS, blocks
 from klaviyo_assets_tests.models import by_hand, marts_by_hand, marts_expected
 from klaviyo_assets_tests.models.by_hand import at, put
 from klaviyo_assets_tests.models.dbt import forked
@@ -231,6 +232,13 @@ def test_customers_and_how_they_score(account: Account) -> None:
 
 def test_cohorts_by_the_month_of_their_first_order(account: Account) -> None:
     compare(account.rows("cohorts"), ("cohort_month", "months_since_first"), marts_expected.COHORTS)
+
+
+def test_the_query_of_the_document(account: Account) -> None:
+    (statement,) = blocks(DOCUMENTS / "marts.md", "sql")
+    with warehouse_of(account.settings).session(writes=False) as session:
+        found = session.sql(statement)
+    assert [(row[0], row[1], row[3]) for row in found] == [("News", "Tea", 4), ("Quick", None, 2)]
 
 
 def test_every_column_of_the_marts_says_how_it_is_counted(account: Account) -> None:
