@@ -7,8 +7,9 @@
     coalesce(json_array_length(try_cast({{ text }} as json)), 0)
 {%- endmacro %}
 
+{#- Arrays of objects or of texts: Postgres has no cast that gives NULL, and a property may be text with brackets. -#}
 {% macro postgres__array_length(text) -%}
-    case when {{ text }} ~ '^\s*\[.*\]\s*$' then json_array_length(({{ text }})::json) else 0 end
+    case when {{ text }} ~ '^\s*\[\s*["{].*["}]\s*\]\s*$' then json_array_length(({{ text }})::json) else 0 end
 {%- endmacro %}
 
 {% macro snowflake__array_length(text) -%}
@@ -16,7 +17,7 @@
 {%- endmacro %}
 
 {% macro bigquery__array_length(text) -%}
-    coalesce(array_length(json_query_array(safe.parse_json({{ text }}), '$')), 0)
+    coalesce(array_length(json_query_array({{ text }}, '$')), 0)
 {%- endmacro %}
 
 {% macro clickhouse__array_length(text) -%}
@@ -41,7 +42,7 @@
 {%- endmacro %}
 
 {% macro bigquery__array_item(text, number) -%}
-    to_json_string(json_query_array(safe.parse_json({{ text }}), '$')[safe_offset({{ number }})])
+    json_query_array({{ text }}, '$')[safe_offset({{ number }})]
 {%- endmacro %}
 
 {% macro clickhouse__array_item(text, number) -%}
@@ -58,7 +59,7 @@
 {%- endmacro %}
 
 {% macro postgres__json_member(text, name) -%}
-    (case when {{ text }} ~ '^\s*[{]' then ({{ text }})::json end -> '{{ name }}')::text
+    (case when {{ text }} ~ '^\s*[{]\s*".*[}]\s*$' then ({{ text }})::json end -> '{{ name }}')::text
 {%- endmacro %}
 
 {% macro snowflake__json_member(text, name) -%}
@@ -66,7 +67,7 @@
 {%- endmacro %}
 
 {% macro bigquery__json_member(text, name) -%}
-    nullif(to_json_string(json_query(safe.parse_json({{ text }}), '$."{{ name }}"')), 'null')
+    json_query({{ text }}, '$."{{ name }}"')
 {%- endmacro %}
 
 {% macro clickhouse__json_member(text, name) -%}
