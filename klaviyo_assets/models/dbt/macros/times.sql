@@ -60,7 +60,7 @@
     {%- if period == 'week' -%}
     date_sub({{ day }}, interval mod(date_diff({{ day }}, date '1900-01-01', day), 7) day)
     {%- else -%}
-    date_trunc({{ day }}, {{ period }})
+    cast(date_trunc({{ day }}, {{ period }}) as date)
     {%- endif -%}
 {%- endmacro %}
 
