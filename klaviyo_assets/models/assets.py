@@ -154,7 +154,16 @@ def _models(
         except DbtFailed as error:
             raise dg.Failure(f"dbt could not build the models.\n{error}", allow_retries=False) from None
         with warehouse.session(writes=False) as session:
-            told = describe(session, target.schema, models, results, places, context.log, dialect=target.kind)
+            told = describe(
+                session,
+                target.schema,
+                models,
+                results,
+                places,
+                context.log,
+                sources=_places(settings, models),
+                dialect=target.kind,
+            )
         by_check = {check.name: check for check in checks}
         for result in results:  # in dbt's order: Dagster wants a model before those that read it
             if result.kind == "test" and result.name in by_check:
@@ -215,6 +224,12 @@ def _sources(described: DescribedAssets, model: Model, *, own: bool = False) -> 
     if (shop := settings.shopify_schema) and not own:
         found |= {(shop, table): dg.AssetKey([shop, table]) for source, table in model.sources if source == SHOPIFY}
     return found
+
+
+def _places(settings: Settings, models: Sequence[Model]) -> set[tuple[str, str]]:
+    """Return schema and name of the tables that models read. One that is turned off may be there from before."""
+    schemas = {SHOPIFY: settings.shopify_schema}
+    return {(schemas.get(source, settings.schema_name), table) for model in models for source, table in model.sources}
 
 
 def _check_result(check: dg.AssetCheckKey, result: Result) -> dg.AssetCheckResult:

@@ -25,17 +25,20 @@ def describe(
     keys: Mapping[tuple[str, str], dg.AssetKey],
     log: Logger,
     *,
+    sources: Iterable[tuple[str, str]] = (),
     dialect: str = "duckdb",
 ) -> dict[str, dict[str, Any]]:
     """Return model -> metadata; models that do not exist are left out.
 
     schema: of the models. results: what dbt did, in its order. keys: (schema, table) -> asset, for all that is one.
-    dialect: sqlglot's name of the SQL that dbt has run.
+    sources: tables that the models read if they exist, whether they are assets or not. dialect: sqlglot's name of the
+    SQL that dbt has run.
     """
     fold = session.dialect.fold
     keys = {(fold(schema), fold(table)): key for (schema, table), key in keys.items()}
     places = {model.name: (fold(schema), fold(model.name)) for model in models}
-    tables = _tables(session, {*keys, *places.values()})
+    read = {(fold(schema), fold(table)) for schema, table in sources}
+    tables = _tables(session, {*keys, *places.values(), *read})
     origins = _origins(results, tables, log, dialect)
     described: dict[str, dict[str, Any]] = {}
     for model in models:

@@ -94,7 +94,7 @@ def read_project() -> tuple[Model, ...]:
                     name=name,
                     group=properties.parent.name,
                     description=entry["description"].strip(),
-                    columns={column["name"]: column["description"] for column in entry.get("columns", ())},
+                    columns={column["name"]: column["description"].strip() for column in entry.get("columns", ())},
                     file=files[name],
                     sql=sql[name],
                     reads=tuple(sorted(found - views)),

@@ -138,6 +138,7 @@ def put_account(warehouse: Warehouse) -> None:
     put(warehouse, "campaign", CAMPAIGNS)
     put(warehouse, "flow", FLOWS)
     put(warehouse, "metric", METRICS)
+    put(warehouse, "list_person", [{"list_id": "l1", "person_id": "p1"}])  # from before memberships were turned off
 
 
 def put_shop(warehouse: Warehouse) -> None:

@@ -98,8 +98,13 @@ def check_same(settings: Settings, in_duckdb: Settings, home: Path) -> None:
         assert found[1] == wanted[1]
         assert found[2].keys() == wanted[2].keys()
         for model in wanted[2]:
-            assert found[2][model] == wanted[2][model], model
-        assert found[3] == wanted[3] and len(wanted[3]) > 5
+            both = zip(found[2][model], wanted[2][model], strict=False)
+            differing = [{name: (a[name], b[name]) for name in b if a[name] != b[name]} for a, b in both if a != b]
+            assert found[2][model] == wanted[2][model], (model, differing[:3])
+        assert found[3].keys() == wanted[3].keys() and len(wanted[3]) > 5, (found[3].keys(), wanted[3].keys())
+        for model, columns in wanted[3].items():
+            differing = {name for name in columns | found[3][model] if found[3][model].get(name) != columns.get(name)}
+            assert {name: (found[3][model].get(name), columns.get(name)) for name in differing} == {}, model
     assert on_server[0][2] != on_server[1][2], "there was news"
 
 

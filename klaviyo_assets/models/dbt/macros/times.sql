@@ -55,9 +55,13 @@
     cast(date_trunc('{{ period }}', cast({{ day }} as timestamp)) as date)
 {%- endmacro %}
 
-{#- A week begins on Sunday there, unless it is an ISO week. -#}
+{#- A week begins on Sunday there; 1900-01-01 was a Monday. -#}
 {% macro bigquery__first_day(period, day) -%}
-    date_trunc({{ day }}, {{ 'isoweek' if period == 'week' else period }})
+    {%- if period == 'week' -%}
+    date_sub({{ day }}, interval mod(date_diff({{ day }}, date '1900-01-01', day), 7) day)
+    {%- else -%}
+    cast(date_trunc({{ day }}, {{ period }}) as date)
+    {%- endif -%}
 {%- endmacro %}
 
 {#- A week begins there as the account says. -#}
