@@ -7,14 +7,9 @@
     coalesce(json_array_length(try_cast({{ text }} as json)), 0)
 {%- endmacro %}
 
-<<<<<<< HEAD
-{% macro postgres__array_length(text) -%}
-    case when {{ text }} ~ '^\s*\[.*\]\s*$' then json_array_length(({{ text }})::json) else 0 end
-=======
 {#- Arrays of objects or of texts: Postgres has no cast that gives NULL, and a property may be text with brackets. -#}
 {% macro postgres__array_length(text) -%}
     case when {{ text }} ~ '^\s*\[\s*["{].*["}]\s*\]\s*$' then json_array_length(({{ text }})::json) else 0 end
->>>>>>> marts
 {%- endmacro %}
 
 {% macro snowflake__array_length(text) -%}
@@ -22,11 +17,7 @@
 {%- endmacro %}
 
 {% macro bigquery__array_length(text) -%}
-<<<<<<< HEAD
-    coalesce(array_length(json_query_array(safe.parse_json({{ text }}), '$')), 0)
-=======
     coalesce(array_length(json_query_array({{ text }}, '$')), 0)
->>>>>>> marts
 {%- endmacro %}
 
 {% macro clickhouse__array_length(text) -%}
@@ -51,11 +42,7 @@
 {%- endmacro %}
 
 {% macro bigquery__array_item(text, number) -%}
-<<<<<<< HEAD
-    to_json_string(json_query_array(safe.parse_json({{ text }}), '$')[safe_offset({{ number }})])
-=======
     json_query_array({{ text }}, '$')[safe_offset({{ number }})]
->>>>>>> marts
 {%- endmacro %}
 
 {% macro clickhouse__array_item(text, number) -%}
@@ -72,11 +59,7 @@
 {%- endmacro %}
 
 {% macro postgres__json_member(text, name) -%}
-<<<<<<< HEAD
-    (case when {{ text }} ~ '^\s*[{]' then ({{ text }})::json end -> '{{ name }}')::text
-=======
     (case when {{ text }} ~ '^\s*[{]\s*".*[}]\s*$' then ({{ text }})::json end -> '{{ name }}')::text
->>>>>>> marts
 {%- endmacro %}
 
 {% macro snowflake__json_member(text, name) -%}
@@ -84,11 +67,7 @@
 {%- endmacro %}
 
 {% macro bigquery__json_member(text, name) -%}
-<<<<<<< HEAD
-    nullif(to_json_string(json_query(safe.parse_json({{ text }}), '$."{{ name }}"')), 'null')
-=======
     json_query({{ text }}, '$."{{ name }}"')
->>>>>>> marts
 {%- endmacro %}
 
 {% macro clickhouse__json_member(text, name) -%}
