@@ -71,7 +71,7 @@ def write(warehouse: Warehouse, *statements: str) -> None:
         session.commit()
 
 
-@pytest.fixture(scope="module", params=["duckdb", "postgres"])
+@pytest.fixture(scope="module", params=["duckdb", pytest.param("postgres", marks=pytest.mark.soak)])
 def account(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     """An account with its marts, built once before news of orders, and once after them."""
     folder = tmp_path_factory.mktemp("marts")

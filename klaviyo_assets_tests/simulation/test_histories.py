@@ -11,9 +11,9 @@ import pytest
 
 from klaviyo_assets_tests.simulation.history import DAY, HOUR, History, Wrong, simulated
 
-IN_TEST, IN_SOAK = (7,), 500
+IN_SOAK = 500
 
-FOUND: tuple[int, ...] = ()
+FOUND = (207,)
 """Seeds that have once shown a fault."""
 
 
@@ -23,8 +23,9 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
     yield simulated(tmp_path / "warehouse", monkeypatch)
 
 
-@pytest.mark.parametrize("seed", (*IN_TEST, *FOUND))
-def test_a_history(seed: int, make: Callable[[int], History]) -> None:
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", FOUND)
+def test_a_history_that_was_wrong_once(seed: int, make: Callable[[int], History]) -> None:
     make(seed).live()
 
 
