@@ -579,6 +579,7 @@ print("killed", at)
 """
 
 
+@pytest.mark.soak
 def test_a_process_that_is_killed_at_any_statement_leaves_nothing(tmp_path: Path) -> None:
     warehouse = in_postgres(tmp_path)
     load(warehouse, [{"id": "1", "x": 1}, {"id": "2", "x": 1}])
