@@ -183,6 +183,7 @@ def test_only_what_is_due_is_asked_for(daemon: Callable[..., Daemon]) -> None:
     assert klaviyo.differences("campaign", "campaign_message", "metric") == []
 
 
+@pytest.mark.soak  # on a busy machine a change of campaigns is still to be imported where it looks
 def test_in_doubt_everything_is_asked_for(daemon: Callable[..., Daemon]) -> None:
     automatic = daemon(tables=("metric", "campaign"))
     klaviyo = automatic.klaviyo
