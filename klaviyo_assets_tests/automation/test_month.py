@@ -243,6 +243,7 @@ ALL_HOURS = (LENGTH + AFTERWARDS) * 24
             40 * DAY,
             {12: KILLED_AT[12]},
             TABLES,
+            marks=[pytest.mark.soak],
             id="thinned",
         ),
     ],
