@@ -16,7 +16,10 @@ from klaviyo_assets_tests.models.dbt import forked
 from klaviyo_assets_tests.models.servers import check_same, check_taken_along
 from klaviyo_assets_tests.warehouse.databases import postgres_database
 
-pytestmark = pytest.mark.skipif(not is_installed("postgres"), reason="the extra `models-postgres` is not installed")
+pytestmark = [
+    pytest.mark.soak,
+    pytest.mark.skipif(not is_installed("postgres"), reason="the extra `models-postgres` is not installed"),
+]
 
 SECRET = "very-s3cret"
 
