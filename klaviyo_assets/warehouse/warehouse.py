@@ -45,6 +45,7 @@ from klaviyo_assets.warehouse.steps.unchanged import (
     remember_snapshot,
     restamp,
 )
+from klaviyo_assets.warehouse.transaction import Transaction
 
 INSPECTION_MEMORY = "500MB"
 """What DuckDB may use to look at tables: grouping the keys of millions of rows, it would hold them all."""
@@ -249,34 +250,35 @@ class Warehouse(Reader):
         Raises:
             WarehouseError: One of `warehouse.errors`. Nothing was written.
         """
-        spec, (state,) = extract.spec, extract.states
         with self.transaction() as transaction:
-            staging = transaction.in_schema(self.staging_schema)
-            staging.create_schema()
-            staging.has_table(spec.name)
-            number = newest_number(transaction) if extract.began is None else extract.began
-            before = read_state(transaction, spec.name, SNAPSHOT)
-            if before and (before.read_number or 0) > number and staging.column_types(spec.name):
-                count = staging.value(f"SELECT count(*) FROM {staging.table(spec.name)}")
-                shrinkage = measure_shrinkage(transaction, spec, self.staging_schema)
-                return LoadResult(spool.rows, 0, 0, older=spool.rows, row_count=count, shrinkage=shrinkage)
-            if before and before.rows is not None and is_same_snapshot(transaction, staging, spec, spool):
-                write_state(transaction, replace(state, rows=before.rows, read_number=number))
-                shrinkage = measure_shrinkage(transaction, spec, self.staging_schema)
-                return LoadResult(before.rows, before.rows, 0, row_count=before.rows, shrinkage=shrinkage)
-            if staging.dialect.capabilities.transactional_ddl:
-                staging.drop(spec.name)
-            if not staging.dialect.capabilities.transactions:  # no half of a snapshot may count as one
-                forget(transaction, [spec.name], SNAPSHOT)
-                flush_states(transaction)
-            ensure(staging, spec)
-            spool, comments = fitting(spool, staging.dialect.capabilities.longest_name)
-            added = fit(staging, spec, spool, comments=comments).added
-            result = upsert(staging, spec, spool)
-            write_state(transaction, replace(state, rows=result.rows, read_number=number))
-            remember_snapshot(transaction, staging, spec, spool)
-            shrinkage = measure_shrinkage(transaction, spec, self.staging_schema)
-        return replace(result, columns_added=tuple(added), shrinkage=shrinkage)
+            result = self._store_snapshot(transaction, extract, spool)
+            return replace(result, shrinkage=measure_shrinkage(transaction, extract.spec, self.staging_schema))
+
+    def _store_snapshot(self, transaction: Transaction, extract: Extract, spool: Spool) -> LoadResult:
+        spec, (state,) = extract.spec, extract.states
+        staging = transaction.in_schema(self.staging_schema)
+        staging.create_schema()
+        staging.has_table(spec.name)
+        number = newest_number(transaction) if extract.began is None else extract.began
+        before = read_state(transaction, spec.name, SNAPSHOT)
+        if before and (before.read_number or 0) > number and staging.column_types(spec.name):
+            count = staging.value(f"SELECT count(*) FROM {staging.table(spec.name)}")
+            return LoadResult(spool.rows, 0, 0, older=spool.rows, row_count=count)
+        if before and before.rows is not None and is_same_snapshot(transaction, staging, spec, spool):
+            write_state(transaction, replace(state, rows=before.rows, read_number=number))
+            return LoadResult(before.rows, before.rows, 0, row_count=before.rows)
+        if staging.dialect.capabilities.transactional_ddl:
+            staging.drop(spec.name)
+        if not staging.dialect.capabilities.transactions:  # no half of a snapshot may count as one
+            forget(transaction, [spec.name], SNAPSHOT)
+            flush_states(transaction)
+        ensure(staging, spec)
+        spool, comments = fitting(spool, staging.dialect.capabilities.longest_name)
+        added = fit(staging, spec, spool, comments=comments).added
+        result = upsert(staging, spec, spool)
+        write_state(transaction, replace(state, rows=result.rows, read_number=number))
+        remember_snapshot(transaction, staging, spec, spool)
+        return replace(result, columns_added=tuple(added))
 
     def publish(self, publication: Publication, *, guard: float, run_id: str | None = None) -> LoadResult:
         """Publish a table's snapshot and flag what vanished, in one transaction.
