@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from klaviyo_assets.schema.columns import Batch
 from klaviyo_assets.schema.lost import Lost, noting
 from klaviyo_assets.schema.spec import TableSpec
-from klaviyo_assets.warehouse.spool import Room, SpoolWriter, temporary_spool
+from klaviyo_assets.warehouse.spool import Room, SpoolWriter, add_batch, temporary_spool
 
 
 def spools(specs: Sequence[TableSpec], limit: int | None, until: ExitStack) -> dict[str, SpoolWriter]:
@@ -28,9 +28,7 @@ def fill(writers: Mapping[str, SpoolWriter], batches: Iterable[Batch]) -> Lost:
     """
     with noting() as lost:
         for batch in batches:
-            for name, columns in batch.items():
-                if name in writers:
-                    writers[name].add(columns)
+            add_batch(batch, writers)
     for writer in writers.values():
         writer.close()
     return lost

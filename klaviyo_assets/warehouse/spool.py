@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-from klaviyo_assets.schema.columns import Columns
+from klaviyo_assets.schema.columns import Batch, Columns
 from klaviyo_assets.schema.lost import Lost
 from klaviyo_assets.schema.spec import TableSpec, Type
 from klaviyo_assets.warehouse.batches import BATCH_CELLS, BATCH_ROWS, column_type, typed_batches
@@ -158,6 +158,13 @@ class SpoolWriter:
         for batch in typed_batches(self._waiting, self.spec, rows=self._rows, on_lost=self.lost.add):
             self.spool.write(batch)
         self._waiting, self._rows, self._cells = [], 0, 0
+
+
+def add_batch(batch: Batch, writers: Mapping[str, SpoolWriter]) -> None:
+    """Give the rows of tables to the writers of these; what nobody wants is left out. writers: spec name -> its own."""
+    for name, columns in batch.items():
+        if name in writers:
+            writers[name].add(columns)
 
 
 @contextmanager

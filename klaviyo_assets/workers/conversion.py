@@ -9,7 +9,7 @@ from pathlib import Path
 from klaviyo_assets.schema.columns import Batch
 from klaviyo_assets.schema.lost import Recorded, noting
 from klaviyo_assets.schema.spec import TableSpec
-from klaviyo_assets.warehouse.spool import Spool, SpoolFile, SpoolWriter
+from klaviyo_assets.warehouse.spool import Spool, SpoolFile, SpoolWriter, add_batch
 
 Convert = Callable[[bytes], Batch]
 """From the content of a page to rows. What other processes are to do must be picklable."""
@@ -49,13 +49,6 @@ class Unpicklable(Exception):
     """What was raised in another process and can't be told as it is, in its own words."""
 
 
-def convert_page(page: bytes, convert: Convert, writers: Mapping[str, SpoolWriter]) -> None:
-    """Give the rows of a page to the writers of their tables; what nobody wants is left out."""
-    for name, columns in convert(page).items():
-        if name in writers:
-            writers[name].add(columns)
-
-
 def do(task: Task, convert: Convert) -> Done:
     """Turn the pages of a task into files.
 
@@ -71,7 +64,7 @@ def do(task: Task, convert: Convert) -> Done:
     misshapen = Recorded()
     with noting(misshapen):
         for page in task.pages:
-            convert_page(page, convert, writers)
+            add_batch(convert(page), writers)
         for writer in writers.values():
             writer.close()
     return Done(

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from typing import Protocol
 
 from klaviyo_assets.schema.lost import Lost
-from klaviyo_assets.warehouse.spool import SpoolWriter
-from klaviyo_assets.workers.conversion import Convert, Done, Target, Task, convert_page
+from klaviyo_assets.warehouse.spool import SpoolWriter, add_batch
+from klaviyo_assets.workers.conversion import Convert, Done, Target, Task
 from klaviyo_assets.workers.pool import Pool
 
 LONG = 1.0
@@ -75,7 +75,7 @@ class _Here:
         self._convert, self._writers = convert, writers
 
     def add(self, page: bytes) -> None:
-        convert_page(page, self._convert, self._writers)
+        add_batch(self._convert(page), self._writers)
 
     def close(self) -> None:
         for writer in self._writers.values():
