@@ -52,16 +52,10 @@ class Opened:
         ops: Mapping[str, Any] | None = None,
     ) -> dg.ExecuteInProcessResult:
         """Run a job of the account; see `runs.run`."""
-        from klaviyo_assets.cli.runs import RunTable, run
+        from klaviyo_assets.cli.runs import run
 
-        table = None
-        if self.prints:
-            keys = self.definitions.resolve_job_def(self.name(job)).asset_layer.selected_asset_keys
-            table = RunTable(self.warehouse, keys)
-        result = run(self.instance, self.definitions, self.name(job), tags, assets=assets, ops=ops, table=table)
-        if table:
-            table.end(result.get_asset_check_evaluations())
-        return result
+        warehouse = self.warehouse if self.prints else None
+        return run(self.instance, self.definitions, self.name(job), tags, assets=assets, ops=ops, warehouse=warehouse)
 
     @property
     def warehouse(self) -> Warehouse:

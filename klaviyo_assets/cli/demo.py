@@ -17,7 +17,7 @@ from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.cli import terminal
 from klaviyo_assets.cli.embedded import serving
 from klaviyo_assets.cli.places import DEMO, SHOPIFY_SCHEMA, NotSimulated, SimulatedAccount, in_use
-from klaviyo_assets.cli.runs import RunTable, open_instance, run, run_models
+from klaviyo_assets.cli.runs import open_instance, run, run_models
 from klaviyo_assets.models.project import extra_of
 from klaviyo_assets.models.sample_shop import write_shopify
 from klaviyo_assets.sandbox.control import SandboxControl
@@ -111,6 +111,4 @@ def sync(
     instance: dg.DagsterInstance, definitions: dg.Definitions, job_name: str, tags: Mapping[str, str] | None = None
 ) -> None:
     """Run a job as a real Dagster run and print a table of what it does; raises click.ClickException if it fails."""
-    keys = definitions.resolve_job_def(job_name).asset_layer.selected_asset_keys
-    table = RunTable((definitions.resources or {})["klaviyo_warehouse"], keys)
-    table.end(run(instance, definitions, job_name, tags, table=table).get_asset_check_evaluations())
+    run(instance, definitions, job_name, tags, warehouse=(definitions.resources or {})["klaviyo_warehouse"])

@@ -54,16 +54,17 @@ def run(
     *,
     assets: Sequence[dg.AssetKey] | None = None,
     ops: Mapping[str, Any] | None = None,
-    table: RunTable | None = None,
+    warehouse: Warehouse | None = None,
 ) -> dg.ExecuteInProcessResult:
     """Run a job as a real Dagster run. assets: of the job; None: all. ops: config of its ops.
 
-    table: is told what the steps do.
+    warehouse: prints what becomes of its tables, each as soon as its step is done.
 
     Raises click.ClickException if it fails, KeyboardInterrupt if the user ends it.
     """
     job = definitions.resolve_job_def(job_name)
     run_id = str(uuid.uuid4())
+    table = _Table(warehouse, job.asset_layer.selected_asset_keys) if warehouse else None
     with terminal.following(instance, run_id, job) as say, insisting() as interrupted:
         if table:
             instance.add_event_listener(run_id, partial(table.show, say))
@@ -85,6 +86,8 @@ def run(
         all_told = dict.fromkeys(filter(None, [*reasons, *checks]))
         told = [each for each in all_told if not any(other != each and other.startswith(each) for other in all_told)]
         raise click.ClickException("\n".join([f"{job_name} failed.", *told]))
+    if table:
+        table.end(result.get_asset_check_evaluations())
     return result
 
 
@@ -97,13 +100,13 @@ def _reason(error: Any) -> str:
 
 def materializations(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
     """Return asset key -> metadata values of what a run materialized, in order; one entry for all partitions."""
-    found: dict[str, dict[str, Any]] = {}
-    for event in result.get_asset_materialization_events():
-        materialization = event.step_materialization_data.materialization
-        found[materialization.asset_key.to_user_string()] = {
-            name: value.value for name, value in materialization.metadata.items()
-        }
-    return found
+    return dict(map(_materialized, result.get_asset_materialization_events()))
+
+
+def _materialized(event: dg.DagsterEvent) -> tuple[str, dict[str, Any]]:
+    materialization = event.step_materialization_data.materialization
+    values = {name: value.value for name, value in materialization.metadata.items()}
+    return materialization.asset_key.to_user_string(), values
 
 
 def print_failed(checks: Sequence[dg.AssetCheckEvaluation]) -> None:
@@ -113,7 +116,7 @@ def print_failed(checks: Sequence[dg.AssetCheckEvaluation]) -> None:
             click.echo(f"{check.severity.value.lower()}: {check.check_name}: {check.description}")
 
 
-class RunTable:
+class _Table:
     """A table of what a run does to each table: a line as soon as the step is done that does it."""
 
     def __init__(self, warehouse: Warehouse, keys: Iterable[dg.AssetKey]) -> None:
@@ -129,24 +132,20 @@ class RunTable:
         if event is None:
             return
         if event.is_step_materialization:
-            materialization = event.step_materialization_data.materialization
-            values = {name: value.value for name, value in materialization.metadata.items()}
-            if STAGING not in (key := materialization.asset_key.to_user_string()) and "seconds" in values:
+            key, values = _materialized(event)
+            if STAGING not in key and "seconds" in values:
                 self._step[key] = values  # the last one of a range of partitions
         elif event.is_step_success:
+            if self._step and not self._shown:
+                titles = (f"{title:>11}" for title in _COLUMNS)
+                say("  ".join([f"{'asset':<{self._width}}", *titles, f"{'seconds':>8}"]))
             for key, values in self._step.items():
                 table = self._tables.get(key.rpartition("/")[2])
                 values["live"] = self._warehouse.live_rows(table) if table else values[ROWS]
-                self._line(say, key, values)
+                counts = [f"{values[name]:>11,}" for name in _COLUMNS.values()]
+                say("  ".join([f"{key:<{self._width}}", *counts, f"{values['seconds']:>8.2f}"]))
             self._shown |= self._step
             self._step = {}
-
-    def _line(self, say: Callable[[str], None], key: str, values: Mapping[str, Any]) -> None:
-        if not self._shown and key == next(iter(self._step)):
-            titles = (f"{title:>11}" for title in _COLUMNS)
-            say("  ".join([f"{'asset':<{self._width}}", *titles, f"{'seconds':>8}"]))
-        counts = [f"{values[name]:>11,}" for name in _COLUMNS.values()]
-        say("  ".join([f"{key:<{self._width}}", *counts, f"{values['seconds']:>8.2f}"]))
 
     def end(self, checks: Sequence[dg.AssetCheckEvaluation]) -> None:
         """Print what comes below the table. checks: of the run."""
