@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from pathlib import Path
@@ -19,7 +20,7 @@ _PIECE = 10
 
 
 @cache
-def _histories() -> object:
+def _histories() -> Callable[[int], History]:
     patch = pytest.MonkeyPatch()
     memory = "/dev/shm"
     folder = tempfile.mkdtemp(dir=memory if Path(memory).is_dir() else None)
@@ -29,7 +30,7 @@ def _histories() -> object:
 def live(seeds: range) -> str | None:
     """Run histories; return the story of one that is wrong."""
     for seed in seeds:
-        history: History = _histories()(seed)  # type: ignore[operator]
+        history = _histories()(seed)
         try:
             history.live()
         except Wrong as wrong:

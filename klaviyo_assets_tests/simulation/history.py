@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -72,12 +72,12 @@ class Wrong(Exception):
 
 
 class History:
-    """One history, in a folder whose warehouse is its own."""
+    """One history. ops: job -> its steps."""
 
-    def __init__(self, seed: int, folder: Path, settings: Settings, definitions: dg.Definitions) -> None:
+    def __init__(self, seed: int, definitions: dg.Definitions, ops: Mapping[str, list[Op]]) -> None:
         self.seed = seed
         self.chance = random.Random(seed)
-        self.folder, self.settings, self.definitions = folder, settings, definitions
+        self.definitions, self.ops = definitions, ops
         self.account = narrowed(generate_account(events=30, profiles=7, days=5, seed=seed % 25, now=BEGAN), metrics=3)
         self.account.clock.freeze()
         for event in self.account.events:  # what shows later is an event of the history's own
@@ -139,10 +139,10 @@ class History:
         run_id, process = f"run{self.number}", self.process()
         io = WarehouseIOManager(warehouse=self.warehouse)
         failed: set[dg.AssetKey] = set()
-        ops = [op for op in ops_of(self.definitions, job) if wanted is None or wanted & set(op.assets)]
+        ops = [op for op in self.ops[job] if wanted is None or wanted & set(op.assets)]
         of_run = {key for op in ops for key in op.assets.values()}
         for op in ops:
-            if failed & self.upstream(op) & of_run:
+            if failed & op.upstream & of_run:
                 failed |= set(op.assets.values())
                 continue
             context = Context(process, tags, run_id, op, set(op.assets))
@@ -169,9 +169,6 @@ class History:
         klaviyo = process.klaviyo_account
         if klaviyo._client is not None:
             klaviyo._client.close()
-
-    def upstream(self, op: Op) -> set[dg.AssetKey]:
-        return upstream_of(self.definitions, op.name)
 
     def look(self, when: str) -> None:
         """Compare with the model, now and then."""
@@ -368,20 +365,6 @@ def happen(history: History) -> None:
     history.model.observe()
 
 
-@cache
-def _upstream(definitions_id: int) -> dict[str, set[dg.AssetKey]]:
-    return {}
-
-
-def upstream_of(definitions: dg.Definitions, op: str) -> set[dg.AssetKey]:
-    known = _upstream(id(definitions))
-    if not known:
-        for assets in definitions.assets or ():
-            if isinstance(assets, dg.AssetsDefinition) and assets.is_executable:
-                known[assets.op.name] = {key for keys in assets.asset_deps.values() for key in keys}
-    return known.get(op, set())
-
-
 def simulated(folder: Path, patch: pytest.MonkeyPatch) -> Callable[[int], History]:
     """What makes histories in a folder, one after the other."""
     patch.setenv("KLAVIYO_API_KEY", "pk_sandbox")
@@ -394,12 +377,13 @@ def simulated(folder: Path, patch: pytest.MonkeyPatch) -> Callable[[int], Histor
         max_concurrency=1,
     )
     definitions = build_definitions(settings)
+    ops = {f"klaviyo_{job}": ops_of(definitions, f"klaviyo_{job}") for job in ("sync", "backfill", "full_refresh")}
 
     def make(seed: int) -> History:
         for file in folder.iterdir():
             file.unlink() if file.is_file() else shutil.rmtree(file)
         random.seed(seed)
-        history = History(seed, folder, settings, definitions)
+        history = History(seed, definitions, ops)
         patch.setattr(clock, "machine_time", history.machine_time)
         patch.setattr(client_module, "new_session", lambda key, _: InProcess(history.app, key, history.meets))
         client = partial(KlaviyoClient, clock=lambda: history.virtual, sleep=history.sleep)

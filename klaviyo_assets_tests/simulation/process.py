@@ -20,13 +20,13 @@ LOG.setLevel(logging.CRITICAL + 1)
 
 @dataclass(frozen=True)
 class Op:
-    """A step of the account. assets: output -> key."""
+    """A step of the account. assets: output -> key. upstream: the assets that they depend on."""
 
     name: str
     body: Callable[..., Iterator[Any]]
     assets: Mapping[str, dg.AssetKey]
     config: type[dg.Config] | None
-    partitioned: bool
+    upstream: frozenset[dg.AssetKey]
 
 
 def ops_of(definitions: dg.Definitions, job: str) -> list[Op]:
@@ -38,15 +38,8 @@ def ops_of(definitions: dg.Definitions, job: str) -> list[Op]:
         if isinstance(assets, dg.AssetsDefinition) and assets.is_executable and assets.keys & keys:
             body = assets.op.compute_fn.decorated_fn  # type: ignore[union-attr]
             config = body.__annotations__.get("config")
-            found.append(
-                Op(
-                    assets.op.name,
-                    body,
-                    assets.keys_by_output_name,
-                    config,
-                    assets.partitions_def is not None,
-                )
-            )
+            upstream = frozenset().union(*assets.asset_deps.values())
+            found.append(Op(assets.op.name, body, assets.keys_by_output_name, config, upstream))
     return found
 
 
@@ -60,7 +53,6 @@ class Context:
     op: Op
     selected: set[str]
     log: logging.Logger = LOG
-    metadata: dict[str, Any] = field(default_factory=dict)
 
     @property
     def run(self) -> Context:
