@@ -35,14 +35,16 @@ def with_changes(settings: Settings, account: KlaviyoAccount, states: States, ru
     Nothing is asked while the campaigns are due anyway, and of a key that may not ask nothing is learnt.
     """
     tables = [each for each in TABLES if each.family == CAMPAIGN_MESSAGE.family and settings.enabled(each)]
-    imported = [states.get((table.name, SNAPSHOT)) for table in tables]
-    times = [state.synced_through for state in imported if state and state.synced_through]
-    now = account.now()
-    if not tables or len(times) < len(tables) or is_snapshot_due(settings, states, tables, now):
+    found = {table.name: states.get((table.name, SNAPSHOT)) for table in tables}
+    imports = {name: state.synced_through for name, state in found.items() if state and state.synced_through}
+    if not tables or len(imports) < len(tables) or is_snapshot_due(settings, states, tables, account.now()):
         return states
-    if not any(_has_later(account.client, min(times), *each) for each in _ASKED):
+    if not any(_has_later(account.client, min(imports.values()), *each) for each in _ASKED):
         return states
-    new = [SyncState(table.name, CHANGED, synced_through=now, complete=True, run_id=run_id) for table in tables]
+    new = [
+        SyncState(name, CHANGED, synced_through=imported, complete=True, run_id=run_id)
+        for name, imported in imports.items()
+    ]
     account.warehouse.remember(*new)
     return {**states, **{(state.table, state.scope): state for state in new}}
 

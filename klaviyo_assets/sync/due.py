@@ -58,7 +58,7 @@ def due_at(
     if cadence is None or last is None or last.synced_through is None:
         return None
     changed = states.get((table, CHANGED)) if scope == SNAPSHOT else None
-    if changed and changed.synced_through and changed.synced_through >= last.synced_through:
+    if changed and changed.synced_through == last.synced_through:
         return last.synced_through
     after = cadence - settings.sync_interval / 2
     if scope in _INFER_DELETES and (table, WAITING) in states:

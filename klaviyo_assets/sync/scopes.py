@@ -16,4 +16,4 @@ RECONCILIATION = "event_reconciliation"
 """When the numbers of events were last compared with Klaviyo's."""
 
 CHANGED = "changed"
-"""When it was seen that something has changed since the last import."""
+"""The import since which something was seen to have changed: its time."""
