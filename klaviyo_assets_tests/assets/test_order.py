@@ -76,7 +76,10 @@ def known(klaviyo: Project) -> dict[tuple[str, str], SyncState]:
 # Clocks
 
 
-@pytest.mark.parametrize("wrong", [dt.timedelta(minutes=50), -dt.timedelta(minutes=50)])
+WRONG = (dt.timedelta(minutes=50), pytest.param(-dt.timedelta(minutes=50), marks=pytest.mark.soak))
+
+
+@pytest.mark.parametrize("wrong", WRONG)
 def test_a_machine_whose_clock_is_wrong_for_one_run(
     project: Callable[..., Project], wrong: dt.timedelta, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,7 +113,7 @@ def test_account_settings_observed_in_the_future_are_not_stored_with_each_read(p
     assert observed == sorted([first, "Europe/Paris", "Asia/Tokyo"])
 
 
-@pytest.mark.parametrize("wrong", [dt.timedelta(minutes=50), -dt.timedelta(minutes=50)])
+@pytest.mark.parametrize("wrong", WRONG)
 def test_klaviyos_date_is_wrong_for_one_run(
     project: Callable[..., Project],
     template: Path,

@@ -406,7 +406,7 @@ def test_history_ends_where_the_settings_say(daemon: Callable[..., Daemon]) -> N
     assert min(row["datetime"] for row in stored(automatic.klaviyo.warehouse, "event")).date() >= start
 
 
-@pytest.mark.parametrize("chunk_days", [20, 400])
+@pytest.mark.parametrize("chunk_days", [pytest.param(20, marks=pytest.mark.soak), 400])
 def test_a_chunk_that_fails_is_tried_again_after_the_next_sync(daemon: Callable[..., Daemon], chunk_days: int) -> None:
     """Also one up to the first event, which is not the first update of a profile: what is left of it begins earlier."""
     automatic = daemon(history_chunk_days=chunk_days)

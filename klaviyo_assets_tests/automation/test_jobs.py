@@ -140,6 +140,7 @@ def test_sync_backfill_and_full_refresh(deployment: Deployment) -> None:
     assert deployment.files_with(KEY) == []
 
 
+@pytest.mark.soak  # the stories have it as well
 def test_two_runs_at_once_both_succeed(deployment: Deployment) -> None:
     runs = [deployment.start("klaviyo_sync", -DAYS) for _ in range(2)]
     for run in runs:

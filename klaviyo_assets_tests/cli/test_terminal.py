@@ -28,8 +28,11 @@ def open_terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
 
 @pytest.mark.parametrize(
     "moment",
-    [r"Making the simulated account", r"klaviyo event", r"klaviyo_staging (campaigns|lists)"],
-    ids=["start", "event", "snapshots"],
+    [
+        pytest.param(r"Making the simulated account", id="start"),
+        pytest.param(r"klaviyo event", id="event", marks=pytest.mark.soak),
+        pytest.param(r"klaviyo_staging (campaigns|lists)", id="snapshots"),
+    ],
 )
 def test_ctrl_c_ends_a_demo_with_a_line(open_terminal: Callable[..., Terminal], moment: str) -> None:
     terminal = open_terminal(

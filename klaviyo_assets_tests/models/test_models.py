@@ -556,6 +556,7 @@ def told(rows: list[dict[str, Any]]) -> list[str]:
     return sorted(repr({name: value for name, value in row.items() if name not in marks}) for row in rows)
 
 
+@pytest.mark.soak
 def test_accounts_side_by_side_with_sessions_and_columns_of_their_own(
     hand: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -618,6 +619,7 @@ def test_accounts_side_by_side_with_sessions_and_columns_of_their_own(
     assert sorted(map(repr, after)) == sorted(map(repr, before))
 
 
+@pytest.mark.soak
 def test_an_incremental_build_follows_what_others_are_credited_with_and_columns_that_grow(
     hand: Built, tmp_path: Path
 ) -> None:

@@ -106,8 +106,10 @@ def differing(one: Path, other: Path, table: str) -> list[Any]:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"blocked_columns": BLOCKED, "hashed_columns": HASHED}, {"packing": "packed"}],
-    ids=["hidden", "packed"],
+    [
+        pytest.param({"blocked_columns": BLOCKED, "hashed_columns": HASHED}, id="hidden"),
+        pytest.param({"packing": "packed"}, id="packed", marks=pytest.mark.soak),
+    ],
 )
 def test_the_same_rows_land(
     project: Callable[..., Project],
