@@ -301,7 +301,7 @@ def report(show: bool) -> None:
     import dagster as dg
 
     from klaviyo_assets.models.assets import models_prefix
-    from klaviyo_assets.models.report import REPORT
+    from klaviyo_assets.models.report.asset import REPORT
 
     with opened() as account:
         key = dg.AssetKey([models_prefix(account.settings), REPORT])

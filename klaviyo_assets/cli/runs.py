@@ -16,7 +16,7 @@ from dagster._core.instance.ref import InstanceRef
 from klaviyo_assets.cli import terminal
 from klaviyo_assets.dagster_storage.default import keep_open
 from klaviyo_assets.models.assets import models_prefix
-from klaviyo_assets.models.report import REPORT
+from klaviyo_assets.models.report.asset import REPORT
 from klaviyo_assets.schema.spec import STAGING
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.registry import TABLES

@@ -14,7 +14,7 @@ from klaviyo_assets.assets.specs import group_name, io_manager_key, storage
 from klaviyo_assets.models.automation import build_models_job, build_models_sensor
 from klaviyo_assets.models.metadata import describe
 from klaviyo_assets.models.project import MARTS, MARTS_VARIABLE, SHOPIFY, Model, extra_of, is_installed, read_project
-from klaviyo_assets.models.report import EVENTS, build_report
+from klaviyo_assets.models.report.asset import build_report
 from klaviyo_assets.models.run import DbtFailed, Result, dbt_build
 from klaviyo_assets.models.targets.choosing import target_of
 from klaviyo_assets.privacy.policy import Action
@@ -64,7 +64,8 @@ def build_models(described: DescribedAssets, executor: dg.ExecutorDefinition) ->
     models = chosen_models(settings)
     specs = model_specs(described, models)
     built = with_own_io_manager(settings, _models(described, models, specs))
-    report = build_report(described, models_prefix(settings), models_schema(settings), specs[EVENTS].key)
+    keys = {name: spec.key for name, spec in specs.items()}
+    report = build_report(described, models_prefix(settings), models_schema(settings), keys)
     job = build_models_job(settings, [built, report], executor)
     watched = sorted({key for model in models for key in _sources(described, model, own=True).values()})
     return dg.Definitions(assets=[built, report], jobs=[job], sensors=[build_models_sensor(settings, job, watched)])

@@ -16,8 +16,10 @@ from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.build import build_definitions
 from klaviyo_assets.cli import runs
 from klaviyo_assets.models.assets import chosen_models, dbt_variables
-from klaviyo_assets.models.figures import Figures, read_figures
 from klaviyo_assets.models.project import MARTS, Model
+from klaviyo_assets.models.report.asset import read_content
+from klaviyo_assets.models.report.page import Content
+from klaviyo_assets.models.report.period import of_days
 from klaviyo_assets.models.run import dbt_build
 from klaviyo_assets.models.targets.choosing import target_of
 from klaviyo_assets.settings import Settings
@@ -28,8 +30,8 @@ from klaviyo_assets_tests.models import by_hand, marts_by_hand
 MODELS = "klaviyo_models"
 NEVER_THE_SAME = {"klaviyo__events": {"_fivetran_synced"}, "order_lines": {"_fivetran_synced"}}
 
-Said = tuple[list[str], Figures, dict[str, list[dict[str, Any]]], dict[str, dict[str, list[str]]]]
-"""Checks that failed, the figures of the report, all rows by model, and what columns are made of."""
+Said = tuple[list[str], Content, dict[str, list[dict[str, Any]]], dict[str, dict[str, list[str]]]]
+"""Checks that failed, what the report says, all rows by model, and what columns are made of."""
 
 
 def plain(name: str, value: Any) -> Any:
@@ -69,8 +71,9 @@ def tell(settings: Settings, instance: dg.DagsterInstance) -> list[Said]:
         result = runs.run(instance, definitions, "klaviyo_models_job")
         failed = [check.check_name for check in result.get_asset_check_evaluations() if not check.passed]
         with warehouse.session(writes=False) as session:
-            until = dt.date(2026, 4, 1)
-            figures = read_figures(session, MODELS, dt.date(2026, 1, 1), until, accounts=["klaviyo"])
+            half_a_year = of_days(dt.date(2026, 1, 1), dt.date(2026, 7, 1))
+            names = {model.name for model in models}
+            content = read_content(session, MODELS, half_a_year, settings, names, least_recipients=1)
             assert session.views(MODELS) == set(), "they would keep Postgres from widening columns"
         lineage = {
             key: {
@@ -80,7 +83,7 @@ def tell(settings: Settings, instance: dg.DagsterInstance) -> list[Said]:
             for key, values in runs.materializations(result).items()
             if "dagster/column_lineage" in values
         }
-        told.append((failed, figures, contents(warehouse, models), lineage))
+        told.append((failed, content, contents(warehouse, models), lineage))
         changed = [{**event, **by_hand.worth(7.25)} for event in by_hand.EVENTS if event["id"] == "e30"]
         by_hand.put(warehouse, "event", changed, by_hand.SYNCED + dt.timedelta(days=1))
         renamed = [{**campaign, "name": "Spring again"} for campaign in by_hand.CAMPAIGNS[:1]]

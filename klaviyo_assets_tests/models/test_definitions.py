@@ -103,7 +103,7 @@ def test_loading_the_definitions_waits_for_no_dbt() -> None:
 
 def test_the_project_is_part_of_the_package() -> None:
     patterns = (PROJECT.parents[2] / "setup.cfg").read_text()
-    assert "models/dbt/**" in patterns and "models/*.j2" in patterns
+    assert "models/dbt/**" in patterns and "models/report/*.j2" in patterns
 
 
 # When

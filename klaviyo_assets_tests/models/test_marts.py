@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,20 @@ import pytest
 from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.models.assets import dbt_variables
 from klaviyo_assets.models.project import is_installed, read_project
+from klaviyo_assets.models.report.period import Period, of_days, of_month
+from klaviyo_assets.models.report.sections import (
+    MARTS,
+    Channel,
+    Cohort,
+    FlowMessage,
+    FlowMessages,
+    Provider,
+    Reached,
+    Sections,
+    SubjectLine,
+    SubjectLines,
+    read_sections,
+)
 from klaviyo_assets.models.run import dbt_build
 from klaviyo_assets.models.targets.choosing import target_of
 from klaviyo_assets.settings import Settings
@@ -232,6 +246,41 @@ def test_customers_and_how_they_score(account: Account) -> None:
 
 def test_cohorts_by_the_month_of_their_first_order(account: Account) -> None:
     compare(account.rows("cohorts"), ("cohort_month", "months_since_first"), marts_expected.COHORTS)
+
+
+def test_the_report_reads_its_sections_from_the_marts(account: Account) -> None:
+    """Of May. Dan opened a mail of the first week in the second; Eve ordered in June what was sent on 31 May."""
+
+    def sections(period: Period, marts: Collection[str] = MARTS, least: int = 2) -> Sections:
+        with warehouse_of(account.settings).session(writes=False) as session:
+            return read_sections(session, MODELS, period, marts, accounts=["klaviyo"], least_recipients=least)
+
+    found = sections(of_month(at("05-01").date()))
+    assert found.channels == [
+        Channel("campaign", "email", 3, 170, 170 / 300),
+        Channel("campaign", "text", 1, 40, 40 / 300),
+        Channel("none", "none", 2, 90, 90 / 300),
+    ]
+    tea, cups = SubjectLine("Tea", "News", Reached(2, 2, 1, 1)), SubjectLine("Cups", "News", Reached(2, 1, 1, 1))
+    assert found.subjects == SubjectLines([tea, cups], [], 2), "each of the test has a subject of its own"
+    assert sections(of_month(at("05-01").date()), least=3).subjects == SubjectLines()
+    missed = FlowMessage("We miss you", "Hello?", "email", Reached(3, 1, 1, 1), 1, 70)
+    assert found.flows == [FlowMessages("Come back", [missed])]
+    assert found.cohorts == [Cohort(at("05-01").date(), 5, ())], "June is not over in May"
+    assert found.providers == [
+        Provider("Gmail", 3, 0, Reached(3, 2, 1, 1), 0, 0),
+        Provider("Microsoft", 2, 0, Reached(2, 0, 0, 1), 1, 0),
+        Provider("Other", 2, 1, Reached(1, 1, 1, 1), 0, 0),
+        Provider("Apple", 1, 0, Reached(1, 1, 1, 0), 0, 1),
+    ]
+    spring = sections(of_days(at("03-02").date(), at("03-03").date()))
+    assert spring.flows == [FlowMessages("Come back", [FlowMessage("Test", "", "email", Reached(10, 5, 5, 0), 0, 0)])]
+    assert (spring.channels, spring.cohorts, spring.subjects) == ([], [], SubjectLines())
+    later = sections(of_days(at("07-01").date(), at("07-02").date()), {"cohorts"})
+    assert later == Sections(
+        cohorts=[Cohort(at("05-01").date(), 5, (0.4, 0)), Cohort(at("06-01").date(), 1, (0,))],
+        missing=("channel_revenue", "message_performance", "variation_results", "deliverability"),
+    )
 
 
 def test_the_query_of_the_document(account: Account) -> None:

@@ -24,10 +24,14 @@ from klaviyo_assets.cli.main import main
 from klaviyo_assets.cli.places import variables
 from klaviyo_assets.definitions import build_definitions
 from klaviyo_assets.models.assets import chosen_models, dbt_variables, models_prefix
-from klaviyo_assets.models.figures import Figures, read_figures
 from klaviyo_assets.models.metadata import describe
 from klaviyo_assets.models.project import read_project
-from klaviyo_assets.models.report import Money, account_schemas, render, summary
+from klaviyo_assets.models.report.asset import account_schemas, read_content
+from klaviyo_assets.models.report.figures import read_figures
+from klaviyo_assets.models.report.page import Content, render, summary
+from klaviyo_assets.models.report.period import Period, of_days
+from klaviyo_assets.models.report.sections import MARTS, Sections
+from klaviyo_assets.models.report.tables import tiles
 from klaviyo_assets.models.run import DbtFailed, Result, dbt_build
 from klaviyo_assets.models.targets import duckdb
 from klaviyo_assets.settings import Settings
@@ -267,7 +271,7 @@ def test_the_query_of_the_documents(hand: Built) -> None:
 
 def test_the_report_says_what_happened(hand: Built) -> None:
     with hand.warehouse.session(writes=False) as session:
-        figures = read_figures(session, "klaviyo_models", dt.date(2026, 3, 1), dt.date(2026, 3, 22))
+        figures = read_figures(session, "klaviyo_models", of_days(dt.date(2026, 3, 1), dt.date(2026, 3, 22)))
     names = ("email", "text", "opened", "clicked", "revenue", "all_revenue", "joined", "left", "complained")
     assert {name: figures.total[name] for name in names} == {
         "email": 4,
@@ -288,20 +292,36 @@ def test_the_report_says_what_happened(hand: Built) -> None:
     assert [(row["name"], row["revenue"], row["text"]) for row in figures.flows] == [("Welcome", 70, 2)]
     mondays = [dt.date(2026, 2, 23), dt.date(2026, 3, 2), dt.date(2026, 3, 9), dt.date(2026, 3, 16)]
     assert [row["name"] for row in figures.weeks] == mondays
+    assert {tile.change.text for tile in tiles(figures, "")} == {"no period before"}
 
-    page = render(figures, "A & B <report>")
-    assert "A &amp; B &lt;report&gt;" in page and page.count("<svg") == 8
-    assert "<script" not in page and not re.search(r"(src|href)=\"?http", page)
+
+def test_the_report_compares_with_the_period_before(hand: Built) -> None:
+    """Ten days of March with the ten before them; eleven would begin before there was an event."""
+    begin, end = dt.date(2026, 3, 11), dt.date(2026, 3, 21)
+    with hand.warehouse.session(writes=False) as session:
+        figures = read_figures(session, "klaviyo_models", of_days(begin, end))
+        eleven = read_figures(session, "klaviyo_models", of_days(begin, dt.date(2026, 3, 22)))
+        ordered = read_figures(session, "klaviyo_models", of_days(begin, end), orders=["Cancelled order", "x"])
+    assert [(tile.label, tile.value, tile.change.direction, tile.change.text) for tile in tiles(figures, "EUR")] == [
+        ("messages received", "1", "down", "down 75.0%, from 4"),
+        ("e-mails opened", "-", "", "period before: 75.0%"),
+        ("e-mails, texts clicked", "0.0%", "down", "down 25.0 points, from 25.0%"),
+        ("attributed revenue", "€0", "down", "down 100.0%, from €180"),
+        ("revenue per recipient", "€0.00", "down", "down 100.0%, from €45.00"),
+        ("subscribers gained", "-1", "", "as before, -1"),
+        ("e-mails bounced", "-", "", "period before: 0.0%"),
+    ]
+    assert eleven.before is None
+    assert ordered.before and (ordered.before["all_revenue"], ordered.before["revenue"]) == (80, 0)
 
 
 def test_the_report_names_what_there_is(hand: Built, tmp_path: Path) -> None:
-    """Sixty days of ninety, a deleted campaign by its name, the currency; what Klaviyo dropped did not bounce."""
+    """Sixty days of ninety, a deleted campaign by its name, the account's; what Klaviyo dropped did not bounce."""
     built = hand.copy(tmp_path / "report")
-    for number, currency in enumerate(("USD", "DKK")):
+    for number, (currency, name) in enumerate([("USD", "Acme"), ("DKK", "Acme & <Søn>")]):
         seen = by_hand.SYNCED + dt.timedelta(days=number)
-        put(
-            built.warehouse, "account_history", [{"id": "a", "observed_at": seen, "preferred_currency": currency}], seen
-        )
+        told = {"preferred_currency": currency, "contact_information_organization_name": name}
+        put(built.warehouse, "account_history", [{"id": "a", "observed_at": seen, **told}], seen)
     built.write("UPDATE klaviyo.klaviyo.campaign SET _fivetran_deleted = CASE id WHEN 'c2' THEN true END")
     events = "klaviyo.klaviyo_models.klaviyo__events"
     built.write(f"UPDATE {events} SET campaign_name = NULL WHERE last_touch_campaign_id = 'c2'")
@@ -309,36 +329,127 @@ def test_the_report_names_what_there_is(hand: Built, tmp_path: Path) -> None:
     for type in ("Bounced Email", "Dropped Email"):
         built.write(f"INSERT INTO {events} SELECT * REPLACE ('{type}' AS type) FROM {events} WHERE event_id = 'e25'")
 
-    def figures(accounts: Sequence[str]) -> Figures:
+    def content(settings: Settings) -> Content:
         with built.warehouse.session(writes=False) as session:
             until = dt.date(2026, 4, 1)
-            return read_figures(session, "klaviyo_models", until - dt.timedelta(days=90), until, accounts=accounts)
+            period = of_days(until - dt.timedelta(days=90), until)
+            return read_content(session, "klaviyo_models", period, settings, MARTS, least_recipients=1)
 
-    found = figures(account_schemas(built.settings))
-    assert (found.since, found.until) == (dt.date(2026, 3, 1), dt.date(2026, 3, 22))
-    assert [row["name"] for row in found.campaigns] == ["Spring", "Unknown campaign c9", "Summer (deleted)"]
-    assert found.total["bounce_rate"] == 1 / 5
-    page = render(found, "Report")
+    found = content(built.settings)
+    period = found.figures.period
+    assert (period.since, period.last_day) == (dt.date(2026, 3, 1), dt.date(2026, 3, 21))
+    assert [row["name"] for row in found.figures.campaigns] == ["Spring", "Unknown campaign c9", "Summer (deleted)"]
+    assert found.figures.total["bounce_rate"] == 1 / 5
+    assert found.sections.flows and [flow.flow for flow in found.sections.flows] == ["Welcome"]
+    page = render(found)
+    assert "<h1><bdi>Acme &amp; &lt;Søn&gt;: campaign report</bdi></h1>" in page and page.count("<svg") == 6
+    assert "<script" not in page and not re.search(r"(src|href)=\"?http", page)
     assert "2026-03-01 to 2026-03-21" in page and "in DKK" in page and "<b>DKK 250</b>" in page
-    assert "| attributed revenue | DKK 250 |" in summary(found) and "2026-03-01 to 2026-03-21" in summary(found)
+    assert "| attributed revenue | DKK 250 | no period before |" in summary(found)
+    assert "2026-03-01 to 2026-03-21" in summary(found) and found.notes == []
 
-    assert figures(["nowhere"]).currency == ""
-    assert [Money(code)(-1234.5) for code in ("EUR", "DKK", "", "XXX")] == [
-        "-€1,234.50", "-DKK 1,234.50", "-1,234.50", "-¤1,234.50",
-    ]  # fmt: skip
+    nowhere = content(Settings(model_variables={"klaviyo_sources": [{"schema": "nowhere"}]}))
+    assert (nowhere.account.currency, nowhere.title) == ("", "Campaign report")
     some = Settings(model_variables={"klaviyo_sources": [{"schema": "dk"}, {}]})
     assert account_schemas(some) == ["dk", "klaviyo"]
 
 
-def test_text_that_a_renderer_can_not_bear_is_cleaned(hand: Built) -> None:
+def test_the_report_of_an_account_without_events_and_of_one_with_a_day(hand: Built, tmp_path: Path) -> None:
+    built = hand.copy(tmp_path / "small")
+
+    def content(period: Period) -> Content:
+        with built.warehouse.session(writes=False) as session:
+            return read_content(session, "klaviyo_models", period, built.settings, MARTS, least_recipients=1)
+
+    starts = {"klaviyo__events": "occurred_on", "cohorts": "cohort_month", "deliverability": "week_start"}
+    for model in ("klaviyo__events", *MARTS):
+        if model != "variation_results":
+            column = starts.get(model, "period_start")
+            built.write(f"DELETE FROM klaviyo.klaviyo_models.{model} WHERE {column} > '2026-03-01'")
+    one = content(of_days(dt.date(2026, 1, 1), dt.date(2026, 4, 1)))
+    assert (one.figures.period.since, one.figures.period.last_day) == (dt.date(2026, 3, 1), dt.date(2026, 3, 1))
+    assert [row["name"] for row in one.figures.weeks] == [dt.date(2026, 2, 23)]
+    assert one.sections.channels and [(each.revenue, each.share) for each in one.sections.channels] == [(100, 1)]
+    assert one.sections.subjects and [line.subject for line in one.sections.subjects.best] == ["Hello"]
+    assert one.sections.cohorts and [(each.customers, each.retention) for each in one.sections.cohorts] == [(3, ())]
+    assert render(one).count("no period before") == 7
+
+    for model in ("klaviyo__events", *MARTS):
+        built.write(f"DELETE FROM klaviyo.klaviyo_models.{model}")
+    none = content(of_days(dt.date(2026, 1, 1), dt.date(2026, 4, 1)))
+    page = render(none)
+    assert "2026-01-01 to 2026-03-31" in page and page.count("no period before") == 7
+    assert page.count("None in this period.") == 6 + 2 + 5, "charts, rankings, sections"
+
+
+def test_the_report_does_without_marts(hand: Built, tmp_path: Path) -> None:
+    """Those that are turned off do not count, though they are there from before; one may be missing."""
+    built = hand.copy(tmp_path / "without")
+    built.write("DROP TABLE klaviyo.klaviyo_models.message_performance")
+    off = Settings(duckdb_path=built.settings.duckdb_path, model_variables={"klaviyo__marts": False})
+    period = of_days(dt.date(2026, 3, 1), dt.date(2026, 4, 1))
+    with built.warehouse.session(writes=False) as session:
+        without = read_content(session, "klaviyo_models", period, off, {model.name for model in chosen_models(off)})
+        partly = read_content(session, "klaviyo_models", period, built.settings, MARTS)
+    assert without.sections == Sections(missing=MARTS) and without.figures == partly.figures
+    page = render(without)
+    assert "the marts are turned off (klaviyo__marts: false in model_variables)" in page
+    assert "Subject lines</h2>" not in page and "Campaigns with the most revenue</h2>" in page
+    assert (partly.sections.subjects, partly.sections.flows) == (None, None) and partly.sections.cohorts
+    (note,) = partly.notes
+    assert "not there: klaviyo_models.message_performance. klaviyo_models_job makes them" in note
+    assert note in summary(partly)
+
+
+def test_names_of_all_kinds_are_shown_as_they_are(hand: Built) -> None:
+    """HTML, what a renderer can't bear, Arabic, emoji, and a name as long as a book."""
     with hand.warehouse.session(writes=False) as session:
-        figures = read_figures(session, "klaviyo_models", dt.date(2026, 3, 1), dt.date(2026, 3, 22))
+        period = of_days(dt.date(2026, 3, 1), dt.date(2026, 3, 22))
+        found = read_content(session, "klaviyo_models", period, hand.settings, MARTS, least_recipients=1)
     codes = (*range(9), 0xB, 0xC, *range(0xE, 0x20), 0x7F, 0x9B, 0xD83D, 0xDFFF, 0xFFFE, 0xFFFF)
-    names = ["Spring\u000bSale", "".join(map(chr, codes)), "Søm\tmer 😀\n\u00a0\ufffd"]
-    figures = replace(figures, campaigns=[{**figures.campaigns[0], "name": name} for name in names])
-    for text in (render(figures, "\ud800 & co"), summary(figures)):
-        assert "Spring\ufffdSale" in text and "Søm\tmer 😀" in text and text.encode()
-        assert not {chr(code) for code in codes} & set(text)
+    names = [
+        "Spring\u000bSale", "".join(map(chr, codes)), "Søm\tmer 😀\n\u00a0\ufffd", "</td><script>alert(1)</script>",
+        "a | b", "\" onload='x'", "تخفيضات الربيع", "👩‍👩‍👧‍👦", "long" * 9999, "",
+    ]  # fmt: skip
+    figures = replace(found.figures, campaigns=[{**found.figures.campaigns[0], "name": name} for name in names])
+    subjects = found.sections.subjects
+    flows = found.sections.flows
+    assert subjects and flows
+    sections = replace(
+        found.sections,
+        subjects=replace(subjects, best=[replace(subjects.best[0], subject=name, campaign=name) for name in names]),
+        flows=[replace(flows[0], flow=name, messages=[replace(flows[0].messages[0], name=name)]) for name in names],
+    )
+    nasty = replace(found, title="\ud800 & <co>", figures=figures, sections=sections)
+    page = render(nasty)
+    for text in (page, summary(nasty)):
+        assert "Spring\ufffdSale" in text and "Søm\tmer 😀" in text and text.encode() and len(text) < 300_000
+        assert not {chr(code) for code in codes} & set(text) and "long" * 30 not in text
+    assert "<script" not in page and "&lt;script&gt;" in page and "onload='x'" not in page
+    assert page.count("<bdi>تخفيضات الربيع</bdi>") == 5 and page.count("👩‍👩‍👧‍👦") == 5
+    assert "| a \\| b |" in summary(nasty)
+
+
+def test_a_week_by_run_config(hand: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("klaviyo_assets.models.report.page.charts.drawn", lambda found, weeks: ["<svg>"] * len(found))
+    job = build_definitions(hand.settings).resolve_job_def("klaviyo_models_job")
+
+    def made(**config: Any) -> dg.ExecuteInProcessResult:
+        return job.execute_in_process(
+            asset_selection=[model_key(hand.settings, "campaign_report")],
+            run_config={**QUIET, "ops": {"klaviyo_models__campaign_report": {"config": config}}},
+            raise_on_error=False,
+        )
+
+    usual = hand.folder / "klaviyo_campaign_report.html"
+    before = usual.read_bytes()
+    result = made(period="week", first_day="2026-03-09", least_recipients=2)
+    assert result.success, failures(result)
+    page = (hand.folder / "klaviyo_campaign_report_week_2026-03-09.html").read_text()
+    assert "2026-03-09 to 2026-03-15, days in UTC, compared with 2026-03-02 to 2026-03-08." in page
+    assert "to 2 people or more" in page and usual.read_bytes() == before
+    wrong = made(period="week", first_day="2026-03-11")
+    assert "first_day: a week begins on a Monday: 2026-03-09 or 2026-03-16" in str(failures(wrong))
 
 
 def test_a_renderer_that_dies_takes_nothing_with_it(
@@ -346,7 +457,7 @@ def test_a_renderer_that_dies_takes_nothing_with_it(
 ) -> None:
     program = tmp_path / "renderer.py"
     program.write_text("import os, sys\nprint('native code panicked', file=sys.stderr, flush=True)\nos.abort()\n")
-    monkeypatch.setattr("klaviyo_assets.models.svg.__file__", str(program))
+    monkeypatch.setattr("klaviyo_assets.models.report.svg.__file__", str(program))
     definitions = build_definitions(hand.settings)
     result = definitions.resolve_job_def("klaviyo_models_job").execute_in_process(
         asset_selection=[model_key(hand.settings, "campaign_report")], run_config=QUIET, raise_on_error=False
@@ -406,7 +517,8 @@ def test_a_run_materializes_every_model_and_runs_every_test(run: tuple[Built, dg
     checks = {check.check_name: check.passed for check in result.get_asset_check_evaluations()}
     assert checks == dict.fromkeys((name for model in models for name in model.checks), True)
     page = Path(str(found[report].metadata["path"].value))
-    assert page == built.folder / "klaviyo_campaign_report.html" and "<svg" in page.read_text()
+    assert page == built.folder / "klaviyo_campaign_report.html"
+    assert page.read_text().count("None in this period.") > 6, "the events are of March, as if nobody had synced since"
     assert "messages received" in str(found[report].metadata["preview"].value)
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from klaviyo_assets.cli.main import main
-from klaviyo_assets.models.report import default_path
+from klaviyo_assets.models.report.asset import default_path
 from klaviyo_assets.settings import Settings, SettingsError, require_distinct
 from klaviyo_assets.settings.describe import json_schema
 from klaviyo_assets.warehouse.location import located, place_of, server, shown

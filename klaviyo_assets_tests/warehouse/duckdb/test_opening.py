@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from klaviyo_assets.models.project import PROJECT_NAME
-from klaviyo_assets.models.report import default_path
+from klaviyo_assets.models.report.asset import default_path
 from klaviyo_assets.models.targets import duckdb as models_in_duckdb
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings, require_distinct
