@@ -15,6 +15,7 @@ import pytest
 from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.models.assets import dbt_variables
 from klaviyo_assets.models.project import is_installed, read_project
+from klaviyo_assets.models.report.figures import read_figures
 from klaviyo_assets.models.report.period import Period, of_days, of_month
 from klaviyo_assets.models.report.sections import (
     MARTS,
@@ -273,6 +274,11 @@ def test_the_report_reads_its_sections_from_the_marts(account: Account) -> None:
         Provider("Other", 2, 1, Reached(1, 1, 1, 1), 0, 0),
         Provider("Apple", 1, 0, Reached(1, 1, 1, 0), 0, 1),
     ]
+    with warehouse_of(account.settings).session(writes=False) as session:
+        figures = read_figures(session, MODELS, of_days(at("05-01").date(), at("07-02").date()))
+    mondays = [at("04-27").date() + dt.timedelta(weeks=number) for number in range(10)]
+    weeks = [0, 180, 120, 0, 0, 95, 25, 0, 0, 80]
+    assert {row["name"]: row["all_revenue"] for row in figures.steps} == dict(zip(mondays, weeks, strict=True))
     spring = sections(of_days(at("03-02").date(), at("03-03").date()))
     assert spring.flows == [FlowMessages("Come back", [FlowMessage("Test", "", "email", Reached(10, 5, 5, 0), 0, 0)])]
     assert (spring.channels, spring.cohorts, spring.subjects) == ([], [], SubjectLines())

@@ -290,8 +290,8 @@ def test_the_report_says_what_happened(hand: Built) -> None:
         ("Summer", 0, 2),
     ]
     assert [(row["name"], row["revenue"], row["text"]) for row in figures.flows] == [("Welcome", 70, 2)]
-    mondays = [dt.date(2026, 2, 23), dt.date(2026, 3, 2), dt.date(2026, 3, 9), dt.date(2026, 3, 16)]
-    assert [row["name"] for row in figures.weeks] == mondays
+    days = {row["name"].day: row["all_revenue"] for row in figures.steps}
+    assert days == dict.fromkeys(range(1, 22), 0) | {1: 100, 2: 80, 14: 10, 20: 25.5, 21: 70}
     assert {tile.change.text for tile in tiles(figures, "")} == {"no period before"}
 
 
@@ -368,7 +368,7 @@ def test_the_report_of_an_account_without_events_and_of_one_with_a_day(hand: Bui
             built.write(f"DELETE FROM klaviyo.klaviyo_models.{model} WHERE {column} > '2026-03-01'")
     one = content(of_days(dt.date(2026, 1, 1), dt.date(2026, 4, 1)))
     assert (one.figures.period.since, one.figures.period.last_day) == (dt.date(2026, 3, 1), dt.date(2026, 3, 1))
-    assert [row["name"] for row in one.figures.weeks] == [dt.date(2026, 2, 23)]
+    assert [row["name"] for row in one.figures.steps] == [dt.date(2026, 3, 1)]
     assert one.sections.channels and [(each.revenue, each.share) for each in one.sections.channels] == [(100, 1)]
     assert one.sections.subjects and [line.subject for line in one.sections.subjects.best] == ["Hello"]
     assert one.sections.cohorts and [(each.customers, each.retention) for each in one.sections.cohorts] == [(3, ())]
@@ -431,7 +431,7 @@ def test_names_of_all_kinds_are_shown_as_they_are(hand: Built) -> None:
 
 
 def test_a_week_by_run_config(hand: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("klaviyo_assets.models.report.page.charts.drawn", lambda found, weeks: ["<svg>"] * len(found))
+    monkeypatch.setattr("klaviyo_assets.models.report.page.charts.drawn", lambda found, steps: ["<svg>"] * len(found))
     job = build_definitions(hand.settings).resolve_job_def("klaviyo_models_job")
 
     def made(**config: Any) -> dg.ExecuteInProcessResult:
@@ -459,8 +459,11 @@ def test_a_renderer_that_dies_takes_nothing_with_it(
     program.write_text("import os, sys\nprint('native code panicked', file=sys.stderr, flush=True)\nos.abort()\n")
     monkeypatch.setattr("klaviyo_assets.models.report.svg.__file__", str(program))
     definitions = build_definitions(hand.settings)
+    march = {"period": "month", "first_day": "2026-03-01"}
     result = definitions.resolve_job_def("klaviyo_models_job").execute_in_process(
-        asset_selection=[model_key(hand.settings, "campaign_report")], run_config=QUIET, raise_on_error=False
+        asset_selection=[model_key(hand.settings, "campaign_report")],
+        run_config={**QUIET, "ops": {"klaviyo_models__campaign_report": {"config": march}}},
+        raise_on_error=False,
     )
     assert not result.success
     assert "The charts could not be drawn: the renderer ended with -6: native code panicked." in str(failures(result))

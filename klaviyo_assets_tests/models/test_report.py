@@ -74,6 +74,9 @@ def test_a_period_that_is_not_over_is_compared_with_as_many_days() -> None:
     assert march.within(day("03-05"), day("04-30")).since == day("03-05")
     for first, last in (("01-01", "02-28"), ("04-01", "04-30")):
         assert march.within(day(first), day(last)) == march, "nothing is in it"
+    assert (march.step, march.steps[::30]) == ("day", [day("03-01"), day("03-31")])
+    long = of_days(day("03-04"), day("04-07"))
+    assert (long.step, long.steps) == ("week", [day("03-02") + dt.timedelta(weeks=number) for number in range(6)])
     week = of_days(day("03-04"), day("03-11"))
     assert (week.monday, week.last_day, week.last_day_before) == (day("03-02"), day("03-10"), day("03-03"))
 

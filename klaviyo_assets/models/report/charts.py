@@ -8,6 +8,7 @@ from typing import Any
 
 from klaviyo_assets.models.report.figures import FigureRow
 from klaviyo_assets.models.report.formats import Format, Money, number, percent
+from klaviyo_assets.models.report.period import Step
 from klaviyo_assets.models.report.svg import draw
 from klaviyo_assets.models.report.tables import Line, Table
 
@@ -21,11 +22,12 @@ Spec = dict[str, Any]
 
 @dataclass(frozen=True)
 class Chart:
-    """Some figures of each week. series: member of a week -> what it is called. axis: what the values are. written: how
+    """Some figures of each step. series: member of a step -> what it is called. axis: what the values are. written: how
     values are. format: the same for the axis, as D3 has it. below: the member that is drawn downwards.
     """
 
     heading: str
+    step: Step
     series: Mapping[str, str]
     axis: str
     written: Format
@@ -33,36 +35,44 @@ class Chart:
     is_stacked: bool = True
     below: str = ""
 
-    def shown(self, weeks: Sequence[FigureRow]) -> dict[str, str]:
+    @property
+    def times(self) -> str:
+        """What the steps are called."""
+        return "day" if self.step == "day" else "week from"
+
+    def shown(self, steps: Sequence[FigureRow]) -> dict[str, str]:
         """Return the series that there is something of, or all of them."""
-        found = {name: label for name, label in self.series.items() if any(week[name] for week in weeks)}
+        found = {name: label for name, label in self.series.items() if any(each[name] for each in steps)}
         return found or dict(self.series)
 
-    def table(self, weeks: Sequence[FigureRow]) -> Table:
+    def table(self, steps: Sequence[FigureRow]) -> Table:
         """Return the figures themselves."""
-        series = self.shown(weeks)
-        lines = [Line(str(week["name"]), [self.written(week[name]) for name in series]) for week in weeks]
-        return Table(self.heading, self.axis, "Week from", list(series.values()), lines)
+        series = self.shown(steps)
+        lines = [Line(str(each["name"]), [self.written(each[name]) for name in series]) for each in steps]
+        return Table(self.heading, self.axis, self.times.capitalize(), list(series.values()), lines)
 
-    def text(self, weeks: Sequence[FigureRow]) -> str:
+    def text(self, steps: Sequence[FigureRow]) -> str:
         """Return what the picture shows, for those who can't see it."""
         kind = "Bars" if self.is_stacked else "Lines"
-        return f"{self.heading}. {kind} of {', '.join(self.shown(weeks).values())}: {self.axis}, in {len(weeks)} weeks."
+        series = ", ".join(self.shown(steps).values())
+        return f"{self.heading}. {kind} of {series}: {self.axis}, in {len(steps)} {self.step}s."
 
 
-def charts(currency: str) -> tuple[Chart, ...]:
+def charts(currency: str, step: Step) -> list[Chart]:
     """Return the charts of the report."""
     amount = f"revenue, {currency}" if currency else "revenue"
     money = Money(currency)
-    return (
+    return [
         Chart(
-            "Messages received, by week",
+            f"Messages received, by {step}",
+            step,
             {"email": "E-mail", "text": "Text message", "push": "Push", "whatsapp": "WhatsApp"},
             "messages received",
             number,
         ),
         Chart(
-            "Open and click rate",
+            f"Open and click rate, by {step}",
+            step,
             {"open_rate": "opened", "click_rate": "clicked"},
             "of those received",
             percent,
@@ -70,55 +80,68 @@ def charts(currency: str) -> tuple[Chart, ...]:
             is_stacked=False,
         ),
         Chart(
-            "Revenue, by week",
+            f"Revenue, by {step}",
+            step,
             {"campaign_revenue": "Campaigns", "flow_revenue": "Flows", "organic_revenue": "Not attributed"},
             amount,
             money,
         ),
         Chart(
-            "Revenue per recipient",
+            f"Revenue per recipient, by {step}",
+            step,
             {"revenue_per_recipient": "revenue"},
             f"{amount} per message received",
             money,
             ",.2f",
             is_stacked=False,
         ),
-        Chart("List growth", {"joined": "Subscribed", "left": "Left"}, "people", number, below="left"),
         Chart(
-            "Deliverability",
+            f"List growth, by {step}",
+            step,
+            {"joined": "Subscribed", "left": "Left"},
+            "people",
+            number,
+            below="left",
+        ),
+        Chart(
+            f"Deliverability, by {step}",
+            step,
             {"bounce_rate": "bounced", "unsubscribe_rate": "unsubscribed", "complaint_rate": "marked as spam"},
             "of all e-mails",
             percent,
             ".1%",
             is_stacked=False,
         ),
-    )
+    ]
 
 
-def drawn(found: Sequence[Chart], weeks: Sequence[FigureRow]) -> list[str]:
-    """Return the SVG of each chart. Raises NotDrawn."""
-    pictures = draw({str(place): _spec(chart, weeks) for place, chart in enumerate(found)})
+def drawn(found: Sequence[Chart], steps: Sequence[FigureRow]) -> list[str]:
+    """Return the SVG of each chart; of nothing, no picture. Raises NotDrawn."""
+    if not steps:
+        return [""] * len(found)
+    pictures = draw({str(place): _spec(chart, steps) for place, chart in enumerate(found)})
     return [pictures[str(place)] for place in range(len(found))]
 
 
-def _spec(chart: Chart, weeks: Sequence[FigureRow]) -> Spec:
+def _spec(chart: Chart, steps: Sequence[FigureRow]) -> Spec:
     import altair as alt  # a second, for which nobody should wait who only wants the figures
 
-    series = chart.shown(weeks)
+    series = chart.shown(steps)
+    pattern = "%-d %b" if len(steps) < 53 else "%-d %b %Y"  # what is called the same would be drawn in one place
     data = alt.Data(
         values=[
             {
-                "week": f"{week['name']:%-d %b}",
+                "time": each["name"].strftime(pattern),
                 "series": label,
-                "value": -week[name] if name == chart.below else week[name],
+                "value": -each[name] if name == chart.below else each[name],
                 "order": order,
             }
-            for week in weeks
+            for each in steps
             for order, (name, label) in enumerate(series.items())
-            if week[name] is not None
+            if each[name] is not None
         ]
     )
-    x = alt.X("week:O", title="week from", sort=None, axis=alt.Axis(grid=False, labelAngle=0, labelOverlap=True))
+    x = alt.X("time:O", title=chart.times, sort=None, axis=alt.Axis(grid=False, labelAngle=0, labelOverlap=True))
     stack = "zero" if chart.is_stacked else None
     y = alt.Y("value:Q", title=chart.axis, axis=alt.Axis(format=chart.format, tickCount=5), stack=stack)
     labels = list(series.values())

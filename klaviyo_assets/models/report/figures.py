@@ -63,15 +63,16 @@ PLACED_ORDER = ("Placed Order",)
 class Figures:
     """The figures of a period: of those of its days that there are events of.
 
-    total: one row. before: that of the period before; None if the account's events begin later. weeks, campaigns,
-    flows: rows with the same members, and `name` (a week's is its Monday); campaigns and flows by revenue, most first.
-    An open or click counts once for each person and message; who subscribes or leaves counts once a period.
+    total: one row. before: that of the period before; None if the account's events begin later. steps, campaigns,
+    flows: rows with the same members, and `name` (a step's is its first day); campaigns and flows by revenue, most
+    first; no step if there are no events. An open or click counts once for each person and message; who subscribes or
+    leaves counts once a period.
     """
 
     period: Period
     total: FigureRow
     before: FigureRow | None
-    weeks: list[FigureRow]
+    steps: list[FigureRow]
     campaigns: list[FigureRow]
     flows: list[FigureRow]
 
@@ -117,12 +118,14 @@ def read_figures(
 
     ((first, last),) = session.sql(f"SELECT min(occurred_on), max(occurred_on) FROM {model}")
     period = period if first is None else period.within(first, last)
+    by = "week" if period.step == "week" else "occurred_on"
+    found = {row["name"]: row for row in rows(period.since, period.until, by, by, "true")}
     is_comparable = first is not None and first <= period.before
     return Figures(
         period,
         total(period.since, period.until),
         total(period.before, period.before_end) if is_comparable else None,
-        sorted(rows(period.since, period.until, "week", "week", "true"), key=lambda row: row["name"]),
+        [found.get(day) or _row((day, *[0] * len(_MEMBERS))) for day in period.steps] if found else [],
         ranking("campaign"),
         ranking("flow"),
     )

@@ -41,7 +41,9 @@ class Money:
 
 
 def short(text: str) -> str:
-    """Return a text of which a page has room for."""
+    """Return of a name what a page has room for."""
+    if not text.strip():
+        return "(no name)"
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
@@ -67,4 +69,4 @@ def change(now: float | None, before: float | None, written: Format) -> Change:
         return Change(direction, f"{direction} {abs(now - before) * 100:.1f} points, {from_}")
     if before <= 0:
         return Change(direction, f"{direction} {from_}")  # there is nothing to be a part of
-    return Change(direction, f"{direction} {abs(now / before - 1):.1%}, {from_}")
+    return Change(direction, f"{direction} {abs(now / before - 1):,.1%}, {from_}")

@@ -41,15 +41,15 @@ def render(content: Content) -> str:
         return clean(value) if type(value) is str else value  # what is marked as safe is SVG
 
     figures, currency = content.figures, content.account.currency
-    found = charts.charts(currency)
-    pictures = zip(found, charts.drawn(found, figures.weeks), strict=True)
+    found, steps = charts.charts(currency, figures.period.step), figures.steps
+    pictures = zip(found, charts.drawn(found, steps), strict=True)
     environment = jinja2.Environment(autoescape=True, finalize=cleaned, trim_blocks=True, lstrip_blocks=True)
     environment.filters["short"] = short
     return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         content=content,
         period=figures.period,
         tiles=tiles(figures, currency),
-        charts=[(chart.text(figures.weeks), chart.table(figures.weeks), picture) for chart, picture in pictures],
+        charts=[(chart.text(steps), chart.table(steps), picture) for chart, picture in pictures],
         rankings=rankings(figures, currency),
         sections=sections(content.sections, figures.period, currency, content.least_recipients),
     )

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 Kind = Literal["days", "week", "month"]
+Step = Literal["day", "week"]
 
 USUAL_DAYS = 90
 MOST_DAYS = 3660
 
-_DAY, _WEEK = dt.timedelta(days=1), dt.timedelta(days=7)
+_DAY, _WEEK, _MONTH = (dt.timedelta(days=number) for number in (1, 7, 31))
 _EARLIEST = dt.date(2000, 1, 1)
 
 
@@ -33,6 +34,17 @@ class Period:
     def last_day_before(self) -> dt.date:
         """The last day of the period before."""
         return self.before_end - _DAY
+
+    @property
+    def step(self) -> Step:
+        """What the charts go by: days up to a month of them, else weeks."""
+        return "day" if self.until - self.since <= _MONTH else "week"
+
+    @property
+    def steps(self) -> list[dt.date]:
+        """The first day of each step."""
+        first, length = (self.since, _DAY) if self.step == "day" else (self.monday, _WEEK)
+        return [first + length * number for number in range(-(-(self.until - first) // length))]
 
     @property
     def monday(self) -> dt.date:
