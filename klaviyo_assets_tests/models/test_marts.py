@@ -276,6 +276,8 @@ def test_the_report_reads_its_sections_from_the_marts(account: Account) -> None:
     ]
     with warehouse_of(account.settings).session(writes=False) as session:
         figures = read_figures(session, MODELS, of_days(at("05-01").date(), at("07-02").date()))
+        may = read_figures(session, MODELS, of_month(at("05-01").date()))
+    assert (may.total["revenue"], may.total["all_revenue"]) == (170 + 40, 300), "as revenue by channel says"
     mondays = [at("04-27").date() + dt.timedelta(weeks=number) for number in range(10)]
     weeks = [0, 180, 120, 0, 0, 95, 25, 0, 0, 80]
     assert {row["name"]: row["all_revenue"] for row in figures.steps} == dict(zip(mondays, weeks, strict=True))

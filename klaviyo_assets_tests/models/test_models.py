@@ -12,6 +12,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -295,6 +297,36 @@ def test_the_report_says_what_happened(hand: Built) -> None:
     assert {tile.change.text for tile in tiles(figures, "")} == {"no period before"}
 
 
+class Outline(HTMLParser):
+    """A page as those find their way who can't see it. Fails if an element is not closed."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[tuple[str, dict[str, str | None]]] = []
+        self.headings: list[int] = []
+        self.labels: dict[str, list[str]] = {"figure": [], "table": []}
+        self.feed(page)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if tag == "figure":
+            self.labels[tag].append(str(dict(attrs)["aria-label"]))
+        if tag == "table":
+            box = self.open[-1][1]
+            assert (box["class"], box["tabindex"], box["role"]) == ("scroll", "0", "region")
+            self.labels[tag].append(str(box["aria-label"]))
+        if tag != "meta":
+            self.open.append((tag, dict(attrs)))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Of SVG; nothing has to close it."""
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop()[0] == tag
+
+
 def test_the_report_compares_with_the_period_before(hand: Built) -> None:
     """Ten days of March with the ten before them; eleven would begin before there was an event."""
     begin, end = dt.date(2026, 3, 11), dt.date(2026, 3, 21)
@@ -344,6 +376,11 @@ def test_the_report_names_what_there_is(hand: Built, tmp_path: Path) -> None:
     page = render(found)
     assert "<h1><bdi>Acme &amp; &lt;Søn&gt;: campaign report</bdi></h1>" in page and page.count("<svg") == 6
     assert "<script" not in page and not re.search(r"(src|href)=\"?http", page)
+    outline = Outline(page)
+    assert outline.headings[0] == 1 and outline.headings.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(outline.headings)), "none is left out"
+    assert len(outline.labels["figure"]) == 6 and len(outline.labels["table"]) == 6 + 2 + 5
+    assert len({*outline.labels["figure"], *outline.labels["table"]}) == 6 + 6 + 2 + 5, "each is called otherwise"
     assert "2026-03-01 to 2026-03-21" in page and "in DKK" in page and "<b>DKK 250</b>" in page
     assert "| attributed revenue | DKK 250 | no period before |" in summary(found)
     assert "2026-03-01 to 2026-03-21" in summary(found) and found.notes == []
