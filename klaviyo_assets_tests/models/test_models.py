@@ -36,6 +36,7 @@ from klaviyo_assets.models.report.sections import MARTS, Sections
 from klaviyo_assets.models.report.tables import tiles
 from klaviyo_assets.models.run import DbtFailed, Result, dbt_build
 from klaviyo_assets.models.targets import duckdb
+from klaviyo_assets.privacy.policy import DIGEST
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.conftest import QUIET, failures
@@ -348,12 +349,14 @@ def test_the_report_compares_with_the_period_before(hand: Built) -> None:
 
 
 def test_the_report_names_what_there_is(hand: Built, tmp_path: Path) -> None:
-    """Sixty days of ninety, a deleted campaign by its name, the account's; what Klaviyo dropped did not bounce."""
+    """Some days of ninety, a deleted campaign by its name, the account's, if it is not hashed; what was dropped did
+    not bounce."""
     built = hand.copy(tmp_path / "report")
-    for number, (currency, name) in enumerate([("USD", "Acme"), ("DKK", "Acme & <Søn>")]):
+    observed = [("a", "USD", "Acme"), ("a", "DKK", "Acme & <Søn>"), ("b", None, f"{DIGEST}0f")]
+    for number, (id, currency, name) in enumerate(observed):
         seen = by_hand.SYNCED + dt.timedelta(days=number)
         told = {"preferred_currency": currency, "contact_information_organization_name": name}
-        put(built.warehouse, "account_history", [{"id": "a", "observed_at": seen, **told}], seen)
+        put(built.warehouse, "account_history", [{"id": id, "observed_at": seen, **told}], seen)
     built.write("UPDATE klaviyo.klaviyo.campaign SET _fivetran_deleted = CASE id WHEN 'c2' THEN true END")
     events = "klaviyo.klaviyo_models.klaviyo__events"
     built.write(f"UPDATE {events} SET campaign_name = NULL WHERE last_touch_campaign_id = 'c2'")
