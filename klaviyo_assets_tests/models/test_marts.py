@@ -281,6 +281,8 @@ def test_the_report_reads_its_sections_from_the_marts(account: Account) -> None:
     mondays = [at("04-27").date() + dt.timedelta(weeks=number) for number in range(10)]
     weeks = [0, 180, 120, 0, 0, 95, 25, 0, 0, 80]
     assert {row["name"]: row["all_revenue"] for row in figures.steps} == dict(zip(mondays, weeks, strict=True))
+    wednesday = sections(of_days(at("05-06").date(), at("05-07").date())).providers
+    assert wednesday and sum(each.sent for each in wednesday) == 5, "all that was sent in the week"
     spring = sections(of_days(at("03-02").date(), at("03-03").date()))
     assert spring.flows == [FlowMessages("Come back", [FlowMessage("Test", "", "email", Reached(10, 5, 5, 0), 0, 0)])]
     assert (spring.channels, spring.cohorts, spring.subjects) == ([], [], SubjectLines())

@@ -361,8 +361,9 @@ def test_the_report_names_what_there_is(hand: Built, tmp_path: Path) -> None:
     events = "klaviyo.klaviyo_models.klaviyo__events"
     built.write(f"UPDATE {events} SET campaign_name = NULL WHERE last_touch_campaign_id = 'c2'")
     built.write(f"UPDATE {events} SET last_touch_campaign_id = 'c9', campaign_name = NULL WHERE event_id = 'e18'")
-    for type in ("Bounced Email", "Dropped Email"):
-        built.write(f"INSERT INTO {events} SELECT * REPLACE ('{type}' AS type) FROM {events} WHERE event_id = 'e25'")
+    for type in ("Bounced Email", "Dropped Email", "Received WhatsApp"):
+        another = f"SELECT * REPLACE ('{type}' AS type, '{type}' AS event_id) FROM {events} WHERE event_id = 'e25'"
+        built.write(f"INSERT INTO {events} {another}")
 
     def content(settings: Settings) -> Content:
         with built.warehouse.session(writes=False) as session:
@@ -375,6 +376,7 @@ def test_the_report_names_what_there_is(hand: Built, tmp_path: Path) -> None:
     assert (period.since, period.last_day) == (dt.date(2026, 3, 1), dt.date(2026, 3, 21))
     assert [row["name"] for row in found.figures.campaigns] == ["Spring", "Unknown campaign c9", "Summer (deleted)"]
     assert found.figures.total["bounce_rate"] == 1 / 5
+    assert (found.figures.total["whatsapp"], found.figures.total["sent"]) == (1, 4 + 2 + 1)
     assert found.sections.flows and [flow.flow for flow in found.sections.flows] == ["Welcome"]
     page = render(found)
     assert "<h1><bdi>Acme &amp; &lt;Søn&gt;: campaign report</bdi></h1>" in page and page.count("<svg") == 6

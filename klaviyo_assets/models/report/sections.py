@@ -257,7 +257,7 @@ def _flows(marts: _Marts) -> list[FlowMessages]:
     found = marts.rows(
         "message_performance",
         f"max(flow_name), max(message_name), max(subject), {_REACHED}, sum(orders), sum(revenue)",
-        f"{_SENT} AND flow_id IS NOT NULL",
+        _SENT,
         "flow",
         marts.period.since,
         marts.period.until,
