@@ -101,7 +101,8 @@ def same(value: Any, cell: Any) -> bool:
         return bool(cell.isoformat() == value)
     if isinstance(cell, str) and not isinstance(value, str):
         try:
-            return bool(json.loads(cell) == value)
+            found = json.loads(cell)
+            return isinstance(found, bool) == isinstance(value, bool) and bool(found == value)  # True equals 1
         except ValueError:
             return False
     if isinstance(cell, str) and isinstance(value, str) and cell != value:

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 import pytest
 
+from klaviyo_assets_tests.simulation import plan
 from klaviyo_assets_tests.simulation.history import History, Wrong, simulated
 
 _PIECE = 10
@@ -27,15 +28,24 @@ def _histories() -> Callable[[int], History]:
     return simulated(Path(folder), patch)
 
 
-def live(seeds: range) -> str | None:
-    """Run histories; return the story of one that is wrong."""
-    for seed in seeds:
-        history = _histories()(seed)
-        try:
-            history.live()
-        except Wrong as wrong:
-            return str(wrong)
+def lived(seed: int, steps: plan.History) -> Wrong | None:
+    """Run a history; return what is wrong with it."""
+    try:
+        _histories()(seed).live(steps)
+    except Wrong as wrong:
+        return wrong
     return None
+
+
+def live(seeds: range) -> int | None:
+    """Run the histories of seeds; return the first that is wrong."""
+    return next((seed for seed in seeds if lived(seed, plan.history(seed))), None)
+
+
+def story(seed: int) -> str:
+    """Return the shortest history of a seed that is still wrong."""
+    steps = plan.shortest(plan.history(seed), lambda steps: lived(seed, steps) is not None)
+    return str(lived(seed, steps))
 
 
 def main(first: int, count: int) -> int:
@@ -45,9 +55,11 @@ def main(first: int, count: int) -> int:
         running = {processes.submit(live, seeds): seeds for seeds in pieces}
         for future in as_completed(running):
             done += len(running[future])
-            if story := future.result():
-                click.echo(story)
+            wrong = future.result()
+            if wrong is not None:
+                click.echo(f"The history {wrong} is wrong; this is what it takes (looking for it takes minutes).")
                 processes.shutdown(cancel_futures=True)
+                click.echo(story(wrong))
                 return 1
             click.echo(f"{done:,} of {count:,} histories, {done / (time.monotonic() - began):.2f} a second")
     return 0

@@ -6,8 +6,11 @@ import datetime as dt
 import os
 import random
 import shutil
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,25 +37,22 @@ from klaviyo_assets.sandbox.faults import Call, Status
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.registry import table
+from klaviyo_assets.warehouse.duckdb.attached import attached
+from klaviyo_assets.warehouse.duckdb.catalog import DuckDBCatalog
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.errors import WarehouseError
 from klaviyo_assets_tests.conftest import narrowed, only
+from klaviyo_assets_tests.simulation.happenings import happen, meddling
 from klaviyo_assets_tests.simulation.model import Model
+from klaviyo_assets_tests.simulation.plan import DAY, QUIET_DAYS, Step
 from klaviyo_assets_tests.simulation.process import Context, Op, Output, ops_of
 from klaviyo_assets_tests.simulation.transport import InProcess
 
-HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 BEGAN = dt.datetime(2026, 3, 20, 9, 30, tzinfo=dt.UTC)
 TABLES = ("event", "person", "global_exclusion", "list_exclusion", "metric", "list")
 KEYS = {name: table(name).primary_key for name in TABLES}
-SYNCS, QUIET_DAYS = 8, 9
 PAGE = 11
 """Rows that Klaviyo gives at once, at most."""
-
-NAMES = ("Odd", "odd", "ODD ", 'a "quoted" name', "$value", "select", "_fivetran_synced")
-STRANGE = ("naïve", "x" * 70, "", "\u0000", "; DROP TABLE event; --")
-VALUES = (1, "1", None, [1], {"a": [1.50]}, 1.5, True, "2026-01-01T00:00:00Z", "", 2**40, -0.0, "\u0000", 1e300)
-ZONES = ("UTC", "America/New_York", "Asia/Kathmandu")
 
 
 class Killed(BaseException):
@@ -77,6 +77,7 @@ class History:
     def __init__(self, seed: int, definitions: dg.Definitions, ops: Mapping[str, list[Op]]) -> None:
         self.seed = seed
         self.chance = random.Random(seed)
+        self.kept_open = ExitStack()
         self.definitions, self.ops = definitions, ops
         self.account = narrowed(generate_account(events=30, profiles=7, days=5, seed=seed % 25, now=BEGAN), metrics=3)
         self.account.clock.freeze()
@@ -132,6 +133,11 @@ class History:
         klaviyo._asked = klaviyo._confirmed = False
         klaviyo._ahead = ReadsAhead(decided=True)
         return SimpleNamespace(klaviyo_account=klaviyo, klaviyo_warehouse=self.warehouse)
+
+    def keep_open(self) -> None:
+        """Have the file attached until the end, as a process that reads it would: a sync attaches it fifty times."""
+        if Path(self.warehouse.database).exists():
+            self.kept_open.enter_context(attached(Path(self.warehouse.database)))
 
     def run(self, job: str, tags: Mapping[str, str], wanted: set[str] | None = None) -> Iterator[str]:
         """Run a job step by step; yields before each load, so that another run may go on meanwhile."""
@@ -196,23 +202,17 @@ class History:
             there = transaction is not None and name in transaction.tables()
         return self.warehouse.read(name).to_pylist() if there else []
 
-    def meddle(self) -> None:
+    def meddle(self, seed: int) -> None:
         """A user does something to the tables."""
-        known = [name for name in TABLES if (name, "") in self.warehouse.states()]
-        if not known:
-            return
-        name = self.chance.choice(known)
-        what = self.chance.choice(
-            (
-                f'ALTER TABLE klaviyo.{name} ADD COLUMN IF NOT EXISTS "my own" INTEGER',
-                f"CREATE OR REPLACE VIEW klaviyo.my_{name} AS SELECT * FROM klaviyo.{name}",
-                f"DELETE FROM klaviyo.{name} WHERE hash({KEYS[name][0]}) % 3 = 0",
-                f"DROP TABLE klaviyo.{name}",
-            )
-        )
-        self.tell(what)
-        self.warehouse.query(what)
-        self.removed |= what.startswith(("DELETE", "DROP"))
+        with self.warehouse.reading() as transaction:
+            known = [name for name in TABLES if transaction and name in transaction.tables()]
+        if known:
+            statement = meddling(known, KEYS, seed)
+            self.tell(statement)
+            with self.warehouse.session(writes=True) as session:
+                session.sql(statement)
+                session.commit()
+            self.removed |= statement.startswith(("DELETE", "DROP"))
 
     def tell(self, line: str) -> None:
         self.told.append(f"{self.account.clock.now():%m-%d %H:%M:%S} {line}")
@@ -226,6 +226,9 @@ class History:
 
     def sync(self) -> Iterator[str]:
         return self.run("klaviyo_sync", {INCREMENTAL: "true", **self.days(1)})
+
+    def refresh(self) -> Iterator[str]:
+        return self.run("klaviyo_full_refresh", {})
 
     def drive(self, *runs: Iterator[str]) -> None:
         """Run to the end; of several, one or the other goes on, as chance has it. A kill ends all."""
@@ -261,32 +264,37 @@ class History:
 
     # What happens
 
-    def live(self) -> None:
-        for _ in range(SYNCS):
-            pause = self.chance.choice((HOUR, HOUR, 3 * HOUR, DAY, 2 * DAY))
-            self.account.clock.advance(pause * self.chance.uniform(0.9, 1.1))
-            for _ in range(self.chance.randrange(5)):
-                happen(self)
-            self.trouble = self.chance.choice((0, 0, 0, 0.05, 0.3))
-            self.ahead = self.chance.choice((0, 0, 0, 0, 0, -0.7, 0.7, -48, 48)) * HOUR
-            self.kill_at = self.ticks + self.chance.randrange(1, 150) if self.chance.random() < 0.3 else None
-            os.environ["TZ"] = self.chance.choice(ZONES)
+    def live(self, steps: Sequence[Step]) -> None:
+        """Live through the steps, and then so long that all is read that is to be."""
+        try:
+            with self.kept_open:
+                self._live(steps)
+        except Wrong:
+            raise
+        except Exception as error:
+            raise Wrong(self.seed, [*traceback.format_exception(error)], self.told) from error
+
+    def _live(self, steps: Sequence[Step]) -> None:
+        for number, step in enumerate(steps):
+            if number == 1:
+                self.keep_open()
+            self.chance = random.Random(step.seed)
+            self.account.clock.advance(step.pause)
+            for seed in step.happenings:
+                self.tell(happen(self.account, seed))
+                self.model.observe()
+            self.trouble, self.ahead = step.trouble, step.ahead
+            self.kill_at = self.ticks + step.kill if step.kill else None
+            os.environ["TZ"] = step.zone
             time.tzset()
-            what = self.chance.random()
-            self.tell(f"sync; trouble {self.trouble}, clock {self.ahead}, kill {self.kill_at is not None}")
-            if what < 0.12:
-                self.tell("  two at once")
-                self.drive(self.sync(), self.sync())
-            elif what < 0.2:
-                self.tell("  a whole refresh meanwhile")
-                self.drive(self.sync(), self.run("klaviyo_full_refresh", {}))
-            else:
-                self.drive(self.sync())
+            self.tell(str(step))
+            beside = {"klaviyo_sync": self.sync, "klaviyo_full_refresh": self.refresh}.get(step.beside)
+            self.drive(self.sync(), *([beside()] if beside else []))
             self.kill_at = None
-            if self.chance.random() < 0.3:
+            if step.backfills:
                 self.backfills()
-            if self.chance.random() < 0.15:
-                self.meddle()
+            if step.meddling is not None:
+                self.meddle(step.meddling)
             self.trouble, self.ahead = 0.0, dt.timedelta(0)
             self.check("the sync")
         self.quiet(QUIET_DAYS)
@@ -306,65 +314,6 @@ class History:
             raise Wrong(self.seed, problems, self.told)
 
 
-def happen(history: History) -> None:
-    """Something happens to the account."""
-    chance, account = history.chance, history.account
-    now = account.clock.now()
-    profiles = sorted(each.id for each in account.all("profile"))
-    lists = sorted(each.id for each in account.all("list"))
-    metrics = sorted(each.id for each in account.all("metric"))
-    events = sorted(event.id for event in account.events)
-    number = history.number * 100 + len(events)
-
-    def event(at: dt.datetime, times: int = 1) -> None:
-        for each in range(times):
-            account.add_event(
-                chance.choice(metrics),
-                at,
-                profile_id=chance.choice([*profiles, None]),
-                properties={
-                    "n": each,
-                    **{name: chance.choice(VALUES) for name in chance.sample(NAMES, chance.randrange(4))},
-                    **{name: f"of {name}" for name in chance.sample(STRANGE, chance.randrange(2))},
-                },
-                id=f"E{number:05d}x{each:03d}",
-            )
-
-    def profile(change: Callable[[str], object]) -> None:
-        if profiles:
-            change(chance.choice(profiles))
-
-    def a_list(change: Callable[[str], object]) -> None:
-        if len(lists) > 1:
-            change(chance.choice(lists))
-
-    choices: list[tuple[str, Callable[[], object]]] = [
-        ("an event now", lambda: event(now)),
-        ("an event some minutes ago", lambda: event(now - dt.timedelta(seconds=chance.randrange(80)))),
-        ("a late event", lambda: event(now - dt.timedelta(hours=chance.randrange(1, 40)))),
-        ("a very late event", lambda: event(now - dt.timedelta(days=chance.randrange(2, 12)))),
-        ("an event of the future", lambda: event(now + dt.timedelta(hours=chance.randrange(1, 60)))),
-        ("an import of one second", lambda: event(now - HOUR * chance.randrange(6), 25)),
-        ("an event is gone", lambda: account.remove_event(chance.choice(events)) if events else None),
-        ("a profile changes", lambda: profile(lambda id: account.update("profile", id, title=f"T{number}"))),
-        ("a profile is gone", lambda: profile(lambda id: account.delete("profile", id)) if len(profiles) > 4 else None),
-        ("a profile is suppressed", lambda: profile(account.suppress)),
-        ("a profile is unsuppressed", lambda: profile(lambda id: account.unsuppress(id))),
-        ("a list is renamed", lambda: a_list(lambda id: account.rename("list", id, f'L"{number}'))),
-        ("a list is gone", lambda: a_list(lambda id: account.delete("list", id))),
-        ("a metric is renamed", lambda: account.rename("metric", chance.choice(metrics), f"M{number}")),
-    ]
-    if len(profiles) > 5:
-        choices.append(("profiles are merged", lambda: account.merge_profiles(*chance.sample(profiles, 2))))
-    what, act = chance.choice(choices)
-    history.tell(what)
-    try:
-        act()
-    except (KeyError, ValueError) as error:
-        history.tell(f"  not: {error}")
-    history.model.observe()
-
-
 def simulated(folder: Path, patch: pytest.MonkeyPatch) -> Callable[[int], History]:
     """What makes histories in a folder, one after the other."""
     patch.setenv("KLAVIYO_API_KEY", "pk_sandbox")
@@ -379,15 +328,25 @@ def simulated(folder: Path, patch: pytest.MonkeyPatch) -> Callable[[int], Histor
     definitions = build_definitions(settings)
     ops = {f"klaviyo_{job}": ops_of(definitions, f"klaviyo_{job}") for job in ("sync", "backfill", "full_refresh")}
 
+    run_statement = DuckDBCatalog.sql
+
     def make(seed: int) -> History:
         for file in folder.iterdir():
             file.unlink() if file.is_file() else shutil.rmtree(file)
+        (folder / "tmp").mkdir()
+        patch.setattr(tempfile, "tempdir", str(folder / "tmp"))
         random.seed(seed)
         history = History(seed, definitions, ops)
         patch.setattr(clock, "machine_time", history.machine_time)
         patch.setattr(client_module, "new_session", lambda key, _: InProcess(history.app, key, history.meets))
         client = partial(KlaviyoClient, clock=lambda: history.virtual, sleep=history.sleep)
         patch.setattr(resources, "KlaviyoClient", client)
+
+        def sql(catalog: DuckDBCatalog, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+            history.tick()
+            return run_statement(catalog, statement, parameters)
+
+        patch.setattr(DuckDBCatalog, "sql", sql)
         return history
 
     return make

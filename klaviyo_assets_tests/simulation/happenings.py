@@ -1,0 +1,85 @@
+"""What happens to an account, and to its tables."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from collections.abc import Callable
+
+from klaviyo_assets.sandbox.account import Account
+from klaviyo_assets_tests.simulation.plan import HOUR
+
+NAMES = ("Odd", "odd", "ODD ", 'a "quoted" name', "$value", "select", "_fivetran_synced")
+STRANGE = ("naïve", "x" * 70, "", "\u0000", "; DROP TABLE event; --")
+VALUES = (1, "1", None, [1], {"a": [1.50]}, 1.5, True, "2026-01-01T00:00:00Z", "", 2**40, -0.0, "\u0000", 1e300)
+
+
+def happen(account: Account, seed: int) -> str:
+    """Something happens to the account; return what."""
+    chance = random.Random(seed)
+    now = account.clock.now()
+    profiles = sorted(each.id for each in account.all("profile"))
+    lists = sorted(each.id for each in account.all("list"))
+    metrics = sorted(each.id for each in account.all("metric"))
+    events = sorted(event.id for event in account.events)
+
+    def event(at: dt.datetime, times: int = 1) -> None:
+        for each in range(times):
+            account.add_event(
+                chance.choice(metrics),
+                at,
+                profile_id=chance.choice([*profiles, None]),
+                properties={
+                    "n": each,
+                    **{name: chance.choice(VALUES) for name in chance.sample(NAMES, chance.randrange(4))},
+                    **{name: f"of {name}" for name in chance.sample(STRANGE, chance.randrange(2))},
+                },
+                id=f"E{seed:07x}{each:02x}",  # as long as Klaviyo has them
+            )
+
+    def profile(change: Callable[[str], object]) -> None:
+        if profiles:
+            change(chance.choice(profiles))
+
+    def a_list(change: Callable[[str], object]) -> None:
+        if len(lists) > 1:
+            change(chance.choice(lists))
+
+    choices: list[tuple[str, Callable[[], object]]] = [
+        ("an event now", lambda: event(now)),
+        ("an event some minutes ago", lambda: event(now - dt.timedelta(seconds=chance.randrange(80)))),
+        ("a late event", lambda: event(now - dt.timedelta(hours=chance.randrange(1, 40)))),
+        ("a very late event", lambda: event(now - dt.timedelta(days=chance.randrange(2, 12)))),
+        ("an event of the future", lambda: event(now + dt.timedelta(hours=chance.randrange(1, 60)))),
+        ("an import of one second", lambda: event(now - HOUR * chance.randrange(6), 25)),
+        ("an event is gone", lambda: account.remove_event(chance.choice(events)) if events else None),
+        ("a profile changes", lambda: profile(lambda id: account.update("profile", id, title=f"T{seed}"))),
+        ("a profile is gone", lambda: profile(lambda id: account.delete("profile", id)) if len(profiles) > 4 else None),
+        ("a profile is suppressed", lambda: profile(account.suppress)),
+        ("a profile is unsuppressed", lambda: profile(lambda id: account.unsuppress(id))),
+        ("a list is renamed", lambda: a_list(lambda id: account.rename("list", id, f'L"{seed}'))),
+        ("a list is gone", lambda: a_list(lambda id: account.delete("list", id))),
+        ("a metric is renamed", lambda: account.rename("metric", chance.choice(metrics), f"M{seed}")),
+    ]
+    if len(profiles) > 5:
+        choices.append(("profiles are merged", lambda: account.merge_profiles(*chance.sample(profiles, 2))))
+    what, act = chance.choice(choices)
+    try:
+        act()
+    except (KeyError, ValueError) as error:
+        return f"{what}, but {error}"
+    return what
+
+
+def meddling(names: list[str], keys: dict[str, tuple[str, ...]], seed: int) -> str:
+    """Return the statement with which a user does something to one of the tables."""
+    chance = random.Random(seed)
+    name = chance.choice(names)
+    return chance.choice(
+        (
+            f'ALTER TABLE klaviyo.{name} ADD COLUMN IF NOT EXISTS "my own" INTEGER',
+            f"CREATE OR REPLACE VIEW klaviyo.my_{name} AS SELECT * FROM klaviyo.{name}",
+            f"DELETE FROM klaviyo.{name} WHERE hash({keys[name][0]}) % 3 = 0",
+            f"DROP TABLE klaviyo.{name}",
+        )
+    )

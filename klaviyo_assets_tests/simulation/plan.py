@@ -1,0 +1,101 @@
+"""What a history consists of: told by its seed, and shortened until nothing can be left out of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
+SYNCS, QUIET_DAYS = 8, 9
+ZONES = ("UTC", "America/New_York", "Asia/Kathmandu")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A pause in which something happens to the account, and the sync at its end.
+
+    seed: of all that is left to chance in the sync. happenings, meddling: seeds of what happens to the account, and to
+    the tables afterwards. trouble: share of requests that fail. ahead: this machine's clock. kill: the sync ends at so
+    many requests and statements. beside: a job that runs at the same time. backfills: whether the sensor is on.
+    """
+
+    seed: int
+    pause: dt.timedelta
+    happenings: tuple[int, ...] = ()
+    trouble: float = 0.0
+    ahead: dt.timedelta = dt.timedelta(0)
+    kill: int | None = None
+    zone: str = "UTC"
+    beside: str = ""
+    backfills: bool = False
+    meddling: int | None = None
+
+    def __str__(self) -> str:
+        found = [f"{name} {value}" for name, value in vars(self).items() if value and name not in _ELSEWHERE]
+        return ", ".join(["sync", *found])
+
+
+_ELSEWHERE = ("seed", "pause", "happenings", "meddling", "backfills")
+"""What the story tells by itself."""
+
+History = tuple[Step, ...]
+
+
+def history(seed: int) -> History:
+    """Return the history of a seed."""
+    chance = random.Random(seed)
+    return tuple(_step(chance) for _ in range(SYNCS))
+
+
+def _step(chance: random.Random) -> Step:
+    some = chance.random
+    return Step(
+        seed=chance.getrandbits(32),
+        pause=chance.choice((HOUR, HOUR, 3 * HOUR, DAY, 2 * DAY)) * chance.uniform(0.9, 1.1),
+        happenings=tuple(chance.getrandbits(28) for _ in range(chance.randrange(5))),
+        trouble=chance.choice((0, 0, 0, 0.05, 0.3)),
+        ahead=chance.choice((0, 0, 0, 0, 0, -0.7, 0.7, -48, 48)) * HOUR,
+        kill=chance.randrange(1, chance.choice((150, 1500))) if some() < 0.3 else None,
+        zone=chance.choice(ZONES),
+        beside=chance.choices(("", "klaviyo_sync", "klaviyo_full_refresh"), (80, 12, 8))[0],
+        backfills=some() < 0.3,
+        meddling=chance.getrandbits(32) if some() < 0.15 else None,
+    )
+
+
+def shorter(steps: History) -> Iterator[History]:
+    """Yield histories with less in them, the shortest first."""
+    size = len(steps) // 2
+    while size:
+        yield from (steps[:at] + steps[at + size :] for at in range(0, len(steps), size))
+        size //= 2
+    plain = Step(0, dt.timedelta(0))
+    for at, step in enumerate(steps):
+        less = [replace(step, happenings=()) if step.happenings[1:] else step]
+        less += [replace(step, happenings=step.happenings[:n] + step.happenings[n + 1 :]) for n in _places(step)]
+        less += [replace(step, **{name: getattr(plain, name)}) for name in _OFF]
+        less += [replace(step, pause=HOUR) if step.pause > HOUR else step]
+        yield from ((*steps[:at], each, *steps[at + 1 :]) for each in less if each != step)
+
+
+_OFF = ("trouble", "ahead", "kill", "zone", "beside", "backfills", "meddling")
+
+
+def _places(step: Step) -> range:
+    return range(len(step.happenings))
+
+
+def shortest(steps: History, is_wrong: Callable[[History], bool]) -> History:
+    """Return a history that is wrong as well, of which nothing can be left out by itself."""
+    tried = {steps}
+    while True:
+        for less in shorter(steps):
+            if less not in tried:
+                tried.add(less)
+                if is_wrong(less):
+                    steps = less
+                    break
+        else:
+            return steps
