@@ -293,6 +293,19 @@ def test_the_report_reads_its_sections_from_the_marts(account: Account) -> None:
     )
 
 
+def test_why_numbers_differ_from_those_of_klaviyo(account: Account) -> None:
+    found = account.rows("why_numbers_differ")
+    compare(found, ("message_id", "statistic"), marts_expected.NUMBERS)
+    told = {row["message_id"]: (row["message_name"], row["channel"], row["reported_at"]) for row in found}
+    assert told == {
+        "nm1": ("News, all", "email", marts_by_hand.CAMPAIGNS_REPORTED),
+        "nm2": ("Quick text", "text", marts_by_hand.CAMPAIGNS_REPORTED),
+        "wm1": ("We miss you", "email", marts_by_hand.FLOWS_REPORTED),
+        "wm2": ("Test", "email", marts_by_hand.FLOWS_REPORTED),
+    }
+    assert {row["events_read_through"] for row in found} == {at("07-01 12:00")}
+
+
 def test_the_query_of_the_document(account: Account) -> None:
     (statement,) = blocks(DOCUMENTS / "marts.md", "sql")
     with warehouse_of(account.settings).session(writes=False) as session:
