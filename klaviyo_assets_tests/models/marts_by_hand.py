@@ -197,7 +197,8 @@ def _of_flow(day: str, message: str, **statistics: float) -> dict[str, Any]:
 FLOW_REPORT = [
     _of_flow("05-20", "wm1", delivered=2.0, opens=0.0, opens_unique=0.0, clicks=0.0),
     _of_flow("05-22", "wm1", delivered=0.0, opens=1.0, opens_unique=1.0, clicks=0.0),
-    _of_flow("06-01", "wm1", delivered=1.0, opens=1.0, opens_unique=1.0, clicks=3.0, conversions=0.0, conversion_value=0.0),
+    _of_flow("06-01", "wm1", delivered=1.0, opens=1.0, opens_unique=1.0, clicks=3.0,
+             conversions=0.0, conversion_value=0.0),
     _of_flow("03-02", "wm2", delivered=12.0, opens=4.0, opens_unique=5.0),
 ]  # fmt: skip
 """Eve's message of 31 May was sent on 1 June, where the account is."""

@@ -475,4 +475,4 @@ NUMBERS: Rows = {
     ("wm2", "opens"): _number(5, 4, unexplained=-1),
     ("wm2", "opens_unique"): _number(5, 5),
 }
-"""EVENT has been read from April on. The open of a deleted profile is an event of nobody for us, and of one for Klaviyo."""
+"""EVENT has been read from April on. Who opened wm1 and was deleted is nobody for us, and somebody for Klaviyo."""

@@ -44,7 +44,7 @@ class Attribution:
     def credits(self, events: Iterable[Event], names: Mapping[str, str], conversion: str) -> dict[str, Event]:
         """Id of a conversion -> the last event of a message before it in whose window it lies.
 
-        names: metric id -> name. conversion: the id of the metric that is credited. At one second the touch comes first.
+        names: metric id -> name. conversion: the id of the credited metric. At one second the touch comes first.
         """
         events = list(events)
         gone = self._cancelled(events, names)

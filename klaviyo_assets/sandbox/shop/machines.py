@@ -1,4 +1,4 @@
-"""Machines that read emails before people do: Apple's mail opens them, and the filters of companies follow their links."""
+"""Machines that read emails before people do: Apple opens them, the filters of companies follow their links."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FILTER = {"Client Type": "bot", "Client Name": "Mail Filter", "Bot Click": True}
 
 def add_machines(account: Account, *, opens: float = 0.3, clicks: float = 0.1, seed: int = 1) -> None:
     """Have these shares of all received emails be opened, and clicked, by machines within two minutes."""
-    random = Random(seed)  # noqa: S311
+    random = Random(seed)
     ids = {metric.attributes["name"]: metric.id for metric in account.all("metric")}
     received = [event for event in account.events if event.metric_id == ids["Received Email"]]
     for event in received:
