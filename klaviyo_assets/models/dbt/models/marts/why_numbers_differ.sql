@@ -353,39 +353,47 @@ summed as (
         {{ total_value('figure_' ~ loop.index ~ ' - figure_' ~ loop.index0) }} as {{ step }},
         {%- endfor %}
         {{ total_value('certain_nobodies') }} as deleted_profiles,
-        {{ total_value("case when is_unread = 1 and (rest > 0 or what = 'ordered') then rest else 0 end") }} as events_not_read_yet,
-        {{ total_value("case when is_unread = 1 and (rest > 0 or what = 'ordered') then 0 else rest end") }} as unexplained,
+        {{ total_value('rest') }} as rest,
+        {{ total_value('case when is_unread = 1 then rest else 0 end') }} as unread_rest,
         max(reported_at) as reported_at,
         max(events_read_through) as events_read_through
     from explained
     group by source_relation, message_id, statistic
+),
+
+-- What is missing on one day may be too much on another, where a message is sent again: so days are added up before.
+judged as (
+    select
+        *,
+        case when unread_rest > 0 or statistic like 'conversion%' then unread_rest else 0 end as events_not_read_yet
+    from summed
 )
 
 select
-    {{ surrogate_key(['summed.source_relation', 'summed.message_id', 'summed.statistic']) }} as number_key,
-    summed.source_relation as source_relation,
-    summed.message_type as message_type,
-    summed.campaign_id as campaign_id,
-    summed.campaign_name as campaign_name,
-    summed.flow_id as flow_id,
+    {{ surrogate_key(['judged.source_relation', 'judged.message_id', 'judged.statistic']) }} as number_key,
+    judged.source_relation as source_relation,
+    judged.message_type as message_type,
+    judged.campaign_id as campaign_id,
+    judged.campaign_name as campaign_name,
+    judged.flow_id as flow_id,
     flow.flow_name as flow_name,
-    summed.message_id as message_id,
-    coalesce(flow_message.message_name, campaign_message.message_name, summed.campaign_name) as message_name,
-    summed.channel as channel,
-    summed.statistic as statistic,
-    summed.ours as ours,
-    summed.klaviyo as klaviyo,
-    summed.klaviyo - summed.ours as difference
+    judged.message_id as message_id,
+    coalesce(flow_message.message_name, campaign_message.message_name, judged.campaign_name) as message_name,
+    judged.channel as channel,
+    judged.statistic as statistic,
+    judged.ours as ours,
+    judged.klaviyo as klaviyo,
+    judged.klaviyo - judged.ours as difference
     {%- for cause in difference_causes() %},
-    summed.{{ cause }} as {{ cause }}
+    judged.{{ cause }} as {{ cause }}
     {%- endfor %},
-    summed.unexplained as unexplained,
-    summed.reported_at as reported_at,
-    summed.events_read_through as events_read_through
-from summed
+    judged.rest - judged.events_not_read_yet as unexplained,
+    judged.reported_at as reported_at,
+    judged.events_read_through as events_read_through
+from judged
 left join {{ ref('stg_klaviyo__flow') }} as flow
-    on flow.flow_id = summed.flow_id and flow.source_relation = summed.source_relation
+    on flow.flow_id = judged.flow_id and flow.source_relation = judged.source_relation
 left join {{ ref('stg_klaviyo__campaign_message') }} as campaign_message
-    on campaign_message.message_id = summed.message_id and campaign_message.source_relation = summed.source_relation
+    on campaign_message.message_id = judged.message_id and campaign_message.source_relation = judged.source_relation
 left join {{ ref('stg_klaviyo__flow_message') }} as flow_message
-    on flow_message.message_id = summed.message_id and flow_message.source_relation = summed.source_relation
+    on flow_message.message_id = judged.message_id and flow_message.source_relation = judged.source_relation
