@@ -339,11 +339,22 @@ def test_a_check_that_runs_alone_builds_nothing(account: Account, monkeypatch: p
     assert (found.check_name, found.passed) == (CHECK, False)
 
 
-def test_the_query_of_the_document(account: Account) -> None:
-    (statement,) = blocks(DOCUMENTS / "marts.md", "sql")
+def test_the_queries_of_the_documents(account: Account) -> None:
+    (of_marts,) = blocks(DOCUMENTS / "marts.md", "sql")
+    why, without_machines = blocks(DOCUMENTS / "numbers.md", "sql")
     with warehouse_of(account.settings).session(writes=False) as session:
-        found = session.sql(statement)
-    assert [(row[0], row[1], row[3]) for row in found] == [("News", "Tea", 4), ("Quick", None, 2)]
+        found = session.sql(of_marts)
+        assert [(row[0], row[1], row[3]) for row in found] == [("News", "Tea", 4), ("Quick", None, 2)]
+        found = session.sql(why)
+        assert len(found) == 10 and [(row[0], row[1], float(row[-1])) for row in found[:2]] == [
+            ("We miss you", "clicks", 2), ("News, all", "spam_complaints", 1),
+        ]  # fmt: skip
+        found = [tuple(map(str, row)) for row in session.sql(without_machines)]
+        assert [(name, int(machines)) for name, _, machines in found] == [
+            ("News, all", -2),
+            ("Test", 0),
+            ("We miss you", 0),
+        ]
 
 
 def test_every_column_of_the_marts_says_how_it_is_counted(account: Account) -> None:

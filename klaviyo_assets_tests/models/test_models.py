@@ -36,10 +36,8 @@ from klaviyo_assets.models.report.sections import MARTS, Sections
 from klaviyo_assets.models.report.tables import tiles
 from klaviyo_assets.models.run import DbtFailed, Result, dbt_build
 from klaviyo_assets.models.targets import duckdb
-from klaviyo_assets.privacy.policy import DIGEST
-
-
 from klaviyo_assets.models.unexplained import CHECK
+from klaviyo_assets.privacy.policy import DIGEST
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets_tests.conftest import QUIET, failures
