@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from klaviyo_assets.sync.scopes import REREAD
 from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets.warehouse.warehouse import Warehouse
 from klaviyo_assets_tests.models.by_hand import at, credit, event, put, worth
@@ -175,7 +176,10 @@ FLOW_MESSAGES = [
     {"id": "wm1", "flow_action_id": "wa1", "name": "We miss you", "content_subject": "Hello?"},
     {"id": "wm2", "flow_action_id": "wa2", "name": "Test"},
 ]
-ACCOUNT = [{"id": "acme", "observed_at": at("05-01 00:00"), "timezone": "Asia/Tokyo"}]
+ACCOUNT = [
+    {"id": "acme", "observed_at": at("05-01 00:00"), "timezone": "Asia/Tokyo"},
+    {"id": "acme", "observed_at": at("04-01 00:00"), "timezone": "America/New_York"},
+]
 CAMPAIGN_REPORT = [
     {"campaign_id": "n1", "campaign_message_id": "nm1", "send_channel": "email", "conversion_metric_id": "Placed_Order",
      "delivered": 4.0, "bounced": 1.0, "failed": 0.0, "opens": 5.0, "opens_unique": 3.0, "clicks": 2.0,
@@ -204,15 +208,14 @@ FLOW_REPORT = [
 """Eve's message of 31 May was sent on 1 June, where the account is."""
 
 
-def _read(table: str, through: dt.datetime, since: dt.datetime | None = None) -> SyncState:
-    times = {"synced_from": since, "synced_through": through}
-    return SyncState(
-        table, complete=True, **{name: time and time.replace(tzinfo=dt.UTC) for name, time in times.items()}
-    )
+def _read(table: str, through: dt.datetime, since: dt.datetime | None = None, scope: str = "") -> SyncState:
+    first, last = (time and time.replace(tzinfo=dt.UTC) for time in (since, through))
+    return SyncState(table, scope, synced_from=first, synced_through=last, complete=since is None)
 
 
 def put_account(warehouse: Warehouse) -> None:
-    put(warehouse, "event", EVENTS, states=[_read("event", at("07-01 12:00"), since=at("04-01 00:00"))])
+    read = [_read("event", at("07-01 12:00"), since=at("04-01 00:00")), _read("event", at("06-01 00:00"), scope=REREAD)]
+    put(warehouse, "event", EVENTS, states=read)
     put(warehouse, "account_history", ACCOUNT)
     put(warehouse, "campaign_report", CAMPAIGN_REPORT, states=[_read("campaign_report", CAMPAIGNS_REPORTED)])
     put(warehouse, "flow_report", FLOW_REPORT, states=[_read("flow_report", FLOWS_REPORTED)])

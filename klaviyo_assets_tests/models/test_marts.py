@@ -320,7 +320,9 @@ def test_a_check_warns_of_what_nothing_explains(account: Account) -> None:
     assert "Nothing explains 1 of 2 spam_complaints, 2 of 6 clicks, 1 of 11 opens." in str(result.description)
     shown = {name: value.value for name, value in result.metadata.items()}
     assert shown["unexplained_opens"] == 0.0909 and shown["unexplained_delivered"] == 0
-    worst = [record.data for record in result.metadata["worst_messages"].records]  # type: ignore[union-attr]
+    table = result.metadata["worst_messages"]
+    assert isinstance(table, dg.TableMetadataValue)
+    worst = [record.data for record in table.records]
     assert [(each["statistic"], each["message"], each["unexplained"]) for each in worst] == [
         ("spam_complaints", "News, all", 1), ("clicks", "We miss you", 2), ("opens", "Test", -1),
     ]  # fmt: skip

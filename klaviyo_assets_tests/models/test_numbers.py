@@ -7,6 +7,7 @@ import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -160,15 +161,15 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     for event in late:
         event.visible_at = (REPORTED + HOUR).timestamp()
     recent = list(campaign_events(account, "Opened Email", NOW - 5 * DAY, NOW))
-    gone = recent[0].profile_id
+    gone = str(recent[0].profile_id)
     for number, event in enumerate(recent[5:25]):
         for hours in (2, 9):  # before the events were read, and after
             moment = NOW + hours * HOUR + number * dt.timedelta(seconds=1)
-            sent = {"profile_id": event.profile_id, "visible_at": moment}
-            click = account.add_event(metrics["Clicked Email"], moment, properties=event.properties, **sent)
+            happen = partial(account.add_event, occurred_at=moment, visible_at=moment, profile_id=event.profile_id)
+            click = happen(metrics["Clicked Email"], properties=event.properties)
             credit = {"attributed-event": click.id, "campaign": "c", "campaign-message": "m"}
             order = {"$value": 10, "$event_id": f"{number} {hours}"}
-            account.add_event(metrics["Placed Order"], moment, properties=order, attribution=credit, **sent)
+            happen(metrics["Placed Order"], properties=order, attribution=credit)
     folder = tmp_path_factory.mktemp("numbers")
     with pytest.MonkeyPatch.context() as patch, projects(folder / "w.duckdb", patch) as project:
         klaviyo = project(account, tables=only(*TABLES))
@@ -179,7 +180,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
 
 def total(rows: list[dict[str, Any]], cause: str) -> float:
-    return sum(abs(row[cause]) for row in rows)
+    return float(sum(abs(row[cause]) for row in rows))
 
 
 @pytest.mark.parametrize(
