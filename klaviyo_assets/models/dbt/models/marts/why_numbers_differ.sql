@@ -266,7 +266,7 @@ compared as (
         '{{ statistic.name }}' as statistic,
         '{{ statistic.sums }}' as sums,
         '{{ statistic.of }}' as what,
-        cast(round({{ statistic.name }}, 6) as {{ dbt.type_numeric() }}) as klaviyo
+        {{ without_noise(statistic.name) }} as klaviyo
     from reports
     where {{ statistic.name }} is not null
     {%- endfor %}
@@ -365,7 +365,8 @@ summed as (
 judged as (
     select
         *,
-        case when unread_rest > 0 or statistic like 'conversion%' then unread_rest else 0 end as events_not_read_yet
+        cast(case when unread_rest > 0 or statistic like 'conversion%' then unread_rest else 0 end as {{ dbt.type_numeric() }})
+            as events_not_read_yet
     from summed
 )
 
@@ -383,11 +384,11 @@ select
     judged.statistic as statistic,
     judged.ours as ours,
     judged.klaviyo as klaviyo,
-    judged.klaviyo - judged.ours as difference
+    cast(judged.klaviyo - judged.ours as {{ dbt.type_numeric() }}) as difference
     {%- for cause in difference_causes() %},
     judged.{{ cause }} as {{ cause }}
     {%- endfor %},
-    judged.rest - judged.events_not_read_yet as unexplained,
+    cast(judged.rest - judged.events_not_read_yet as {{ dbt.type_numeric() }}) as unexplained,
     judged.reported_at as reported_at,
     judged.events_read_through as events_read_through
 from judged
