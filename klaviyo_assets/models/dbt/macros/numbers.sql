@@ -46,10 +46,10 @@
 {%- endmacro %}
 
 {#- The day of a moment where its account is: by the variable klaviyo__timezone, else as the account has it, else in UTC.
-    accounts: a relation with the time zone of each. -#}
+    accounts: a relation with the time zone of each, which is not there if nothing is built. -#}
 {% macro account_day(moment, accounts) -%}
     {%- set own, zones = var('klaviyo__timezone'), [] -%}
-    {%- if execute and not own -%}
+    {%- if execute and not own and load_relation(accounts) -%}
         {%- for row in run_query('select source_relation, timezone from ' ~ accounts ~ ' order by 1').rows -%}
             {%- if row[1] in modules.pytz.all_timezones -%}
                 {%- do zones.append({'source_relation': row[0], 'name': row[1]}) -%}

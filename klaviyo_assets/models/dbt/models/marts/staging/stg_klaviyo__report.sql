@@ -64,7 +64,18 @@ reports as (
 )
 
 select
-    *,
+    source_relation,
+    message_type,
+    table_name,
+    campaign_id,
+    flow_id,
+    message_id,
+    report_day,
+    case when conversion_metric_id not like 'hmac-sha256:%' then conversion_metric_id end as conversion_metric_id,
+    _fivetran_synced
+    {%- for figure in figures %},
+    {{ figure.name }}
+    {%- endfor %},
     case
         when send_channel = 'sms' then 'text'
         when send_channel like '%push%' then 'push'
