@@ -1,6 +1,7 @@
 """The models as assets: one for each dbt model, and the report."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from klaviyo_assets.models.project import MARTS, MARTS_VARIABLE, SHOPIFY, Model,
 from klaviyo_assets.models.report.asset import build_report
 from klaviyo_assets.models.run import DbtFailed, Result, dbt_build
 from klaviyo_assets.models.targets.choosing import target_of
+from klaviyo_assets.models.unexplained import NUMBERS, check_numbers, check_spec
 from klaviyo_assets.privacy.policy import Action
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.registry import table
@@ -118,11 +120,14 @@ def _models(
     for model in models:
         places |= _sources(described, model)
 
+    numbers = [check_spec(specs[NUMBERS].key)] if NUMBERS in specs else []
+
     @dg.multi_asset(
         name=f"{settings.name}__models",
         specs=list(specs.values()),
         check_specs=[
-            dg.AssetCheckSpec(check, asset=specs[model.name].key) for model in models for check in model.checks
+            *(dg.AssetCheckSpec(check, asset=specs[model.name].key) for model in models for check in model.checks),
+            *numbers,
         ],
         can_subset=True,
         required_resource_keys={warehouse_key},
@@ -139,19 +144,22 @@ def _models(
                 allow_retries=False,
             )
         keys, checks = context.selected_asset_keys, context.selected_asset_check_keys
+        own = {spec.key for spec in numbers} & checks
         whole = len(keys) == len(names)
-        selected = [] if whole else [*(names[key] for key in keys), *(check.name for check in checks)]
+        selected = [] if whole else [*(names[key] for key in keys), *(check.name for check in checks - own)]
         with advised():
             target = target_of(warehouse, kind_of(settings.warehouse), models_schema(settings))
+        build = partial(
+            dbt_build,
+            target,
+            select=selected,
+            variables=dbt_variables(settings),
+            full_refresh=config.full_refresh,
+            cache=Path(context.instance.storage_directory()) / models_prefix(settings),
+            log=context.log,
+        )
         try:
-            results = dbt_build(
-                target,
-                select=selected,
-                variables=dbt_variables(settings),
-                full_refresh=config.full_refresh,
-                cache=Path(context.instance.storage_directory()) / models_prefix(settings),
-                log=context.log,
-            )
+            results = build() if whole or selected else []
         except DbtFailed as error:
             raise dg.Failure(f"dbt could not build the models.\n{error}", allow_retries=False) from None
         with warehouse.session(writes=False) as session:
@@ -165,6 +173,9 @@ def _models(
                 sources=_places(settings, models),
                 dialect=target.kind,
             )
+            failed = [result for result in results if result.is_failure and result.status != "skipped"]
+            is_compared = NUMBERS in told and not any(each.name == NUMBERS and each.is_failure for each in results)
+            compared = [check_numbers(session, target.schema, settings, key) for key in own if is_compared]
         by_check = {check.name: check for check in checks}
         for result in results:  # in dbt's order: Dagster wants a model before those that read it
             if result.kind == "test" and result.name in by_check:
@@ -172,7 +183,7 @@ def _models(
             elif result.name in told and not result.is_failure:
                 metadata = {**told[result.name], "seconds": result.seconds}
                 yield dg.MaterializeResult(asset_key=specs[result.name].key, metadata=metadata)
-        failed = [result for result in results if result.is_failure and result.status != "skipped"]
+        yield from compared
         if failed:
             reasons = "\n".join(f"{result.name}: {result.message or result.status}" for result in failed)
             raise dg.Failure(f"dbt did not build all of the models.\n{reasons}", allow_retries=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+from zoneinfo import available_timezones
 
 from klaviyo_assets.models.project import read_variables
 from klaviyo_assets.settings.problems import Problem, similar
@@ -26,6 +27,8 @@ _KINDS = {list: "a list", dict: "a mapping", int: "a number", bool: "true or fal
 _WINDOW = "_attribution_window"
 """End of the names of numbers of hours, some of which are null unless they are given."""
 
+_TOLERANCE, _TIMEZONE = "klaviyo__unexplained_tolerance", "klaviyo__timezone"
+
 
 def are_variables(given: Mapping[Any, Any]) -> Iterator[Problem]:
     """Yield what is wrong with variables of the models: dbt itself takes any name, and does nothing with it."""
@@ -38,6 +41,12 @@ def are_variables(given: Mapping[Any, Any]) -> Iterator[Problem]:
         elif name.endswith(_WINDOW):
             if not (type(value) is int and value >= 0) and (value is not None or known[name] is not None):
                 yield (name,), "it has to be a number of hours; 0 for a touch that earns no credit"
+        elif name == _TOLERANCE:
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+                yield (name,), "it has to be a share, from 0 to 1"
+        elif name == _TIMEZONE:
+            if value is not None and value not in available_timezones():
+                yield (name,), "it has to be a time zone, Europe/Copenhagen for one"
         elif (kind := type(known[name])) in _KINDS and type(value) is not kind:
             yield (name,), f"it has to be {_KINDS[kind]}"
         elif name in _MEMBERS:

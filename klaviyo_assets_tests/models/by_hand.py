@@ -15,6 +15,7 @@ from klaviyo_assets.warehouse.batches import typed_batches
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.extract import Extract
 from klaviyo_assets.warehouse.spool import temporary_spool
+from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets.warehouse.warehouse import Warehouse
 
 SYNCED = dt.datetime(2026, 4, 1, tzinfo=dt.UTC)
@@ -113,6 +114,7 @@ def put(
     rows: Sequence[Mapping[str, Any]],
     began: dt.datetime = SYNCED,
     settings: Settings | None = None,
+    states: Sequence[SyncState] = (),
 ) -> None:
     """Load rows as a sync does."""
     declared = table(name).types
@@ -129,7 +131,7 @@ def put(
         spool.write_all(typed_batches([content], spec))
         if isinstance(warehouse, DuckDBWarehouse):
             warehouse._clock = lambda: began
-        warehouse.load(Extract(spec), spool)
+        warehouse.load(Extract(spec, states=tuple(states)), spool)
 
 
 def put_account(warehouse: Warehouse) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
+from klaviyo_assets.sync.scopes import REREAD
+from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets.warehouse.warehouse import Warehouse
 from klaviyo_assets_tests.models.by_hand import at, credit, event, put, worth
 
@@ -173,10 +176,49 @@ FLOW_MESSAGES = [
     {"id": "wm1", "flow_action_id": "wa1", "name": "We miss you", "content_subject": "Hello?"},
     {"id": "wm2", "flow_action_id": "wa2", "name": "Test"},
 ]
+ACCOUNT = [
+    {"id": "acme", "observed_at": at("05-01 00:00"), "timezone": "Asia/Tokyo"},
+    {"id": "acme", "observed_at": at("04-01 00:00"), "timezone": "America/New_York"},
+]
+CAMPAIGN_REPORT = [
+    {"campaign_id": "n1", "campaign_message_id": "nm1", "send_channel": "email", "conversion_metric_id": "Placed_Order",
+     "delivered": 4.0, "bounced": 1.0, "failed": 0.0, "opens": 5.0, "opens_unique": 3.0, "clicks": 2.0,
+     "clicks_unique": 2.0, "unsubscribes": 1.0, "unsubscribe_uniques": 1.0, "spam_complaints": 2.0,
+     "conversions": 4.0, "conversion_uniques": 4.0, "conversion_value": 200.0},
+    {"campaign_id": "n2", "campaign_message_id": "nm2", "send_channel": "sms", "conversion_metric_id": "Placed_Order",
+     "delivered": 2.0, "failed": 1.0, "clicks": 1.0, "clicks_unique": 1.0,
+     "conversions": 1.0, "conversion_uniques": 1.0, "conversion_value": 40.0},
+]  # fmt: skip
+CAMPAIGNS_REPORTED, FLOWS_REPORTED = at("05-17 10:30"), at("06-01 07:30")
+"""When Klaviyo was asked: between the click on a text and the order that is its, and before Eve's order."""
+
+
+def _of_flow(day: str, message: str, **statistics: float) -> dict[str, Any]:
+    return {"date": at(day).date(), "flow_id": "w1", "flow_message_id": message, "send_channel": "email",
+            "conversion_metric_id": "Placed_Order", **statistics}  # fmt: skip
+
+
+FLOW_REPORT = [
+    _of_flow("05-20", "wm1", delivered=2.0, opens=0.0, opens_unique=0.0, clicks=0.0),
+    _of_flow("05-22", "wm1", delivered=0.0, opens=1.0, opens_unique=1.0, clicks=0.0),
+    _of_flow("06-01", "wm1", delivered=1.0, opens=1.0, opens_unique=1.0, clicks=3.0,
+             conversions=0.0, conversion_value=0.0),
+    _of_flow("03-02", "wm2", delivered=12.0, opens=4.0, opens_unique=5.0),
+]  # fmt: skip
+"""Eve's message of 31 May was sent on 1 June, where the account is."""
+
+
+def _read(table: str, through: dt.datetime, since: dt.datetime | None = None, scope: str = "") -> SyncState:
+    first, last = (time and time.replace(tzinfo=dt.UTC) for time in (since, through))
+    return SyncState(table, scope, synced_from=first, synced_through=last, complete=since is None)
 
 
 def put_account(warehouse: Warehouse) -> None:
-    put(warehouse, "event", EVENTS)
+    read = [_read("event", at("07-01 12:00"), since=at("04-01 00:00")), _read("event", at("06-01 00:00"), scope=REREAD)]
+    put(warehouse, "event", EVENTS, states=read)
+    put(warehouse, "account_history", ACCOUNT)
+    put(warehouse, "campaign_report", CAMPAIGN_REPORT, states=[_read("campaign_report", CAMPAIGNS_REPORTED)])
+    put(warehouse, "flow_report", FLOW_REPORT, states=[_read("flow_report", FLOWS_REPORTED)])
     put(warehouse, "person", PEOPLE)
     put(warehouse, "campaign", CAMPAIGNS)
     put(warehouse, "campaign_message", CAMPAIGN_MESSAGES)

@@ -438,3 +438,41 @@ COHORTS: Rows = {
     },
 }  # fmt: skip
 """In July nobody has ordered yet."""
+
+
+def _number(ours: float, klaviyo: float, **causes: float) -> dict[str, float]:
+    return {"ours": ours, "klaviyo": klaviyo, "difference": klaviyo - ours, **causes}
+
+
+NUMBERS: Rows = {
+    ("nm1", "delivered"): _number(4, 4),
+    ("nm1", "bounced"): _number(1, 1),
+    ("nm1", "failed"): _number(0, 0),
+    ("nm1", "opens"): _number(5, 5),
+    ("nm1", "opens_unique"): _number(3, 3),
+    ("nm1", "clicks"): _number(2, 2),
+    ("nm1", "clicks_unique"): _number(2, 2),
+    ("nm1", "unsubscribes"): _number(1, 1),
+    ("nm1", "unsubscribe_uniques"): _number(1, 1),
+    ("nm1", "spam_complaints"): _number(1, 2, unexplained=1),
+    ("nm1", "conversions"): _number(3, 4, attribution_window=1),
+    ("nm1", "conversion_uniques"): _number(3, 4, attribution_window=1),
+    ("nm1", "conversion_value"): _number(170, 200, attribution_window=30),
+    ("nm2", "delivered"): _number(2, 2),
+    ("nm2", "failed"): _number(1, 1),
+    ("nm2", "clicks"): _number(1, 1),
+    ("nm2", "clicks_unique"): _number(1, 1),
+    ("nm2", "conversions"): _number(1, 1, attribution_window=1, events_after_report=-1),
+    ("nm2", "conversion_uniques"): _number(1, 1, attribution_window=1, events_after_report=-1),
+    ("nm2", "conversion_value"): _number(40, 40, attribution_window=60, events_after_report=-60),
+    ("wm1", "delivered"): _number(2, 3, time_zone=1),
+    ("wm1", "opens"): _number(1, 2, time_zone=1),
+    ("wm1", "opens_unique"): _number(0, 2, time_zone=1, deleted_profiles=1),
+    ("wm1", "clicks"): _number(0, 3, time_zone=1, unexplained=2),
+    ("wm1", "conversions"): _number(0, 0, time_zone=1, events_after_report=-1),
+    ("wm1", "conversion_value"): _number(0, 0, time_zone=70, events_after_report=-70),
+    ("wm2", "delivered"): _number(10, 12, events_not_read_yet=2),
+    ("wm2", "opens"): _number(5, 4, unexplained=-1),
+    ("wm2", "opens_unique"): _number(5, 5),
+}
+"""EVENT has been read from April on. Who opened wm1 and was deleted is nobody for us, and somebody for Klaviyo."""

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from klaviyo_assets.assets.warehouses import warehouse_of
+from klaviyo_assets.build import build_definitions
 from klaviyo_assets.models.assets import dbt_variables
 from klaviyo_assets.models.project import is_installed, read_project
 from klaviyo_assets.models.report.figures import read_figures
@@ -32,9 +34,11 @@ from klaviyo_assets.models.report.sections import (
 )
 from klaviyo_assets.models.run import dbt_build
 from klaviyo_assets.models.targets.choosing import target_of
+from klaviyo_assets.models.unexplained import CHECK, NUMBERS, TOLERANCE, check_numbers
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.location import kind_of
 from klaviyo_assets.warehouse.warehouse import Warehouse
+from klaviyo_assets_tests.conftest import QUIET
 from klaviyo_assets_tests.documents import DOCUMENTS, blocks
 from klaviyo_assets_tests.models import by_hand, marts_by_hand, marts_expected
 from klaviyo_assets_tests.models.by_hand import at, put
@@ -293,11 +297,66 @@ def test_the_report_reads_its_sections_from_the_marts(account: Account) -> None:
     )
 
 
-def test_the_query_of_the_document(account: Account) -> None:
-    (statement,) = blocks(DOCUMENTS / "marts.md", "sql")
+def test_why_numbers_differ_from_those_of_klaviyo(account: Account) -> None:
+    found = account.rows("why_numbers_differ")
+    compare(found, ("message_id", "statistic"), marts_expected.NUMBERS)
+    told = {row["message_id"]: (row["message_name"], row["channel"], row["reported_at"]) for row in found}
+    assert told == {
+        "nm1": ("News, all", "email", marts_by_hand.CAMPAIGNS_REPORTED),
+        "nm2": ("Quick text", "text", marts_by_hand.CAMPAIGNS_REPORTED),
+        "wm1": ("We miss you", "email", marts_by_hand.FLOWS_REPORTED),
+        "wm2": ("Test", "email", marts_by_hand.FLOWS_REPORTED),
+    }
+    assert {row["events_read_through"] for row in found} == {at("07-01 12:00")}
+
+
+def test_a_check_warns_of_what_nothing_explains(account: Account) -> None:
+    check = dg.AssetCheckKey(dg.AssetKey(["klaviyo_models", NUMBERS]), CHECK)
     with warehouse_of(account.settings).session(writes=False) as session:
-        found = session.sql(statement)
-    assert [(row[0], row[1], row[3]) for row in found] == [("News", "Tea", 4), ("Quick", None, 2)]
+        result = check_numbers(session, MODELS, account.settings, check)
+        lenient = Settings(model_variables={TOLERANCE: 0.7})
+        assert check_numbers(session, MODELS, lenient, check).passed
+    assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "Nothing explains 1 of 2 spam_complaints, 2 of 6 clicks, 1 of 11 opens." in str(result.description)
+    shown = {name: value.value for name, value in result.metadata.items()}
+    assert shown["unexplained_opens"] == 0.0909 and shown["unexplained_delivered"] == 0
+    table = result.metadata["worst_messages"]
+    assert isinstance(table, dg.TableMetadataValue)
+    worst = [record.data for record in table.records]
+    assert [(each["statistic"], each["message"], each["unexplained"]) for each in worst] == [
+        ("spam_complaints", "News, all", 1), ("clicks", "We miss you", 2), ("opens", "Test", -1),
+    ]  # fmt: skip
+    query = str(shown["query"]).removeprefix("```sql").removesuffix("```")
+    with warehouse_of(account.settings).session(writes=False) as session:
+        assert len(list(session.sql(query))) == len(worst)
+
+
+def test_a_check_that_runs_alone_builds_nothing(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("klaviyo_assets.models.assets.dbt_build", lambda *_, **__: pytest.fail("it was built"))
+    check = dg.AssetCheckKey(dg.AssetKey(["klaviyo_models", NUMBERS]), CHECK)
+    job = build_definitions(account.settings).resolve_implicit_global_asset_job_def()
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.get_subset(asset_check_selection={check}).execute_in_process(instance=instance, run_config=QUIET)
+    (found,) = result.get_asset_check_evaluations()
+    assert (found.check_name, found.passed) == (CHECK, False)
+
+
+def test_the_queries_of_the_documents(account: Account) -> None:
+    (of_marts,) = blocks(DOCUMENTS / "marts.md", "sql")
+    why, without_machines = blocks(DOCUMENTS / "numbers.md", "sql")
+    with warehouse_of(account.settings).session(writes=False) as session:
+        found = session.sql(of_marts)
+        assert [(row[0], row[1], row[3]) for row in found] == [("News", "Tea", 4), ("Quick", None, 2)]
+        found = session.sql(why)
+        assert len(found) == 10 and [(row[0], row[1], float(row[-1])) for row in found[:2]] == [
+            ("We miss you", "clicks", 2), ("News, all", "spam_complaints", 1),
+        ]  # fmt: skip
+        found = [tuple(map(str, row)) for row in session.sql(without_machines)]
+        assert [(name, int(machines)) for name, _, machines in found] == [
+            ("News, all", -2),
+            ("Test", 0),
+            ("We miss you", 0),
+        ]
 
 
 def test_every_column_of_the_marts_says_how_it_is_counted(account: Account) -> None:

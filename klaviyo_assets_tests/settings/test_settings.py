@@ -47,6 +47,8 @@ model_variables:
   klaviyo__text_delivery_attribution_window: null
   klaviyo__push_open_attribution_window: null
   klaviyo__marts: "no"
+  klaviyo__unexplained_tolerance: 5
+  klaviyo__timezone: Copenhagen
 """
 PROBLEMS = [
     "KLAVIYO_DELETE_GUARD): it has to be less than or equal to 1, not '7'",
@@ -79,6 +81,8 @@ PROBLEMS = [
     "model_variables.klaviyo__sms_attribution_lookback ({file}): it has to be a number",
     "model_variables.klaviyo__text_click_attribution_window ({file}): it has to be a number of hours; 0 for a touch "
     "that earns no credit",
+    "model_variables.klaviyo__timezone ({file}): it has to be a time zone, Europe/Copenhagen for one",
+    "model_variables.klaviyo__unexplained_tolerance ({file}): it has to be a share, from 0 to 1",
     "model_variables.klaviyo_event_identifier ({file}): dbt_klaviyo has it, these models do without",
     "model_variables.klaviyo_sources[0].schma ({file}): there is no such member; did you mean schema?",
     "model_variables.klaviyo_sources[1] ({file}): it has to be a mapping",

@@ -3,6 +3,7 @@
 from klaviyo_assets.sandbox.account.account import (
     GROUPS,
     Account,
+    Attribution,
     Clock,
     Event,
     Events,
@@ -11,4 +12,4 @@ from klaviyo_assets.sandbox.account.account import (
     format_datetime,
 )
 
-__all__ = ["GROUPS", "Account", "Clock", "Event", "Events", "Resource", "event_uuid", "format_datetime"]
+__all__ = ["GROUPS", "Account", "Attribution", "Clock", "Event", "Events", "Resource", "event_uuid", "format_datetime"]

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
+from klaviyo_assets.sandbox.account.attribution import Attribution
 from klaviyo_assets.sandbox.account.clock import Clock
 from klaviyo_assets.sandbox.account.events import Event, Events, event_uuid
 from klaviyo_assets.sandbox.account.omnichannel import CANVAS
@@ -13,7 +14,7 @@ from klaviyo_assets.sandbox.account.relations import PARTS
 from klaviyo_assets.sandbox.account.store import GROUPS, Resource, Store, format_datetime, target_of
 from klaviyo_assets.sandbox.account.subscriptions import never_subscribed
 
-__all__ = ["GROUPS", "Account", "Clock", "Event", "Events", "Resource", "event_uuid", "format_datetime"]
+__all__ = ["GROUPS", "Account", "Attribution", "Clock", "Event", "Events", "Resource", "event_uuid", "format_datetime"]
 
 COMPUTED = {"list": ("profile_count",), "segment": ("profile_count",), "profile": ("joined_group_at",)}
 """Attributes that the API computes: they are not stored."""
@@ -23,7 +24,8 @@ class Account(Store):
     """A Klaviyo account.
 
     `keys` maps private API keys to their scopes (None: all of them), `tokens` OAuth access tokens to their scopes and
-    the time they expire; `advanced_kdp` is the plan that webhooks need. A `Sandbox` may serve the account meanwhile:
+    the time they expire; `advanced_kdp` is the plan that webhooks need. By `attribution` its reports count; without it
+    they credit what the events say, and count every open and click. A `Sandbox` may serve the account meanwhile:
     change resources through these methods, not in place.
     """
 
@@ -34,6 +36,7 @@ class Account(Store):
         }
         self.tokens: dict[str, tuple[frozenset[str] | None, datetime]] = {}
         self.advanced_kdp = False
+        self.attribution: Attribution | None = None
         self.add(Resource("account", "Xy9zAB", _account_attributes()))
 
     def delete(self, type: str, id: str) -> None:

@@ -60,13 +60,20 @@ class Message(NamedTuple):
 def message_events(account: Account, kind: str, conversion: str) -> Iterator[tuple[Message, str, int, Event]]:
     """Message, statistic, time of sending (unix seconds) and event, for all that became of messages until now."""
     now = account.clock.timestamp()
-    names = {each.id: each.attributes.get("name") for each in account.all("metric")}
+    names = {each.id: str(each.attributes.get("name")) for each in account.all("metric")}
     of_metric = {metric: statistic for statistic, metrics in COUNTED.items() for metric in metrics}
-    for event in account.events:
-        statistic = of_metric.get(names.get(event.metric_id or "") or "")
-        if event.visible_at > now:
-            continue
-        if event.metric_id == conversion and event.attribution and event.attributed_at <= now:
+    events = [event for event in account.events if event.visible_at <= now]
+    settings = account.attribution
+    if settings:
+        touches = settings.credits(events, names, conversion)
+    for event in events:
+        statistic = of_metric.get(names.get(event.metric_id or "", ""))
+        if settings and event.metric_id == conversion:
+            touch = touches.get(event.id)
+            message = _message(account, kind, touch.properties) if touch else None
+            if touch and message:
+                yield message, "conversions", _sent_at(touch, touch.properties), event
+        elif event.metric_id == conversion and event.attribution and event.attributed_at <= now:
             owner, id = event.attribution.get(kind), event.attribution.get(f"{kind}-message")
             if owner and id:
                 touch = account.events.get(event.attribution.get("attributed-event", "")) or event
@@ -75,10 +82,18 @@ def message_events(account: Account, kind: str, conversion: str) -> Iterator[tup
                 yield Message(owner, id, variation), "conversions", _sent_at(touch, properties), event
         elif statistic is not None:
             properties = event.properties
-            id, flow = properties.get("$message"), properties.get("$flow")
-            if id and bool(flow) == (kind == "flow"):
-                owner, id = (str(flow), id) if flow else _campaign_message(account, id)
-                yield Message(owner, id, properties.get("$variation")), statistic, _sent_at(event, properties), event
+            message = _message(account, kind, properties)
+            if message and not (settings and settings.leaves_out(properties)):
+                yield message, statistic, _sent_at(event, properties), event
+
+
+def _message(account: Account, kind: str, properties: Mapping[str, Any]) -> Message | None:
+    """The message of a campaign or flow that an event is about."""
+    id, flow = properties.get("$message"), properties.get("$flow")
+    if not id or bool(flow) != (kind == "flow"):
+        return None
+    owner, id = (str(flow), id) if flow else _campaign_message(account, id)
+    return Message(owner, id, properties.get("$variation"))
 
 
 def _sent_at(event: Event, properties: Mapping[str, Any]) -> int:

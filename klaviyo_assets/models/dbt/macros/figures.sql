@@ -13,6 +13,11 @@
     cast(coalesce(sum({{ number }}), 0) as {{ dbt.type_numeric() }})
 {%- endmacro %}
 
+{#- A sum with a floating point, of cents for one, as the decimal number that was meant. -#}
+{% macro without_noise(number) -%}
+    cast(round(cast({{ number }} as {{ dbt.type_numeric() }}), 4) as {{ dbt.type_numeric() }})
+{%- endmacro %}
+
 {#- A part of a whole, or so much for each; NULL of nothing. -#}
 {% macro rate(part, whole) -%}
     cast({{ part }} as {{ type_double() }}) / nullif(cast({{ whole }} as {{ type_double() }}), 0)

@@ -27,6 +27,27 @@
     toDate32({{ moment }})
 {%- endmacro %}
 
+{#- The day of a moment in a time zone. -#}
+{% macro day_in_zone(moment, zone) %}
+    {{- adapter.dispatch('day_in_zone', 'klaviyo_models')(moment, zone) -}}
+{% endmacro %}
+
+{% macro default__day_in_zone(moment, zone) -%}
+    cast(timezone('{{ zone }}', timezone('UTC', {{ moment }})) as date)
+{%- endmacro %}
+
+{% macro snowflake__day_in_zone(moment, zone) -%}
+    cast(convert_timezone('UTC', '{{ zone }}', {{ moment }}) as date)
+{%- endmacro %}
+
+{% macro bigquery__day_in_zone(moment, zone) -%}
+    date({{ moment }}, '{{ zone }}')
+{%- endmacro %}
+
+{% macro clickhouse__day_in_zone(moment, zone) -%}
+    toDate32(toTimeZone({{ moment }}, '{{ zone }}'))
+{%- endmacro %}
+
 {#- A moment some hours later. -#}
 {% macro hours_later(hours, moment) %}
     {{- adapter.dispatch('hours_later', 'klaviyo_models')(hours, moment) -}}

@@ -52,6 +52,20 @@
     {{- return(columns | join(',\n    ')) -}}
 {% endmacro %}
 
+{#- A day. -#}
+{% macro type_date() %}
+    {{- return(adapter.dispatch('type_date', 'klaviyo_models')()) -}}
+{% endmacro %}
+
+{% macro default__type_date() %}
+    {{- return('date') -}}
+{% endmacro %}
+
+{#- A Date begins in 1970 there. -#}
+{% macro clickhouse__type_date() %}
+    {{- return('Nullable(Date32)') -}}
+{% endmacro %}
+
 {#- A number with a floating point, of 64 bits. -#}
 {% macro type_double() %}
     {{- return(adapter.dispatch('type_double', 'klaviyo_models')()) -}}

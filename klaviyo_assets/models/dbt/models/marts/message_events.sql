@@ -14,7 +14,12 @@ events as (
         event.campaign_id as campaign_id,
         event.flow_id as flow_id,
         coalesce(
-            event.flow_message_id, event.flow_id, variation.message_id, only_message.message_id, event.campaign_id
+            event.flow_message_id,
+            event.flow_id,
+            variation.message_id,
+            named.message_id,
+            only_message.message_id,
+            event.campaign_id
         ) as message_id,
         event.variation_id as variation_id,
         event.person_id as person_id,
@@ -33,6 +38,10 @@ events as (
     from {{ ref('stg_klaviyo__message_event') }} as event
     left join {{ ref('stg_klaviyo__campaign_variation') }} as variation
         on variation.variation_id = event.variation_id and variation.source_relation = event.source_relation
+    left join {{ ref('stg_klaviyo__campaign_message') }} as named
+        on named.message_id = event.campaign_message_id
+        and named.campaign_id = event.campaign_id
+        and named.source_relation = event.source_relation
     left join only_messages as only_message
         on only_message.campaign_id = event.campaign_id and only_message.source_relation = event.source_relation
     left join {{ ref('stg_klaviyo__campaign') }} as campaign
