@@ -134,7 +134,11 @@ def test_yaml_is_what_it_is_said_to_be(block: str, tmp_path: Path, monkeypatch: 
         assert shown.keys() <= Settings().model_fields_set
 
 
-JOBS = {"klaviyo__forget": "klaviyo_resync", "klaviyo__rewrite": "klaviyo_rewrite"}
+JOBS = {
+    "klaviyo__forget": "klaviyo_resync",
+    "klaviyo__rewrite": "klaviyo_rewrite",
+    "klaviyo_models__campaign_report": "klaviyo_models_job",
+}
 PROFILE = """
 import json, sys
 from pathlib import Path
