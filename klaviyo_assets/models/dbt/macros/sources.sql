@@ -1,6 +1,7 @@
 {#- The rows of a source table, of all accounts, with the columns that the models need and no others.
 
-    columns: {name, type, other names that the column may have}. A column or a whole table that does not exist is NULL
+    columns: {name, type, other names that the column may have}; type: `json` is its text, `id` a whole number, or text
+    where ids are text. A column or a whole table that does not exist is NULL
     or empty: Klaviyo may never have filled it, or the table is turned off. pass_through: columns to take along, by
     their new names and with the types that they have, as text if these are of no one kind. -#}
 {% macro source_rows(source_name, table_name, columns, pass_through=[]) %}
@@ -58,6 +59,8 @@
         {%- set value = adapter.quote(existing[name].name) -%}
         {%- if type == 'json' -%}
             {%- do values.append(json_text(value)) -%}
+        {%- elif type == 'id' -%}
+            {%- do values.append("cast(" ~ value ~ " as " ~ (dbt.type_string() if existing[name].is_string() else type_id()) ~ ")") -%}
         {%- else -%}
             {%- if existing[name].is_string() and type != dbt.type_string() -%}
                 {%- set value = "case when " ~ value ~ " not like 'hmac-sha256:%' then " ~ value ~ " end" -%}
@@ -74,7 +77,7 @@
     {%- if values | length > 1 -%}
     coalesce({{ values | join(', ') }})
     {%- else -%}
-    {{ values[0] if values else "cast(null as " ~ (dbt.type_string() if type == 'json' else type) ~ ")" }}
+    {{ values[0] if values else "cast(null as " ~ {'json': dbt.type_string(), 'id': type_id()}.get(type, type) ~ ")" }}
     {%- endif -%}
 {%- endmacro -%}
 
@@ -93,6 +96,11 @@
         {%- do tables.append({'source_relation': place.source_relation, 'relation': relation, 'columns': columns}) -%}
     {%- endfor -%}
     {{ return(tables) }}
+{% endmacro %}
+
+{#- Whether any account has a source table. -#}
+{% macro has_table(source_name, table_name) %}
+    {{ return(source_tables(source_name, table_name) | map(attribute='relation') | select | list | length > 0) }}
 {% endmacro %}
 
 {#- Where a source table lies: one place, or one for each account. source_relation is what dbt_klaviyo 1.4 calls it. -#}
