@@ -104,6 +104,7 @@ def _sides(session: Session, settings: Settings, schemas: tuple[str, ...], *, at
     from klaviyo_assets.models.assets import dbt_variables, models_schema
     from klaviyo_assets.models.comparison.compare import Sides
     from klaviyo_assets.models.comparison.matching import MATCHINGS
+    from klaviyo_assets.models.comparison.reasons import READ
     from klaviyo_assets.warehouse.sql import quote
 
     def present(schema: str) -> set[str]:
@@ -125,14 +126,15 @@ def _sides(session: Session, settings: Settings, schemas: tuple[str, ...], *, at
             f"No model of Fivetran's packages is in {' or '.join(schemas)}: --schema names where dbt has built them, "
             "such as <schema of the profile>_klaviyo."
         )
-    own = models_schema(settings)
-    places = {"event": settings.schema_name}
-    if shop := settings.shopify_schema:
-        places |= dict.fromkeys(("transaction", "order", "customer"), shop)
+    own, tables = models_schema(settings), {}
+    for table, needed in READ.items():
+        schema = settings.schema_name if table == "event" else settings.shopify_schema
+        if schema and table in session.tables(schema) and {*needed} <= session.columns(schema, table).keys():
+            tables[table] = session.name(schema, table)
     return Sides(
         theirs=theirs,
         ours={model: session.name(own, model) for model in MATCHINGS if model in present(own)},
-        tables={table: session.name(schema, table) for table, schema in places.items() if table in present(schema)},
+        tables=tables,
         sessions=dbt_variables(settings).get("using_native_attribution") is False,
     )
 

@@ -86,8 +86,9 @@ class Sides:
 
 
 def compare(session: Session, sides: Sides, *, examples: int) -> Iterator[Comparison]:
-    """Compare the models one after the other, in the order in which they are made. examples: rows to show of each
-    difference.
+    """Compare the models that there are, one after the other, in the order in which they are made.
+
+    examples: rows to show of each difference.
     """
     met: set[str] = set()
     possible = [
@@ -96,6 +97,8 @@ def compare(session: Session, sides: Sides, *, examples: int) -> Iterator[Compar
         if (sides.sessions or not reason.sessions) and _holds(session, reason.where, sides.tables)
     ]
     for model in MATCHINGS:
+        if model not in sides.theirs and model not in sides.ours:
+            continue
         if model not in sides.theirs or model not in sides.ours:
             present = ((THEIRS, sides.theirs), (OURS, sides.ours))
             yield Comparison(
@@ -213,7 +216,7 @@ class _Pair:
         )
 
     def _verdict(self, column: str) -> str:
-        """Return the expression of why a column differs in a row: the number of a reason, or -1; NULL if it does not."""
+        """Return the expression of why a column differs in a row: the number of a reason, or -1; NULL if not."""
         same = f"t.{quote(column)} IS NOT DISTINCT FROM o.{quote(column)}"
         return self._first(
             f"t.{ROWS} IS NULL OR o.{ROWS} IS NULL OR {same}",

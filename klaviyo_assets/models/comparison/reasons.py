@@ -24,6 +24,14 @@ _AMOUNTS = (
     r"(?!.*(count|number|_id)).*(price|discount|tax|amount|cost|total|refund|spent|net|value|weight|tip|per_order).*"
 )
 
+READ = {
+    "event": ("id", "_fivetran_deleted"),
+    "transaction": ("order_id", "status", "kind", "gateway"),
+    "order": ("customer_id", "email"),
+    "customer": ("id", "email", "_fivetran_deleted"),
+}
+"""The tables that conditions read, by these names, and what they need of them."""
+
 ONCE_PAID = """EXISTS (
     SELECT 1 FROM {transaction} WHERE lower(status) = 'success' AND lower(kind) IN ('sale', 'capture')
     GROUP BY order_id HAVING count(DISTINCT lower(kind)) > 1 OR count(gateway) < count(*)
@@ -41,11 +49,11 @@ class Reason:
     """Why a column of some models differs by design.
 
     row: the first cell of what docs/models.md says of it. text: what is said of it here. models, columns: patterns of
-    whole names. condition: on a row of both sides, `t` of the package and `o` of ours; {t} and {o} are its values of the
-    column, the names of tables are those that are read. numbers: it speaks of columns that are numbers. only: on which
-    side alone a row may be, `theirs` or `ours` (then it has no columns). where: a condition on tables that are read,
-    which has to hold. after: a reason that has to have been met before. sessions: it holds only if credit is given by
-    sessions.
+    whole names. condition: on a row of both sides, `t` of the package and `o` of ours; {t} and {o} are its values of
+    the column, the names of tables are those that are read. numbers: it speaks of columns that are numbers. only: on
+    which side alone a row may be, `theirs` or `ours` (then it has no columns). where: a condition on tables that are
+    read, which has to hold. after: a reason that has to have been met before. sessions: it holds only if credit is
+    given by sessions.
     """
 
     row: str

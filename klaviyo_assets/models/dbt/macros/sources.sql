@@ -58,7 +58,7 @@
     {%- for name in names if name in existing -%}
         {%- set value = adapter.quote(existing[name].name) -%}
         {%- if type == 'json' -%}
-            {%- do values.append(json_text(value)) -%}
+            {%- do values.append(value if existing[name].is_string() else json_text(value)) -%}
         {%- elif type == 'id' -%}
             {%- do values.append("cast(" ~ value ~ " as " ~ (dbt.type_string() if existing[name].is_string() else type_id()) ~ ")") -%}
         {%- else -%}
