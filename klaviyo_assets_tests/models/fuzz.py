@@ -46,10 +46,11 @@ class RandomAccount:
 
     warehouse: Warehouse
     seed: int
-    people: int = 12
+    people: int = 80
     nasty: bool = True
     events: dict[str, dict[str, Any]] = field(default_factory=dict)
     step: int = 0
+    made: int = 0
 
     def __post_init__(self) -> None:
         """Begin with people and messages, of which some events know nothing."""
@@ -60,17 +61,19 @@ class RandomAccount:
         self.put("campaign", [self._campaign(id) for id in list(self.of_campaign)[:-1]])
         self.put("flow", [self._flow(id) for id in ("f0", "f1")])
         self.put("person", [self._person(f"p{number}") for number in range(self.people)])
-        self.put("event", [self._new_event() for _ in range(6 * self.people)])
+        self.put("event", [self._new_event() for _ in range(4 * self.people)])
 
     def go_on(self) -> None:
         """Change some of everything."""
         self.step += 1
-        some = self.random.sample(sorted(self.events), 6)
-        changed = [self._changed(self.events[id]) for id in some[:4]]
+        touches = [id for id, event in self.events.items() if event.get("campaign_id") or event.get("flow_id")]
+        some = [*self.random.sample(sorted(self.events), 3), *self.random.sample(touches, 7)]
+        changed = [self._changed(self.events[id]) for id in some[:6]]
+        changed[0]["person_id"] = self._who()
         self.put("event", [*changed, *(self._new_event() for _ in range(self.random.randrange(1, 9)))])
         # A backfill that began before brings what is older than what is there.
         self.put("event", [self._new_event(late=True) for _ in range(2)], before=dt.timedelta(hours=self.step, days=9))
-        self.delete("event", some[4:])
+        self.delete("event", some[6:])
         if self.random.random() < 0.7:
             self._merge(*(f"p{number}" for number in self.random.sample(range(self.people), 2)))
         if self.random.random() < 0.7:
@@ -113,34 +116,42 @@ class RandomAccount:
         minutes = self.random.randrange(0, 9 * 1440, 30) + (0 if late else self.step * 1440)
         moment = FIRST + dt.timedelta(minutes=minutes)
         event: dict[str, Any] = {
-            "id": f"e{len(self.events) + self.random.randrange(10**6):07}",
+            "id": self._id(self.made),
             "datetime": moment,
             "timestamp": moment,
-            "person_id": self.random.choice([None, "nobody", *(f"p{number}" for number in range(self.people))]),
+            "person_id": self._who(),
             "metric_id": self._metric_id(name),
             "type": self.names[name] or name,
             "uuid": "",
         }
-        if name in MESSAGES and self.random.random() < 0.9:
-            campaign = self.random.choice([*self.of_campaign, None, None])
-            event |= {"campaign_id": campaign, "_variation": self.of_campaign.get(campaign or "")}
-            if campaign is None:
-                event |= {"flow_id": self.random.choice(("f0", "f1", "f2")), "flow_message_id": "m"}
+        self.made += 1
         return self._changed(event)
 
     def _changed(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Give an event another value and another credit."""
+        """Give an event another message, or another value and another credit."""
         values = (*VALUES, *NASTY_VALUES) if self.nasty else VALUES
         changed = {**event, "uuid": str(self.random.random())}
-        if event["type"] not in MESSAGES:
+        if event["metric_id"] in map(self._metric_id, MESSAGES):
+            if self.random.random() < 0.9:
+                campaign = self.random.choice([*self.of_campaign, None, None])
+                flow = None if campaign else self.random.choice(("f0", "f1", "f2"))
+                variation = self.of_campaign.get(campaign or "")
+                changed |= {"campaign_id": campaign, "_variation": variation, "flow_id": flow}
+        else:
             changed["property_value"] = self.random.choice(values)
-            credits: list[Any] = [None, self._credit(), self._credit(), self._credit()]
-            changed["property_attribution"] = self.random.choice([*credits, *(NASTY_CREDITS if self.nasty else ())])
+            nasty = [self.random.choice(NASTY_CREDITS)] if self.nasty else []
+            changed["property_attribution"] = self.random.choice([None, *nasty, *(self._credit() for _ in range(6))])
         return changed
+
+    def _id(self, number: int) -> str:
+        return f"e{number:04}"
+
+    def _who(self) -> str | None:
+        return self.random.choice([None, "nobody", *(f"p{number}" for number in range(self.people))])
 
     def _credit(self) -> dict[str, Any]:
         """Another event, which may be no message's, be deleted, come later or never."""
-        id = self.random.choice([*self.events, f"e{self.random.randrange(10**6):07}"])
+        id = self._id(self.random.randrange(self.made + 10))
         if self.random.random() < 0.5:
             return {"$attributed_event_id": id, "$flow": "f"}
         return {"relationships": {"attributed-event": {"data": {"type": "event", "id": id}}}}

@@ -67,6 +67,8 @@
             {%- endif -%}
             {%- if type == dbt.type_timestamp() -%}
                 {%- do values.append(moment(existing[name], value)) -%}
+            {%- elif type == dbt.type_numeric() -%}
+                {%- do values.append(amount(existing[name], value)) -%}
             {%- elif type == dbt.type_string() and 'json' in existing[name].data_type | lower -%}
                 {%- do values.append(json_text(value)) -%}
             {%- else -%}
