@@ -200,12 +200,12 @@ SHOP: dict[str, tuple[dict[str, Type], list[tuple[Any, ...]]]] = {
     ),
     "order_line": (
         {
-            "id": _ID, "order_id": _ID, "product_id": _TEXT, "variant_id": _ID, "quantity": _ID,
+            "id": _ID, "order_id": _ID, "product_id": _ID, "variant_id": _ID, "quantity": _ID,
             "total_discount": _NUMBER,
         },
         [
-            (21, 1, "tea", 211, 2, 3.0), (22, 1, "cup", 221, 1, 0.0), (23, 2, "tea", 211, 1, 1.0),
-            (24, 1, "tea", 212, 1, 0.0),
+            (21, 1, 201, 211, 2, 3.0), (22, 1, 202, 221, 1, 0.0), (23, 2, 201, 211, 1, 1.0),
+            (24, 1, 201, 212, 1, 0.0),
         ],
     ),
     "tax_line": (

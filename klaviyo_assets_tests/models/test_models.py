@@ -328,6 +328,29 @@ def test_customers_are_who_the_shop_and_klaviyo_know_by_an_address(hand: Built) 
         assert {name: plain(customers[email][name]) for name in row} == row, email
 
 
+@pytest.mark.soak
+def test_without_payments_customers_have_spent_what_their_orders_cost(hand: Built, tmp_path: Path) -> None:
+    """The shop's other tables are missing, too, and the ids of its orders are text."""
+    bare = hand.copy(tmp_path / "bare")
+    for table in by_hand.SHOP.keys() - {"order", "customer", "order_line", "order_line_refund"}:
+        bare.write(f'DROP TABLE klaviyo.shop."{table}"')
+    bare.write("CREATE TABLE klaviyo.shop.texts AS SELECT * REPLACE ('gid-' || id AS id) FROM klaviyo.shop.\"order\"")
+    bare.write('DROP TABLE klaviyo.shop."order"')
+    bare.write('ALTER TABLE klaviyo.shop.texts RENAME TO "order"')
+    bare.write(
+        "CREATE TABLE klaviyo.shop.l AS SELECT * REPLACE ('gid-' || order_id AS order_id) FROM klaviyo.shop.order_line"
+    )
+    bare.write("DROP TABLE klaviyo.shop.order_line")
+    bare.write("ALTER TABLE klaviyo.shop.l RENAME TO order_line")
+    results = bare.build(*OF_THE_SHOP)
+    assert not [result for result in results.values() if result.is_failure]
+    (ada,) = (row for row in bare.rows(OF_THE_SHOP[1]) if row["email"] == "ada@acme.example")
+    amounts = ("spent", "refunded", "net", "amount")
+    assert [plain(ada[f"shopify_lifetime_total_{name}"]) for name in amounts] == [150, 16.5, 133.5, 133.5]
+    orders = {row["order_id"]: plain(row["shipping_cost"]) for row in bare.rows(OF_THE_SHOP[0])}
+    assert orders == {"gid-1": 0, "gid-2": 3.5, "gid-3": 0, "gid-4": 0, "gid-7": 0}
+
+
 def test_the_query_of_the_documents(hand: Built) -> None:
     (statement,) = blocks(DOCUMENTS / "models.md", "sql")
     assert hand.warehouse.query(statement.replace("klaviyo_models.", "klaviyo.klaviyo_models.")), "of this file's name"

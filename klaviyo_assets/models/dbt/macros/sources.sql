@@ -1,16 +1,18 @@
 {#- The rows of a source table, of all accounts, with the columns that the models need and no others.
 
-    columns: {name, type, other names that the column may have}; type: `json` is its text, `id` a whole number, or text
-    where ids are text. A column or a whole table that does not exist is NULL
-    or empty: Klaviyo may never have filled it, or the table is turned off. pass_through: columns to take along, by
-    their new names and with the types that they have, as text if these are of no one kind. -#}
+    columns: {name, type, other names that the column may have}; type: `json` is its text, `id` a whole number, or text in
+    a shop whose ids are text. A column or a whole table that does not exist is NULL or empty: Klaviyo may never have
+    filled it, or the table is turned off. pass_through: columns to take along, by their new names and with the types
+    that they have, as text if these are of no one kind. -#}
 {% macro source_rows(source_name, table_name, columns, pass_through=[]) %}
     {%- set parts, tables = [], source_tables(source_name, table_name) -%}
+    {%- set id_type = type_of_ids() if columns | selectattr('type', 'equalto', 'id') | list else '' -%}
     {%- for table in tables -%}
         {%- set part -%}
         select
             {%- for column in columns %}
-            {{ _typed(table.columns, [column.name] + column.get('or', []), column.type) }} as {{ quoted(column.name) }},
+            {%- set type = id_type if column.type == 'id' else column.type %}
+            {{ _typed(table.columns, [column.name] + column.get('or', []), type) }} as {{ quoted(column.name) }},
             {%- endfor %}
             {%- for column in pass_through %}
             {{ _taken_along(tables, table.columns, column.name | lower) }} as {{ column.alias }},
@@ -59,8 +61,6 @@
         {%- set value = adapter.quote(existing[name].name) -%}
         {%- if type == 'json' -%}
             {%- do values.append(value if existing[name].is_string() else json_text(value)) -%}
-        {%- elif type == 'id' -%}
-            {%- do values.append("cast(" ~ value ~ " as " ~ (dbt.type_string() if existing[name].is_string() else type_id()) ~ ")") -%}
         {%- else -%}
             {%- if existing[name].is_string() and type != dbt.type_string() -%}
                 {%- set value = "case when " ~ value ~ " not like 'hmac-sha256:%' then " ~ value ~ " end" -%}
@@ -79,7 +79,7 @@
     {%- if values | length > 1 -%}
     coalesce({{ values | join(', ') }})
     {%- else -%}
-    {{ values[0] if values else "cast(null as " ~ {'json': dbt.type_string(), 'id': type_id()}.get(type, type) ~ ")" }}
+    {{ values[0] if values else "cast(null as " ~ (dbt.type_string() if type == 'json' else type) ~ ")" }}
     {%- endif -%}
 {%- endmacro -%}
 
@@ -98,6 +98,12 @@
         {%- do tables.append({'source_relation': place.source_relation, 'relation': relation, 'columns': columns}) -%}
     {%- endfor -%}
     {{ return(tables) }}
+{% endmacro %}
+
+{#- What ids are in the shop. -#}
+{% macro type_of_ids() %}
+    {%- set columns = source_tables('shopify', 'order')[0].columns -%}
+    {{ return(dbt.type_string() if 'id' in columns and columns.id.is_string() else type_id()) }}
 {% endmacro %}
 
 {#- Whether any account has a source table. -#}
