@@ -147,7 +147,8 @@ class RandomAccount:
         return f"e{number:04}"
 
     def _who(self) -> str | None:
-        return self.random.choice([None, "nobody", *(f"p{number}" for number in range(self.people))])
+        everybody: list[str | None] = [None, "nobody", *(f"p{number}" for number in range(self.people))]
+        return self.random.choice(everybody)
 
     def _credit(self) -> dict[str, Any]:
         """Another event, which may be no message's, be deleted, come later or never."""
