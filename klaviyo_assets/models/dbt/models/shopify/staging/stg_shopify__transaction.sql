@@ -11,7 +11,7 @@ with source as (
     ]) }}
 ),
 
--- What was paid elsewhere than in the shop's currency, the receipt converts.
+-- What was paid in another currency, the receipt converts.
 converted as (
     select
         order_id,
