@@ -23,6 +23,7 @@ from click.core import ParameterSource
 from klaviyo_assets import environment
 from klaviyo_assets.cli import account
 from klaviyo_assets.cli.adopt import adopt
+from klaviyo_assets.cli.compare import compare_models
 from klaviyo_assets.cli.extras import require
 from klaviyo_assets.cli.init import init
 from klaviyo_assets.cli.signals import as_ctrl_c
@@ -123,7 +124,7 @@ def main() -> None:
     environment.load()
 
 
-for _command in (init, *account.COMMANDS, adopt, verify_warehouse):
+for _command in (init, *account.COMMANDS, adopt, compare_models, verify_warehouse):
     main.add_command(_command)
 
 

@@ -144,8 +144,8 @@ def put_account(warehouse: Warehouse) -> None:
 
 
 def put_shop(warehouse: Warehouse) -> None:
-    """Orders of Ada: after a click, in the last second after a text message, a second later; of a stranger, and of
-    somebody without an address. One was deleted, one only tried the shop."""
+    """Orders of Ada, who made two accounts: after a click, in the last second after a text message, a second later; of
+    a stranger, and of somebody without an address. One was deleted, one only tried the shop."""
     with warehouse.session(writes=True) as session:
         session.create_schema("shop")
         for name, (types, _) in SHOP.items():
@@ -156,32 +156,105 @@ def put_shop(warehouse: Warehouse) -> None:
         session.commit()
 
 
+_ADA = "ada@acme.example"
+_SHIPPING = json.dumps({"shop_money": {"amount": "3.50"}, "presentment_money": {"amount": "4.10"}})
+_RECEIPT = json.dumps({"charges": {"data": [{"balance_transaction": {"exchange_rate": 1.5}}, {}]}})
 _ID, _TEXT, _NUMBER, _IS, _TIME = Type.BIGINT, Type.TEXT, Type.DOUBLE, Type.BOOLEAN, Type.TIMESTAMP
 
 SHOP: dict[str, tuple[dict[str, Type], list[tuple[Any, ...]]]] = {
     "order": (
         {
             "id": _ID, "customer_id": _ID, "email": _TEXT, "created_at": _TIME, "total_price": _NUMBER,
-            "_fivetran_deleted": _IS, "test": _IS,
+            "_fivetran_deleted": _IS, "test": _IS, "number": _ID, "cancelled_at": _TIME,
+            "total_shipping_price_set": _TEXT,
         },
         [
-            (1, 11, "ada@acme.example", at("03-01 11:00"), 100.0, False, None),
-            (2, 11, "ADA@acme.example", at("03-22 09:30"), 30.0, False, False),
-            (3, 11, "ada@acme.example", at("03-22 09:30:01"), 20.0, False, False),
-            (4, 12, "eve@acme.example", at("03-01 12:00"), 50.0, False, False),
-            (5, 12, "eve@acme.example", at("03-01 12:00"), 50.0, True, False),
-            (6, 11, "ada@acme.example", at("03-01 11:30"), 999.0, False, True),
-            (7, 13, None, at("03-14 12:00"), 66.73, False, False),
+            (1, 11, "ada@acme.example", at("03-01 11:00"), 100.0, False, None, 1, None, None),
+            (2, 11, "ADA@acme.example", at("03-22 09:30"), 30.0, False, False, 2, None, _SHIPPING),
+            (3, 11, "ada@acme.example", at("03-22 09:30:01"), 20.0, False, False, 3, at("03-23 09:00"), None),
+            (4, 12, "eve@acme.example", at("03-01 12:00"), 50.0, False, False, 4, None, "null"),
+            (5, 12, "eve@acme.example", at("03-01 12:00"), 50.0, True, False, 5, None, None),
+            (6, 11, "ada@acme.example", at("03-01 11:30"), 999.0, False, True, 6, None, None),
+            (7, 13, None, at("03-14 12:00"), 66.73, False, False, 7, None, None),
         ],
     ),
     "customer": (
-        {"id": _ID, "email": _TEXT, "first_name": _TEXT, "last_name": _TEXT},
-        [(11, "ada@acme.example", "Ada", "Lovelace"), (12, "eve@acme.example", "Eve", None)],
+        {
+            "id": _ID, "email": _TEXT, "first_name": _TEXT, "last_name": _TEXT, "phone": _TEXT, "created_at": _TIME,
+            "state": _TEXT, "accepts_marketing": _IS, "email_marketing_consent_state": _TEXT, "verified_email": _IS,
+            "tax_exempt": _IS, "_fivetran_deleted": _IS,
+        },
+        [
+            (11, _ADA, "Ada", "Lovelace", "+1555", at("02-01 09:00"), "ENABLED", True, None, True, True, None),
+            (12, "eve@acme.example", "Eve", None, None, at("02-02 09:00"), None, True, None, None, None, False),
+            (13, None, "Someone", None, "+1777", at("02-03 09:00"), None, None, None, None, None, False),
+            (14, _ADA.upper(), "A", None, "+1666", at("02-04 09:00"), "DISABLED", True, "PENDING", False, False, None),
+            (15, "bob@acme.example", "Bob", None, None, at("02-05 09:00"), None, None, None, None, None, True),
+        ],
+    ),
+    "customer_tag": (
+        {"index": _ID, "customer_id": _ID, "value": _TEXT},
+        [(1, 14, "new"), (2, 11, "gold"), (3, 14, "gold")],
+    ),
+    "abandoned_checkout": (
+        {"id": _ID, "email": _TEXT},
+        [(81, "ADA@acme.example"), (82, "ada@acme.example"), (83, None)],
     ),
     "order_line": (
-        {"id": _ID, "order_id": _ID, "product_id": _TEXT, "quantity": _ID},
-        [(21, 1, "tea", 2), (22, 1, "cup", 1), (23, 2, "tea", 1)],
+        {
+            "id": _ID, "order_id": _ID, "product_id": _ID, "variant_id": _ID, "quantity": _ID,
+            "total_discount": _NUMBER,
+        },
+        [
+            (21, 1, 201, 211, 2, 3.0), (22, 1, 202, 221, 1, 0.0), (23, 2, 201, 211, 1, 1.0),
+            (24, 1, 201, 212, 1, 0.0),
+        ],
     ),
-    "order_line_refund": ({"order_line_id": _ID, "subtotal": _NUMBER, "total_tax": _NUMBER}, [(22, 15.0, 1.5)]),
-    "order_shipping_line": ({"order_id": _ID, "price": _NUMBER}, [(1, 4.9)]),
+    "tax_line": (
+        {"index": _ID, "order_line_id": _ID, "price": _NUMBER},
+        [(1, 21, 4.0), (2, 21, 1.0), (3, 22, 1.5), (4, 23, 2.0)],
+    ),
+    "refund": ({"id": _ID, "order_id": _ID}, [(31, 1)]),
+    "order_line_refund": (
+        {"id": _ID, "refund_id": _ID, "order_line_id": _ID, "subtotal": _NUMBER, "total_tax": _NUMBER},
+        [(41, 31, 22, 15.0, 1.5)],
+    ),
+    "order_shipping_line": (
+        {"id": _ID, "order_id": _ID, "price": _NUMBER, "discounted_price": _NUMBER},
+        [(51, 1, 4.9, 2.0), (52, 2, 4.1, 3.5)],
+    ),
+    "order_shipping_tax_line": (
+        {"index": _ID, "order_shipping_line_id": _ID, "price": _NUMBER}, [(1, 51, 0.25), (2, 51, 0.15)],
+    ),
+    "order_adjustment": (
+        {"id": _ID, "order_id": _ID, "amount": _NUMBER, "tax_amount": _NUMBER}, [(61, 2, -1.0, -0.25)],
+    ),
+    "order_discount_code": (
+        {"index": _ID, "order_id": _ID, "code": _TEXT, "type": _TEXT, "amount": _NUMBER},
+        [(1, 1, "TEA", "percentage", 3.0), (2, 1, "SHIP", "shipping", 2.9), (3, 2, "ONE", "fixed_amount", 1.0)],
+    ),
+    "order_tag": ({"index": _ID, "order_id": _ID, "value": _TEXT}, [(1, 1, "vip"), (2, 1, "b2b")]),
+    "order_url_tag": ({"key": _TEXT, "order_id": _ID, "value": _TEXT}, [("utm_source", 1, "klaviyo")]),
+    "fulfillment": (
+        {"id": _ID, "order_id": _ID, "service": _TEXT, "tracking_company": _TEXT, "tracking_number": _TEXT},
+        [(71, 1, "manual", "UPS", "1Z"), (72, 1, "manual", "DHL", None)],
+    ),
+    "transaction": (
+        {
+            "id": _ID, "order_id": _ID, "kind": _TEXT, "status": _TEXT, "gateway": _TEXT, "amount": _NUMBER,
+            "test": _IS, "receipt": _TEXT,
+        },
+        [
+            (91, 1, "authorization", "success", "cards", 100.0, False, None),
+            (92, 1, "capture", "SUCCESS", "cards", 60.0, False, "{}"),
+            (93, 1, "sale", "success", "cards", 40.0, False, "a receipt"),
+            (94, 1, "refund", "success", "cards", 16.5, False, None),
+            (95, 2, "sale", "success", "gift_card", 10.0, False, None),
+            (96, 2, "sale", "success", "cards", 20.0, None, None),
+            (97, 3, "sale", "failure", "cards", 20.0, False, None),
+            (98, 3, "sale", "success", "cards", 18.0, False, _RECEIPT),
+            (99, 4, "sale", "success", "cards", 50.0, True, None),
+            (100, 7, "sale", "success", None, 66.73, False, None),
+        ],
+    ),
 }  # fmt: skip

@@ -61,6 +61,10 @@ FINALS = (
     "klaviyo__persons",
 )
 
+OF_THE_SHOP = tuple(
+    f"shopify_holistic_reporting__{name}"
+    for name in ("orders_attribution", "customer_enhanced", "daily_customer_metrics")
+)
 
 SHOWN, PRINTED = "shown.txt", "printed.txt"
 
@@ -220,52 +224,132 @@ def test_orders_are_credited_to_the_last_message_before(hand: Built) -> None:
     orders = {row["order_id"]: row for row in hand.rows("shopify_holistic_reporting__orders_attribution")}
     names = ("last_touch_campaign_id", "last_touch_flow_id", "last_touch_event_id", "new_vs_repeat")
     assert {id: tuple(order[name] for name in names) for id, order in orders.items()} == {
-        "1": ("c1", None, "e03", "new"),
-        "2": (None, "f1", "e12", "repeat"),
-        "3": (None, None, None, "repeat"),
-        "4": (None, None, None, "new"),
-        "7": (None, None, None, "new"),
+        1: ("c1", None, "e03", "new"),
+        2: (None, "f1", "e12", "repeat"),
+        3: (None, None, None, "repeat"),
+        4: (None, None, None, "new"),
+        7: (None, None, None, "new"),
     }
-    first = orders["1"]
-    assert (first["count_interactions_with_campaign"], first["count_interactions_with_flow"]) == (2, None)
-    amounts = ("line_item_count", "quantity", "shipping_cost", "refund_subtotal", "order_adjusted_total")
-    assert [plain(first[name]) for name in amounts] == [2, 3, 4.9, 15, 83.5]
+    wanted: dict[int, dict[str, Any]] = {
+        1: {
+            "email": "ada@acme.example", "line_item_count": 3, "quantity": 4, "product_count": 2,
+            "product_variant_count": 3, "shipping_cost": 4.9, "order_total_shipping_tax": 0.4, "refund_subtotal": 15,
+            "refund_total_tax": 1.5, "order_adjusted_total": 83.5, "percentage_calc_discount_amount": 3,
+            "shipping_discount_amount": 2.9, "fixed_amount_discount_amount": 0, "count_discount_codes_applied": 2,
+            "order_tags": "b2b, vip", "order_url_tags": "klaviyo", "number_of_fulfillments": 2,
+            "fulfillment_services": "manual", "tracking_companies": "DHL, UPS", "tracking_numbers": "1Z", "number": 1,
+            "customer_order_seq_number": 1, "count_interactions_with_campaign": 2, "count_interactions_with_flow": None,
+        },
+        2: {
+            "email": "ada@acme.example", "line_item_count": 1, "shipping_cost": 3.5, "order_adjustment_amount": -1,
+            "order_adjustment_tax_amount": -0.25, "order_adjusted_total": 28.75, "fixed_amount_discount_amount": 1,
+            "customer_order_seq_number": 2, "count_interactions_with_campaign": None, "count_interactions_with_flow": 1,
+        },
+        4: {"line_item_count": 0, "quantity": 0, "shipping_cost": 0, "refund_subtotal": 0, "order_adjusted_total": 50},
+        7: {"email": None, "customer_id": 13, "order_tags": None, "number_of_fulfillments": 0},
+    }  # fmt: skip
+    assert {id: {name: plain(orders[id][name]) for name in row} for id, row in wanted.items()} == wanted
 
+
+def test_the_orders_of_a_day_stand_beside_what_the_customer_did(hand: Built) -> None:
     days = hand.rows("shopify_holistic_reporting__daily_customer_metrics")
+    keys = ("email", "campaign_id", "flow_id", "variation_id")
     bought = {
-        (str(row["date_day"]), row["email"], row["campaign_id"], row["flow_id"], row["variation_id"]): (
+        (str(row["date_day"]), *(row[key] for key in keys)): (
             row["shopify_total_orders"],
             plain(row["shopify_total_price"]),
-            row["count_placed_order"],
+            row["klaviyo_count_placed_order"],
+            plain(row["klaviyo_sum_revenue_placed_order"]),
         )
         for row in days
-        if row["shopify_total_orders"] or row["count_placed_order"]
+        if row["shopify_total_orders"] or row["klaviyo_count_placed_order"]
     }
     assert bought == {
-        ("2026-03-01", "ada@acme.example", "c1", None, "v1"): (1, 83.5, 1),
-        ("2026-03-01", "eve@acme.example", None, None, None): (1, 50, 0),
-        ("2026-03-02", "bob@acme.example", "c1", None, "v2"): (0, 0, 1),
-        ("2026-03-14", None, None, None, None): (1, 66.73, 1),
-        ("2026-03-20", "ada@acme.example", None, None, None): (0, 0, 1),
-        ("2026-03-21", "ada@acme.example", None, "f1", None): (0, 0, 1),
-        ("2026-03-22", "ada@acme.example", None, "f1", None): (1, 30, 0),
-        ("2026-03-22", "ada@acme.example", None, None, None): (1, 20, 0),
+        ("2026-03-01", "ada@acme.example", "c1", None, "v1"): (1, 83.5, 1, 100),
+        ("2026-03-01", "eve@acme.example", None, None, None): (1, 50, 0, 0),
+        ("2026-03-02", "bob@acme.example", "c1", None, "v2"): (0, 0, 1, 80),
+        ("2026-03-14", None, None, None, None): (1, 66.73, 1, 10),
+        ("2026-03-20", "ada@acme.example", None, None, None): (0, 0, 1, 25.5),
+        ("2026-03-21", "ada@acme.example", None, "f1", None): (0, 0, 1, 70),
+        ("2026-03-22", "ada@acme.example", None, "f1", None): (1, 28.75, 0, 0),
+        ("2026-03-22", "ada@acme.example", None, None, None): (1, 20, 0, 0),
     }
+    (first,) = (
+        row for row in days if row["shopify_total_line_items_price"] is not None and row["shopify_sum_quantity"] == 4
+    )
+    wanted = {
+        "klaviyo_first_event_at": at("03-01 09:00"), "klaviyo_last_event_at": at("03-01 10:31"),
+        "campaign_name": "Spring", "campaign_subject_line": "Hello", "campaign_type": "email", "flow_name": None,
+        "shopify_source_relation": "",
+        "klaviyo_source_relation": "klaviyo.klaviyo", "shopify_count_line_items": 3, "shopify_count_products": 2,
+        "shopify_count_product_variants": 3, "shopify_total_shipping_cost": 4.9, "shopify_total_refund_subtotal": 15,
+        "shopify_total_refund_tax": 1.5, "shopify_count_cancelled_orders": 0, "klaviyo_count_clicked_email": 1,
+    }  # fmt: skip
+    assert {name: plain(first[name]) for name in wanted} == wanted
+    assert [row["flow_id"] for row in days if row["shopify_count_cancelled_orders"]] == [None]
 
+
+def test_customers_are_who_the_shop_and_klaviyo_know_by_an_address(hand: Built) -> None:
+    """What was spent is what was paid: not what a gift card paid, not what failed, in the shop's currency."""
+    nobody = dict.fromkeys(
+        f"shopify_{name}" for name in ("customer_ids", "avg_order_value", "first_order_at", "marketing_consent_state")
+    )
+    nothing = {f"shopify_lifetime_{name}": 0 for name in ("count_orders", "total_spent", "total_refunded", "total_net")}
+    wanted: dict[str, dict[str, Any]] = {
+        "ada@acme.example": {
+            "full_name": "Ada Low", "klaviyo_person_ids": "p1", "klaviyo_person_id": "p1", "klaviyo_city": "York",
+            "shopify_customer_ids": "11, 14", "phone_number": "+1555, +1666", "shopify_customer_tags": "gold, new",
+            "shopify_customer_first_created_at": at("02-01 09:00"),
+            "shopify_customer_last_created_at": at("02-04 09:00"),
+            "shopify_account_state": "disabled", "shopify_marketing_consent_state": "pending",
+            "shopify_has_accepted_marketing": False, "is_shopify_email_verified": True, "shopify_is_tax_exempt": False,
+            "shopify_lifetime_count_orders": 3, "shopify_first_order_at": at("03-01 11:00"),
+            "shopify_last_order_at": at("03-22 09:30:01"), "shopify_lifetime_total_spent": 147,
+            "shopify_lifetime_total_refunded": 16.5, "shopify_lifetime_total_net": 130.5, "shopify_avg_order_value": 49,
+            "shopify_lifetime_total_amount": 132.25, "shopify_avg_quantity_per_order": 2.5,
+            "shopify_lifetime_total_tax": 8.5, "shopify_avg_tax_per_order": 4.25, "shopify_lifetime_total_discount": 4,
+            "shopify_avg_discount_per_order": 2, "shopify_lifetime_total_shipping": 9,
+            "shopify_avg_shipping_per_order": 4.5, "shopify_lifetime_total_shipping_with_discounts": 5.5,
+            "shopify_avg_shipping_with_discounts_per_order": 2.75,
+            "shopify_lifetime_total_shipping_tax": 0.4, "shopify_avg_shipping_tax_per_order": 0.4,
+            "shopify_lifetime_abandoned_checkouts": 2, "klaviyo_total_sum_revenue_placed_order": 195.5,
+            "klaviyo_organic_sum_revenue_placed_order": 25.5, "klaviyo_count_total_campaigns": 1,
+        },
+        "bob@acme.example": {"full_name": "Bob", "klaviyo_person_ids": "p2", **nobody, **nothing},
+        "eve@acme.example": {
+            "full_name": "Eve", "klaviyo_person_ids": None, "shopify_customer_ids": "12", "phone_number": None,
+            "shopify_marketing_consent_state": "subscribed (legacy)", "shopify_has_accepted_marketing": True,
+            "klaviyo_total_sum_revenue_placed_order": 0, "klaviyo_source_relation": None, **nothing,
+            "shopify_lifetime_count_orders": 1, "shopify_lifetime_total_amount": 50,
+        },
+    }  # fmt: skip
     customers = {row["email"]: row for row in hand.rows("shopify_holistic_reporting__customer_enhanced")}
-    names = ("full_name", "klaviyo_person_id", "shopify_customer_ids", "shopify_lifetime_count_orders")
-    assert {email: tuple(row[name] for name in names) for email, row in customers.items()} == {
-        "ada@acme.example": ("Ada Lovelace", "p1", "11", 3),
-        "bob@acme.example": ("Bob", "p2", None, 0),
-        "eve@acme.example": ("Eve", None, "12", 1),
-    }
-    ada = customers["ada@acme.example"]
-    assert [plain(ada[f"shopify_lifetime_total_{name}"]) for name in ("spent", "refunded", "amount")] == [
-        150,
-        16.5,
-        133.5,
-    ]
-    assert plain(ada["klaviyo_total_sum_revenue_placed_order"]) == 195.5
+    assert customers.keys() == wanted.keys()
+    for email, row in wanted.items():
+        assert {name: plain(customers[email][name]) for name in row} == row, email
+
+
+@pytest.mark.soak
+def test_without_payments_customers_have_spent_what_their_orders_cost(hand: Built, tmp_path: Path) -> None:
+    """The shop's other tables are missing, too, and the ids of its orders are text."""
+    bare = hand.copy(tmp_path / "bare")
+    for table in by_hand.SHOP.keys() - {"order", "customer", "order_line", "order_line_refund"}:
+        bare.write(f'DROP TABLE klaviyo.shop."{table}"')
+    bare.write("CREATE TABLE klaviyo.shop.texts AS SELECT * REPLACE ('gid-' || id AS id) FROM klaviyo.shop.\"order\"")
+    bare.write('DROP TABLE klaviyo.shop."order"')
+    bare.write('ALTER TABLE klaviyo.shop.texts RENAME TO "order"')
+    bare.write(
+        "CREATE TABLE klaviyo.shop.l AS SELECT * REPLACE ('gid-' || order_id AS order_id) FROM klaviyo.shop.order_line"
+    )
+    bare.write("DROP TABLE klaviyo.shop.order_line")
+    bare.write("ALTER TABLE klaviyo.shop.l RENAME TO order_line")
+    results = bare.build(*OF_THE_SHOP)
+    assert not [result for result in results.values() if result.is_failure]
+    (ada,) = (row for row in bare.rows(OF_THE_SHOP[1]) if row["email"] == "ada@acme.example")
+    amounts = ("spent", "refunded", "net", "amount")
+    assert [plain(ada[f"shopify_lifetime_total_{name}"]) for name in amounts] == [150, 16.5, 133.5, 133.5]
+    orders = {row["order_id"]: plain(row["shipping_cost"]) for row in bare.rows(OF_THE_SHOP[0])}
+    assert orders == {"gid-1": 0, "gid-2": 3.5, "gid-3": 0, "gid-4": 0, "gid-7": 0}
 
 
 def test_the_query_of_the_documents(hand: Built) -> None:
@@ -599,6 +683,8 @@ def test_every_column_tells_what_it_is_made_of(run: tuple[Built, dg.ExecuteInPro
         ("klaviyo__persons", "count_total_flows"): {f"{people}.last_touch_flow_id"},
         ("shopify_holistic_reporting__orders_attribution", "order_adjusted_total"): {
             "shop/order.total_price",
+            "shop/order_adjustment.amount",
+            "shop/order_adjustment.tax_amount",
             "shop/order_line_refund.subtotal",
             "shop/order_line_refund.total_tax",
         },
@@ -656,7 +742,7 @@ def test_the_assets_are_those_of_the_dbt_project(hand: Built) -> None:
 
 def test_every_column_of_the_finals_is_described(hand: Built) -> None:
     described = {model.name: model.columns for model in read_project()}
-    for model in FINALS:
+    for model in (*FINALS, *OF_THE_SHOP):
         columns = set(hand.rows(model)[0])
         assert described[model].keys() <= columns, "a column that is described does not exist"
         plain_columns = {name for name in columns if not re.search(r"(^|_)(count|sum_revenue)_", name)}

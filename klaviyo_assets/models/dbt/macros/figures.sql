@@ -3,6 +3,11 @@
     case when lower(replace({{ text }}, '"', '')) in ('true', '1', '1.0', 'yes') then 1 else 0 end
 {%- endmacro %}
 
+{#- Whether a condition is true in any of some rows; NULL if it is nowhere known. -#}
+{% macro any_true(condition) -%}
+    cast(max(case when {{ condition }} then 1 when not ({{ condition }}) then 0 end) = 1 as {{ dbt.type_boolean() }})
+{%- endmacro %}
+
 {#- A number of rows, or a sum of such numbers; 0 of none. -#}
 {% macro total(number) -%}
     cast(coalesce(sum({{ number }}), 0) as {{ dbt.type_bigint() }})

@@ -52,10 +52,10 @@
     {{ return(columns) }}
 {% endmacro %}
 
-{#- The numbers of klaviyo__person_campaign_flow, out of events. -#}
-{% macro pivot_metrics() %}
+{#- The numbers of klaviyo__person_campaign_flow, out of events. prefix: of their names. -#}
+{% macro pivot_metrics(prefix='') %}
     {%- for column in metric_columns() %},
-        sum(case when {{ is_metric('type', column.metric) }} then {{ '1' if column.is_count else 'coalesce(numeric_value, 0)' }} else 0 end) as {{ column.name }}
+        sum(case when {{ is_metric('type', column.metric) }} then {{ '1' if column.is_count else 'coalesce(numeric_value, 0)' }} else 0 end) as {{ prefix }}{{ column.name }}
     {%- endfor %}
 {%- endmacro %}
 

@@ -1,15 +1,18 @@
 {#- The rows of a source table, of all accounts, with the columns that the models need and no others.
 
-    columns: {name, type, other names that the column may have}. A column or a whole table that does not exist is NULL
-    or empty: Klaviyo may never have filled it, or the table is turned off. pass_through: columns to take along, by
-    their new names and with the types that they have, as text if these are of no one kind. -#}
+    columns: {name, type, other names that the column may have}; type: `json` is its text, `id` a whole number, or text in
+    a shop whose ids are text. A column or a whole table that does not exist is NULL or empty: Klaviyo may never have
+    filled it, or the table is turned off. pass_through: columns to take along, by their new names and with the types
+    that they have, as text if these are of no one kind. -#}
 {% macro source_rows(source_name, table_name, columns, pass_through=[]) %}
     {%- set parts, tables = [], source_tables(source_name, table_name) -%}
+    {%- set id_type = type_of_ids() if columns | selectattr('type', 'equalto', 'id') | list else '' -%}
     {%- for table in tables -%}
         {%- set part -%}
         select
             {%- for column in columns %}
-            {{ _typed(table.columns, [column.name] + column.get('or', []), column.type) }} as {{ quoted(column.name) }},
+            {%- set type = id_type if column.type == 'id' else column.type %}
+            {{ _typed(table.columns, [column.name] + column.get('or', []), type) }} as {{ quoted(column.name) }},
             {%- endfor %}
             {%- for column in pass_through %}
             {{ _taken_along(tables, table.columns, column.name | lower) }} as {{ column.alias }},
@@ -57,13 +60,15 @@
     {%- for name in names if name in existing -%}
         {%- set value = adapter.quote(existing[name].name) -%}
         {%- if type == 'json' -%}
-            {%- do values.append(json_text(value)) -%}
+            {%- do values.append(value if existing[name].is_string() else json_text(value)) -%}
         {%- else -%}
             {%- if existing[name].is_string() and type != dbt.type_string() -%}
                 {%- set value = "case when " ~ value ~ " not like 'hmac-sha256:%' then " ~ value ~ " end" -%}
             {%- endif -%}
             {%- if type == dbt.type_timestamp() -%}
                 {%- do values.append(moment(existing[name], value)) -%}
+            {%- elif type == dbt.type_numeric() -%}
+                {%- do values.append(amount(existing[name], value)) -%}
             {%- elif type == dbt.type_string() and 'json' in existing[name].data_type | lower -%}
                 {%- do values.append(json_text(value)) -%}
             {%- else -%}
@@ -93,6 +98,17 @@
         {%- do tables.append({'source_relation': place.source_relation, 'relation': relation, 'columns': columns}) -%}
     {%- endfor -%}
     {{ return(tables) }}
+{% endmacro %}
+
+{#- What ids are in the shop. -#}
+{% macro type_of_ids() %}
+    {%- set columns = source_tables('shopify', 'order')[0].columns -%}
+    {{ return(dbt.type_string() if 'id' in columns and columns.id.is_string() else type_id()) }}
+{% endmacro %}
+
+{#- Whether any account has a source table. -#}
+{% macro has_table(source_name, table_name) %}
+    {{ return(source_tables(source_name, table_name) | map(attribute='relation') | select | list | length > 0) }}
 {% endmacro %}
 
 {#- Where a source table lies: one place, or one for each account. source_relation is what dbt_klaviyo 1.4 calls it. -#}

@@ -82,3 +82,16 @@
 {% macro clickhouse__type_double() %}
     {{- return('Nullable(Float64)') -}}
 {% endmacro %}
+
+{#- A whole number that is an id. -#}
+{% macro type_id() %}
+    {{- return(adapter.dispatch('type_id', 'klaviyo_models')()) -}}
+{% endmacro %}
+
+{% macro default__type_id() %}
+    {{- return(dbt.type_bigint()) -}}
+{% endmacro %}
+
+{% macro clickhouse__type_id() %}
+    {{- return('Nullable(Int64)') -}}
+{% endmacro %}

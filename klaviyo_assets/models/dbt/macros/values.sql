@@ -68,3 +68,20 @@
 {% macro duckdb__number(text) -%}
     try_cast({{ text }} as {{ dbt.type_numeric() }})
 {%- endmacro %}
+
+{#- The value of a column as a number with decimals. -#}
+{% macro amount(column, value) %}
+    {{- return(adapter.dispatch('amount', 'klaviyo_models')(column, value)) -}}
+{% endmacro %}
+
+{% macro default__amount(column, value) -%}
+    {{- return("cast(" ~ value ~ " as " ~ dbt.type_numeric() ~ ")") -}}
+{%- endmacro %}
+
+{#- A cast of 4.1 with a floating point would be 4.099999 there. -#}
+{% macro clickhouse__amount(column, value) -%}
+    {%- if 'Float' in column.data_type -%}
+        {{- return(number("toString(" ~ value ~ ")")) -}}
+    {%- endif -%}
+    {{- return("cast(" ~ value ~ " as " ~ dbt.type_numeric() ~ ")") -}}
+{%- endmacro %}

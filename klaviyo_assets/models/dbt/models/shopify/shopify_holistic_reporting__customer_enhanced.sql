@@ -1,128 +1,58 @@
-with orders as (
-    select
-        lower(email) as email,
-        shopify_source_relation,
-        count(*) as lifetime_count_orders,
-        min(created_timestamp) as first_order_at,
-        max(created_timestamp) as last_order_at,
-        sum(coalesce(total_price, 0)) as lifetime_total_spent,
-        sum(refund_subtotal + refund_total_tax) as lifetime_total_refunded,
-        sum(order_adjusted_total) as lifetime_total_amount
-    from {{ ref('shopify_holistic_reporting__orders_attribution') }}
-    where email is not null
-    group by lower(email), shopify_source_relation
-),
-
-customers as (
-    select
-        *,
-        lower(email) as lower_email,
-        row_number() over (
-            partition by lower(email), source_relation order by updated_timestamp desc, customer_id
-        ) as recency
-    from {{ ref('stg_shopify__customer') }}
-    where email is not null
-),
-
-shopify as (
-    select
-        lower_email as email,
-        source_relation,
-        {{ dbt.listagg('customer_id', "', '", 'order by customer_id') }} as customer_ids,
-        max(case when recency = 1 then full_name end) as full_name,
-        max(case when recency = 1 then phone end) as phone,
-        max(case when recency = 1 then account_state end) as account_state,
-        max(case when recency = 1 then default_address_id end) as default_address_id,
-        cast(max(case when recency = 1 and has_accepted_marketing then 1 else 0 end) = 1 as {{ dbt.type_boolean() }}) as has_accepted_marketing,
-        cast(max(case when recency = 1 and is_tax_exempt then 1 else 0 end) = 1 as {{ dbt.type_boolean() }}) as is_tax_exempt,
-        cast(max(case when recency = 1 and is_verified_email then 1 else 0 end) = 1 as {{ dbt.type_boolean() }}) as is_verified_email,
-        min(created_timestamp) as first_created_at,
-        max(created_timestamp) as last_created_at,
-        max(updated_timestamp) as last_updated_at
-    from customers
-    group by lower_email, source_relation
-),
-
-persons as (
-    select
-        *,
-        lower(email) as lower_email,
-        row_number() over (partition by lower(email), source_relation order by updated_at desc, person_id) as recency
-    from {{ ref('klaviyo__persons') }}
-    where email is not null
-),
-
-klaviyo as (
-    select
-        lower_email as email,
-        source_relation,
-        {%- for name in [
-            'person_id', 'full_name', 'phone_number', 'address_1', 'address_2', 'city', 'country', 'zip', 'latitude',
-            'longitude', 'organization', 'region', 'timezone', 'title',
-        ] %}
-        max(case when recency = 1 then {{ name }} end) as {{ name }},
-        {%- endfor %}
-        min(created_at) as created_at,
-        max(updated_at) as updated_at,
-        sum(count_total_campaigns) as count_total_campaigns,
-        sum(count_total_flows) as count_total_flows,
-        min(first_event_at) as first_event_at,
-        max(last_event_at) as last_event_at,
-        min(first_campaign_touch_at) as first_campaign_touch_at,
-        max(last_campaign_touch_at) as last_campaign_touch_at,
-        min(first_flow_touch_at) as first_flow_touch_at,
-        max(last_flow_touch_at) as last_flow_touch_at
-        {%- for column in metric_columns() %},
-        sum(total_{{ column.name }}) as total_{{ column.name }}
-        {%- if not column.is_count %},
-        sum(organic_{{ column.name }}) as organic_{{ column.name }}
-        {%- endif %}
-        {%- endfor %}
-    from persons
-    group by lower_email, source_relation
-)
-
+{%- set known = [
+    'last_event_date', 'address_1', 'address_2', 'city', 'country', 'zip', 'latitude', 'longitude', 'organization',
+    'region', 'timezone', 'title', 'person_id', 'first_event_at', 'last_event_at', 'first_campaign_touch_at',
+    'last_campaign_touch_at', 'first_flow_touch_at', 'last_flow_touch_at',
+] + (pass_through('klaviyo__person_pass_through_columns') | map(attribute='alias') | list) %}
 select
-    coalesce(klaviyo.email, shopify.email) as email,
-    shopify.source_relation as shopify_source_relation,
-    klaviyo.source_relation as klaviyo_source_relation,
-    coalesce(shopify.full_name, klaviyo.full_name) as full_name,
-    coalesce(shopify.phone, klaviyo.phone_number) as phone_number,
+    coalesce(shopify.email, klaviyo.email) as email,
+    coalesce(klaviyo.full_name, shopify.full_name) as full_name,
     shopify.customer_ids as shopify_customer_ids,
-    shopify.has_accepted_marketing as shopify_has_accepted_marketing,
-    shopify.first_created_at as shopify_customer_first_created_at,
-    shopify.last_created_at as shopify_customer_last_created_at,
+    klaviyo.person_ids as klaviyo_person_ids,
+    coalesce(shopify.phone_numbers, klaviyo.phone_numbers) as phone_number,
+    shopify.first_account_created_at as shopify_customer_first_created_at,
+    shopify.last_account_created_at as shopify_customer_last_created_at,
+    klaviyo.first_klaviyo_account_made_at as klaviyo_person_first_created_at,
+    klaviyo.last_klaviyo_account_made_at as klaviyo_person_last_created_at,
     shopify.last_updated_at as shopify_customer_last_updated_at,
-    shopify.default_address_id as shopify_default_address_id,
-    shopify.account_state as shopify_account_state,
-    shopify.is_tax_exempt as shopify_is_tax_exempt,
+    klaviyo.last_updated_at as klaviyo_person_last_updated_at,
     shopify.is_verified_email as is_shopify_email_verified,
-    coalesce(orders.lifetime_count_orders, 0) as shopify_lifetime_count_orders,
-    orders.first_order_at as shopify_first_order_at,
-    orders.last_order_at as shopify_last_order_at,
-    orders.lifetime_total_spent / nullif(orders.lifetime_count_orders, 0) as shopify_average_order_value,
-    coalesce(orders.lifetime_total_spent, 0) as shopify_lifetime_total_spent,
-    coalesce(orders.lifetime_total_refunded, 0) as shopify_lifetime_total_refunded,
-    coalesce(orders.lifetime_total_amount, 0) as shopify_lifetime_total_amount,
-    klaviyo.created_at as klaviyo_person_created_at,
-    klaviyo.updated_at as klaviyo_person_updated_at,
+    orders.first_order_timestamp as shopify_first_order_at,
+    orders.most_recent_order_timestamp as shopify_last_order_at,
     {%- for name in [
-        'person_id', 'address_1', 'address_2', 'city', 'country', 'zip', 'latitude', 'longitude', 'organization',
-        'region', 'timezone', 'title', 'first_event_at', 'last_event_at', 'first_campaign_touch_at',
-        'last_campaign_touch_at', 'first_flow_touch_at', 'last_flow_touch_at',
+        'customer_tags', 'marketing_consent_updated_at', 'last_fivetran_synced', 'is_tax_exempt', 'default_address_id',
+        'account_state', 'note', 'currency', 'marketing_consent_state', 'marketing_opt_in_level',
+        'has_accepted_marketing', 'lifetime_abandoned_checkouts',
     ] %}
+    shopify.{{ name }} as shopify_{{ name }},
+    {%- endfor %}
+    {%- for name in [
+        'first_order_timestamp', 'most_recent_order_timestamp', 'avg_order_value', 'avg_quantity_per_order',
+        'avg_tax_per_order', 'avg_discount_per_order', 'avg_shipping_per_order', 'avg_shipping_with_discounts_per_order',
+        'avg_shipping_tax_per_order',
+    ] %}
+    orders.{{ name }} as shopify_{{ name }},
+    {%- endfor %}
+    {%- for name in [
+        'count_orders', 'total_spent', 'total_refunded', 'total_net', 'total_amount', 'total_tax', 'total_discount',
+        'total_shipping', 'total_shipping_with_discounts', 'total_shipping_tax',
+    ] %}
+    coalesce(orders.lifetime_{{ name }}, 0) as shopify_lifetime_{{ name }},
+    {%- endfor %}
+    shopify.source_relation as shopify_source_relation,
+    {%- for name in known %}
     klaviyo.{{ name }} as klaviyo_{{ name }},
     {%- endfor %}
     coalesce(klaviyo.count_total_campaigns, 0) as klaviyo_count_total_campaigns,
-    coalesce(klaviyo.count_total_flows, 0) as klaviyo_count_total_flows
-    {%- for column in metric_columns() %},
-    coalesce(klaviyo.total_{{ column.name }}, 0) as klaviyo_total_{{ column.name }}
-    {%- if not column.is_count %},
-    coalesce(klaviyo.organic_{{ column.name }}, 0) as klaviyo_organic_{{ column.name }}
+    coalesce(klaviyo.count_total_flows, 0) as klaviyo_count_total_flows,
+    {%- for column in metric_columns() %}
+    coalesce(klaviyo.total_{{ column.name }}, 0) as klaviyo_total_{{ column.name }},
+    {%- if not column.is_count %}
+    coalesce(klaviyo.organic_{{ column.name }}, 0) as klaviyo_organic_{{ column.name }},
     {%- endif %}
     {%- endfor %}
-from klaviyo
-full outer join shopify
+    klaviyo.source_relation as klaviyo_source_relation
+from {{ ref('int_klaviyo__addresses') }} as klaviyo
+full outer join {{ ref('int_shopify__customers') }} as shopify
     on shopify.email = klaviyo.email
-left join orders
-    on orders.email = shopify.email and orders.shopify_source_relation = shopify.source_relation
+left join {{ ref('int_shopify__customer_orders') }} as orders
+    on orders.email = shopify.email and orders.source_relation = shopify.source_relation

@@ -13,7 +13,7 @@ with klaviyo as (
         max(flow_name) as flow_name,
         min(occurred_at) as klaviyo_first_event_at,
         max(occurred_at) as klaviyo_last_event_at
-        {{- pivot_metrics() }}
+        {{- pivot_metrics('klaviyo_') }}
     from {{ ref('klaviyo__events') }}
     group by occurred_on, lower(person_email), last_touch_campaign_id, last_touch_flow_id, variation_id, source_relation
 ),
@@ -27,7 +27,7 @@ account as (
 shopify as (
     select
         {{ day_of('created_timestamp') }} as date_day,
-        lower(email) as email,
+        email,
         last_touch_campaign_id as campaign_id,
         last_touch_flow_id as flow_id,
         last_touch_variation_id as variation_id,
@@ -56,7 +56,7 @@ shopify as (
     cross join account
     group by
         {{ day_of('created_timestamp') }},
-        lower(email),
+        email,
         last_touch_campaign_id,
         last_touch_flow_id,
         last_touch_variation_id,
@@ -88,7 +88,7 @@ select
     coalesce(shopify_keyed.shopify_{{ name }}, 0) as shopify_{{ name }},
     {%- endfor %}
     {%- for column in metric_columns() %}
-    coalesce(klaviyo_keyed.{{ column.name }}, 0) as {{ column.name }}{{ ',' if not loop.last }}
+    coalesce(klaviyo_keyed.klaviyo_{{ column.name }}, 0) as klaviyo_{{ column.name }}{{ ',' if not loop.last }}
     {%- endfor %}
 from klaviyo_keyed
 full outer join shopify_keyed

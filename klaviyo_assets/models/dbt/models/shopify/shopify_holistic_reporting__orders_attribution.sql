@@ -18,22 +18,29 @@ candidates as (
         ) as interactions
     from {{ ref('stg_shopify__order') }} as orders
     inner join touches
-        on lower(touches.person_email) = lower(orders.email)
+        on lower(touches.person_email) = orders.email
         and touches.occurred_at < orders.created_timestamp
         and orders.created_timestamp <= {{ hours_later(lookback_hours('touches.type'), 'touches.occurred_at') }}
 )
 
 select
     {{ all_columns('orders', ref('stg_shopify__order')) }},
-    amounts.line_item_count as line_item_count,
-    amounts.product_count as product_count,
-    amounts.product_variant_count as product_variant_count,
-    amounts.quantity as quantity,
-    amounts.shipping_cost as shipping_cost,
-    amounts.order_adjustment_amount as order_adjustment_amount,
-    amounts.order_adjustment_tax_amount as order_adjustment_tax_amount,
-    amounts.refund_subtotal as refund_subtotal,
-    amounts.refund_total_tax as refund_total_tax,
+    {{ surrogate_key(['orders.source_relation', 'orders.order_id']) }} as orders_unique_key,
+    {%- for name in [
+        'line_item_count', 'product_count', 'product_variant_count', 'quantity', 'shipping_cost',
+        'order_adjustment_amount', 'order_adjustment_tax_amount', 'refund_subtotal', 'refund_total_tax',
+        'shipping_discount_amount', 'percentage_calc_discount_amount', 'fixed_amount_discount_amount',
+        'count_discount_codes_applied',
+    ] %}
+    amounts.{{ name }} as {{ name }},
+    {%- endfor %}
+    coalesce(amounts.shipping_tax, 0) as order_total_shipping_tax,
+    {%- for name in [
+        'order_tags', 'order_url_tags', 'number_of_fulfillments', 'fulfillment_services', 'tracking_companies',
+        'tracking_numbers',
+    ] %}
+    labels.{{ name }} as {{ name }},
+    {%- endfor %}
     coalesce(orders.total_price, 0) + amounts.order_adjustment_amount + amounts.order_adjustment_tax_amount
         - amounts.refund_subtotal - amounts.refund_total_tax as order_adjusted_total,
     case when orders.customer_id is not null then
@@ -71,6 +78,8 @@ select
 from {{ ref('stg_shopify__order') }} as orders
 inner join {{ ref('int_shopify__order_amounts') }} as amounts
     on amounts.order_id = orders.order_id and amounts.source_relation = orders.source_relation
+inner join {{ ref('int_shopify__order_labels') }} as labels
+    on labels.order_id = orders.order_id and labels.source_relation = orders.source_relation
 left join candidates as touch
     on touch.order_id = orders.order_id
     and touch.shopify_source_relation = orders.source_relation

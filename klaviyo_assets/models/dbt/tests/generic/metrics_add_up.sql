@@ -1,9 +1,9 @@
-{#- The numbers of the model, added up, are those of the events. -#}
-{% test metrics_add_up(model, events) %}
+{#- The numbers of the model, added up, are those of the events. prefix: of their names. -#}
+{% test metrics_add_up(model, events, prefix='') %}
 with own as (
     select
         {%- for column in metric_columns() %}
-        coalesce(sum({{ column.name }}), 0) as {{ column.name }}{{ ',' if not loop.last }}
+        coalesce(sum({{ prefix }}{{ column.name }}), 0) as {{ column.name }}{{ ',' if not loop.last }}
         {%- endfor %}
     from {{ model }}
 ),

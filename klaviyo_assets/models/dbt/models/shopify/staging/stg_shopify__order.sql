@@ -1,142 +1,62 @@
+{%- set texts = [
+    'source_name', 'landing_site_base_url', 'name', 'note', 'cancel_reason', 'cart_token', 'checkout_token', 'currency',
+    'financial_status', 'fulfillment_status', 'processing_method', 'referring_site', 'browser_ip', 'token',
+    'client_details_user_agent', 'customer_locale', 'order_status_url', 'presentment_currency',
+] %}
+{%- set ids = ['customer_id', 'user_id', 'location_id', 'app_id', 'checkout_id', 'number', 'order_number'] %}
+{%- set numbers = [
+    'subtotal_price', 'total_discounts', 'total_line_items_price', 'total_price', 'total_tax', 'total_tip_received',
+    'total_weight',
+] %}
+{%- set amounts_by_currency = [
+    'total_discounts_set', 'total_line_items_price_set', 'total_price_set', 'total_shipping_price_set', 'total_tax_set',
+] %}
+{%- set addresses = [] %}
+{%- for kind in ['billing', 'shipping'] %}
+    {%- for part in [
+        'address_1', 'address_2', 'city', 'company', 'country', 'country_code', 'first_name', 'last_name', 'latitude',
+        'longitude', 'name', 'phone', 'province', 'province_code', 'zip',
+    ] %}
+        {%- do addresses.append(kind ~ '_address_' ~ part) %}
+    {%- endfor %}
+{%- endfor %}
+{%- set renamed = {
+    'id': ['order_id', 'id'],
+    'created_at': ['created_timestamp', dbt.type_timestamp()],
+    'updated_at': ['updated_timestamp', dbt.type_timestamp()],
+    'processed_at': ['processed_timestamp', dbt.type_timestamp()],
+    'cancelled_at': ['cancelled_timestamp', dbt.type_timestamp()],
+    'closed_at': ['closed_timestamp', dbt.type_timestamp()],
+    'buyer_accepts_marketing': ['has_buyer_accepted_marketing', dbt.type_boolean()],
+    'taxes_included': ['has_taxes_included', dbt.type_boolean()],
+    'confirmed': ['is_confirmed', dbt.type_boolean()],
+    'test': ['is_test_order', dbt.type_boolean()],
+    '_fivetran_deleted': ['is_deleted', dbt.type_boolean()],
+    '_fivetran_synced': ['_fivetran_synced', dbt.type_timestamp()],
+} %}
+{%- set columns = [{'name': 'email', 'type': dbt.type_string()}] %}
+{%- for names, type in [
+    (texts + addresses, dbt.type_string()), (ids, 'id'), (numbers, dbt.type_numeric()), (amounts_by_currency, 'json'),
+] %}
+    {%- for name in names %}
+        {%- do columns.append({'name': name, 'type': type}) %}
+    {%- endfor %}
+{%- endfor %}
+{%- for name, (_, type) in renamed.items() %}
+    {%- do columns.append({'name': name, 'type': type}) %}
+{%- endfor %}
 with source as (
-    {{ source_rows('shopify', 'order', [
-        {'name': 'id', 'type': dbt.type_string()},
-        {'name': 'customer_id', 'type': dbt.type_string()},
-        {'name': 'email', 'type': dbt.type_string()},
-        {'name': 'created_at', 'type': dbt.type_timestamp()},
-        {'name': 'updated_at', 'type': dbt.type_timestamp()},
-        {'name': 'processed_at', 'type': dbt.type_timestamp()},
-        {'name': 'cancelled_at', 'type': dbt.type_timestamp()},
-        {'name': 'cancel_reason', 'type': dbt.type_string()},
-        {'name': 'closed_at', 'type': dbt.type_timestamp()},
-        {'name': 'name', 'type': dbt.type_string()},
-        {'name': 'note', 'type': dbt.type_string()},
-        {'name': 'number', 'type': dbt.type_string()},
-        {'name': 'order_number', 'type': dbt.type_string()},
-        {'name': 'app_id', 'type': dbt.type_string()},
-        {'name': 'browser_ip', 'type': dbt.type_string()},
-        {'name': 'buyer_accepts_marketing', 'type': dbt.type_boolean()},
-        {'name': 'cart_token', 'type': dbt.type_string()},
-        {'name': 'checkout_token', 'type': dbt.type_string()},
-        {'name': 'currency', 'type': dbt.type_string()},
-        {'name': 'financial_status', 'type': dbt.type_string()},
-        {'name': 'fulfillment_status', 'type': dbt.type_string()},
-        {'name': 'landing_site_base_url', 'type': dbt.type_string()},
-        {'name': 'location_id', 'type': dbt.type_string()},
-        {'name': 'processing_method', 'type': dbt.type_string()},
-        {'name': 'referring_site', 'type': dbt.type_string()},
-        {'name': 'source_name', 'type': dbt.type_string()},
-        {'name': 'taxes_included', 'type': dbt.type_boolean()},
-        {'name': 'test', 'type': dbt.type_boolean()},
-        {'name': 'token', 'type': dbt.type_string()},
-        {'name': 'user_id', 'type': dbt.type_string()},
-        {'name': 'subtotal_price', 'type': dbt.type_numeric()},
-        {'name': 'total_discounts', 'type': dbt.type_numeric()},
-        {'name': 'total_line_items_price', 'type': dbt.type_numeric()},
-        {'name': 'total_price', 'type': dbt.type_numeric()},
-        {'name': 'total_tax', 'type': dbt.type_numeric()},
-        {'name': 'total_weight', 'type': dbt.type_numeric()},
-        {'name': 'billing_address_address_1', 'type': dbt.type_string()},
-        {'name': 'billing_address_address_2', 'type': dbt.type_string()},
-        {'name': 'billing_address_city', 'type': dbt.type_string()},
-        {'name': 'billing_address_company', 'type': dbt.type_string()},
-        {'name': 'billing_address_country', 'type': dbt.type_string()},
-        {'name': 'billing_address_country_code', 'type': dbt.type_string()},
-        {'name': 'billing_address_first_name', 'type': dbt.type_string()},
-        {'name': 'billing_address_last_name', 'type': dbt.type_string()},
-        {'name': 'billing_address_latitude', 'type': dbt.type_string()},
-        {'name': 'billing_address_longitude', 'type': dbt.type_string()},
-        {'name': 'billing_address_name', 'type': dbt.type_string()},
-        {'name': 'billing_address_phone', 'type': dbt.type_string()},
-        {'name': 'billing_address_province', 'type': dbt.type_string()},
-        {'name': 'billing_address_province_code', 'type': dbt.type_string()},
-        {'name': 'billing_address_zip', 'type': dbt.type_string()},
-        {'name': 'shipping_address_address_1', 'type': dbt.type_string()},
-        {'name': 'shipping_address_address_2', 'type': dbt.type_string()},
-        {'name': 'shipping_address_city', 'type': dbt.type_string()},
-        {'name': 'shipping_address_company', 'type': dbt.type_string()},
-        {'name': 'shipping_address_country', 'type': dbt.type_string()},
-        {'name': 'shipping_address_country_code', 'type': dbt.type_string()},
-        {'name': 'shipping_address_first_name', 'type': dbt.type_string()},
-        {'name': 'shipping_address_last_name', 'type': dbt.type_string()},
-        {'name': 'shipping_address_latitude', 'type': dbt.type_string()},
-        {'name': 'shipping_address_longitude', 'type': dbt.type_string()},
-        {'name': 'shipping_address_name', 'type': dbt.type_string()},
-        {'name': 'shipping_address_phone', 'type': dbt.type_string()},
-        {'name': 'shipping_address_province', 'type': dbt.type_string()},
-        {'name': 'shipping_address_province_code', 'type': dbt.type_string()},
-        {'name': 'shipping_address_zip', 'type': dbt.type_string()},
-        {'name': '_fivetran_deleted', 'type': dbt.type_boolean()},
-    ]) }}
+    {{ source_rows('shopify', 'order', columns) }}
 )
 
 select
-    id as order_id,
-    customer_id,
-    email,
-    created_at as created_timestamp,
-    updated_at as updated_timestamp,
-    processed_at as processed_timestamp,
-    cancelled_at as cancelled_timestamp,
-    cancel_reason,
-    closed_at as closed_timestamp,
-    name,
-    note,
-    {{ quoted('number') }} as number,
-    order_number,
-    app_id,
-    browser_ip,
-    buyer_accepts_marketing as has_buyer_accepted_marketing,
-    cart_token,
-    checkout_token,
-    currency,
-    financial_status,
-    fulfillment_status,
-    landing_site_base_url,
-    location_id,
-    processing_method,
-    referring_site,
-    source_name,
-    taxes_included as has_taxes_included,
-    test as is_test_order,
-    token,
-    user_id,
-    subtotal_price,
-    total_discounts,
-    total_line_items_price,
-    total_price,
-    total_tax,
-    total_weight,
-    billing_address_address_1,
-    billing_address_address_2,
-    billing_address_city,
-    billing_address_company,
-    billing_address_country,
-    billing_address_country_code,
-    billing_address_first_name,
-    billing_address_last_name,
-    billing_address_latitude,
-    billing_address_longitude,
-    billing_address_name,
-    billing_address_phone,
-    billing_address_province,
-    billing_address_province_code,
-    billing_address_zip,
-    shipping_address_address_1,
-    shipping_address_address_2,
-    shipping_address_city,
-    shipping_address_company,
-    shipping_address_country,
-    shipping_address_country_code,
-    shipping_address_first_name,
-    shipping_address_last_name,
-    shipping_address_latitude,
-    shipping_address_longitude,
-    shipping_address_name,
-    shipping_address_phone,
-    shipping_address_province,
-    shipping_address_province_code,
-    shipping_address_zip,
+    lower(email) as email,
+    {%- for name, (alias, _) in renamed.items() %}
+    {{ quoted(name) }} as {{ alias }},
+    {%- endfor %}
+    {%- for name in ids + texts + numbers + amounts_by_currency + addresses %}
+    {{ quoted(name) }} as {{ name }},
+    {%- endfor %}
     source_relation
 from source
-where not coalesce(_fivetran_deleted, false) and not coalesce(test, false)
+where not coalesce(_fivetran_deleted, false) and not coalesce({{ quoted('test') }}, false)
