@@ -218,6 +218,7 @@ def test_scaffolding_writes_what_was_asked_for() -> None:
         }
 
 
+@pytest.mark.soak  # `make dist` tries them too, with a project that `create-dagster` has made
 def test_the_commands_of_dagster_know_it(tmp_path: Path) -> None:
     """As a user types them, in a project as `create-dagster` makes one; that one makes it, test_dist.py tries."""
     pytest.importorskip("dagster_dg_cli", reason="dagster-dg-cli is not installed: it brings 30 packages")

@@ -147,7 +147,7 @@ def test_each_partition_says_how_many_rows_it_has(klaviyo: Project) -> None:
         return {each.partition: each.metadata["dagster/partition_row_count"].value for each in found if each}
 
     times = [dt.datetime.fromtimestamp(event.occurred_at, dt.UTC) for event in klaviyo.account.events]
-    assert told() == Counter(time.date().isoformat() for time in times)
+    assert {day: rows for day, rows in told().items() if rows} == Counter(time.date().isoformat() for time in times)
 
     klaviyo.account.add_event("Mtric1", dt.datetime(2001, 5, 1, tzinfo=dt.UTC))
     klaviyo.execute("klaviyo_backfill", {"dagster/partition": "2012-01-01"}, {}, [dg.AssetKey(["klaviyo", "event"])])

@@ -380,7 +380,7 @@ def test_tables_that_are_gone_or_emptied_are_imported_anew(klaviyo: Project, voi
 @pytest.mark.parametrize(
     "anew",
     [
-        "SELECT * FROM klaviyo.{0} ORDER BY id LIMIT 1",
+        pytest.param("SELECT * FROM klaviyo.{0} ORDER BY id LIMIT 1", marks=pytest.mark.soak),
         "SELECT id, _fivetran_synced, _fivetran_deleted FROM klaviyo.{0}",
         "SELECT * EXCLUDE _fivetran_deleted FROM klaviyo.{0}",
     ],

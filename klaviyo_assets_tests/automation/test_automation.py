@@ -276,7 +276,7 @@ def test_late_events_and_deletes_of_the_last_days_are_found_once_a_day(daemon: C
     assert second in live_rows(klaviyo)["event"] and third not in live_rows(klaviyo)["event"]
 
 
-@pytest.mark.parametrize("state_is_lost", [False, True])
+@pytest.mark.parametrize("state_is_lost", [False, pytest.param(True, marks=pytest.mark.soak)])
 def test_late_events_land_with_the_first_sync_after_downtime(
     daemon: Callable[..., Daemon], state_is_lost: bool
 ) -> None:
@@ -686,6 +686,7 @@ def test_a_reread_that_fails_is_asked_for_again_after_the_next_sync(daemon: Call
     assert klaviyo.differences("event") == []
 
 
+@pytest.mark.soak
 def test_thousands_of_permanent_differences_hide_no_other_one(
     daemon: Callable[..., Daemon], more_at_klaviyo: Callable[..., None]
 ) -> None:

@@ -28,7 +28,9 @@ def test_help_names_the_commands(tmp_path: Path) -> None:
     assert done.returncode == 2 and "No such command 'export'" in done.stderr
 
 
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM], ids=lambda by: by.name)
+@pytest.mark.parametrize(
+    "by", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.soak)], ids=lambda by: by.name
+)
 def test_sandbox_serves_until_it_is_stopped(by: signal.Signals) -> None:
     command = [*COMMAND, "sandbox", "--port=0", "--rate-limits", *SMALL]
     with subprocess.Popen(

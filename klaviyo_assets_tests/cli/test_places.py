@@ -36,12 +36,13 @@ def dev(folder: Path, options: Sequence[str] = (), **variables: str) -> Iterator
         yield url
 
 
+@pytest.mark.soak  # the demo has the same places, and a test
 @pytest.mark.parametrize(
     "exported",
     [
         pytest.param(["KLAVIYO_WAREHOUSE", "KLAVIYO_NAME", "DAGSTER_HOME"], id="half of them in the shell too"),
-        pytest.param([], id="in .env", marks=pytest.mark.soak),
-        pytest.param([*ELSEWHERE], id="in .env and the shell", marks=pytest.mark.soak),
+        pytest.param([], id="in .env"),
+        pytest.param([*ELSEWHERE], id="in .env and the shell"),
     ],
 )
 def test_dev_on_the_sandbox_writes_to_its_own_places_only(exported: list[str], real_folder: Path) -> None:
@@ -102,6 +103,7 @@ def test_what_dagster_would_write_over_the_environment(real_folder: Path, monkey
     assert (settings.duckdb_path, settings.schema_name) == (str(account.database.absolute()), "klaviyo")
 
 
+@pytest.mark.soak
 def test_the_account_is_the_same_over_days_and_what_happened_to_it_stays(tmp_path: Path) -> None:
     file = tmp_path / "demo.duckdb"
     account = SimulatedAccount.begin(file, OPTIONS)

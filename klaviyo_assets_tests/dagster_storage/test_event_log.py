@@ -170,7 +170,14 @@ def of_a_quarter(instance: dg.DagsterInstance, run_id: str) -> list[Any]:
     return known
 
 
-@pytest.mark.parametrize("how", ["said by dagster.yaml", "kept open", "stored together"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param("said by dagster.yaml", marks=pytest.mark.soak),
+        pytest.param("kept open", marks=pytest.mark.soak),
+        "stored together",
+    ],
+)
 def test_the_events_of_many_partitions_are_stored_together(
     how: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,7 +38,7 @@ def fill(folder: Path, database: bool) -> None:
     assert caught.value.__cause__ is not None, "what the operating system said is kept"
 
 
-@pytest.mark.parametrize("place", ["database", "spool"])
+@pytest.mark.parametrize("place", ["database", pytest.param("spool", marks=pytest.mark.soak)])
 def test_a_full_disk_changes_nothing(place: str, tmp_path: Path) -> None:
     """In a process of its own, whose files may not grow: no file system has to be filled, nor mounted."""
     (tmp_path / "temporary").mkdir()

@@ -42,6 +42,7 @@ def test_a_story(seed: int, killing: Killing, start: Path, tmp_path: Path) -> No
     tell(seed, killing, start, tmp_path)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("seed", [0])
 def test_a_story_on_postgres(seed: int, killing_on_postgres: Killing, start_on_postgres: Path, tmp_path: Path) -> None:
     tell(seed, killing_on_postgres, start_on_postgres, tmp_path)

@@ -212,7 +212,7 @@ def test_what_does_not_is_unexpected(what: str, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("KLAVIYO_WAREHOUSE", "w.duckdb")
     put(warehouse_of(Settings()), "klaviyo_models", change(OURS))
     put(warehouse_of(Settings(duckdb_path="reports.duckdb")), "main_klaviyo", THEIRS)
-    options = ["compare-models", "--schema", "main_klaviyo", "--database", "reports.duckdb"]
+    options = ["compare-models", "--schema", "main_klaviyo", "--database", "reports.duckdb", "--examples", "1"]
     done = CliRunner().invoke(main, options, catch_exceptions=False)
     assert done.exit_code == 1 and told in done.output[done.output.index("UNEXPECTED") :], done.output
     assert "All differences are by design" not in done.output

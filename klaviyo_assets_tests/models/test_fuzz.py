@@ -25,9 +25,8 @@ FINALS = (
     "klaviyo__flows",
     "klaviyo__persons",
 )
-CHEAP = 2
-"""The seed that `make test` runs, of which two builds suffice."""
-SOAK = [pytest.param(seed, marks=pytest.mark.soak) for seed in range(40) if seed != CHEAP]
+SEEDS = 40
+BUILDS = 4
 
 
 def without_tests(
@@ -70,14 +69,15 @@ class Models:
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
-@pytest.mark.parametrize("seed", [CHEAP, *SOAK])
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(SEEDS))
 def test_incremental_models_end_as_full_ones(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An account goes on three times before each build; every second one is credited by sessions."""
     monkeypatch.setattr("klaviyo_assets.models.run._dbt", without_tests)
     models = Models(tmp_path, sessions=seed % 2 == 1)
     account = RandomAccount(models.warehouse, seed)
     incremental = models.built()
-    for _ in range(1 if seed == CHEAP else 4):
+    for _ in range(BUILDS):
         for _ in range(3):
             account.go_on()
         incremental = models.built()

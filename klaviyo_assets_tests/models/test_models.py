@@ -915,6 +915,7 @@ def test_an_incremental_build_follows_what_others_are_credited_with_and_columns_
     assert rebuilt(full_refresh=True) == rows
 
 
+@pytest.mark.soak
 def test_keys_are_those_of_dbt_klaviyo(hand: Built, tmp_path: Path) -> None:
     """Each was made by dbt_klaviyo 1.4.1 from the same rows in a database called warehouse."""
     built = hand.copy(tmp_path / "keys")

@@ -92,7 +92,7 @@ def everything(klaviyo: Project) -> str:
     return repr([klaviyo.warehouse.query(f'SELECT * FROM klaviyo."{schema}"."{table}"') for schema, table in tables])
 
 
-@pytest.mark.parametrize("packing", ["unpacked", "packed"])
+@pytest.mark.parametrize("packing", ["unpacked", pytest.param("packed", marks=pytest.mark.soak)])
 def test_nothing_that_is_hidden_is_anywhere(
     packing: str,
     private: Callable[..., Project],

@@ -132,6 +132,7 @@ def test_what_does_not_end_leaves_no_schema(tmp_path: Path, monkeypatch: pytest.
     going_on.set()
 
 
+@pytest.mark.soak
 def test_a_command_that_is_ended_leaves_no_schema(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KLAVIYO_WAREHOUSE", address := located(postgres_database(tmp_path)))
     command = [sys.executable, "-c", "from klaviyo_assets.cli.main import main; main(['verify-warehouse'])"]

@@ -130,6 +130,7 @@ def test_the_same_rows_land(
     assert SALT not in "".join(capfd.readouterr())
 
 
+@pytest.mark.soak
 def test_what_pages_lack_is_told_as_it_is_in_one_process(
     project: Callable[..., Project], several_at_once: list[Task], tmp_path: Path
 ) -> None:
@@ -189,6 +190,7 @@ def test_a_worker_that_is_killed_fails_the_read(
     assert klaviyo.differences("event", "person") == []
 
 
+@pytest.mark.soak
 def test_the_limit_of_the_spool_holds_over_all_processes(
     project: Callable[..., Project], several_at_once: list[Task]
 ) -> None:
