@@ -15,7 +15,7 @@ $(READY): pyproject.toml setup.cfg requirements.lock
 	@[ -t 1 ] || quiet=--quiet; \
 	if command -v uv >/dev/null 2>&1; then \
 	  uv venv --quiet --allow-existing --python '$(or $(PYTHON),>=3.11)' $(VENV) && \
-	  uv pip install $$quiet --python $(BIN)/python -r requirements.lock && \
+	  uv pip install $$quiet $(if $(PYTHONDONTWRITEBYTECODE),--compile-bytecode) --python $(BIN)/python -r requirements.lock && \
 	  uv pip install --quiet --python $(BIN)/python --no-deps -e .; \
 	else \
 	  $(or $(PYTHON),python3) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")' && \
