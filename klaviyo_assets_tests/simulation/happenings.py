@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from klaviyo_assets.sandbox.account import Account
 from klaviyo_assets_tests.simulation.plan import HOUR
@@ -71,15 +71,22 @@ def happen(account: Account, seed: int) -> str:
     return what
 
 
-def meddling(names: list[str], keys: dict[str, tuple[str, ...]], seed: int) -> str:
-    """Return the statement with which a user does something to one of the tables."""
+TIMES = {"event": "datetime", "person": "updated", "metric": "updated", "list": "updated"}
+"""Columns with times, as Fivetran leaves some of them: zoned."""
+
+
+def meddling(names: list[str], keys: Mapping[str, tuple[str, ...]], seed: int) -> list[str]:
+    """Return the statements with which a user does something to one of the tables."""
     chance = random.Random(seed)
     name = chance.choice(names)
-    return chance.choice(
-        (
-            f'ALTER TABLE klaviyo.{name} ADD COLUMN IF NOT EXISTS "my own" INTEGER',
-            f"CREATE OR REPLACE VIEW klaviyo.my_{name} AS SELECT * FROM klaviyo.{name}",
-            f"DELETE FROM klaviyo.{name} WHERE hash({keys[name][0]}) % 3 = 0",
-            f"DROP TABLE klaviyo.{name}",
-        )
-    )
+    table, key, time = f"klaviyo.{name}", keys[name][0], TIMES.get(name)
+    choices = [
+        [f'ALTER TABLE {table} ADD COLUMN IF NOT EXISTS "my own" INTEGER'],
+        [f"CREATE OR REPLACE VIEW klaviyo.my_{name} AS SELECT * FROM {table}"],
+        [f"DELETE FROM {table} WHERE hash({key}) % 3 = 0"],
+        [f"DROP TABLE {table}"],
+        [f"ALTER TABLE {table} RENAME {key} TO mine", f'ALTER TABLE {table} RENAME mine TO "{key.upper()}"'],
+    ]
+    if time:
+        choices.append([f"ALTER TABLE {table} ALTER {time} TYPE TIMESTAMPTZ USING {time} AT TIME ZONE 'UTC'"])
+    return chance.choice(choices)

@@ -206,8 +206,8 @@ class History:
         """A user does something to the tables."""
         with self.warehouse.reading() as transaction:
             known = [name for name in TABLES if transaction and name in transaction.tables()]
-        if known:
-            statement = meddling(known, KEYS, seed)
+        statements = meddling(known, KEYS, seed) if known else []
+        for statement in statements:
             self.tell(statement)
             with self.warehouse.session(writes=True) as session:
                 session.sql(statement)
