@@ -200,7 +200,8 @@ class History:
         """The rows of a table, none if somebody has dropped it."""
         with self.warehouse.reading() as transaction:
             there = transaction is not None and name in transaction.tables()
-        return self.warehouse.read(name).to_pylist() if there else []
+        found = self.warehouse.read(name).to_pylist() if there else []
+        return [{column.lower(): value for column, value in row.items()} for row in found]
 
     def meddle(self, seed: int) -> None:
         """A user does something to the tables."""

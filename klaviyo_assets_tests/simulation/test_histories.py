@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from klaviyo_assets_tests.simulation import plan
+from klaviyo_assets_tests.simulation import faults, plan
 from klaviyo_assets_tests.simulation.history import History, Wrong, simulated
 from klaviyo_assets_tests.simulation.plan import DAY, HOUR
 
@@ -35,6 +35,13 @@ def test_a_history_that_was_wrong_once(seed: str, make: Callable[[int], History]
 @pytest.mark.parametrize("seed", range(IN_SOAK))
 def test_a_history_of_the_simulation(seed: int, make: Callable[[int], History]) -> None:
     make(seed).live(plan.history(seed))
+
+
+@pytest.mark.soak
+def test_a_fault_that_is_put_back_is_found(make: Callable[[int], History], monkeypatch: pytest.MonkeyPatch) -> None:
+    faults.the_machines_clock_decides(monkeypatch)
+    with pytest.raises(Wrong, match="the watermark of"):
+        make(2).live(plan.history(2))
 
 
 @pytest.mark.soak
