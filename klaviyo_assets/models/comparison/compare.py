@@ -266,7 +266,7 @@ def _holds(session: Session, where: str, tables: Mapping[str, str]) -> bool:
         return True
     if not all(table in tables for table in _TABLE.findall(where)):
         return False
-    return bool(session.sql(f"SELECT 1 WHERE {where.format(**tables)}"))
+    return bool(session.sql(f"SELECT 1 FROM (SELECT 1 AS one) AS ones WHERE {where.format(**tables)}"))
 
 
 def _count(session: Session, name: str) -> int:
