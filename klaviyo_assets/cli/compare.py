@@ -50,7 +50,7 @@ def compare_models(schemas: tuple[str, ...], database: Path | None, examples: in
     is by design: see docs/models.md. Ends with 0 if all differences are, 1 if one is unexpected.
     """
     from klaviyo_assets.assets.warehouses import warehouse_of
-    from klaviyo_assets.models.comparison.compare import compare
+    from klaviyo_assets.models.comparison.compare import NotComparable, compare
     from klaviyo_assets.settings import Settings
     from klaviyo_assets.warehouse.errors import WarehouseError
 
@@ -66,7 +66,7 @@ def compare_models(schemas: tuple[str, ...], database: Path | None, examples: in
                 found.append(comparison)
                 if not as_json:
                     _print(comparison)
-    except WarehouseError as error:
+    except (WarehouseError, NotComparable) as error:
         raise click.ClickException(str(error)) from None
     unexpected = [comparison.model for comparison in found if not comparison.is_as_expected]
     if as_json:
@@ -87,10 +87,14 @@ def _session(warehouse: Warehouse, database: Path | None) -> Iterator[Session]:
     from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
     from klaviyo_assets.warehouse.sql import literal
 
-    if database and not isinstance(warehouse, DuckDBWarehouse):
-        raise click.UsageError("--database is for DuckDB files: elsewhere the schemas are in the warehouse's database.")
-    if database and (file := file_of(warehouse.database)) and file.exists() and database.samefile(file):
-        raise click.UsageError(f"--database {database} is the warehouse itself: leave it out.")
+    if database:
+        if not isinstance(warehouse, DuckDBWarehouse):
+            raise click.UsageError(
+                "--database is for DuckDB files: elsewhere the schemas are in the warehouse's database."
+            )
+        file = file_of(warehouse.database)
+        if file and file.exists() and database.samefile(file):
+            raise click.UsageError(f"--database {database} is the warehouse itself: leave it out.")
     with warehouse.session(writes=False) as session:
         if database:
             try:
