@@ -50,7 +50,7 @@ months as (
         sizes.source_relation as source_relation,
         sizes.cohort_month as cohort_month,
         sizes.customers as customers,
-        numbers.number as months_since_first
+        cast(numbers.number as {{ dbt.type_bigint() }}) as months_since_first
     from sizes
     inner join as_of
         on as_of.source_relation = sizes.source_relation
@@ -63,7 +63,7 @@ months as (
         sizes.source_relation as source_relation,
         sizes.cohort_month as cohort_month,
         sizes.customers as customers,
-        ordered.months_since_first as months_since_first
+        cast(ordered.months_since_first as {{ dbt.type_bigint() }}) as months_since_first
     from ordered
     inner join sizes
         on sizes.source_relation = ordered.source_relation and sizes.cohort_month = ordered.cohort_month
@@ -76,7 +76,7 @@ select
     {{ surrogate_key(['months.source_relation', 'months.cohort_month', 'months.months_since_first']) }} as cohort_key,
     months.source_relation as source_relation,
     months.cohort_month as cohort_month,
-    cast(months.months_since_first as {{ dbt.type_bigint() }}) as months_since_first,
+    months.months_since_first as months_since_first,
     months.customers as customers,
     coalesce(ordered.unique_customers_ordering, 0) as unique_customers_ordering,
     coalesce(ordered.orders, 0) as orders,
