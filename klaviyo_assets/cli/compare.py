@@ -50,7 +50,7 @@ def compare_models(schemas: tuple[str, ...], database: Path | None, examples: in
     is by design: see docs/models.md. Ends with 0 if all differences are, 1 if one is unexpected.
     """
     from klaviyo_assets.assets.warehouses import warehouse_of
-    from klaviyo_assets.models.comparison.compare import compare
+    from klaviyo_assets.models.comparison.compare import NotComparable, compare
     from klaviyo_assets.settings import Settings
     from klaviyo_assets.warehouse.errors import WarehouseError
 
@@ -66,7 +66,7 @@ def compare_models(schemas: tuple[str, ...], database: Path | None, examples: in
                 found.append(comparison)
                 if not as_json:
                     _print(comparison)
-    except WarehouseError as error:
+    except (WarehouseError, NotComparable) as error:
         raise click.ClickException(str(error)) from None
     unexpected = [comparison.model for comparison in found if not comparison.is_as_expected]
     if as_json:
@@ -81,14 +81,27 @@ def compare_models(schemas: tuple[str, ...], database: Path | None, examples: in
 @contextmanager
 def _session(warehouse: Warehouse, database: Path | None) -> Iterator[Session]:
     """Open the warehouse, with the file of theirs beside it."""
+    import duckdb
+
+    from klaviyo_assets.warehouse.duckdb.location import file_of
     from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
     from klaviyo_assets.warehouse.sql import literal
 
-    if database and not isinstance(warehouse, DuckDBWarehouse):
-        raise click.UsageError("--database is for DuckDB files: elsewhere the schemas are in the warehouse's database.")
+    if database:
+        if not isinstance(warehouse, DuckDBWarehouse):
+            raise click.UsageError(
+                "--database is for DuckDB files: elsewhere the schemas are in the warehouse's database."
+            )
+        file = file_of(warehouse.database)
+        if file and file.exists() and database.samefile(file):
+            raise click.UsageError(f"--database {database} is the warehouse itself: leave it out.")
     with warehouse.session(writes=False) as session:
         if database:
-            session.sql(f"ATTACH {literal(str(database))} AS {_ATTACHED} (READ_ONLY)")
+            try:
+                session.sql(f"ATTACH {literal(str(database))} AS {_ATTACHED} (READ_ONLY)")
+            except duckdb.Error as error:
+                reason = clean(str(error).partition("\n")[0])
+                raise click.ClickException(f"--database {database} can't be opened: {reason}") from None
         try:
             yield session
         finally:
@@ -99,7 +112,7 @@ def _session(warehouse: Warehouse, database: Path | None) -> Iterator[Session]:
 def _sides(session: Session, settings: Settings, schemas: tuple[str, ...], *, attached: bool) -> Sides:
     """Find the models of both sides, and the tables that they were made of.
 
-    Raises click.ClickException if none of theirs is there.
+    Raises click.ClickException if none of theirs is there, or a schema is that of ours.
     """
     from klaviyo_assets.models.assets import dbt_variables, models_schema
     from klaviyo_assets.models.comparison.compare import Sides
@@ -110,6 +123,9 @@ def _sides(session: Session, settings: Settings, schemas: tuple[str, ...], *, at
     def present(schema: str) -> set[str]:
         return session.tables(schema) | session.views(schema)
 
+    own, tables = models_schema(settings), {}
+    if own in schemas and not attached:
+        raise click.ClickException(f"{own} has our models: --schema names where dbt has built those of the packages.")
     theirs: dict[str, str] = {}
     for schema in schemas:
         if attached:
@@ -126,7 +142,6 @@ def _sides(session: Session, settings: Settings, schemas: tuple[str, ...], *, at
             f"No model of Fivetran's packages is in {' or '.join(schemas)}: --schema names where dbt has built them, "
             "such as <schema of the profile>_klaviyo."
         )
-    own, tables = models_schema(settings), {}
     for table, needed in READ.items():
         schema = settings.schema_name if table == "event" else settings.shopify_schema
         if schema and table in session.tables(schema) and {*needed} <= session.columns(schema, table).keys():

@@ -22,12 +22,13 @@ _OF_DBT_KLAVIYO = re.compile(
     r"klaviyo_\w+_identifier|has_defined_sources|fivetran_\w+|surrogate_key_treat_nulls_as_empty_strings"
 )
 
-_KINDS = {list: "a list", dict: "a mapping", int: "a number", bool: "true or false"}
+_KINDS = {list: "a list", dict: "a mapping", int: "a number", bool: "true or false", str: "a name"}
 
 _WINDOW = "_attribution_window"
 """End of the names of numbers of hours, some of which are null unless they are given."""
 
 _TOLERANCE, _TIMEZONE = "klaviyo__unexplained_tolerance", "klaviyo__timezone"
+_NATIVE = "using_native_attribution"
 
 
 def are_variables(given: Mapping[Any, Any]) -> Iterator[Problem]:
@@ -47,7 +48,10 @@ def are_variables(given: Mapping[Any, Any]) -> Iterator[Problem]:
         elif name == _TIMEZONE:
             if value is not None and value not in available_timezones():
                 yield (name,), "it has to be a time zone, Europe/Copenhagen for one"
-        elif (kind := type(known[name])) in _KINDS and type(value) is not kind:
+        elif name == _NATIVE:
+            if value is not None and not isinstance(value, bool):
+                yield (name,), f"it has to be {_KINDS[bool]}"
+        elif (kind := type(known[name])) in _KINDS and (type(value) is not kind or value == ""):
             yield (name,), f"it has to be {_KINDS[kind]}"
         elif name in _MEMBERS:
             yield from _members(name, value)

@@ -145,7 +145,8 @@ def put_account(warehouse: Warehouse) -> None:
 
 def put_shop(warehouse: Warehouse) -> None:
     """Orders of Ada, who made two accounts: after a click, in the last second after a text message, a second later; of
-    a stranger, and of somebody without an address. One was deleted, one only tried the shop."""
+    a stranger, of somebody without an address, and of Bob, without an account. One was deleted, one tried the shop.
+    """
     with warehouse.session(writes=True) as session:
         session.create_schema("shop")
         for name, (types, _) in SHOP.items():
@@ -176,6 +177,7 @@ SHOP: dict[str, tuple[dict[str, Type], list[tuple[Any, ...]]]] = {
             (5, 12, "eve@acme.example", at("03-01 12:00"), 50.0, True, False, 5, None, None),
             (6, 11, "ada@acme.example", at("03-01 11:30"), 999.0, False, True, 6, None, None),
             (7, 13, None, at("03-14 12:00"), 66.73, False, False, 7, None, None),
+            (8, None, "BOB@acme.example", at("03-28 12:00"), 5.0, False, False, 8, None, None),
         ],
     ),
     "customer": (

@@ -16,6 +16,7 @@ _TEXT = {"campaign_id": "n2", "_variation": "nv3"}
 _FLOW = {"flow_id": "w1", "flow_message_id": "wm1"}
 _FLOW_A = {"flow_id": "w1", "flow_message_id": "wm2", "_variation": "wv1", "property_subject": "One"}
 _FLOW_B = {"flow_id": "w1", "flow_message_id": "wm2", "_variation": "wv2", "property_subject": "Two"}
+_FUTURE = dt.datetime(2199, 1, 1, tzinfo=dt.UTC)
 _MACHINE, _HUMAN = {"property_machine_open": True}, {"property_machine_open": False}
 
 
@@ -53,11 +54,12 @@ MESSAGE_EVENTS = [
     event("t02", "05-12 10:00", "q6", "Received Text Message", **_TEXT),
     event("t03", "05-12 10:00", "q2", "Failed to Deliver SMS", **_TEXT),
     event("t04", "05-12 11:00", "q6", "Clicked Text Message", **_TEXT),
-    event("f01", "05-31 23:30", "q5", "Received Email", **_FLOW),
+    event("f01", "05-31 23:30", "q5", "Received Email", **_FLOW, **_at("Gmail")),
     event("f02", "06-01 07:00", "q5", "Opened Email", **_FLOW),
     event("f03", "06-01 07:05", "q5", "Clicked Email", **_FLOW),
     event("f04", "05-20 09:00", "q2", "Received Email", **_FLOW, **_at("Gmail")),
     event("f05", "05-21 09:00", "q2", "Dropped Email", **_FLOW, **_at("Gmail")),
+    event("f08", "05-22 08:00", "q2", "Updated Email Preferences", **_FLOW),
     event("f06", "05-20 09:00", None, "Received Email", **_FLOW, property_email_domain="hotmail.com"),
     *(
         event(f"v{number:02}", "03-02 09:00", f"r{number}", "Received Email", **_FLOW_A if number < 5 else _FLOW_B)
@@ -90,6 +92,11 @@ ORDERS = [
     event("o09", "06-10 09:00", "q2", "Placed Order", **_order("S9", 25)),
     event("o10", "06-02 09:00", None, "Placed Order", **_order("S10", 15)),
     event("o11", "06-02 09:00", "q1", "Placed Order", **_order("S11", 10)),
+    *(
+        event(f"big{number}", "06-02 09:30", None, "Placed Order", **worth(9e21),
+              property_items=[{"Name": "Tea", "Quantity": 9e21, "ItemPrice": 9e21}])
+        for number in (1, 2)
+    ),
     event("x01", "06-02 12:00", "q1", "Cancelled Order", **_order("S11", 10)),
     event("y01", "05-10 12:00", "q1", "Refunded Order", **_order("S1", 30)),
     event("l01", "05-04 10:00", "q1", "Ordered Product", **worth(60), property_name="Tea", property_sku="T1",
@@ -108,6 +115,7 @@ OTHERS = [
     event("s05", "05-12 10:30", "q1", "Subscribed to SMS Marketing"),
     event("s06", "05-13 10:00", "q2", "Unsubscribed from SMS"),
     event("a01", "07-01 09:00", "q6", "Active on Site"),
+    event("a02", "07-01 09:00", "q6", "Active on Site") | dict.fromkeys(("datetime", "timestamp"), _FUTURE),
 ]
 
 EVENTS = [*MESSAGE_EVENTS, *ORDERS, *OTHERS]

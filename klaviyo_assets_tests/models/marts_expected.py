@@ -38,12 +38,13 @@ MESSAGE_EVENTS = {
     "f05": ("wm1", "email", "dropped", at("05-21 09:00"), 0, 0),
     "f06": ("wm1", "email", "delivered", at("05-20 09:00"), 0, 0),
     "f07": ("wm1", "email", "opened", at("05-22 09:00"), 0, 0),
+    "f08": ("wm1", "email", "other", at("05-20 09:00"), 0, 0),
     **{f"v{number:02}": ("wm2", "email", "delivered", at("03-02 09:00"), 0, 0) for number in range(10)},
     **{f"w{number:02}": ("wm2", "email", "opened", at("03-02 09:00"), 0, 0) for number in range(5)},
 }
 """Event -> message, channel, action, when the message was sent, machine, bot."""
 
-_ORDERS = [f"o{number:02}" for number in range(1, 12)]
+_ORDERS = [*(f"o{number:02}" for number in range(1, 12)), "big1", "big2"]
 
 CREDITS: dict[str, dict[str, str | None]] = {
     "event": dict.fromkeys(_ORDERS) | {"o01": "m11", "o02": "m08", "o04": "m10", "o05": "t01", "o07": "f03"},
@@ -229,7 +230,7 @@ CHANNEL_REVENUE: Rows = {
     _of(*_TEXTS, "day", "05-17"): _shares(1, 1, 60, 60, "wh"),
     _of(*_NONE, "day", "05-17"): _shares(1, 1, 60, 60, "e"),
     _of(*_FLOWS, "day", "06-01"): _shares(1, 1, 70, 70),
-    _of(*_NONE, "day", "06-02"): _shares(2, 1, 25, 25),
+    _of(*_NONE, "day", "06-02"): _shares(4, 1, 25, 25),
     _of(*_NONE, "day", "06-10"): _shares(1, 1, 25, 25),
     _of(*_NONE, "day", "06-30"): _shares(1, 1, 80, 80),
     _of(*_EMAIL, "week", "05-04"): (
@@ -240,7 +241,7 @@ CHANNEL_REVENUE: Rows = {
     _of(*_TEXTS, "week", "05-11"): _shares(1, 1, 40, 120, "e") | _shares(2, 2, 100, 120, "wh"),
     _of(*_NONE, "week", "05-11"): _shares(1, 1, 60, 120, "e"),
     _of(*_FLOWS, "week", "06-01"): _shares(1, 1, 70, 95),
-    _of(*_NONE, "week", "06-01"): _shares(2, 1, 25, 95),
+    _of(*_NONE, "week", "06-01"): _shares(4, 1, 25, 95),
     _of(*_NONE, "week", "06-08"): _shares(1, 1, 25, 25),
     _of(*_NONE, "week", "06-29"): _shares(1, 1, 80, 80),
     _of(*_EMAIL, "month", "05-01"): (
@@ -249,9 +250,10 @@ CHANNEL_REVENUE: Rows = {
     _of(*_TEXTS, "month", "05-01"): _shares(1, 1, 40, 300, "e") | _shares(2, 2, 100, 300, "wh"),
     _of(*_NONE, "month", "05-01"): _shares(2, 2, 90, 300, "e") | _shares(2, 2, 80, 300, "h"),
     _of(*_FLOWS, "month", "06-01"): _shares(1, 1, 70, 200),
-    _of(*_NONE, "month", "06-01"): _shares(4, 3, 130, 200),
+    _of(*_NONE, "month", "06-01"): _shares(6, 3, 130, 200),
 }  # fmt: skip
-"""In June a deleted profile ordered too, which is nobody. A share is one of the revenue of the period."""
+"""In June a deleted profile ordered too, which is nobody, and twice for more than there is, which is 0. A share is
+one of the revenue of the period."""
 
 
 def _rate(name: str, rate: float, low: float, high: float) -> dict[str, float]:
@@ -321,7 +323,7 @@ DELIVERABILITY: Rows = {
     ("Microsoft", at("05-18").date()): {
         "sent": 1, "delivered": 1, "opened": 1, "opened_without_machines": 1, "delivery_rate": 1,
     },
-    ("Other", at("05-25").date()): {
+    ("Gmail", at("05-25").date()): {
         "sent": 1, "delivered": 1,
         **_messages(opened=1, opened_without_machines=1, clicked=1, clicked_without_bots=1),
         **dict.fromkeys(("delivery_rate", "open_rate", "open_rate_without_machines", "click_rate"), 1),
@@ -359,6 +361,7 @@ ORDER_LINES = {
     ("o05", 1): ("S5", "q1", "Cup", "C1", None, None, 1, 40, 40, "n2"),
     ("o07", 1): ("S7", "q5", "Tea", "T1", "11", "111", 2, 30, 60, None),
     ("o07", 2): ("S7", "q5", "Sieve", None, None, None, 1, 10, 10, None),
+    **{(f"big{number}", 1): (None, None, "Tea", None, None, None, 1, None, None, None) for number in (1, 2)},
     ("l01", 1): ("S1", "q1", "Tea", "T1", None, None, 2, 30, 60, None),
     ("l02", 1): ("S1", "q1", "Cup", "C1", None, None, 1, 40, 40, None),
     ("l03", 1): (None, "q2", "Pot", None, "12", None, 1, 50, 50, None),

@@ -230,6 +230,12 @@ def test_what_can_not_be_compared_is_said(tmp_path: Path, monkeypatch: pytest.Mo
     assert "`klaviyo-assets sync` fills it" in said("--schema", "x")
     put(warehouse_of(Settings()), "klaviyo_models", OURS)
     assert "No model of Fivetran's packages is in x or y: --schema names" in said("--schema", "x", "--schema", "y")
+    assert "klaviyo_models has our models: --schema names" in said("--schema", "klaviyo_models")
+    assert "w.duckdb is the warehouse itself: leave it out" in said("--schema", "x", "--database", "w.duckdb")
+    put(warehouse_of(Settings()), "odd", {"klaviyo__events": [{"id": "e1"}]})
+    assert '"odd"."klaviyo__events" is no klaviyo__events: it has no column event_id.' in said("--schema", "odd")
+    Path("notes.txt").write_text("no database")
+    assert "--database notes.txt can't be opened: " in said("--schema", "x", "--database", "notes.txt")
     monkeypatch.setenv("KLAVIYO_WAREHOUSE", "postgresql://nowhere/db")
     assert "--database is for DuckDB files" in said("--schema", "x", "--database", "w.duckdb")
 

@@ -229,6 +229,7 @@ def test_orders_are_credited_to_the_last_message_before(hand: Built) -> None:
         3: (None, None, None, "repeat"),
         4: (None, None, None, "new"),
         7: (None, None, None, "new"),
+        8: (None, None, None, None),
     }
     wanted: dict[int, dict[str, Any]] = {
         1: {
@@ -273,6 +274,7 @@ def test_the_orders_of_a_day_stand_beside_what_the_customer_did(hand: Built) -> 
         ("2026-03-21", "ada@acme.example", None, "f1", None): (0, 0, 1, 70),
         ("2026-03-22", "ada@acme.example", None, "f1", None): (1, 28.75, 0, 0),
         ("2026-03-22", "ada@acme.example", None, None, None): (1, 20, 0, 0),
+        ("2026-03-28", "bob@acme.example", None, None, None): (1, 5, 0, 0),
     }
     (first,) = (
         row for row in days if row["shopify_total_line_items_price"] is not None and row["shopify_sum_quantity"] == 4
@@ -315,7 +317,10 @@ def test_customers_are_who_the_shop_and_klaviyo_know_by_an_address(hand: Built) 
             "shopify_lifetime_abandoned_checkouts": 2, "klaviyo_total_sum_revenue_placed_order": 195.5,
             "klaviyo_organic_sum_revenue_placed_order": 25.5, "klaviyo_count_total_campaigns": 1,
         },
-        "bob@acme.example": {"full_name": "Bob", "klaviyo_person_ids": "p2", **nobody, **nothing},
+        "bob@acme.example": {
+            "full_name": "Bob", "klaviyo_person_ids": "p2", **nobody, **nothing, "shopify_lifetime_count_orders": 1,
+            "shopify_lifetime_total_amount": 5, "shopify_first_order_at": at("03-28 12:00"),
+        },
         "eve@acme.example": {
             "full_name": "Eve", "klaviyo_person_ids": None, "shopify_customer_ids": "12", "phone_number": None,
             "shopify_marketing_consent_state": "subscribed (legacy)", "shopify_has_accepted_marketing": True,
@@ -349,7 +354,7 @@ def test_without_payments_customers_have_spent_what_their_orders_cost(hand: Buil
     amounts = ("spent", "refunded", "net", "amount")
     assert [plain(ada[f"shopify_lifetime_total_{name}"]) for name in amounts] == [150, 16.5, 133.5, 133.5]
     orders = {row["order_id"]: plain(row["shipping_cost"]) for row in bare.rows(OF_THE_SHOP[0])}
-    assert orders == {"gid-1": 0, "gid-2": 3.5, "gid-3": 0, "gid-4": 0, "gid-7": 0}
+    assert orders == {"gid-1": 0, "gid-2": 3.5, "gid-3": 0, "gid-4": 0, "gid-7": 0, "gid-8": 0}
 
 
 def test_the_query_of_the_documents(hand: Built) -> None:

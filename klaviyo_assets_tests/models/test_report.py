@@ -30,7 +30,7 @@ def day(text: str) -> dt.date:
         ({"days": 1}, "2026-03-11", "2026-03-12", "2026-03-10"),
         ({"days": 7, "first_day": "2026-03-01"}, "2026-03-01", "2026-03-08", "2026-02-22"),
         ({"period": "week"}, "2026-03-02", "2026-03-09", "2026-02-23"),
-        ({"period": "week", "first_day": "2026-03-09"}, "2026-03-09", "2026-03-16", "2026-03-02"),
+        ({"period": "week", "first_day": "2026-02-23"}, "2026-02-23", "2026-03-02", "2026-02-16"),
         ({"period": "month"}, "2026-02-01", "2026-03-01", "2026-01-01"),
         ({"period": "month", "first_day": "2025-12-01"}, "2025-12-01", "2026-01-01", "2025-11-01"),
     ],
@@ -68,6 +68,8 @@ def test_what_no_config_may_be_is_refused(config: dict[str, object]) -> None:
 
 def test_a_period_that_is_not_over_is_compared_with_as_many_days() -> None:
     march = of_month(day("03-01"))
+    asked = ReportConfig(period="month", first_day="2026-03-01").chosen(TODAY)
+    assert asked == Period(day("03-01"), day("03-12"), day("02-01"), day("02-12")), "though events are of the future"
     assert march.within(day("01-01"), day("03-11")) == Period(day("03-01"), day("03-12"), day("02-01"), day("02-12"))
     assert march.within(day("01-01"), day("03-30")).before_end == day("03-01"), "February has but 28 days"
     assert march.within(day("01-01"), day("04-30")) == march

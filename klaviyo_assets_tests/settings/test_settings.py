@@ -49,6 +49,9 @@ model_variables:
   klaviyo__marts: "no"
   klaviyo__unexplained_tolerance: 5
   klaviyo__timezone: Copenhagen
+  klaviyo__conversion_metric: [Placed Order]
+  klaviyo_schema: ""
+  using_native_attribution: "false"
 """
 PROBLEMS = [
     "KLAVIYO_DELETE_GUARD): it has to be less than or equal to 1, not '7'",
@@ -69,6 +72,7 @@ PROBLEMS = [
     "hashed_columns.event[3] ({file}): metric_id can be neither blocked nor hashed: the reconciliation counts by it",
     "hashed_columns.event[4] ({file}): event has no column that it matches",
     "memberships ({file}): it has to be 'off', 'weekly' or 'incremental', not 'sometimes'",
+    "model_variables.klaviyo__conversion_metric ({file}): it has to be a name",
     "model_variables.klaviyo__count_metrics ({file}): it has to be a list",
     "model_variables.klaviyo__email_attribution_lokback ({file}): the models have no such variable; did you mean "
     "klaviyo__email_attribution_lookback?",
@@ -84,8 +88,10 @@ PROBLEMS = [
     "model_variables.klaviyo__timezone ({file}): it has to be a time zone, Europe/Copenhagen for one",
     "model_variables.klaviyo__unexplained_tolerance ({file}): it has to be a share, from 0 to 1",
     "model_variables.klaviyo_event_identifier ({file}): dbt_klaviyo has it, these models do without",
+    "model_variables.klaviyo_schema ({file}): it has to be a name",
     "model_variables.klaviyo_sources[0].schma ({file}): there is no such member; did you mean schema?",
     "model_variables.klaviyo_sources[1] ({file}): it has to be a mapping",
+    "model_variables.using_native_attribution ({file}): it has to be true or false",
     "overlapp ({file}): there is no such setting; did you mean overlap?",
     "sync_interval ({file}): it must be 5 to 60 minutes that divide an hour, or hours that divide a day, not 'PT7M'",
     "tables.evnt ({file}): there is no such table; did you mean event?",

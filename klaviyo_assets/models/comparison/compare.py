@@ -18,6 +18,10 @@ _FIVE_DAYS = str(120 * 3600 * 1_000_000)
 _TABLE = re.compile(r"\{(transaction|order|customer|event)\}")
 
 
+class NotComparable(Exception):
+    """What has a model's name has not its key; the message says what is where."""
+
+
 @dataclass(frozen=True)
 class Example:
     """A row that differs. theirs, ours: its values of the column. alone: it is on one side alone, and has none."""
@@ -88,7 +92,7 @@ class Sides:
 def compare(session: Session, sides: Sides, *, examples: int) -> Iterator[Comparison]:
     """Compare the models that there are, one after the other, in the order in which they are made.
 
-    examples: rows to show of each difference.
+    examples: rows to show of each difference. Raises NotComparable.
     """
     met: set[str] = set()
     possible = [
@@ -185,6 +189,9 @@ class _Pair:
     def _key(self) -> tuple[str, ...]:
         """Return the columns of the key: with the account, if there are several."""
         source = self.matching.source
+        for side in (self.theirs, self.ours):
+            if missing := [column for column in self.matching.key if column not in side.columns]:
+                raise NotComparable(f"{side.name} is no {self.model}: it has no column {', '.join(missing)}.")
         if source in self.theirs.columns and source in self.ours.columns:
             for side in (self.theirs, self.ours):
                 ((accounts,),) = self.session.sql(
@@ -266,7 +273,7 @@ def _holds(session: Session, where: str, tables: Mapping[str, str]) -> bool:
         return True
     if not all(table in tables for table in _TABLE.findall(where)):
         return False
-    return bool(session.sql(f"SELECT 1 WHERE {where.format(**tables)}"))
+    return bool(session.sql(f"SELECT 1 FROM (SELECT 1 AS one) AS ones WHERE {where.format(**tables)}"))
 
 
 def _count(session: Session, name: str) -> int:

@@ -15,7 +15,7 @@ NUMBER, TIME, TEXT = "number", "time", "text"
 ROWS = "_rows"
 """How many rows have a key."""
 
-_AS = {NUMBER: "CAST({} AS DECIMAL(38, 6))", TIME: "CAST({} AS TIMESTAMP)", TEXT: "CAST({} AS VARCHAR)"}
+_AS = {NUMBER: "CAST({} AS DECIMAL(35, 6))", TIME: "CAST({} AS TIMESTAMP)", TEXT: "CAST({} AS VARCHAR)"}
 
 
 @dataclass(frozen=True)

@@ -55,8 +55,10 @@ class ReportConfig(dg.Config):
     )
 
     def chosen(self, today: dt.date) -> Period:
-        """Return the period that is asked for. Raises ValueError, which names the field."""
-        return chosen_period(self.period, self.first_day, self.days, today)
+        """Return the period that is asked for, up to today: there may be events of the future. Raises ValueError, which
+        names the field.
+        """
+        return chosen_period(self.period, self.first_day, self.days, today).within(dt.date.min, today)
 
 
 def build_report(

@@ -74,6 +74,11 @@
     nullIf(JSONExtractRaw(ifNull({{ text }}, ''), '{{ name }}'), '')
 {%- endmacro %}
 
+{#- The last of `numbers`. -#}
+{% macro most_numbers() -%}
+    9999
+{%- endmacro %}
+
 {#- The numbers from 0 to 9,999, as the column `number`. -#}
 {% macro numbers() -%}
     select thousands.digit * 1000 + hundreds.digit * 100 + tens.digit * 10 + ones.digit as number

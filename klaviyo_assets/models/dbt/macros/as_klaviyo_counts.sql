@@ -19,9 +19,11 @@
     {{ return(windows) }}
 {% endmacro %}
 
-{#- The hours in which an event of a message is credited with an order; NULL if it is no touch, by the settings. -#}
+{#- The hours in which an event of a message is credited with an order; NULL if it is no touch, by the settings, of which
+    no window may be left. -#}
 {% macro attribution_window(channel, action, is_machine_open, is_bot_click) -%}
     case
+        when 1 = 0 then 0
         {%- if var('klaviyo__exclude_machine_opens') %}
         when {{ is_machine_open }} = 1 then null
         {%- endif %}

@@ -127,6 +127,28 @@
     dateDiff('day', {{ first }}, {{ second }})
 {%- endmacro %}
 
+{#- The last day of each account's events. What is dated later than it was read, and than all that has been read, is of the
+    future, and no reason to take today for a time long past. events, states: relations like klaviyo__events and
+    stg_klaviyo__sync_state. -#}
+{% macro last_days(events, states) -%}
+    select
+        event.source_relation as source_relation,
+        coalesce(
+            max(
+                case
+                    when event.occurred_at > event._fivetran_synced
+                        and coalesce(event.occurred_at > state.synced_through, 1 = 1) then null
+                    else event.occurred_on
+                end
+            ),
+            max(event.occurred_on)
+        ) as last_day
+    from {{ events }} as event
+    left join {{ states }} as state
+        on state.table_name = 'event' and state.source_relation = event.source_relation
+    group by event.source_relation
+{%- endmacro %}
+
 {#- A number of the month of a day, one more than that of the month before. -#}
 {% macro month_number(day) -%}
     cast(extract(year from {{ day }}) * 12 + extract(month from {{ day }}) as {{ dbt.type_bigint() }})

@@ -45,10 +45,12 @@
     end
 {%- endmacro %}
 
-{#- Text as a number; NULL if it is none, such as the digest of a hashed column. -#}
-{% macro number(text) %}
-    {{- adapter.dispatch('number', 'klaviyo_models')(text) -}}
-{% endmacro %}
+{#- Text as a number; NULL if it is none, such as the digest of a hashed column, or too large: whoever loads a shop's page can
+    send an event, and a sum or a product that no column holds would fail the whole build. below: what is too large. -#}
+{% macro number(text, below='1000000000000000') %}
+    {%- set number = adapter.dispatch('number', 'klaviyo_models')(text) -%}
+    case when abs({{ number }}) < {{ below }} then {{ number }} end
+{%- endmacro %}
 
 {% macro default__number(text) -%}
     {{ dbt.safe_cast(text, dbt.type_numeric()) }}

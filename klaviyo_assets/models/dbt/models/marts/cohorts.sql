@@ -26,24 +26,8 @@ sizes as (
 ),
 
 as_of as (
-    select source_relation, {{ month_number('max(occurred_on)') }} as last_month
-    from {{ ref('klaviyo__events') }}
-    group by source_relation
-),
-
--- Each month of each cohort until the account's last event, also those without an order.
-months as (
-    select
-        sizes.source_relation as source_relation,
-        sizes.cohort_month as cohort_month,
-        sizes.first_month as first_month,
-        sizes.customers as customers,
-        numbers.number as months_since_first
-    from sizes
-    inner join as_of
-        on as_of.source_relation = sizes.source_relation
-    cross join ({{ numbers() }}) as numbers
-    where numbers.number <= as_of.last_month - sizes.first_month
+    select source_relation, {{ month_number('last_day') }} as last_month
+    from ({{ last_days(ref('klaviyo__events'), ref('stg_klaviyo__sync_state')) }}) as last_days
 ),
 
 ordered as (
@@ -58,13 +42,41 @@ ordered as (
     inner join firsts
         on firsts.person_id = orders.person_id and firsts.source_relation = orders.source_relation
     group by firsts.source_relation, firsts.cohort_month, orders.month_number - firsts.first_month
+),
+
+-- Each month of each cohort until the account's last event, also those without an order; and months of the future with one.
+months as (
+    select
+        sizes.source_relation as source_relation,
+        sizes.cohort_month as cohort_month,
+        sizes.customers as customers,
+        cast(numbers.number as {{ dbt.type_bigint() }}) as months_since_first
+    from sizes
+    inner join as_of
+        on as_of.source_relation = sizes.source_relation
+    cross join ({{ numbers() }}) as numbers
+    where numbers.number <= as_of.last_month - sizes.first_month
+
+    union all
+
+    select
+        sizes.source_relation as source_relation,
+        sizes.cohort_month as cohort_month,
+        sizes.customers as customers,
+        cast(ordered.months_since_first as {{ dbt.type_bigint() }}) as months_since_first
+    from ordered
+    inner join sizes
+        on sizes.source_relation = ordered.source_relation and sizes.cohort_month = ordered.cohort_month
+    inner join as_of
+        on as_of.source_relation = ordered.source_relation
+    where ordered.months_since_first > least(as_of.last_month - sizes.first_month, {{ most_numbers() }})
 )
 
 select
     {{ surrogate_key(['months.source_relation', 'months.cohort_month', 'months.months_since_first']) }} as cohort_key,
     months.source_relation as source_relation,
     months.cohort_month as cohort_month,
-    cast(months.months_since_first as {{ dbt.type_bigint() }}) as months_since_first,
+    months.months_since_first as months_since_first,
     months.customers as customers,
     coalesce(ordered.unique_customers_ordering, 0) as unique_customers_ordering,
     coalesce(ordered.orders, 0) as orders,

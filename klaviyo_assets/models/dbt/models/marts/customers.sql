@@ -1,8 +1,6 @@
 {%- set scores = [('recency_score', 'last_order_at'), ('frequency_score', 'orders'), ('monetary_score', 'order_value')] %}
 with as_of as (
-    select source_relation, max(occurred_on) as last_day
-    from {{ ref('klaviyo__events') }}
-    group by source_relation
+    {{ last_days(ref('klaviyo__events'), ref('stg_klaviyo__sync_state')) }}
 ),
 
 orders as (

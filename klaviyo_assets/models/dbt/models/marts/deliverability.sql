@@ -2,7 +2,8 @@ with emails as (
     select
         event.source_relation as source_relation,
         {{ inbox_provider(
-            'event.inbox_provider',
+            'coalesce(event.inbox_provider, case when event.person_id is not null then max(event.inbox_provider) over ('
+            ~ 'partition by event.source_relation, event.message_id, event.person_id) end)',
             "coalesce(" ~ dbt.concat(["'@'", 'event.email_domain']) ~ ", lower(person.email))"
         ) }} as inbox_provider,
         {{ first_day('week', 'event.sent_on') }} as week_start,

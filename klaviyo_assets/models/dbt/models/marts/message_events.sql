@@ -48,16 +48,20 @@ events as (
         on campaign.campaign_id = event.campaign_id and campaign.source_relation = event.source_relation
 ),
 
--- Of events at one time, the sending counts for all: rows with the same time are in the default frame.
+-- Of events at one time, the sending counts for all: rows with the same time are in the default frame. What was opened is
+-- what arrived, though it may have bounced when it was sent again.
 sent as (
     select
         *,
         case
-            when person_id is not null
-                then max(case when action in ('delivered', 'bounced', 'failed', 'dropped') then occurred_at end) over (
-                    partition by source_relation, message_id, person_id order by occurred_at
-                )
             when action in ('delivered', 'bounced', 'failed', 'dropped') then occurred_at
+            when person_id is not null then coalesce(
+                {%- for actions in ["'delivered'", "'bounced', 'failed', 'dropped'"] %}
+                max(case when action in ({{ actions }}) then occurred_at end) over (
+                    partition by source_relation, message_id, person_id order by occurred_at
+                ){{ ',' if not loop.last }}
+                {%- endfor %}
+            )
         end as own_sent_at
     from events
 )

@@ -62,8 +62,8 @@ lines as (
         {{ json_first('item', ['sku', 'SKU']) }} as sku,
         {{ json_first('item', ['product_id', 'ProductID', 'ProductId']) }} as product_id,
         {{ json_first('item', ['variant_id', 'VariantID', 'VariantId']) }} as variant_id,
-        {{ number(json_first('item', ['quantity', 'Quantity', 'qty'])) }} as quantity,
-        {{ number(json_first('item', ['price', 'Price', 'ItemPrice', 'item_price'])) }} as unit_price,
+        {{ number(json_first('item', ['quantity', 'Quantity', 'qty']), below='1000000000') }} as quantity,
+        {{ number(json_first('item', ['price', 'Price', 'ItemPrice', 'item_price']), below='1000000000000') }} as unit_price,
         {{ number(json_first('item', ['RowTotal', 'row_total', 'line_price'])) }} as line_value
     from items
 

@@ -55,4 +55,4 @@ from {{ ref('int_klaviyo__addresses') }} as klaviyo
 full outer join {{ ref('int_shopify__customers') }} as shopify
     on shopify.email = klaviyo.email
 left join {{ ref('int_shopify__customer_orders') }} as orders
-    on orders.email = shopify.email and orders.source_relation = shopify.source_relation
+    on orders.email = coalesce(shopify.email, klaviyo.email)

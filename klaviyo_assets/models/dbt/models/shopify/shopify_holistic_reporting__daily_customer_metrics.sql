@@ -78,17 +78,17 @@ select
     {%- endfor %}
     shopify_keyed.shopify_source_relation as shopify_source_relation,
     klaviyo_keyed.klaviyo_first_event_at as klaviyo_first_event_at,
-    klaviyo_keyed.klaviyo_last_event_at as klaviyo_last_event_at,
+    klaviyo_keyed.klaviyo_last_event_at as klaviyo_last_event_at
     {%- for name in [
         'total_orders', 'total_price', 'count_line_items', 'total_line_items_price', 'total_discounts', 'total_tax',
         'total_shipping_cost', 'total_refund_subtotal', 'total_refund_tax', 'total_order_adjustment_amount',
         'total_order_adjustment_tax_amount', 'sum_quantity', 'count_products', 'count_product_variants',
         'count_cancelled_orders',
-    ] %}
-    coalesce(shopify_keyed.shopify_{{ name }}, 0) as shopify_{{ name }},
+    ] %},
+    coalesce(shopify_keyed.shopify_{{ name }}, 0) as shopify_{{ name }}
     {%- endfor %}
-    {%- for column in metric_columns() %}
-    coalesce(klaviyo_keyed.klaviyo_{{ column.name }}, 0) as klaviyo_{{ column.name }}{{ ',' if not loop.last }}
+    {%- for column in metric_columns() %},
+    coalesce(klaviyo_keyed.klaviyo_{{ column.name }}, 0) as klaviyo_{{ column.name }}
     {%- endfor %}
 from klaviyo_keyed
 full outer join shopify_keyed

@@ -2,8 +2,9 @@
 {% test metrics_add_up(model, events, prefix='') %}
 with own as (
     select
-        {%- for column in metric_columns() %}
-        coalesce(sum({{ prefix }}{{ column.name }}), 0) as {{ column.name }}{{ ',' if not loop.last }}
+        count(*) as number_of_rows
+        {%- for column in metric_columns() %},
+        coalesce(sum({{ prefix }}{{ column.name }}), 0) as {{ column.name }}
         {%- endfor %}
     from {{ model }}
 ),

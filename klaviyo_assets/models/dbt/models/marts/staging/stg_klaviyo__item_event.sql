@@ -63,7 +63,10 @@ select
     {{ property('property_sku', 'SKU') }} as sku,
     {{ property('property_product_id', 'ProductID') }} as product_id,
     {{ property('property_variant_id', 'VariantID') }} as variant_id,
-    {{ number(property('property_quantity', 'Quantity')) }} as quantity,
-    {{ number('coalesce(' ~ property('property_item_price', 'ItemPrice') ~ ', property_price)') }} as unit_price,
+    {{ number(property('property_quantity', 'Quantity'), below='1000000000') }} as quantity,
+    {{ number(
+        'coalesce(' ~ property('property_item_price', 'ItemPrice') ~ ', ' ~ property('property_price', 'Price') ~ ')',
+        below='1000000000000'
+    ) }} as unit_price,
     {{ number('property_value') }} as line_value
 from places
