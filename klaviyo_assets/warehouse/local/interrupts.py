@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -45,8 +46,24 @@ def insisting(again: float = AGAIN) -> Iterator[threading.Event]:
     Gives what tells whether there was one.
     """
     pressed = threading.Event()
-    with _told(pressed.set, lambda: os.kill(os.getpid(), signal.SIGINT), again):
+    with _told(pressed.set, lambda: os.kill(os.getpid(), signal.SIGINT), again), _unsaid_in_finalizers():
         yield pressed
+
+
+@contextmanager
+def _unsaid_in_finalizers() -> Iterator[None]:
+    """Leave out what Python prints of a signal that comes in a `__del__`: it is lost there, and comes again."""
+    told = sys.unraisablehook
+
+    def hook(unraisable: sys.UnraisableHookArgs) -> None:
+        if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+            told(unraisable)
+
+    sys.unraisablehook = hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = told
 
 
 @contextmanager

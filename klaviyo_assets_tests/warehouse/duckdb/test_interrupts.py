@@ -101,3 +101,21 @@ def test_an_interrupt_that_comes_before_the_statement_ends_it_too() -> None:
     finally:
         signal.signal(signal.SIGINT, before)
         connection.close()
+
+
+def test_a_signal_in_a_finalizer_is_repeated_and_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[type[BaseException]] = []
+    monkeypatch.setattr("sys.unraisablehook", lambda unraisable: told.append(unraisable.exc_type))
+
+    class Finalized:
+        def __init__(self, error: type[BaseException]) -> None:
+            self.error = error
+
+        def __del__(self) -> None:
+            raise self.error
+
+    with insisting():
+        Finalized(KeyboardInterrupt)
+        Finalized(ValueError)
+    Finalized(KeyboardInterrupt)
+    assert told == [ValueError, KeyboardInterrupt]
