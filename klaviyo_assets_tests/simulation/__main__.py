@@ -28,7 +28,7 @@ def _histories() -> Callable[[int], History]:
     return simulated(Path(folder), patch)
 
 
-def lived(seed: int, steps: plan.History) -> Wrong | None:
+def lived(seed: int, steps: plan.Steps) -> Wrong | None:
     """Run a history; return what is wrong with it."""
     try:
         _histories()(seed).live(steps)

@@ -40,10 +40,10 @@ class Step:
 _ELSEWHERE = ("seed", "pause", "happenings", "meddling", "backfills")
 """What the story tells by itself."""
 
-History = tuple[Step, ...]
+Steps = tuple[Step, ...]
 
 
-def history(seed: int) -> History:
+def history(seed: int) -> Steps:
     """Return the history of a seed."""
     chance = random.Random(seed)
     return tuple(_step(chance) for _ in range(SYNCS))
@@ -65,29 +65,26 @@ def _step(chance: random.Random) -> Step:
     )
 
 
-def shorter(steps: History) -> Iterator[History]:
+_LEFT_OUT = ("trouble", "ahead", "kill", "zone", "beside", "backfills", "meddling")
+"""What a step can do without: it has a default."""
+
+
+def shorter(steps: Steps) -> Iterator[Steps]:
     """Yield histories with less in them, the shortest first."""
     size = len(steps) // 2
     while size:
         yield from (steps[:at] + steps[at + size :] for at in range(0, len(steps), size))
         size //= 2
-    plain = Step(0, dt.timedelta(0))
     for at, step in enumerate(steps):
-        less = [replace(step, happenings=()) if step.happenings[1:] else step]
-        less += [replace(step, happenings=step.happenings[:n] + step.happenings[n + 1 :]) for n in _places(step)]
-        less += [replace(step, **{name: getattr(plain, name)}) for name in _OFF]
-        less += [replace(step, pause=HOUR) if step.pause > HOUR else step]
+        happenings = step.happenings
+        less = [replace(step, happenings=())]
+        less += [replace(step, happenings=happenings[:n] + happenings[n + 1 :]) for n in range(len(happenings))]
+        less += [replace(step, **{name: getattr(Step, name)}) for name in _LEFT_OUT]
+        less += [replace(step, pause=min(step.pause, HOUR))]
         yield from ((*steps[:at], each, *steps[at + 1 :]) for each in less if each != step)
 
 
-_OFF = ("trouble", "ahead", "kill", "zone", "beside", "backfills", "meddling")
-
-
-def _places(step: Step) -> range:
-    return range(len(step.happenings))
-
-
-def shortest(steps: History, is_wrong: Callable[[History], bool]) -> History:
+def shortest(steps: Steps, is_wrong: Callable[[Steps], bool]) -> Steps:
     """Return a history that is wrong as well, of which nothing can be left out by itself."""
     tried = {steps}
     while True:
