@@ -14,7 +14,16 @@ from klaviyo_assets.assets.described import DescribedAssets, enabled_tables, wit
 from klaviyo_assets.assets.specs import group_name, io_manager_key, storage
 from klaviyo_assets.models.automation import build_models_job, build_models_sensor
 from klaviyo_assets.models.metadata import describe
-from klaviyo_assets.models.project import MARTS, MARTS_VARIABLE, SHOPIFY, Model, extra_of, is_installed, read_project
+from klaviyo_assets.models.project import (
+    MARTS,
+    MARTS_VARIABLE,
+    SHOPIFY,
+    Model,
+    extra_of,
+    is_installed,
+    read_project,
+    variables_with,
+)
 from klaviyo_assets.models.report.asset import build_report
 from klaviyo_assets.models.run import DbtFailed, Result, dbt_build
 from klaviyo_assets.models.targets.choosing import target_of
@@ -87,7 +96,7 @@ def chosen_models(settings: Settings) -> list[Model]:
     """Return the models that the settings ask for."""
     left_out = {
         *(() if settings.shopify_schema else (SHOPIFY,)),
-        *(() if settings.model_variables.get(MARTS_VARIABLE, True) else (MARTS,)),
+        *(() if variables_with(settings.model_variables)[MARTS_VARIABLE] else (MARTS,)),
     }
     return [model for model in read_project() if model.group not in left_out]
 

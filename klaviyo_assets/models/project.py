@@ -26,6 +26,9 @@ MARTS = "marts"
 MARTS_VARIABLE = "klaviyo__marts"
 """The variable that leaves them out."""
 
+TOLERANCE_VARIABLE = "klaviyo__unexplained_tolerance"
+"""The variable with the share of a statistic that may be unexplained."""
+
 _REF = re.compile(r"\bref\('(\w+)'\)")
 _SOURCE = re.compile(r"\bsource_rows\('(\w+)', '(\w+)'")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -67,6 +70,11 @@ def extra_of(kind: str) -> str:
 def read_variables() -> Mapping[str, Any]:
     """Return the variables of the dbt project, with their defaults."""
     return dict(yaml.load((PROJECT / "dbt_project.yml").read_text(), _LOADER)["vars"])  # noqa: S506  (a safe loader)
+
+
+def variables_with(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the variables of the dbt project: those given, the others with their defaults."""
+    return {**read_variables(), **given}
 
 
 @cache

@@ -8,13 +8,12 @@ from typing import Any
 
 import dagster as dg
 
-from klaviyo_assets.models.project import read_variables
+from klaviyo_assets.models.project import TOLERANCE_VARIABLE, variables_with
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.session import Session
 
 NUMBERS = "why_numbers_differ"
 CHECK = "numbers_are_explained"
-TOLERANCE = "klaviyo__unexplained_tolerance"
 _WORST = 3
 """How many messages are named of each statistic."""
 
@@ -39,7 +38,7 @@ def check_spec(asset: dg.AssetKey) -> dg.AssetCheckSpec:
         CHECK,
         asset=asset,
         description="Of each statistic of all messages together, no more than the variable "
-        f"`{TOLERANCE}` (a share, 0.05 by default) is unexplained (else a warning).",
+        f"`{TOLERANCE_VARIABLE}` (a share, 0.05 by default) is unexplained (else a warning).",
     )
 
 
@@ -48,7 +47,7 @@ def check_numbers(session: Session, schema: str, settings: Settings, check: dg.A
 
     session: a transaction that sees the model. schema: of the models.
     """
-    tolerance = settings.model_variables.get(TOLERANCE, read_variables()[TOLERANCE])
+    tolerance = variables_with(settings.model_variables)[TOLERANCE_VARIABLE]
     model = session.name(schema, NUMBERS)
     found = [
         Unexplained(statistic, float(unexplained), max(float(klaviyo), float(ours)))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from zoneinfo import available_timezones
 
-from klaviyo_assets.models.project import read_variables
+from klaviyo_assets.models.project import TOLERANCE_VARIABLE, read_variables
 from klaviyo_assets.settings.problems import Problem, similar
 
 _COLUMN = {"name", "alias", "transform_sql", "datatype"}
@@ -27,7 +27,7 @@ _KINDS = {list: "a list", dict: "a mapping", int: "a number", bool: "true or fal
 _WINDOW = "_attribution_window"
 """End of the names of numbers of hours, some of which are null unless they are given."""
 
-_TOLERANCE, _TIMEZONE = "klaviyo__unexplained_tolerance", "klaviyo__timezone"
+_TIMEZONE = "klaviyo__timezone"
 _NATIVE = "using_native_attribution"
 
 
@@ -42,7 +42,7 @@ def are_variables(given: Mapping[Any, Any]) -> Iterator[Problem]:
         elif name.endswith(_WINDOW):
             if not (type(value) is int and value >= 0) and (value is not None or known[name] is not None):
                 yield (name,), "it has to be a number of hours; 0 for a touch that earns no credit"
-        elif name == _TOLERANCE:
+        elif name == TOLERANCE_VARIABLE:
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
                 yield (name,), "it has to be a share, from 0 to 1"
         elif name == _TIMEZONE:

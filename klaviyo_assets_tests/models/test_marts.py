@@ -16,7 +16,7 @@ import pytest
 from klaviyo_assets.assets.warehouses import warehouse_of
 from klaviyo_assets.build import build_definitions
 from klaviyo_assets.models.assets import dbt_variables
-from klaviyo_assets.models.project import is_installed, read_project
+from klaviyo_assets.models.project import TOLERANCE_VARIABLE, is_installed, read_project
 from klaviyo_assets.models.report.figures import read_figures
 from klaviyo_assets.models.report.period import Period, of_days, of_month
 from klaviyo_assets.models.report.sections import (
@@ -34,7 +34,7 @@ from klaviyo_assets.models.report.sections import (
 )
 from klaviyo_assets.models.run import dbt_build
 from klaviyo_assets.models.targets.choosing import target_of
-from klaviyo_assets.models.unexplained import CHECK, NUMBERS, TOLERANCE, check_numbers
+from klaviyo_assets.models.unexplained import CHECK, NUMBERS, check_numbers
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.warehouse.location import kind_of
 from klaviyo_assets.warehouse.warehouse import Warehouse
@@ -316,7 +316,7 @@ def test_a_check_warns_of_what_nothing_explains(account: Account) -> None:
     check = dg.AssetCheckKey(dg.AssetKey(["klaviyo_models", NUMBERS]), CHECK)
     with warehouse_of(account.settings).session(writes=False) as session:
         result = check_numbers(session, MODELS, account.settings, check)
-        lenient = Settings(model_variables={TOLERANCE: 0.7})
+        lenient = Settings(model_variables={TOLERANCE_VARIABLE: 0.7})
         assert check_numbers(session, MODELS, lenient, check).passed
     assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert "Nothing explains 1 of 2 spam_complaints, 2 of 6 clicks, 1 of 11 opens." in str(result.description)

@@ -12,7 +12,7 @@ from pydantic import Field
 from klaviyo_assets.assets.advice import advised
 from klaviyo_assets.assets.described import DescribedAssets, enabled_tables
 from klaviyo_assets.assets.specs import group_name, io_manager_key
-from klaviyo_assets.models.project import MARTS_VARIABLE, read_variables
+from klaviyo_assets.models.project import MARTS_VARIABLE, variables_with
 from klaviyo_assets.models.report.figures import EVENTS, read_figures
 from klaviyo_assets.models.report.page import Content, render, summary
 from klaviyo_assets.models.report.period import MOST_DAYS, USUAL_DAYS, Kind, Period, chosen_period
@@ -154,7 +154,7 @@ def notes(settings: Settings, schema: str, missing: Collection[str]) -> list[str
     if not missing:
         return []
     what = "Revenue by channel, subject lines, messages of flows, customers who came back and inbox providers"
-    if not settings.model_variables.get(MARTS_VARIABLE, True):
+    if not variables_with(settings.model_variables)[MARTS_VARIABLE]:
         return [f"{what} are left out: the marts are turned off ({MARTS_VARIABLE}: false in model_variables)."]
     tables = ", ".join(f"{schema}.{name}" for name in missing)
     return [f"Sections are left out, as these tables are not there: {tables}. {settings.name}_models_job makes them."]
@@ -162,7 +162,7 @@ def notes(settings: Settings, schema: str, missing: Collection[str]) -> list[str
 
 def order_metric(settings: Settings) -> list[str]:
     """Return all names of the metric whose events are orders, the one that is asked for first."""
-    variables = {**read_variables(), **settings.model_variables}
+    variables = variables_with(settings.model_variables)
     chosen = str(variables["klaviyo__conversion_metric"])
     found = [chosen]
     for name, others in variables["klaviyo__metric_names"].items():

@@ -2,15 +2,17 @@
 {%- for statistic in compared_statistics() -%}
     {%- do figures.append({'name': statistic.name, 'type': type_double()}) -%}
 {%- endfor -%}
+{%- set shared = [
+    {'name': 'send_channel', 'type': dbt.type_string()},
+    {'name': 'conversion_metric_id', 'type': dbt.type_string()},
+    {'name': '_fivetran_synced', 'type': dbt.type_timestamp()},
+    {'name': '_fivetran_deleted', 'type': dbt.type_boolean()},
+] + figures -%}
 with campaigns as (
     {{ source_rows('klaviyo', 'campaign_report', [
         {'name': 'campaign_id', 'type': dbt.type_string()},
         {'name': 'campaign_message_id', 'type': dbt.type_string()},
-        {'name': 'send_channel', 'type': dbt.type_string()},
-        {'name': 'conversion_metric_id', 'type': dbt.type_string()},
-        {'name': '_fivetran_synced', 'type': dbt.type_timestamp()},
-        {'name': '_fivetran_deleted', 'type': dbt.type_boolean()},
-    ] + figures) }}
+    ] + shared) }}
 ),
 
 flows as (
@@ -18,11 +20,7 @@ flows as (
         {'name': 'date', 'type': type_date()},
         {'name': 'flow_id', 'type': dbt.type_string()},
         {'name': 'flow_message_id', 'type': dbt.type_string()},
-        {'name': 'send_channel', 'type': dbt.type_string()},
-        {'name': 'conversion_metric_id', 'type': dbt.type_string()},
-        {'name': '_fivetran_synced', 'type': dbt.type_timestamp()},
-        {'name': '_fivetran_deleted', 'type': dbt.type_boolean()},
-    ] + figures) }}
+    ] + shared) }}
 ),
 
 reports as (
