@@ -10,7 +10,7 @@ from klaviyo_assets.api import ForeignAnswer, InvalidApiKey, KlaviyoError, NotFo
 from klaviyo_assets.warehouse.errors import SnapshotMissing, SpoolFull, WarehouseError, WarehouseUnusable
 from klaviyo_assets.warehouse.guard import FEW_WAIT, SETTLED_AFTER, Waiting
 from klaviyo_assets.warehouse.location import kind_of
-from klaviyo_assets.workers.process import WorkerDied
+from klaviyo_assets.workers.process import WorkerDied, WorkerNotStarted
 
 _HOURS = round(SETTLED_AFTER / dt.timedelta(hours=1))
 
@@ -48,6 +48,8 @@ def _advice(error: WarehouseError, snapshot: str) -> str:
             "If this machine was out of memory, or its container had no more, lower the setting `processes`. Run it "
             "again."
         )
+    if isinstance(error, WorkerNotStarted):
+        return "Lower the setting `processes`: with 1 there are none. Run it again."
     if not isinstance(error, WarehouseUnusable):
         return ""
     if check := _OF_SERVERS.get(kind_of(error.database)):

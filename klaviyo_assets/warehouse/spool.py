@@ -114,7 +114,8 @@ class Spool:
         (number,) = self.reserve(1)
         path = self.folder / f"{number:06d}.parquet"
         try:
-            pq.write_table(pa.Table.from_batches([batch]), path, compression="zstd", compression_level=1)
+            table = pa.Table.from_batches([batch])
+            pq.write_table(table, path, compression="snappy", write_statistics=False, store_schema=False)
         except OSError as error:
             if not is_full(error):
                 raise

@@ -26,9 +26,9 @@ class Target:
 
 @dataclass(frozen=True)
 class Task:
-    """Pages that come after each other, and where their rows go."""
+    """Pages that come after each other, and where their rows go. Who has no more use for a page takes it away."""
 
-    pages: Sequence[bytes] = field(repr=False)
+    pages: list[bytes] = field(repr=False)
     targets: Sequence[Target]
 
 
@@ -63,8 +63,8 @@ def do(task: Task, convert: Convert) -> Done:
     }
     misshapen = Recorded()
     with noting(misshapen):
-        for page in task.pages:
-            add_batch(convert(page), writers)
+        while task.pages:
+            add_batch(convert(task.pages.pop(0)), writers)
         for writer in writers.values():
             writer.close()
     return Done(

@@ -43,7 +43,7 @@ class Pool:
         """Take a task; return what has come of earlier ones since the last time.
 
         As many tasks as there may be workers are under way, and one waits; before there are more, this waits. Raises
-        what a task raised, and WorkerDied if a process has ended.
+        what a task raised, WorkerDied if a process has ended, and WorkerNotStarted.
         """
         self._given.append(self._threads.submit(self._do, task))
         done = []

@@ -33,11 +33,25 @@ class WorkerDied(WarehouseError):
         return f"A process that turned pages into rows has ended{how}. Nothing was written."
 
 
+class WorkerNotStarted(WarehouseError):
+    """The machine has no process for the pages of a read. reason: what it says."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def fact(self) -> str:
+        """Return what went wrong, in words."""
+        return f"A process that turns pages into rows can't be started: {self.reason}. Nothing was written."
+
+
 class Worker:
     """A process that does one task at a time. `convert` is what it does with a page.
 
     It is a new Python with the same paths and environment, not a fork and not a child of `multiprocessing`: it imports
     nothing of who reads, who may have threads, be a daemon, or have a main module that would run again.
+
+    Raises WorkerNotStarted.
     """
 
     def __init__(self, convert: Convert) -> None:
@@ -45,12 +59,15 @@ class Worker:
         # Variables as they count here, whoever has written `.env` over them: the salt of digests is one of them.
         variables = {**environment.variables(), **environment.settled()}
         paths = [os.path.abspath(path) for path in sys.path]  # noqa: PTH100 - "" is the working directory
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "klaviyo_assets.workers.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**variables, "PYTHONPATH": os.pathsep.join(paths)},
-        )
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "klaviyo_assets.workers.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**variables, "PYTHONPATH": os.pathsep.join(paths)},
+            )
+        except OSError as error:
+            raise WorkerNotStarted(error.strerror or str(error)) from error
 
     @property
     def pid(self) -> int:
@@ -67,6 +84,7 @@ class Worker:
                 self._send(self._convert)
                 self._convert = None
             self._send(task)
+            task.pages.clear()
             answer = pickle.load(self._process.stdout)  # type: ignore[arg-type]  # noqa: S301
         except (EOFError, OSError, ValueError, pickle.UnpicklingError):
             raise WorkerDied(self._status()) from None

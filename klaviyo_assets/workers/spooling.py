@@ -12,11 +12,11 @@ from klaviyo_assets.warehouse.spool import SpoolWriter, add_batch
 from klaviyo_assets.workers.conversion import Convert, Done, Target, Task
 from klaviyo_assets.workers.pool import Pool
 
-LONG = 1.0
+LONG = 2.0
 """Seconds of this thread's CPU that a read has taken when it counts as long: what comes then is worth the start of
-processes, half a second each. It is that of ten pages of events with hundreds of properties, of a hundred with ten."""
+processes, half a second each. It is that of 40,000 events with hundreds of properties, of 130,000 with ten."""
 
-_TASK_BYTES, _TASK_PAGES = 12_000_000, 900
+_TASK_BYTES, _TASK_PAGES = 24_000_000, 900
 _NUMBERS = 1000  # for the files of a task; no page fills more than one of a table, and the rest goes into one more
 
 
@@ -42,6 +42,7 @@ def spool_pages(
 
     Raises:
         WorkerDied: A process has ended in the middle of it.
+        WorkerNotStarted: The machine has none for it.
         WarehouseError: SpoolFull or DiskFull.
         Exception: Whatever `convert` raises.
     """

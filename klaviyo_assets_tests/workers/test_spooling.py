@@ -18,6 +18,7 @@ import msgspec
 import pyarrow.parquet as pq
 import pytest
 
+from klaviyo_assets.assets.advice import advised
 from klaviyo_assets.privacy.policy import ColumnPolicy
 from klaviyo_assets.sandbox.account import Account
 from klaviyo_assets.sandbox.faults import Rewritten
@@ -27,7 +28,7 @@ from klaviyo_assets.tables.events import EventContext
 from klaviyo_assets.warehouse.spool import SpoolWriter
 from klaviyo_assets.workers import cores, spooling
 from klaviyo_assets.workers.conversion import Convert, Done, Task, Unpicklable
-from klaviyo_assets.workers.process import Worker, WorkerDied
+from klaviyo_assets.workers.process import Worker, WorkerDied, WorkerNotStarted
 from klaviyo_assets_tests.assets.test_bad_values import warnings
 from klaviyo_assets_tests.commands import PATIENCE, environment
 from klaviyo_assets_tests.conftest import Project, failures, narrowed, only, without_campaigns
@@ -255,6 +256,14 @@ def test_an_error_there_is_one_of_the_read(convert: Convert, bad: bytes, kind: t
     if kind is not WorkerDied:
         (note,) = caught.value.__notes__
         assert "converting.py" in note or "decoding.py" in note, "where it was"
+
+
+def test_a_machine_that_has_no_process_for_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(WorkerNotStarted) as caught, advised(), spooled([b"a"], thing):
+        pass
+    assert "can't be started: No such file" in str(caught.value)
+    assert "Lower the setting `processes`" in str(caught.value)
 
 
 def test_an_interrupted_read_leaves_no_process(several_at_once: list[Task], tmp_path: Path) -> None:
