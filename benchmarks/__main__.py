@@ -12,6 +12,7 @@ from statistics import median
 import click
 
 from benchmarks.cases import CASES, CEILING, Result, run_case
+from benchmarks.peers import COMPARISONS, compare
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 STAGES = ("wait", "receive", "parse", "map", "type", "spool", "workers", "load", "commit")
@@ -35,11 +36,11 @@ def main(cases: tuple[str, ...], times: int, everything: bool, only_list: bool, 
     if only_list:
         for case in CASES:
             click.echo(f"{case.name}{'  (only with --all or by its name)' if case.big else ''}")
+        for comparison in COMPARISONS:
+            click.echo(f"--peers {comparison.name!r}")
         return
     if peers:
-        from benchmarks.peers import compare
-
-        lines = compare(times)
+        lines = compare(times, cases)
     else:
         names = {case.name for case in CASES}
         chosen = (
@@ -62,8 +63,9 @@ def _write(title: str, lines: list[str]) -> None:
     parts = {part.partition("\n")[0]: part for part in others}
     rows = {_case(line): line for line in [*parts.get(title, "").splitlines(), *lines] if line.startswith("| ")}
     head = rows.pop(_case(lines[0]))
-    order = {case.name: place for place, case in enumerate(CASES)}
-    table = [head, lines[1], *sorted(rows.values(), key=lambda row: order.get(_case(row), 0))]
+    names = [case.name for case in (*COMPARISONS, *CASES)]
+    order = {name: place for place, name in enumerate(names)}
+    table = [head, lines[1], *sorted(rows.values(), key=lambda row: order.get(_case(row).partition(":")[0], 0))]
     parts[title] = "\n".join([title, "", _machine(), "", *table]) + "\n"
     RESULTS.write_text("\n## ".join([first, *parts.values()]))
 

@@ -6,23 +6,47 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from urllib.parse import urlsplit
 
 import click
+import duckdb
 
 from benchmarks.cases import history, verify
-from benchmarks.measure import Used, measured, run_job
+from benchmarks.measure import Used, launch, measured, run_job
 from benchmarks.sandbox import Served, serving
 from benchmarks.warehouses import warehouse_in
 
 INSTALLED = Path(".bench-peers")
 PEERS = {"ingestr": "ingestr==1.1.22", "source-klaviyo": "airbyte-source-klaviyo==2.13.1"}
 DUCKDB = "@duckdb/node-bindings-linux-x64"
-EVENTS = 100_000
+INGESTR, AIRBYTE = "ingestr 1.1.22", "airbyte-source-klaviyo 2.13.1 (extract only)"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What is read. profiles: ours reads them too, launched as a user does. peers: those that are measured."""
+
+    name: str
+    events: int
+    shape: str = "narrow"
+    latency: float = 0.05
+    profiles: int = 0
+    peers: tuple[str, ...] = (INGESTR,)
+
+
+COMPARISONS = (
+    Comparison("100,000 events, 50 ms", 100_000, peers=(INGESTR, AIRBYTE)),
+    Comparison("100,000 events, ours with 5,000 profiles, 50 ms", 100_000, profiles=5_000),
+    Comparison("100,000 wide events, 50 ms", 100_000, shape="wide"),
+    Comparison("1,000,000 events, 50 ms", 1_000_000),
+    Comparison("1,000,000 events, 200 ms", 1_000_000, latency=0.2),
+    Comparison("1,000,000 wide events, 50 ms", 1_000_000, shape="wide"),
+)
 
 
 def install() -> None:
@@ -60,25 +84,34 @@ def _proxied(served: Served, folder: Path) -> Iterator[dict[str, str]]:
         process.wait()
 
 
-def _own(served: Served, folder: Path, proxy: dict[str, str]) -> Used:
+def _own(case: Comparison, served: Served, folder: Path, proxy: dict[str, str]) -> Used:
     settings = {**proxy, "KLAVIYO_API_KEY": "pk_sandbox", "KLAVIYO_API_URL": "https://a.klaviyo.com/api"}
     with warehouse_in(folder, "duckdb") as warehouse:
-        used, _ = run_job("klaviyo_backfill", folder, settings, days=history(served), only=["klaviyo/event"])
-        verify(warehouse, "event", EVENTS)
+        if case.profiles:
+            first, last = history(served)
+            used = launch("klaviyo_backfill", folder, settings, days=(first, last))
+        else:
+            used, _ = run_job("klaviyo_backfill", folder, settings, days=history(served), only=["klaviyo/event"])
+        verify(warehouse, "event", case.events)
     return used
 
 
-def _ingestr(served: Served, folder: Path, proxy: dict[str, str]) -> Used:
+def _ingestr(case: Comparison, served: Served, folder: Path, proxy: dict[str, str]) -> Used:
     start, end = history(served)[0], f"{served.now:%Y-%m-%dT%H:%M:%S}"
     command = [str(INSTALLED / "ingestr" / "bin" / "ingestr"), "ingest", "--source-table", "events"]
     command += ["--source-uri", "klaviyo://?api_key=pk_sandbox", "--dest-uri", f"duckdb:///{folder}/ingestr.duckdb"]
     command += ["--dest-table", "dest.events", "--interval-start", start, "--interval-end", end]
     command += ["--extract-parallelism", "20", "--yes", "--progress", "log"]
     drivers = {"ADBC_DRIVER_PATH": str((INSTALLED / "drivers").absolute()), "HOME": str(folder)}
-    return measured(command, {**proxy, **drivers}, folder / "ingestr.txt")
+    used = measured(command, {**proxy, **drivers}, folder / "ingestr.txt")
+    with duckdb.connect(str(folder / "ingestr.duckdb"), read_only=True) as connection:
+        found = connection.execute("SELECT count(*) FROM dest.events").fetchone()
+    if found != (case.events,):
+        raise RuntimeError(f"It has {found} events, not {case.events}.")
+    return used
 
 
-def _airbyte(served: Served, folder: Path, proxy: dict[str, str]) -> Used:
+def _airbyte(case: Comparison, served: Served, folder: Path, proxy: dict[str, str]) -> Used:
     start, _ = history(served)
     (folder / "config.json").write_text(
         json.dumps({"api_key": "pk_sandbox", "start_date": f"{start}T00:00:00Z", "num_workers": 10})
@@ -102,35 +135,53 @@ def _trust(authority: str) -> None:
     bundle.write_bytes(original.read_bytes() + Path(authority).read_bytes())
 
 
-def compare(times: int) -> list[str]:
-    """Run each program `times` times, by turns; return a table with ratios to this project."""
+HEAD = "| case: program | wall s | CPU s | peak MB | wall, ours = 1 | CPU, ours = 1 |"
+
+_PROGRAMS: dict[str, Callable[[Comparison, Served, Path, dict[str, str]], Used]] = {
+    "klaviyo_assets": _own,
+    INGESTR: _ingestr,
+    AIRBYTE: _airbyte,
+}
+
+
+def compare(times: int, chosen: Sequence[str] = ()) -> list[str]:
+    """Run each program `times` times, by turns; return a table with ratios to this project.
+
+    chosen: beginnings of the names of comparisons; none: the first, which takes a minute.
+    """
     install()
-    programs: dict[str, Callable[[Served, Path, dict[str, str]], Used]] = {
-        "klaviyo_assets": _own, "ingestr 1.1.22": _ingestr, "airbyte-source-klaviyo 2.13.1 (extract only)": _airbyte
-    }  # fmt: skip
-    uses: dict[str, list[Used]] = {name: [] for name in programs}
+    lines = [HEAD, "|---" * 6 + "|"]
+    for case in COMPARISONS:
+        if any(case.name.startswith(name) for name in chosen or [COMPARISONS[0].name]):
+            lines += _compared(case, times)
+    click.echo("\n".join(lines))
+    return lines
+
+
+def _compared(case: Comparison, times: int) -> list[str]:
+    uses: dict[str, list[Used]] = {name: [] for name in _PROGRAMS if name == "klaviyo_assets" or name in case.peers}
     failed: dict[str, str] = {}
-    with serving({"events": EVENTS, "shape": "narrow"}) as served:
-        served.tell(latency=0.05)
+    with serving({"events": case.events, "shape": case.shape, "profiles": case.profiles}) as served:
+        served.tell(latency=case.latency)
         for _ in range(times):
-            for name, program in programs.items():
+            for name in uses:
                 with tempfile.TemporaryDirectory() as folder, _proxied(served, Path(folder)) as proxy:
                     try:
-                        uses[name].append(program(served, Path(folder), proxy))
+                        uses[name].append(_PROGRAMS[name](case, served, Path(folder), proxy))
                         click.echo(f"{name}: {uses[name][-1]}")
                     except RuntimeError as error:
                         failed[name] = str(error).splitlines()[-1][:200]
                         click.echo(f"{name}: {error}")
-    lines = ["| 100,000 events, 50 ms | wall s | CPU s | peak MB | wall, ours = 1 | CPU, ours = 1 |", "|---" * 6 + "|"]
     own = uses["klaviyo_assets"]
+    lines = []
     for name, used in uses.items():
+        row = f"| {case.name}: {name}"
         if not used or not own:
-            lines.append(f"| {name} | could not be run: {failed.get(name, '')} | | | | |")
+            lines.append(f"{row} | could not be run: {failed.get(name, '')} | | | | |")
             continue
         wall, cpu, peak = (_middle(used, what) for what in ("wall", "cpu", "peak"))
         ratios = wall / _middle(own, "wall"), cpu / _middle(own, "cpu")
-        lines.append(f"| {name} | {wall:.1f} | {cpu:.1f} | {peak:,.0f} | {ratios[0]:.1f} | {ratios[1]:.1f} |")
-    click.echo("\n".join(lines))
+        lines.append(f"{row} | {wall:.1f} | {cpu:.1f} | {peak:,.0f} | {ratios[0]:.1f} | {ratios[1]:.1f} |")
     return lines
 
 
