@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-
-import msgspec
 
 from klaviyo_assets.privacy.packing import packed, with_packed
 from klaviyo_assets.privacy.policy import ColumnPolicy
@@ -32,7 +30,7 @@ class EventPages:
     def columns(self, content: bytes) -> Columns:
         """Return the rows as columns."""
         page = events.read(content)
-        return _packed(self.policy, page.properties, partial(events.columns, page, self.context))
+        return _packed(self.policy, page, partial(events.columns, page, self.context))
 
 
 @dataclass(frozen=True)
@@ -47,17 +45,17 @@ class ProfilePages:
         rows = exclusions.rows(page)
         ids = [profile.id for profile in page.profiles if profile.id not in page.unread]
         return {
-            profiles.PERSON.name: _packed(self.policy, page.properties, partial(profiles.columns, page)),
+            profiles.PERSON.name: _packed(self.policy, page, partial(profiles.columns, page)),
             **{table.name: Columns.of_rows(rows[table.name], table.types) for table in exclusions.TABLES},
             IDS.name: Columns(len(ids), {"id": ids}),
         }
 
 
 def _packed(
-    policy: ColumnPolicy, properties: Sequence[Mapping[str, msgspec.Raw] | None], columns: Callable[[], Columns]
+    policy: ColumnPolicy, page: events.EventPage | profiles.ProfilePage, columns: Callable[[], Columns]
 ) -> Columns:
     """The columns of a page, with its properties packed if they are to be; before the columns take them away."""
     if policy.packing is None or not policy.packs:
-        return columns()
-    rows = packed(properties, policy.packed)
+        return columns()  # without a look at the properties: that takes as long as the columns do
+    rows = packed(page.properties, policy.packed)
     return with_packed(columns(), rows, policy.packing)
