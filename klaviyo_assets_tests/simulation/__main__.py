@@ -21,17 +21,17 @@ _PIECE = 10
 
 
 @cache
-def _histories() -> Callable[[int], History]:
+def _histories(tier: int) -> Callable[[int], History]:
     patch = pytest.MonkeyPatch()
     memory = "/dev/shm"
     folder = tempfile.mkdtemp(dir=memory if Path(memory).is_dir() else None)
-    return simulated(Path(folder), patch)
+    return simulated(Path(folder), patch, tier)
 
 
-def lived(seed: int, steps: plan.Steps) -> Wrong | None:
+def lived(seed: int, steps: plan.Steps, tier: int = 2) -> Wrong | None:
     """Run a history; return what is wrong with it."""
     try:
-        _histories()(seed).live(steps)
+        _histories(tier)(seed).live(steps)
     except Wrong as wrong:
         return wrong
     return None

@@ -5,8 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import os
 import random
-import shutil
-import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,15 +35,13 @@ from klaviyo_assets.sandbox.faults import Call, Status
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.tables.registry import table
-from klaviyo_assets.warehouse.duckdb.attached import attached
-from klaviyo_assets.warehouse.duckdb.catalog import DuckDBCatalog
-from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.errors import WarehouseError
 from klaviyo_assets_tests.conftest import narrowed, only
 from klaviyo_assets_tests.simulation.happenings import happen, meddling
 from klaviyo_assets_tests.simulation.model import Model
 from klaviyo_assets_tests.simulation.plan import DAY, QUIET_DAYS, Step
 from klaviyo_assets_tests.simulation.process import Context, Op, Output, ops_of
+from klaviyo_assets_tests.simulation.tiers import TIERS, Tier
 from klaviyo_assets_tests.simulation.transport import InProcess
 
 BEGAN = dt.datetime(2026, 3, 20, 9, 30, tzinfo=dt.UTC)
@@ -74,7 +70,7 @@ class Wrong(Exception):
 class History:
     """One history. ops: job -> its steps."""
 
-    def __init__(self, seed: int, definitions: dg.Definitions, ops: Mapping[str, list[Op]]) -> None:
+    def __init__(self, seed: int, definitions: dg.Definitions, ops: Mapping[str, list[Op]], tier: Tier) -> None:
         self.seed = seed
         self.chance = random.Random(seed)
         self.kept_open = ExitStack()
@@ -92,7 +88,7 @@ class History:
         self.kill_at: int | None = None
         self.trouble = 0.0
         self.virtual = 0.0
-        self.warehouse: DuckDBWarehouse = (definitions.resources or {})["klaviyo_warehouse"]
+        self.tier, self.warehouse = tier, tier.warehouse
         self.number = 0
         self.last: Mapping[str, Any] = {}
         self.removed = False
@@ -128,16 +124,11 @@ class History:
 
     def process(self) -> SimpleNamespace:
         """A new process: nothing is known in it."""
-        klaviyo = (self.definitions.resources or {})["klaviyo_account"].model_copy()
+        klaviyo = (self.definitions.resources or {})["klaviyo_account"].model_copy(update={"warehouse": self.warehouse})
         klaviyo._client, klaviyo._shared_limits, klaviyo._identity = None, None, None
         klaviyo._asked = klaviyo._confirmed = False
         klaviyo._ahead = ReadsAhead(decided=True)
         return SimpleNamespace(klaviyo_account=klaviyo, klaviyo_warehouse=self.warehouse)
-
-    def keep_open(self) -> None:
-        """Have the file attached until the end, as a process that reads it would: a sync attaches it fifty times."""
-        if Path(self.warehouse.database).exists():
-            self.kept_open.enter_context(attached(Path(self.warehouse.database)))
 
     def run(self, job: str, tags: Mapping[str, str], wanted: set[str] | None = None) -> Iterator[str]:
         """Run a job step by step; yields before each load, so that another run may go on meanwhile."""
@@ -198,22 +189,15 @@ class History:
 
     def rows(self, name: str) -> list[dict[str, Any]]:
         """The rows of a table, none if somebody has dropped it."""
-        with self.warehouse.reading() as transaction:
-            there = transaction is not None and name in transaction.tables()
-        found = self.warehouse.read(name).to_pylist() if there else []
-        return [{column.lower(): value for column, value in row.items()} for row in found]
+        return self.tier.rows(name) if name in self.tier.tables() else []
 
     def meddle(self, seed: int) -> None:
         """A user does something to the tables."""
-        with self.warehouse.reading() as transaction:
-            known = [name for name in TABLES if transaction and name in transaction.tables()]
-        statements = meddling(known, KEYS, seed) if known else []
-        for statement in statements:
-            self.tell(statement)
-            with self.warehouse.session(writes=True) as session:
-                session.sql(statement)
-                session.commit()
-            self.removed |= statement.startswith(("DELETE", "DROP"))
+        if known := [name for name in TABLES if name in self.tier.tables()]:
+            done = meddling(known, KEYS, seed)
+            self.tell(str(done))
+            self.tier.meddle(done)
+            self.removed |= done.what.startswith("removal")
 
     def tell(self, line: str) -> None:
         self.told.append(f"{self.account.clock.now():%m-%d %H:%M:%S} {line}")
@@ -278,7 +262,7 @@ class History:
     def _live(self, steps: Sequence[Step]) -> None:
         for number, step in enumerate(steps):
             if number == 1:
-                self.keep_open()
+                self.tier.keep_open(self.kept_open)
             self.chance = random.Random(step.seed)
             self.account.clock.advance(step.pause)
             for seed in step.happenings:
@@ -315,8 +299,8 @@ class History:
             raise Wrong(self.seed, problems, self.told)
 
 
-def simulated(folder: Path, patch: pytest.MonkeyPatch) -> Callable[[int], History]:
-    """What makes histories in a folder, one after the other."""
+def simulated(folder: Path, patch: pytest.MonkeyPatch, tier: int = 2) -> Callable[[int], History]:
+    """What makes histories of a tier in a folder, one after the other."""
     patch.setenv("KLAVIYO_API_KEY", "pk_sandbox")
     settings = Settings(
         api_url="http://127.0.0.1:1/api",
@@ -329,25 +313,16 @@ def simulated(folder: Path, patch: pytest.MonkeyPatch) -> Callable[[int], Histor
     definitions = build_definitions(settings)
     ops = {f"klaviyo_{job}": ops_of(definitions, f"klaviyo_{job}") for job in ("sync", "backfill", "full_refresh")}
 
-    run_statement = DuckDBCatalog.sql
+    place = TIERS[tier]((definitions.resources or {})["klaviyo_warehouse"], patch)
 
     def make(seed: int) -> History:
-        for file in folder.iterdir():
-            file.unlink() if file.is_file() else shutil.rmtree(file)
-        (folder / "tmp").mkdir()
-        patch.setattr(tempfile, "tempdir", str(folder / "tmp"))
         random.seed(seed)
-        history = History(seed, definitions, ops)
+        history = History(seed, definitions, ops, place)
+        place.clear(history.tick)
         patch.setattr(clock, "machine_time", history.machine_time)
         patch.setattr(client_module, "new_session", lambda key, _: InProcess(history.app, key, history.meets))
         client = partial(KlaviyoClient, clock=lambda: history.virtual, sleep=history.sleep)
         patch.setattr(resources, "KlaviyoClient", client)
-
-        def sql(catalog: DuckDBCatalog, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-            history.tick()
-            return run_statement(catalog, statement, parameters)
-
-        patch.setattr(DuckDBCatalog, "sql", sql)
         return history
 
     return make
