@@ -77,6 +77,7 @@ class History:
         self.definitions, self.ops = definitions, ops
         self.account = narrowed(generate_account(events=30, profiles=7, days=5, seed=seed % 25, now=BEGAN), metrics=3)
         self.account.clock.freeze()
+        self.account.clock.set(BEGAN)  # it ran on while the account was made
         for event in self.account.events:  # what shows later is an event of the history's own
             event.visible_at = event.attributed_at = 0.0
         self.app = App(self.account)
@@ -318,7 +319,7 @@ def simulated(folder: Path, patch: pytest.MonkeyPatch, tier: int = 2) -> Callabl
     def make(seed: int) -> History:
         random.seed(seed)
         history = History(seed, definitions, ops, place)
-        place.clear(history.tick)
+        place.begin(history.tick)
         patch.setattr(clock, "machine_time", history.machine_time)
         patch.setattr(client_module, "new_session", lambda key, _: InProcess(history.app, key, history.meets))
         client = partial(KlaviyoClient, clock=lambda: history.virtual, sleep=history.sleep)

@@ -16,6 +16,7 @@ from klaviyo_assets.schema.spec import Type
 from klaviyo_assets.warehouse.duckdb.attached import attached
 from klaviyo_assets.warehouse.duckdb.catalog import DuckDBCatalog
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
+from klaviyo_assets.warehouse.spool import temporary_spool
 from klaviyo_assets.warehouse.warehouse import Warehouse
 from klaviyo_assets_tests.simulation.dictionaries.content import Content
 from klaviyo_assets_tests.simulation.dictionaries.spools import memory_spool
@@ -26,13 +27,26 @@ Rows = list[dict[str, Any]]
 
 
 class Tier(ABC):
-    """A place of tables, used by one history after the other."""
+    """A place of tables, used by one history after the other.
+
+    spool: gives the spools of its reads.
+    """
 
     warehouse: Warehouse
+    spool: Callable[..., Any]
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._patch = patch
+
+    def begin(self, tick: Callable[[], None]) -> None:
+        """Begin another history, with nothing in it. tick: is told of each step from now on, and may end it."""
+        for module in ("io_manager", "spooling"):
+            self._patch.setattr(f"klaviyo_assets.assets.{module}.temporary_spool", self.spool)
+        self.clear(tick)
 
     @abstractmethod
     def clear(self, tick: Callable[[], None]) -> None:
-        """Begin another history. tick: is told of each step from now on, and may end it."""
+        """Have nothing in it; see `begin`."""
 
     @abstractmethod
     def keep_open(self, stack: ExitStack) -> None:
@@ -54,10 +68,11 @@ class Tier(ABC):
 class First(Tier):
     """A warehouse of dictionaries: what is decided."""
 
+    spool = staticmethod(memory_spool)
+
     def __init__(self, configured: DuckDBWarehouse, patch: pytest.MonkeyPatch) -> None:
+        super().__init__(patch)
         self.warehouse: Dictionaries = Dictionaries()
-        for module in ("io_manager", "spooling"):
-            patch.setattr(f"klaviyo_assets.assets.{module}.temporary_spool", memory_spool)
 
     def clear(self, tick: Callable[[], None]) -> None:
         self.warehouse.store.content = Content()
@@ -90,9 +105,12 @@ class First(Tier):
 class Second(Tier):
     """DuckDB on a file in memory: also the SQL."""
 
+    spool = staticmethod(temporary_spool)
+
     def __init__(self, configured: DuckDBWarehouse, patch: pytest.MonkeyPatch) -> None:
+        super().__init__(patch)
         self.warehouse: DuckDBWarehouse = configured
-        self._folder, self._patch, self._run = Path(configured.database).parent, patch, DuckDBCatalog.sql
+        self._folder, self._run = Path(configured.database).parent, DuckDBCatalog.sql
 
     def clear(self, tick: Callable[[], None]) -> None:
         for file in self._folder.iterdir():
