@@ -85,11 +85,13 @@ class History:
         self.told: list[str] = []
         self.ahead = dt.timedelta(0)
         self.model = Model(self.account, KEYS)
+        self.watch: Callable[[], object] = lambda: None
+        """Is told whenever the tables are looked at."""
         self.ticks = 0
         self.kill_at: int | None = None
         self.trouble = 0.0
         self.virtual = 0.0
-        self.tier, self.warehouse = tier, tier.warehouse
+        self.tier, self.warehouse, self.scale = tier, tier.warehouse, tier.steps
         self.number = 0
         self.last: Mapping[str, Any] = {}
         self.removed = False
@@ -174,6 +176,7 @@ class History:
             self.check(when)
 
     def check(self, when: str) -> None:
+        self.watch()
         states = self.warehouse.states()
         problems = []
         for name in TABLES:
@@ -270,7 +273,7 @@ class History:
                 self.tell(happen(self.account, seed))
                 self.model.observe()
             self.trouble, self.ahead = step.trouble, step.ahead
-            self.kill_at = self.ticks + step.kill if step.kill else None
+            self.kill_at = self.ticks + step.kill // self.scale + 1 if step.kill else None
             os.environ["TZ"] = step.zone
             time.tzset()
             self.tell(str(step))

@@ -29,11 +29,12 @@ Rows = list[dict[str, Any]]
 class Tier(ABC):
     """A place of tables, used by one history after the other.
 
-    spool: gives the spools of its reads.
+    spool: gives the spools of its reads. steps: of a history's plan, that come to one that it tells of.
     """
 
     warehouse: Warehouse
     spool: Callable[..., Any]
+    steps = 1
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self._patch = patch
@@ -69,6 +70,7 @@ class First(Tier):
     """A warehouse of dictionaries: what is decided."""
 
     spool = staticmethod(memory_spool)
+    steps = 3
 
     def __init__(self, configured: DuckDBWarehouse, patch: pytest.MonkeyPatch) -> None:
         super().__init__(patch)

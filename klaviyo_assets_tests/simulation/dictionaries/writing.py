@@ -380,4 +380,4 @@ def is_covered(values: Mapping[str, Any], coverage: Coverage) -> bool:
 
 
 def _is_exact(value: int | None) -> bool:
-    return value is None or abs(float(value)) <= EXACT_IN_DOUBLE
+    return value is None or abs(value) <= EXACT_IN_DOUBLE
