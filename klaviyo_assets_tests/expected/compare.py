@@ -132,8 +132,12 @@ def lost_properties(properties: Mapping[str, Any], row: Mapping[str, Any], prefi
 
     def place(name: str, tried: set[str]) -> bool:
         """Find a column for a property, also one whose own property can be in another one."""
+        free = next((c for c in cells if c not in of and alike(name, c) and same(properties[name], cells[c])), None)
+        if free:
+            of[free] = name
+            return True
         fits = [c for c in cells if c not in tried and same(properties[name], cells[c])]
-        for column in sorted(fits, key=lambda c: (c in of, not alike(name, c), len(c))):
+        for column in sorted(fits, key=lambda c: c in of):
             tried.add(column)
             if column not in of or place(of[column], tried):
                 of[column] = name

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from klaviyo_assets_tests.expected.compare import lost_properties
 from klaviyo_assets_tests.simulation import faults, plan
 from klaviyo_assets_tests.simulation.history import TABLES, History, Wrong, simulated
 from klaviyo_assets_tests.simulation.plan import DAY, HOUR
@@ -124,6 +125,16 @@ def test_the_model_sees_what_is_wrong(make: Make) -> None:
     deleted = account.delete("list", sorted(each.id for each in account.all("list"))[0])
     model.observe()
     assert deleted is None and "should be gone" in "\n".join(model.differs("list", history.rows("list")))
+
+
+def test_a_value_may_be_that_of_several_properties() -> None:
+    """Whatever the order of the columns: the number 1 can be in one of text, the text 1 in no column of numbers."""
+    properties = {"n": 1, "name": "1"}
+    for columns in (("property_name", "property_n"), ("property_n", "property_name")):
+        row = {column: "1" if column == "property_name" else 1 for column in columns}
+        assert lost_properties(properties, row, "property_") is None
+    assert lost_properties(properties, {"property_name": 1, "property_n": 1}, "property_")
+    assert lost_properties({"n": 1}, {"property_name": "1", "property_n": 1}, "property_")
 
 
 def ahead_of_the_data(patch: pytest.MonkeyPatch) -> None:
