@@ -74,7 +74,7 @@ def main(first: int, count: int, tier: int = 0) -> int:
             done += len(seeds)
             wrong = future.result()
             if wrong is not None:
-                click.echo(f"The history {wrong} of tier {of} is wrong; this is what it takes (looking for it is slow).")
+                click.echo(f"The history {wrong} of tier {of} is wrong; this is what it takes (which is looked for):")
                 processes.shutdown(cancel_futures=True)
                 click.echo(story(wrong, of))
                 return 1

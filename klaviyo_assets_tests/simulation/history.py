@@ -57,18 +57,14 @@ PAGE = 11
 """Rows that Klaviyo gives at once, at most."""
 
 
-class _Pickler(pickle.Pickler):
-    """Of an account: its lock is held by nobody."""
-
-    dispatch_table = {**copyreg.dispatch_table, type(threading.RLock()): lambda lock: (threading.RLock, ())}
-
-
 @cache
 def _pickled_account(seed: int) -> bytes:
     """An account, of which a copy takes a tenth of the time that it takes to make it."""
     account = narrowed(generate_account(events=30, profiles=7, days=5, seed=seed, now=BEGAN), metrics=3)
     pickled = io.BytesIO()
-    _Pickler(pickled).dump(account)
+    pickler = pickle.Pickler(pickled)
+    pickler.dispatch_table = {**copyreg.dispatch_table, type(threading.RLock()): lambda lock: (threading.RLock, ())}
+    pickler.dump(account)
     return pickled.getvalue()
 
 

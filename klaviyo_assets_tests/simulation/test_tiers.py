@@ -53,7 +53,7 @@ def test_the_tiers_agree(seed: int, makes: Makes) -> None:
 def test_the_tiers_agree_on_some_syncs(makes: Makes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("klaviyo_assets_tests.simulation.history.QUIET_DAYS", 0)
     steps = plan.history(4)[:2]
-    looked, told = agreement.lived(makes[0], 4, steps)
+    looked, _ = agreement.lived(makes[0], 4, steps)
     assert len(looked) > 2 and len(looked[-1].rows) > 500 and looked[-1].states
     problems = agreement.disagreement(*makes, 4, steps)
     assert not problems, "\n".join(problems)

@@ -61,13 +61,18 @@ class Table:
 
 @dataclass
 class Content:
-    """Everything. number: the newest that was taken. notes: (table, key) -> since when a row is missed."""
+    """Everything.
+
+    number: the newest that was taken. stamp: the last one that was given. notes: (table, key) -> since when a row is
+    missed.
+    """
 
     account: AccountIdentity | None = None
     tables: dict[str, Table] = field(default_factory=dict)
     snapshots: dict[str, Table] = field(default_factory=dict)
     states: dict[tuple[str, str], SyncState] = field(default_factory=dict)
     number: int = 0
+    stamp: dt.datetime = dt.datetime.min
     notes: dict[tuple[str, Key], dt.datetime | None] = field(default_factory=dict)
     differences: dict[str, list[Difference]] = field(default_factory=dict)
     requests: dict[str, list[dt.datetime]] = field(default_factory=dict)
@@ -79,6 +84,7 @@ class Content:
             {name: table.copy() for name, table in self.snapshots.items()},
             dict(self.states),
             self.number,
+            self.stamp,
             dict(self.notes),
             {name: list(found) for name, found in self.differences.items()},
             {name: list(times) for name, times in self.requests.items()},

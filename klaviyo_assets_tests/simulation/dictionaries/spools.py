@@ -41,10 +41,7 @@ def memory_spool(room: Room | None = None) -> Iterator[Spool]:
 def parts(spool: Spool) -> Iterator[tuple[dict[str, Type], list[dict[str, Any]]]]:
     """Yield the types and the rows of each file of a spool."""
     for number, file in enumerate(spool.files):
-        if isinstance(spool, MemorySpool):
-            columns = spool.columns[number]
-        else:
-            columns = pq.read_table(file.path).to_pydict()
+        columns = spool.columns[number] if isinstance(spool, MemorySpool) else pq.read_table(file.path).to_pydict()
         names = list(columns)
         yield file.types, [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
