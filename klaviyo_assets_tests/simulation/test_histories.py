@@ -127,6 +127,23 @@ def test_the_model_sees_what_is_wrong(make: Make) -> None:
     assert deleted is None and "should be gone" in "\n".join(model.differs("list", history.rows("list")))
 
 
+def test_numbers_do_not_tell_of_an_event_that_came_where_another_went(make: Make) -> None:
+    history = make(1)
+    account, model = history.account, history.model
+    history.drive(history.sync())
+    old = min(account.events, key=lambda event: event.occurred_at)
+    account.clock.advance(8 * DAY)
+    account.remove_event(old.id)
+    model.observe()
+    assert any(old.id in problem for problem in model.differs("event", history.rows("event")))
+    account.add_event(old.metric_id, dt.datetime.fromtimestamp(old.occurred_at, dt.UTC), id="Late")
+    model.observe()
+    assert model.differs("event", history.rows("event")) == []
+    account.add_event(old.metric_id, dt.datetime.fromtimestamp(old.occurred_at, dt.UTC), id="Later")
+    model.observe()
+    assert len(model.differs("event", history.rows("event"))) == 3
+
+
 def test_a_value_may_be_that_of_several_properties() -> None:
     """Whatever the order of the columns: the number 1 can be in one of text, the text 1 in no column of numbers."""
     properties = {"n": 1, "name": "1"}
