@@ -54,11 +54,6 @@ def test_a_history_of_the_first_tier(seed: int, make: Make) -> None:
     make(seed).live(plan.history(seed))
 
 
-@in_duckdb
-def test_a_history_of_the_second_tier(make: Make) -> None:
-    make(1).live(plan.history(1)[:1])
-
-
 @pytest.mark.soak
 @pytest.mark.parametrize("first", range(IN_TEST, IN_SOAK[1], PIECE))
 def test_many_histories_of_the_first_tier(first: int, make: Make) -> None:
