@@ -49,9 +49,10 @@ test-matrix: test-pythons ## Run the tests that depend on it also with DuckDB 1.
 soak: $(READY) ## Run hundreds of mixtures of faults, of kills and of overlapping runs, and a simulated month hour by hour (hours)
 	@$(BIN)/python -m pytest -m soak -n auto --dist worksteal -vv --tb=short $(if $(SEED),-m "soak or not soak" -k "(mixture or kill or story) and [$(SEED)]")
 
-# FIRST=100 begins with the seed 100.
-simulate: $(READY) ## Simulate SEEDS=100 histories of syncs, on all cores, until one is wrong
-	@$(BIN)/python -m klaviyo_assets_tests.simulation $(or $(FIRST),0) $(or $(SEEDS),100)
+# FIRST=100 begins with the seed 100. TIER=1 is a warehouse of dictionaries (what is decided), TIER=2 DuckDB (also the SQL); without it all
+# seeds are on the first, and one in a hundred on the second as well.
+simulate: $(READY) ## Simulate SEEDS=1000 histories of syncs, on all cores, until one is wrong
+	@$(BIN)/python -m klaviyo_assets_tests.simulation $(or $(FIRST),0) $(or $(SEEDS),1000) $(or $(TIER),0)
 
 bench: $(READY) ## Measure speed and memory; BENCH="--help" shows the choices, BENCH="event --times 5" makes one
 	@$(BIN)/python -m benchmarks $(BENCH)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from klaviyo_assets.sandbox.account import Account
 from klaviyo_assets_tests.simulation.plan import HOUR
@@ -75,18 +77,40 @@ TIMES = {"event": "datetime", "person": "updated", "metric": "updated", "list": 
 """Columns with times, as Fivetran leaves some of them: zoned."""
 
 
-def meddling(names: list[str], keys: Mapping[str, tuple[str, ...]], seed: int) -> list[str]:
-    """Return the statements with which a user does something to one of the tables."""
+@dataclass(frozen=True)
+class Meddling:
+    """What a user does to a table. statements: with which he does it in SQL."""
+
+    what: str
+    table: str
+    statements: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.what} of {self.table}"
+
+
+def is_removed(key: str) -> bool:
+    """Whether a row with a key is one of those that a user removes."""
+    return hashlib.md5(key.encode()).hexdigest() < "5"
+
+
+def meddling(names: list[str], keys: Mapping[str, tuple[str, ...]], seed: int) -> Meddling:
+    """Return what a user does to one of the tables."""
     chance = random.Random(seed)
     name = chance.choice(names)
     table, key, time = f"klaviyo.{name}", keys[name][0], TIMES.get(name)
-    choices = [
-        [f'ALTER TABLE {table} ADD COLUMN IF NOT EXISTS "my own" INTEGER'],
-        [f"CREATE OR REPLACE VIEW klaviyo.my_{name} AS SELECT * FROM {table}"],
-        [f"DELETE FROM {table} WHERE hash({key}) % 3 = 0"],
-        [f"DROP TABLE {table}"],
-        [f"ALTER TABLE {table} RENAME {key} TO mine", f'ALTER TABLE {table} RENAME mine TO "{key.upper()}"'],
-    ]
+    choices = {
+        "a new column": (f'ALTER TABLE {table} ADD COLUMN IF NOT EXISTS "my own" INTEGER',),
+        "a view": (f"CREATE OR REPLACE VIEW klaviyo.my_{name} AS SELECT * FROM {table}",),
+        "removal of rows": (f"DELETE FROM {table} WHERE md5({key}) < '5'",),
+        "removal": (f"DROP TABLE {table}",),
+        "other letters for the key": (
+            f"ALTER TABLE {table} RENAME {key} TO mine",
+            f'ALTER TABLE {table} RENAME mine TO "{key.upper()}"',
+        ),
+    }
     if time:
-        choices.append([f"ALTER TABLE {table} ALTER {time} TYPE TIMESTAMPTZ USING {time} AT TIME ZONE 'UTC'"])
-    return chance.choice(choices)
+        zoned = f"ALTER TABLE {table} ALTER {time} TYPE TIMESTAMPTZ USING {time} AT TIME ZONE 'UTC'"
+        choices["zoned times"] = (zoned,)
+    what = chance.choice([*choices])
+    return Meddling(what, name, choices[what])

@@ -3,58 +3,88 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from klaviyo_assets_tests.expected.compare import lost_properties
 from klaviyo_assets_tests.simulation import faults, plan
-from klaviyo_assets_tests.simulation.history import History, Wrong, simulated
+from klaviyo_assets_tests.simulation.history import TABLES, History, Wrong, simulated
 from klaviyo_assets_tests.simulation.plan import DAY, HOUR
 
-IN_SOAK = 500
+IN_TEST = 15
+IN_SOAK = {1: 20_000, 2: 500}
+"""Tier -> its seeds. In pieces, for a test of its own takes a tenth of a history of the first tier."""
+
+PIECE = 100
 
 FOUND = (Path(__file__).parent / "found.txt").read_text().split()
 """Seeds that have once shown a fault."""
 
+Make = Callable[[int], History]
+
 
 @pytest.fixture
-def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], History]]:
+def tier(request: pytest.FixtureRequest) -> int:
+    found: int = getattr(request, "param", 1)
+    return found
+
+
+@pytest.fixture
+def make(tier: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     (tmp_path / "warehouse").mkdir()
-    yield simulated(tmp_path / "warehouse", monkeypatch)
+    return simulated(tmp_path / "warehouse", monkeypatch, tier)
+
+
+both_tiers = pytest.mark.parametrize("tier", [1, 2], indirect=True)
+in_duckdb = pytest.mark.parametrize("tier", [2], indirect=True)
 
 
 @pytest.mark.soak
+@both_tiers
 @pytest.mark.parametrize("seed", FOUND)
-def test_a_history_that_was_wrong_once(seed: str, make: Callable[[int], History]) -> None:
+def test_a_history_that_was_wrong_once(seed: str, make: Make) -> None:
     make(int(seed)).live(plan.history(int(seed)))
 
 
-@pytest.mark.soak
-@pytest.mark.parametrize("seed", range(IN_SOAK))
-def test_a_history_of_the_simulation(seed: int, make: Callable[[int], History]) -> None:
+@pytest.mark.parametrize("seed", range(IN_TEST))
+def test_a_history_of_the_first_tier(seed: int, make: Make) -> None:
     make(seed).live(plan.history(seed))
 
 
 @pytest.mark.soak
-def test_a_fault_that_is_put_back_is_found(make: Callable[[int], History], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("first", range(IN_TEST, IN_SOAK[1], PIECE))
+def test_many_histories_of_the_first_tier(first: int, make: Make) -> None:
+    for seed in range(first, min(first + PIECE, IN_SOAK[1])):
+        make(seed).live(plan.history(seed))
+
+
+@pytest.mark.soak
+@in_duckdb
+@pytest.mark.parametrize("seed", range(IN_SOAK[2]))
+def test_many_histories_of_the_second_tier(seed: int, make: Make) -> None:
+    make(seed).live(plan.history(seed))
+
+
+def test_a_fault_that_is_put_back_is_found(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     faults.the_machines_clock_decides(monkeypatch)
     with pytest.raises(Wrong, match="the watermark of"):
         make(2).live(plan.history(2))
 
 
-@pytest.mark.soak
-def test_a_seed_is_one_history(make: Callable[[int], History]) -> None:
-    told = []
+def test_a_seed_is_one_history(make: Make) -> None:
+    """Also the times: of the account, and at which rows are written."""
+    lived = []
     for _ in range(2):
         history = make(3)
-        history.live(plan.history(3))
-        told.append(history.told)
-    assert told[0] == told[1]
+        history.live(plan.history(3)[:4])
+        lived.append([history.told, history.ticks, history.warehouse.states(), *map(history.rows, TABLES)])
+    assert repr(lived[0]) == repr(lived[1])
 
 
-def test_the_model_sees_what_is_wrong(make: Callable[[int], History]) -> None:
+def test_the_model_sees_what_is_wrong(make: Make) -> None:
     history = make(1)
     history.drive(history.sync())
     history.check("a sync")
@@ -92,6 +122,33 @@ def test_the_model_sees_what_is_wrong(make: Callable[[int], History]) -> None:
     assert deleted is None and "should be gone" in "\n".join(model.differs("list", history.rows("list")))
 
 
+def test_numbers_do_not_tell_of_an_event_that_came_where_another_went(make: Make) -> None:
+    history = make(1)
+    account, model = history.account, history.model
+    history.drive(history.sync())
+    old = min(account.events, key=lambda event: event.occurred_at)
+    account.clock.advance(8 * DAY)
+    account.remove_event(old.id)
+    model.observe()
+    assert any(old.id in problem for problem in model.differs("event", history.rows("event")))
+    account.add_event(old.metric_id, dt.datetime.fromtimestamp(old.occurred_at, dt.UTC), id="Late")
+    model.observe()
+    assert model.differs("event", history.rows("event")) == []
+    account.add_event(old.metric_id, dt.datetime.fromtimestamp(old.occurred_at, dt.UTC), id="Later")
+    model.observe()
+    assert len(model.differs("event", history.rows("event"))) == 3
+
+
+def test_a_value_may_be_that_of_several_properties() -> None:
+    """Whatever the order of the columns: the number 1 can be in one of text, the text 1 in no column of numbers."""
+    properties = {"n": 1, "name": "1"}
+    for columns in (("property_name", "property_n"), ("property_n", "property_name")):
+        row = {column: "1" if column == "property_name" else 1 for column in columns}
+        assert lost_properties(properties, row, "property_") is None
+    assert lost_properties(properties, {"property_name": 1, "property_n": 1}, "property_")
+    assert lost_properties({"n": 1}, {"property_name": "1", "property_n": 1}, "property_")
+
+
 def ahead_of_the_data(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("klaviyo_assets.sync.ranges.MARGIN", -2 * HOUR)
 
@@ -102,7 +159,7 @@ def blind_for_late_events(patch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("fault", [ahead_of_the_data, blind_for_late_events])
 def test_a_fault_of_the_product_is_found(
-    fault: Callable[[pytest.MonkeyPatch], None], make: Callable[[int], History], monkeypatch: pytest.MonkeyPatch
+    fault: Callable[[pytest.MonkeyPatch], None], make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fault(monkeypatch)
     history = make(2)

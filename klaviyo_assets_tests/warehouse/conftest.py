@@ -20,6 +20,7 @@ EMULATED = tuple(name for name in DATABASES if name not in ("duckdb", "postgres"
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "every_database: run once on each database that is there")
+    config.addinivalue_line("markers", "also_without_sql: run also on the warehouse of dictionaries")
     config.addinivalue_line("markers", "of_duckdb: about DuckDB alone")
     config.addinivalue_line("markers", "of_postgres: about Postgres alone")
     config.addinivalue_line("markers", "not_of(*names): about what these databases do not have, or do in another way")
@@ -39,6 +40,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         without = {name for mark in node.iter_markers("not_of") for name in mark.args}
         marks = dict.fromkeys(EMULATED, pytest.mark.emulators)
         chosen = [pytest.param(name, marks=marks.get(name, ())) for name in DATABASES if name not in without]
+        if node.get_closest_marker("also_without_sql"):
+            chosen.append(pytest.param("dictionaries"))
         metafunc.parametrize("database", chosen, indirect=True)
 
 

@@ -21,6 +21,7 @@ from pydantic import PrivateAttr
 
 from klaviyo_assets.warehouse.duckdb.warehouse import DuckDBWarehouse
 from klaviyo_assets.warehouse.postgres.warehouse import PostgresWarehouse
+from klaviyo_assets_tests.simulation.dictionaries.warehouse import Dictionaries
 from klaviyo_assets_tests.warehouse.bigquery import server as bigquery
 from klaviyo_assets_tests.warehouse.clickhouse import server as clickhouse
 from klaviyo_assets_tests.warehouse.emulated import tell
@@ -75,6 +76,12 @@ DATABASES: dict[str, Callable[..., Any]] = {
     "bigquery": in_bigquery,
     "clickhouse": clickhouse.warehouse_in,
 }
+
+
+@cache
+def in_dictionaries(folder: Path) -> Dictionaries:
+    """A folder is a warehouse of its own, which knows no SQL."""
+    return Dictionaries()
 
 
 SERVER = "KLAVIYO_TEST_POSTGRES"

@@ -18,7 +18,7 @@ from klaviyo_assets.warehouse.spool import temporary_spool
 from klaviyo_assets.warehouse.warehouse import Warehouse
 from klaviyo_assets_tests.warehouse.bigquery.server import rows as bigquery_rows
 from klaviyo_assets_tests.warehouse.clickhouse.server import rows as clickhouse_rows
-from klaviyo_assets_tests.warehouse.databases import DATABASES, NOON
+from klaviyo_assets_tests.warehouse.databases import DATABASES, NOON, in_dictionaries
 from klaviyo_assets_tests.warehouse.snowflake.server import rows as snowflake_rows
 
 EVENT = TableSpec(
@@ -35,7 +35,8 @@ in_use = ["duckdb"]
 
 def warehouse_at(folder: Path, **options: Any) -> Any:
     """A warehouse in the database of the test that runs; one folder is one place."""
-    warehouse = DATABASES[in_use[-1]](folder, **options)
+    make = in_dictionaries if in_use[-1] == "dictionaries" else DATABASES[in_use[-1]]
+    warehouse = make(folder, **options)
     warehouse.set_clock(NOON)
     return warehouse
 
@@ -68,6 +69,10 @@ def load(
 
 
 def rows(warehouse: Any, table: str = "klaviyo.event", order: str = "id") -> list[dict[str, Any]]:
+    if in_use[-1] == "dictionaries":
+        schema, _, name = table.partition(".")
+        found: list[dict[str, Any]] = warehouse.read(name, snapshot=schema == "klaviyo_staging").to_pylist()
+        return sorted(found, key=lambda row: str(row[order]))
     with warehouse.connect() as connection:
         if in_use[-1] == "snowflake":
             return snowflake_rows(connection, table, order)

@@ -43,6 +43,7 @@ def flagged(warehouse: DuckDBWarehouse, table: str = "klaviyo.event") -> set[str
 
 
 @pytest.mark.parametrize("later", [1, "text"])
+@pytest.mark.also_without_sql
 def test_the_last_row_counts_wherever_it_lies_in_its_file(tmp_path: Path, later: Any) -> None:
     """Files whose types differ are read apart from each other."""
     warehouse = warehouse_at(tmp_path)
@@ -51,6 +52,7 @@ def test_the_last_row_counts_wherever_it_lies_in_its_file(tmp_path: Path, later:
     assert (notes(warehouse)["9"], len(rows(warehouse))) == ("last", 7)
 
 
+@pytest.mark.also_without_sql
 def test_versions_that_are_equal_missing_or_of_a_deleted_row(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     dated = {"id": "1", "datetime": "2026-05-03T00:00:00Z"}
@@ -66,6 +68,7 @@ def test_versions_that_are_equal_missing_or_of_a_deleted_row(tmp_path: Path) -> 
     assert notes(warehouse) == {"1": "back again"} and not flagged(warehouse)
 
 
+@pytest.mark.also_without_sql
 def test_a_range_contains_its_start_and_not_its_end(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     load(warehouse, days(1, 2, 3, 4, 5))
@@ -82,6 +85,7 @@ def test_a_range_contains_its_start_and_not_its_end(tmp_path: Path) -> None:
     assert warehouse.earliest("event", "datetime") == at(4)
 
 
+@pytest.mark.also_without_sql
 def test_a_patch_neither_adds_nor_brings_back_nor_touches_what_is_right(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     load(warehouse, [{"id": "gone", "note": "x"}, {"id": "null"}, {"id": "old", "note": "x"}, {"id": "other"}])
@@ -102,6 +106,7 @@ def test_a_patch_neither_adds_nor_brings_back_nor_touches_what_is_right(tmp_path
     }  # fmt: skip
 
 
+@pytest.mark.also_without_sql
 def test_a_sweep_flags_what_was_there_when_it_began_and_nothing_else(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     began = NOON + DAY  # by the source's clock
@@ -134,6 +139,7 @@ def test_a_sweep_flags_what_was_there_when_it_began_and_nothing_else(tmp_path: P
     assert synced["flagged"].day == 30 and synced["gone"].day == 3
 
 
+@pytest.mark.also_without_sql
 def test_of_two_runs_at_once_none_flags_what_the_other_saw_nor_writes_over_what_is_newer(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     load(warehouse, [{"id": "gone"}, {"id": "changed", "note": "old"}])
@@ -155,6 +161,7 @@ def test_of_two_runs_at_once_none_flags_what_the_other_saw_nor_writes_over_what_
     assert notes(warehouse) == {"changed": "newest", "gone": None, "late": None, "appeared": None}
 
 
+@pytest.mark.also_without_sql
 def test_a_lookup_fills_what_is_missing_and_empties_nothing(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     event = replace(EVENT, lookups=(Lookup("note", "property_metric", "metric", "id", "note"),))
@@ -164,6 +171,7 @@ def test_a_lookup_fills_what_is_missing_and_empties_nothing(tmp_path: Path) -> N
     assert notes(warehouse) == {"1": "name", "2": "kept"}
 
 
+@pytest.mark.also_without_sql
 def test_a_snapshot_of_the_same_time_replaces_and_half_of_one_flags_nothing(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     snapshot(warehouse, [{"id": "a"}])
@@ -180,6 +188,7 @@ def test_a_snapshot_of_the_same_time_replaces_and_half_of_one_flags_nothing(tmp_
 
 
 @pytest.mark.parametrize("few", [{"foreign_keys": (ForeignKey("id", "parent"),)}, {"partitioned_by": "datetime"}])
+@pytest.mark.also_without_sql
 def test_ten_rows_may_always_go_and_eleven_may_not(few: dict[str, Any], tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     spec = replace(EVENT, **few)
@@ -199,6 +208,7 @@ def test_what_a_state_covers() -> None:
     assert SyncState("event").after(state) is None
 
 
+@pytest.mark.also_without_sql
 def test_every_row_is_spooled_once_however_it_is_added(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("klaviyo_assets.warehouse.spool.BATCH_ROWS", 3)
     warehouse = warehouse_at(tmp_path)
@@ -258,6 +268,7 @@ BEYOND = ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00"]
 
 
 @pytest.mark.parametrize("beyond", [*BEYOND, "0000-12-31T23:59:59Z", "9999-12-31 23:59:59.5-00:01"])
+@pytest.mark.also_without_sql
 def test_times_beyond_the_calendar_are_text_or_null(beyond: str, tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     load(warehouse, [{"id": "1", "x": "2026-01-01T00:00:00Z", "datetime": "2026-01-01T00:00:00Z"}])
@@ -293,6 +304,7 @@ def test_declared_booleans_come_as_values_or_as_text() -> None:
     assert lost == {"on": 2}
 
 
+@pytest.mark.also_without_sql
 def test_rows_of_what_is_not_there_yet(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     assert warehouse.rows("event", ["id"]) == [], "no database"

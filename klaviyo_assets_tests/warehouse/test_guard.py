@@ -21,7 +21,7 @@ from klaviyo_assets.warehouse.state import WAITING, SyncState
 from klaviyo_assets.warehouse.steps.deletes import MOST_ASKED
 from klaviyo_assets_tests.warehouse.helpers import EVENT, NOON, begin, event_columns, load, rows, warehouse_at
 
-pytestmark = pytest.mark.every_database
+pytestmark = [pytest.mark.every_database, pytest.mark.also_without_sql]
 
 MINUTE = dt.timedelta(minutes=1)
 COUPONS = replace(EVENT, name="coupon", dynamic=None)

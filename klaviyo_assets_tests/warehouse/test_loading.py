@@ -44,6 +44,7 @@ pytestmark = pytest.mark.every_database
 DAY = dt.timedelta(days=1)
 
 
+@pytest.mark.also_without_sql
 def test_a_load_inserts_and_updates_by_key(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     load(warehouse, [{"id": "1", "note": "a", "x": 1}, {"id": "2", "note": "b", "x": 2}])
@@ -55,6 +56,7 @@ def test_a_load_inserts_and_updates_by_key(tmp_path: Path) -> None:
     assert (third["_fivetran_deleted"], third["_fivetran_synced"]) == (False, dt.datetime(2026, 5, 2, 12))
 
 
+@pytest.mark.also_without_sql
 def test_of_two_copies_the_last_is_kept_and_of_two_versions_the_newest(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     load(warehouse, [{"id": "1", "note": "first"}, {"id": "1", "note": "second"}], [{"id": "1", "note": "third"}])
@@ -79,6 +81,7 @@ def test_columns_that_a_load_does_not_speak_of_keep_their_values(tmp_path: Path)
     assert row["datetime"] == dt.datetime(2026, 5, 4, 0, 0, 0, 500_000)
 
 
+@pytest.mark.also_without_sql
 def test_a_failed_load_changes_nothing(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     load(warehouse, [{"id": "1", "x": 1}], states=[SyncState("event", synced_through=NOON)])
@@ -131,6 +134,7 @@ def came_back(sent: Any, found: Any) -> bool:
 
 @settings(deadline=None, max_examples=20)  # of many values each: a load takes long, whatever its size
 @given(st.lists(st.lists(st.dictionaries(NAMES, VALUES, max_size=6), min_size=1, max_size=6), min_size=1, max_size=4))
+@pytest.mark.also_without_sql
 def test_every_value_of_every_property_comes_back(loads: list[list[dict[str, Any]]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         warehouse = warehouse_at(Path(folder))
@@ -238,6 +242,7 @@ def test_two_loads_above_a_row_group(tmp_path: Path) -> None:
 # Deletes
 
 
+@pytest.mark.also_without_sql
 def test_what_a_complete_read_of_a_scope_does_not_return_is_flagged(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     load(warehouse, [{"id": str(n), "datetime": f"2026-05-0{n}T00:00:00Z"} for n in range(1, 6)])
@@ -253,6 +258,7 @@ def test_what_a_complete_read_of_a_scope_does_not_return_is_flagged(tmp_path: Pa
         assert load(warehouse, [{"id": "1"}], coverage=Coverage("id", values=read)).deleted == 1
 
 
+@pytest.mark.also_without_sql
 def test_children_may_lose_a_few_rows_whatever_their_share(tmp_path: Path) -> None:
     tags = replace(EVENT, primary_key=("id", "note"), foreign_keys=(ForeignKey("id", "parent"),))
     warehouse = warehouse_at(tmp_path)
@@ -279,6 +285,7 @@ def snapshot(
         return warehouse.store_snapshot(Extract(METRIC, began=began, snapshot=True, states=(state,)), spool).shrinkage
 
 
+@pytest.mark.also_without_sql
 def test_publishing_a_snapshot_upserts_flags_and_corrects_lookups(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     event = replace(EVENT, lookups=(Lookup("note", "property_metric", "metric", "id", "note"),))
@@ -309,6 +316,7 @@ def test_publishing_a_snapshot_upserts_flags_and_corrects_lookups(tmp_path: Path
     assert warehouse.publish(accepted, guard=0.5).deleted == 1
 
 
+@pytest.mark.also_without_sql
 def test_an_older_read_neither_replaces_a_snapshot_nor_flags_what_a_later_run_wrote(tmp_path: Path) -> None:
     """Two runs overlap: the one that began first must not delete what came into being in between."""
     warehouse = warehouse_at(tmp_path)

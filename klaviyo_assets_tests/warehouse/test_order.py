@@ -47,6 +47,7 @@ def event(id: str, n: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("touch", [rename, fill])
+@pytest.mark.also_without_sql
 def test_what_changes_a_column_makes_no_row_older_or_newer(touch: Any, tmp_path: Path) -> None:
     """Neither does an older read undo a newer one, nor is a newer one left out, because of what changed both rows."""
     warehouse = warehouse_at(tmp_path)
@@ -62,6 +63,7 @@ def test_what_changes_a_column_makes_no_row_older_or_newer(touch: Any, tmp_path:
     assert changed == {"2"}
 
 
+@pytest.mark.also_without_sql
 def test_an_older_pass_over_a_column_changes_nothing_after_a_newer_one(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     load(warehouse, [event("1", 0)])
@@ -87,6 +89,7 @@ def version(note: str, hours: float) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("ahead", [0.5, 48, 24 * 365])
+@pytest.mark.also_without_sql
 def test_a_version_from_the_future_freezes_no_row(ahead: float, tmp_path: Path) -> None:
     """Whether it is still to come when the next version is loaded, or has come meanwhile."""
     warehouse = warehouse_at(tmp_path)

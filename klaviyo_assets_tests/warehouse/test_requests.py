@@ -26,6 +26,7 @@ def test_requests_of_a_day_are_counted_and_those_before_are_forgotten(tmp_path: 
         assert session.sql(f"SELECT count(*) FROM {table} WHERE name = 'report'")[0][0] == 2
 
 
+@pytest.mark.also_without_sql
 def test_requests_at_the_same_moment_are_two(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     assert [warehouse.take_request("report", 2, DAY) for _ in range(2)] == [0, 0]

@@ -74,6 +74,7 @@ def test_what_came_as_it_was_is_not_written_again(tmp_path: Path) -> None:
         assert table(warehouse, "klaviyo_staging") == [(*row, 0) for row in AS_IT_CAME], "the snapshot is not"
 
 
+@pytest.mark.also_without_sql
 def test_its_rows_are_stamped_as_those_of_the_new_read(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     sync(warehouse, FIRST)
@@ -130,6 +131,7 @@ def test_a_row_that_somebody_added_is_flagged_and_a_column_stays(tmp_path: Path)
         assert [row["mine"] for row in found if row["id"] != "mine"] == [5, 5, 5]
 
 
+@pytest.mark.also_without_sql
 def test_what_changes_goes_and_comes_back_is_seen(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     sync(warehouse, FIRST)
@@ -145,6 +147,7 @@ def test_what_changes_goes_and_comes_back_is_seen(tmp_path: Path) -> None:
     assert table(warehouse)[2] == ("m3", "new", False, 5)
 
 
+@pytest.mark.also_without_sql
 def test_rows_that_wait_to_be_flagged_are_flagged_by_the_same_snapshot_later(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     sync(warehouse, FIRST)
@@ -153,6 +156,7 @@ def test_rows_that_wait_to_be_flagged_are_flagged_by_the_same_snapshot_later(tmp
     assert sync(warehouse, FIRST[:1], 8, guard=0.5).deleted == 2
 
 
+@pytest.mark.also_without_sql
 def test_what_a_partial_answer_left_open_is_settled_by_the_next_one(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     sync(warehouse, FIRST)
@@ -162,6 +166,7 @@ def test_what_a_partial_answer_left_open_is_settled_by_the_next_one(tmp_path: Pa
     assert sync(warehouse, FIRST[:2], 3).deleted == 1
 
 
+@pytest.mark.also_without_sql
 def test_a_snapshot_that_was_not_published_still_is(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     sync(warehouse, FIRST)
@@ -175,6 +180,7 @@ def test_a_snapshot_that_was_not_published_still_is(tmp_path: Path) -> None:
     assert table(warehouse)[0] == ("m1", "uno", False, 2)
 
 
+@pytest.mark.also_without_sql
 def test_columns_of_other_tables_that_repeat_it_are_corrected_each_time(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     event = replace(EVENT, lookups=(Lookup("note", "property_metric", "metric", "id", "note"),))
@@ -184,6 +190,7 @@ def test_columns_of_other_tables_that_repeat_it_are_corrected_each_time(tmp_path
     assert rows(warehouse)[0]["note"] == "one"
 
 
+@pytest.mark.also_without_sql
 def test_another_declaration_writes_everything_again(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     sync(warehouse, FIRST)

@@ -1,0 +1,1 @@
+"""A warehouse of dictionaries: what the SQL does, said again in Python."""
