@@ -31,6 +31,7 @@ from klaviyo_assets.assets.history import NEXT_RANGE, RANGES
 from klaviyo_assets.assets.io_manager import WarehouseIOManager
 from klaviyo_assets.assets.step import INCREMENTAL, UNREAD_ONLY
 from klaviyo_assets.build import build_definitions
+from klaviyo_assets.sandbox.account import Account
 from klaviyo_assets.sandbox.api.errors import ApiError
 from klaviyo_assets.sandbox.app import App
 from klaviyo_assets.sandbox.faults import Call, Status
@@ -71,18 +72,25 @@ class Wrong(Exception):
         return "\n".join([f"seed {self.seed}", *self.told, "-- wrong:", *self.problems[:8]])
 
 
-class History:
-    """One history. ops: job -> its steps."""
+def _account(seed: int) -> Account:
+    account = narrowed(generate_account(events=30, profiles=7, days=5, seed=seed % 25, now=BEGAN), metrics=3)
+    account.clock.freeze()
+    for event in account.events:  # what shows later is an event of the history's own
+        event.visible_at = event.attributed_at = 0.0
+    return account
 
-    def __init__(self, seed: int, definitions: dg.Definitions, ops: Mapping[str, list[Op]]) -> None:
+
+class History:
+    """One history. ops: job -> its steps. account: one that has lived already, instead of that of the seed."""
+
+    def __init__(
+        self, seed: int, definitions: dg.Definitions, ops: Mapping[str, list[Op]], account: Account | None = None
+    ) -> None:
         self.seed = seed
         self.chance = random.Random(seed)
         self.kept_open = ExitStack()
         self.definitions, self.ops = definitions, ops
-        self.account = narrowed(generate_account(events=30, profiles=7, days=5, seed=seed % 25, now=BEGAN), metrics=3)
-        self.account.clock.freeze()
-        for event in self.account.events:  # what shows later is an event of the history's own
-            event.visible_at = event.attributed_at = 0.0
+        self.account = account or _account(seed)
         self.app = App(self.account)
         self.app.faults.append(self._fault)
         self.told: list[str] = []
@@ -315,7 +323,7 @@ class History:
             raise Wrong(self.seed, problems, self.told)
 
 
-def simulated(folder: Path, patch: pytest.MonkeyPatch) -> Callable[[int], History]:
+def simulated(folder: Path, patch: pytest.MonkeyPatch) -> Callable[..., History]:
     """What makes histories in a folder, one after the other."""
     patch.setenv("KLAVIYO_API_KEY", "pk_sandbox")
     settings = Settings(
@@ -331,13 +339,13 @@ def simulated(folder: Path, patch: pytest.MonkeyPatch) -> Callable[[int], Histor
 
     run_statement = DuckDBCatalog.sql
 
-    def make(seed: int) -> History:
+    def make(seed: int, account: Account | None = None) -> History:
         for file in folder.iterdir():
             file.unlink() if file.is_file() else shutil.rmtree(file)
         (folder / "tmp").mkdir()
         patch.setattr(tempfile, "tempdir", str(folder / "tmp"))
         random.seed(seed)
-        history = History(seed, definitions, ops)
+        history = History(seed, definitions, ops, account)
         patch.setattr(clock, "machine_time", history.machine_time)
         patch.setattr(client_module, "new_session", lambda key, _: InProcess(history.app, key, history.meets))
         client = partial(KlaviyoClient, clock=lambda: history.virtual, sleep=history.sleep)
