@@ -153,7 +153,7 @@ class History:
         run_id, process = f"run{self.number}", self.process()
         io = WarehouseIOManager(warehouse=self.warehouse)
         failed: set[dg.AssetKey] = set()
-        ops = [op for op in self.ops[job] if wanted is None or wanted & set(op.assets)]
+        ops = [op for op in self.ops[job] if wanted is None or wanted & {op.name, *op.assets}]
         of_run = {key for op in ops for key in op.assets.values()}
         for op in ops:
             if failed & op.upstream & of_run:
@@ -265,7 +265,7 @@ class History:
             asked.append((days, tags))
             self.tell(f"backfill {days['first_day']} to {days['last_day']} of {', '.join(days['tables'])}")
             given = {RANGE_START: days["first_day"], RANGE_END: days["last_day"], **tags}
-            self.drive(self.run("klaviyo_backfill", given, {*days["tables"], "history"}))
+            self.drive(self.run("klaviyo_backfill", given, {*days["tables"], "klaviyo__history"}))
 
     def value(self, name: str) -> Any:
         found = self.last.get(name)

@@ -16,7 +16,7 @@ Upgraded = Callable[[int], History]
 """Makes the history of a seed."""
 
 IN_SOAK = 50
-KILLS = range(1, 1200, 7)
+KILLS = range(1, 1200, 13)
 """Requests and statements at which the first sync ends; it has fewer than there are here."""
 
 LATER = "subscriptions_email_click_tracking_"
