@@ -127,14 +127,25 @@ def lost_properties(properties: Mapping[str, Any], row: Mapping[str, Any], prefi
     """Match every property with a column of its own; say which has none, or which column has no property."""
     cells = {name: cell for name, cell in row.items() if name.startswith(prefix) and cell is not None}
     cells.pop(ATTRIBUTION, None)
+    of: dict[str, str] = {}
+    """Column -> the property that is in it."""
+
+    def place(name: str, tried: set[str]) -> bool:
+        """Find a column for a property, also one whose own property can be in another one."""
+        fits = [c for c in cells if c not in tried and same(properties[name], cells[c])]
+        for column in sorted(fits, key=lambda c: (c in of, not alike(name, c), len(c))):
+            tried.add(column)
+            if column not in of or place(of[column], tried):
+                of[column] = name
+                return True
+        return False
+
     for name, value in properties.items():
         if value is None or (name == "$value" and value == ""):
             continue
-        column = next((c for c, cell in cells.items() if alike(name, c) and same(value, cell)), None)
-        column = column or next((c for c, cell in cells.items() if same(value, cell)), None)
-        if column is None:
+        if not place(name, set()):
             return f"property {name!r} = {value!r:.100} is in no column"
-        del cells[column]
+    cells = {column: cell for column, cell in cells.items() if column not in of}
     empty = {name for name, cell in cells.items() if cell in ("",)}
     left = {name: cell for name, cell in cells.items() if name not in empty}
     if left:

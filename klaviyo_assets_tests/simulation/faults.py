@@ -15,6 +15,7 @@ import click
 import pytest
 
 from klaviyo_assets import clock
+from klaviyo_assets.schema.decoding import Lenient
 from klaviyo_assets.sync.ranges import DAY, midnight
 from klaviyo_assets.warehouse.errors import WarehouseError
 from klaviyo_assets.warehouse.state import SyncState
@@ -77,6 +78,15 @@ def the_guard_blocks_what_is_new(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(f"{STEPS}.flags.is_suspicious", refuse)
 
 
+def a_value_stops_its_table(patch: pytest.MonkeyPatch) -> None:
+    """A page is decoded as strictly as its columns are."""
+
+    def decode(decoder: Lenient[Any], content: bytes, note: object = None) -> Any:
+        return decoder._decoder.decode(content)
+
+    patch.setattr(Lenient, "decode", decode)
+
+
 FAULTS: dict[Fault, int] = {
     the_machines_clock_decides: 1,
     an_older_read_undoes_a_newer_flag: 2,
@@ -86,6 +96,7 @@ FAULTS: dict[Fault, int] = {
     a_dropped_table_keeps_its_state: 9,
     names_are_compared_by_case: 10,
     sessions_are_in_the_zone_of_the_machine: 11,
+    a_value_stops_its_table: 14,
     the_guard_blocks_what_is_new: 16,
 }
 """Fault -> its number among those that were once reported."""

@@ -37,6 +37,7 @@ from klaviyo_assets.sandbox.app import App
 from klaviyo_assets.sandbox.faults import Call, Status
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings
+from klaviyo_assets.sync.scopes import REREAD
 from klaviyo_assets.tables.registry import table
 from klaviyo_assets.warehouse.duckdb.attached import attached
 from klaviyo_assets.warehouse.duckdb.catalog import DuckDBCatalog
@@ -102,7 +103,9 @@ class History:
         self.virtual = 0.0
         self.warehouse: DuckDBWarehouse = (definitions.resources or {})["klaviyo_warehouse"]
         self.number = 0
+        self.several = False
         self.last: Mapping[str, Any] = {}
+        self.meanwhile: list[int | str] = []
         self.removed = False
         """Whether somebody has removed rows by hand, which are not there until they are read again."""
 
@@ -185,8 +188,8 @@ class History:
             klaviyo._client.close()
 
     def look(self, when: str) -> None:
-        """Compare with the model, now and then."""
-        if self.chance.random() < 0.2:
+        """Compare with the model, now and then; more often while there are several runs."""
+        if self.chance.random() < (0.5 if self.several else 0.2):
             self.check(when)
 
     def check(self, when: str) -> None:
@@ -199,7 +202,12 @@ class History:
             if table(name).partitioned_by or name.endswith("exclusion"):
                 problems += self.model.ahead(name, own.synced_through)
             read = None if self.removed else (own.synced_from, own.synced_through)
-            problems += self.model.wrong(name, self.rows(name), read)
+            rows = self.rows(name)
+            problems += self.model.wrong(name, rows, read)
+            if not self.removed:
+                problems += self.model.undone(name, rows)
+                if name == "event" and (reread := states.get((name, REREAD))):
+                    problems += self.model.not_read_again(rows, own.synced_from, reread.synced_through)
         if problems:
             self.tell(f"  looked after {when}")
             raise Wrong(self.seed, problems, self.told)
@@ -226,6 +234,10 @@ class History:
     def tell(self, line: str) -> None:
         self.told.append(f"{self.account.clock.now():%m-%d %H:%M:%S} {line}")
 
+    def happen(self, seed: int | str) -> None:
+        self.tell(happen(self.account, seed))
+        self.model.observe()
+
     def days(self, first: int, last: int = 0) -> dict[str, str]:
         today = self.account.clock.now().date()
         return {
@@ -244,9 +256,12 @@ class History:
         left = list(runs)
         try:
             while left:
+                self.several = len(left) > 1
                 run = self.chance.choice(left)
                 if next(run, None) is None:
                     left.remove(run)
+                if self.meanwhile and self.chance.random() < 0.3:
+                    self.happen(self.meanwhile.pop())
         except Killed:
             self.tell("  killed")
         for run in left:
@@ -290,8 +305,8 @@ class History:
             self.chance = random.Random(step.seed)
             self.account.clock.advance(step.pause)
             for seed in step.happenings:
-                self.tell(happen(self.account, seed))
-                self.model.observe()
+                self.happen(seed)
+            self.meanwhile = list(step.meanwhile)
             self.trouble, self.ahead = step.trouble, step.ahead
             self.kill_at = self.ticks + step.kill if step.kill else None
             os.environ["TZ"] = step.zone
@@ -299,7 +314,7 @@ class History:
             self.tell(str(step))
             beside = {"klaviyo_sync": self.sync, "klaviyo_full_refresh": self.refresh}.get(step.beside)
             self.drive(self.sync(), *([beside()] if beside else []))
-            self.kill_at = None
+            self.kill_at, self.meanwhile = None, []
             if step.backfills:
                 self.backfills()
             if step.meddling is not None:
