@@ -64,7 +64,7 @@ def names_are_compared_by_case(patch: pytest.MonkeyPatch) -> None:
 
 def sessions_are_in_the_zone_of_the_machine(patch: pytest.MonkeyPatch) -> None:
     for module in ("attached", "warehouse"):
-        patch.setattr(f"klaviyo_assets.warehouse.duckdb.{module}.IN_UTC", "SELECT 1")
+        patch.setattr(f"klaviyo_assets.warehouse.duckdb.{module}.IN_UTC", "SET TimeZone = 'America/New_York'")
 
 
 def the_guard_blocks_what_is_new(patch: pytest.MonkeyPatch) -> None:

@@ -303,9 +303,11 @@ class History:
             if number == 1:
                 self.keep_open()
             self.chance = random.Random(step.seed)
-            self.account.clock.advance(step.pause)
-            for seed in step.happenings:
+            for seed in step.happenings:  # the last at the moment of the sync
+                self.account.clock.advance(step.pause / len(step.happenings))
                 self.happen(seed)
+            if not step.happenings:
+                self.account.clock.advance(step.pause)
             self.meanwhile = list(step.meanwhile)
             self.trouble, self.ahead = step.trouble, step.ahead
             self.kill_at = self.ticks + step.kill if step.kill else None
