@@ -6,7 +6,8 @@ import datetime as dt
 import random
 from collections.abc import Callable, Mapping
 
-from klaviyo_assets.sandbox.account import Account
+from klaviyo_assets.sandbox.account import Account, Resource
+from klaviyo_assets.sandbox.account.subscriptions import never_subscribed
 from klaviyo_assets_tests.simulation.plan import HOUR
 
 NAMES = ("Odd", "odd", "ODD ", 'a "quoted" name', "$value", "select", "_fivetran_synced")
@@ -42,6 +43,11 @@ def happen(account: Account, seed: int | str) -> str:
         if profiles:
             change(chance.choice(profiles))
 
+    def shapeless() -> None:
+        stamp = now.isoformat()
+        odd = {"properties": {}, "location": [], "subscriptions": never_subscribed()}
+        account.add(Resource("profile", f"01J{number:023d}", {"created": stamp, "updated": stamp, **odd}))
+
     def a_list(change: Callable[[str], object]) -> None:
         if len(lists) > 1:
             change(chance.choice(lists))
@@ -53,12 +59,9 @@ def happen(account: Account, seed: int | str) -> str:
         ("a very late event", lambda: event(now - dt.timedelta(days=chance.randrange(2, 12)))),
         ("an event of the future", lambda: event(now + dt.timedelta(hours=chance.randrange(1, 60)))),
         ("an import of one second", lambda: event(now - HOUR * chance.randrange(6), 25)),
+        ("a profile of another shape", shapeless),
         ("an event is gone", lambda: account.remove_event(chance.choice(events)) if events else None),
         ("a profile changes", lambda: profile(lambda id: account.update("profile", id, title=f"T{number}"))),
-        (
-            "a profile of other shapes",
-            lambda: profile(lambda id: account.update("profile", id, properties=[], title=[number])),
-        ),
         ("a profile is gone", lambda: profile(lambda id: account.delete("profile", id)) if len(profiles) > 4 else None),
         ("a profile is suppressed", lambda: profile(account.suppress)),
         ("a profile is unsuppressed", lambda: profile(lambda id: account.unsuppress(id))),

@@ -38,10 +38,14 @@ def test_a_history_of_the_simulation(seed: int, make: Callable[[int], History]) 
 
 
 @pytest.mark.soak
-def test_a_fault_that_is_put_back_is_found(make: Callable[[int], History], monkeypatch: pytest.MonkeyPatch) -> None:
-    faults.the_machines_clock_decides(monkeypatch)
-    with pytest.raises(Wrong, match="the watermark of"):
-        make(2).live(plan.history(2))
+@pytest.mark.parametrize("fault", faults.FAULTS)
+def test_a_fault_that_is_put_back_is_found(
+    fault: faults.Fault, make: Callable[[int], History], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(0).live(faults.DIRECTED[fault])
+    fault(monkeypatch)
+    with pytest.raises(Wrong):
+        make(0).live(faults.DIRECTED[fault])
 
 
 @pytest.mark.soak
