@@ -9,15 +9,18 @@ from __future__ import annotations
 import datetime as dt
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import click
 import pytest
 
 from klaviyo_assets import clock
+from klaviyo_assets.schema.decoding import Lenient
 from klaviyo_assets.sync.ranges import DAY, midnight
 from klaviyo_assets.warehouse.errors import WarehouseError
 from klaviyo_assets.warehouse.state import SyncState
+from klaviyo_assets_tests.simulation.plan import HOUR, Step, Steps
 
 Fault = Callable[[pytest.MonkeyPatch], None]
 
@@ -55,6 +58,7 @@ def bounds_near_now(patch: pytest.MonkeyPatch) -> None:
 def a_dropped_table_keeps_its_state(patch: pytest.MonkeyPatch) -> None:
     for module in ("beginning", "ensuring"):
         patch.setattr(f"{STEPS}.{module}.why_void", lambda *given: None)
+        patch.setattr(f"{STEPS}.{module}.void", lambda *given: None)
 
 
 def names_are_compared_by_case(patch: pytest.MonkeyPatch) -> None:
@@ -63,7 +67,7 @@ def names_are_compared_by_case(patch: pytest.MonkeyPatch) -> None:
 
 def sessions_are_in_the_zone_of_the_machine(patch: pytest.MonkeyPatch) -> None:
     for module in ("attached", "warehouse"):
-        patch.setattr(f"klaviyo_assets.warehouse.duckdb.{module}.IN_UTC", "SELECT 1")
+        patch.setattr(f"klaviyo_assets.warehouse.duckdb.{module}.IN_UTC", "SET TimeZone = 'America/New_York'")
 
 
 def the_guard_blocks_what_is_new(patch: pytest.MonkeyPatch) -> None:
@@ -77,6 +81,15 @@ def the_guard_blocks_what_is_new(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(f"{STEPS}.flags.is_suspicious", refuse)
 
 
+def a_value_stops_its_table(patch: pytest.MonkeyPatch) -> None:
+    """A page is decoded as strictly as its columns are."""
+
+    def decode(decoder: Lenient[Any], content: bytes, note: object = None) -> Any:
+        return decoder._decoder.decode(content)
+
+    patch.setattr(Lenient, "decode", decode)
+
+
 FAULTS: dict[Fault, int] = {
     the_machines_clock_decides: 1,
     an_older_read_undoes_a_newer_flag: 2,
@@ -86,9 +99,38 @@ FAULTS: dict[Fault, int] = {
     a_dropped_table_keeps_its_state: 9,
     names_are_compared_by_case: 10,
     sessions_are_in_the_zone_of_the_machine: 11,
+    a_value_stops_its_table: 14,
     the_guard_blocks_what_is_new: 16,
 }
 """Fault -> its number among those that were once reported."""
+
+
+def _several(what: str, times: int) -> tuple[str, ...]:
+    return tuple(f"{what}/{number}" for number in range(times))
+
+
+_FIRST, _LATER = Step(0, HOUR), Step(0, 13 * DAY)
+_MEANWHILE = ("a list is gone", "an event is gone") * 2
+_DROP_PERSON, _OTHER_CASE_OF_EVENT, _ZONED_EVENT = 21, 14, 28
+"""Seeds of what a user does."""
+
+DIRECTED: dict[Fault, Steps] = {
+    the_machines_clock_decides: (_FIRST, Step(1, HOUR, ahead=48 * HOUR)),
+    an_older_read_undoes_a_newer_flag: (
+        Step(1, HOUR),
+        Step(2, DAY, beside="klaviyo_sync", meanwhile=_MEANWHILE),
+        Step(3, DAY, beside="klaviyo_full_refresh", meanwhile=_MEANWHILE),
+    ),
+    back_from_today: (_FIRST, Step(1, 13 * DAY, _several("a very late event", 8))),
+    healing_gives_up: (_FIRST, _LATER, Step(1, HOUR, _several("a very late event", 8))),
+    bounds_near_now: (_FIRST, Step(1, HOUR, meanwhile=_several("an event some minutes ago", 8))),
+    a_dropped_table_keeps_its_state: (_FIRST, replace(_LATER, meddling=_DROP_PERSON), Step(1, HOUR)),
+    names_are_compared_by_case: (replace(_FIRST, meddling=_OTHER_CASE_OF_EVENT), Step(1, HOUR)),
+    sessions_are_in_the_zone_of_the_machine: (replace(_FIRST, meddling=_ZONED_EVENT), Step(1, DAY)),
+    a_value_stops_its_table: (_FIRST, Step(1, HOUR, ("a profile of another shape",))),
+    the_guard_blocks_what_is_new: (_FIRST, Step(1, HOUR, _several("an event is gone", 20))),
+}
+"""Fault -> the shortest history in which it shows; without the fault nothing is wrong with it."""
 
 
 def search(seeds: int) -> None:

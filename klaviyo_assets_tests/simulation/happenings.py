@@ -8,7 +8,8 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from klaviyo_assets.sandbox.account import Account
+from klaviyo_assets.sandbox.account import Account, Resource
+from klaviyo_assets.sandbox.account.subscriptions import never_subscribed
 from klaviyo_assets_tests.simulation.plan import HOUR
 
 NAMES = ("Odd", "odd", "ODD ", 'a "quoted" name', "$value", "select", "_fivetran_synced")
@@ -16,9 +17,10 @@ STRANGE = ("naïve", "x" * 70, "", "\u0000", "; DROP TABLE event; --")
 VALUES = (1, "1", None, [1], {"a": [1.50]}, 1.5, True, "2026-01-01T00:00:00Z", "", 2**40, -0.0, "\u0000", 1e300)
 
 
-def happen(account: Account, seed: int) -> str:
-    """Something happens to the account; return what."""
+def happen(account: Account, seed: int | str) -> str:
+    """Something happens to the account; return what. seed: a text begins with what, and goes on after a slash."""
     chance = random.Random(seed)
+    number = chance.getrandbits(28)
     now = account.clock.now()
     profiles = sorted(each.id for each in account.all("profile"))
     lists = sorted(each.id for each in account.all("list"))
@@ -36,12 +38,17 @@ def happen(account: Account, seed: int) -> str:
                     **{name: chance.choice(VALUES) for name in chance.sample(NAMES, chance.randrange(4))},
                     **{name: f"of {name}" for name in chance.sample(STRANGE, chance.randrange(2))},
                 },
-                id=f"E{seed:07x}{each:02x}",  # as long as Klaviyo has them
+                id=f"E{number:07x}{each:02x}",  # as long as Klaviyo has them
             )
 
     def profile(change: Callable[[str], object]) -> None:
         if profiles:
             change(chance.choice(profiles))
+
+    def shapeless() -> None:
+        stamp = now.isoformat()
+        odd = {"properties": {}, "location": [], "subscriptions": never_subscribed()}
+        account.add(Resource("profile", f"01J{number:023d}", {"created": stamp, "updated": stamp, **odd}))
 
     def a_list(change: Callable[[str], object]) -> None:
         if len(lists) > 1:
@@ -54,18 +61,19 @@ def happen(account: Account, seed: int) -> str:
         ("a very late event", lambda: event(now - dt.timedelta(days=chance.randrange(2, 12)))),
         ("an event of the future", lambda: event(now + dt.timedelta(hours=chance.randrange(1, 60)))),
         ("an import of one second", lambda: event(now - HOUR * chance.randrange(6), 25)),
+        ("a profile of another shape", shapeless),
         ("an event is gone", lambda: account.remove_event(chance.choice(events)) if events else None),
-        ("a profile changes", lambda: profile(lambda id: account.update("profile", id, title=f"T{seed}"))),
+        ("a profile changes", lambda: profile(lambda id: account.update("profile", id, title=f"T{number}"))),
         ("a profile is gone", lambda: profile(lambda id: account.delete("profile", id)) if len(profiles) > 4 else None),
         ("a profile is suppressed", lambda: profile(account.suppress)),
         ("a profile is unsuppressed", lambda: profile(lambda id: account.unsuppress(id))),
-        ("a list is renamed", lambda: a_list(lambda id: account.rename("list", id, f'L"{seed}'))),
+        ("a list is renamed", lambda: a_list(lambda id: account.rename("list", id, f'L"{number}'))),
         ("a list is gone", lambda: a_list(lambda id: account.delete("list", id))),
-        ("a metric is renamed", lambda: account.rename("metric", chance.choice(metrics), f"M{seed}")),
+        ("a metric is renamed", lambda: account.rename("metric", chance.choice(metrics), f"M{number}")),
     ]
     if len(profiles) > 5:
         choices.append(("profiles are merged", lambda: account.merge_profiles(*chance.sample(profiles, 2))))
-    what, act = chance.choice(choices)
+    what, act = next((each for each in choices if each[0] == str(seed).split("/")[0]), None) or chance.choice(choices)
     try:
         act()
     except (KeyError, ValueError) as error:

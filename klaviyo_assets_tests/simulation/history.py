@@ -40,6 +40,7 @@ from klaviyo_assets.sandbox.app import App
 from klaviyo_assets.sandbox.faults import Call, Status
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings
+from klaviyo_assets.sync.scopes import REREAD
 from klaviyo_assets.tables.registry import table
 from klaviyo_assets.warehouse.errors import WarehouseError
 from klaviyo_assets_tests.conftest import narrowed, only
@@ -84,19 +85,31 @@ class Wrong(Exception):
         return "\n".join([f"seed {self.seed}", *self.told, "-- wrong:", *self.problems[:8]])
 
 
-class History:
-    """One history. ops: job -> its steps."""
+def _account(seed: int) -> Account:
+    account: Account = pickle.loads(_pickled_account(seed % 25))
+    account.clock.freeze()
+    account.clock.set(BEGAN)  # it ran on while the account was made
+    for event in account.events:  # what shows later is an event of the history's own
+        event.visible_at = event.attributed_at = 0.0
+    return account
 
-    def __init__(self, seed: int, definitions: dg.Definitions, ops: Mapping[str, list[Op]], tier: Tier) -> None:
+
+class History:
+    """One history. ops: job -> its steps. account: one that has lived already, instead of that of the seed."""
+
+    def __init__(
+        self,
+        seed: int,
+        definitions: dg.Definitions,
+        ops: Mapping[str, list[Op]],
+        tier: Tier,
+        account: Account | None = None,
+    ) -> None:
         self.seed = seed
         self.chance = random.Random(seed)
         self.kept_open = ExitStack()
         self.definitions, self.ops = definitions, ops
-        self.account: Account = pickle.loads(_pickled_account(seed % 25))
-        self.account.clock.freeze()
-        self.account.clock.set(BEGAN)  # it ran on while the account was made
-        for event in self.account.events:  # what shows later is an event of the history's own
-            event.visible_at = event.attributed_at = 0.0
+        self.account = account or _account(seed)
         self.app = App(self.account)
         self.app.faults.append(self._fault)
         self.told: list[str] = []
@@ -111,7 +124,9 @@ class History:
         self.tier, self.warehouse, self.scale = tier, tier.warehouse, tier.steps
         self.loads = WarehouseIOManager(warehouse=self.warehouse)
         self.number = 0
+        self.several = False
         self.last: Mapping[str, Any] = {}
+        self.meanwhile: list[int | str] = []
         self.removed = False
         """Whether somebody has removed rows by hand, which are not there until they are read again."""
 
@@ -156,7 +171,7 @@ class History:
         self.number += 1
         run_id, process = f"run{self.number}", self.process()
         failed: set[dg.AssetKey] = set()
-        ops = [op for op in self.ops[job] if wanted is None or wanted & set(op.assets)]
+        ops = [op for op in self.ops[job] if wanted is None or wanted & {op.name, *op.assets}]
         of_run = {key for op in ops for key in op.assets.values()}
         for op in ops:
             if failed & op.upstream & of_run:
@@ -188,8 +203,8 @@ class History:
             klaviyo._client.close()
 
     def look(self, when: str) -> None:
-        """Compare with the model, now and then."""
-        if self.chance.random() < 0.2:
+        """Compare with the model, now and then; more often while there are several runs."""
+        if self.chance.random() < (0.5 if self.several else 0.2):
             self.check(when)
 
     def check(self, when: str) -> None:
@@ -203,7 +218,12 @@ class History:
             if table(name).partitioned_by or name.endswith("exclusion"):
                 problems += self.model.ahead(name, own.synced_through)
             read = None if self.removed else (own.synced_from, own.synced_through)
-            problems += self.model.wrong(name, self.rows(name), read)
+            rows = self.rows(name)
+            problems += self.model.wrong(name, rows, read)
+            if not self.removed:
+                problems += self.model.undone(name, rows)
+                if name == "event" and (reread := states.get((name, REREAD))):
+                    problems += self.model.not_read_again(rows, own.synced_from, reread.synced_through)
         if problems:
             self.tell(f"  looked after {when}")
             raise Wrong(self.seed, problems, self.told)
@@ -223,6 +243,10 @@ class History:
     def tell(self, line: str) -> None:
         self.told.append(f"{self.account.clock.now():%m-%d %H:%M:%S} {line}")
 
+    def happen(self, seed: int | str) -> None:
+        self.tell(happen(self.account, seed))
+        self.model.observe()
+
     def days(self, first: int, last: int = 0) -> dict[str, str]:
         today = self.account.clock.now().date()
         return {
@@ -241,9 +265,12 @@ class History:
         left = list(runs)
         try:
             while left:
+                self.several = len(left) > 1
                 run = self.chance.choice(left)
                 if next(run, None) is None:
                     left.remove(run)
+                if self.meanwhile and self.chance.random() < 0.3:
+                    self.happen(self.meanwhile.pop())
         except Killed:
             self.tell("  killed")
         for run in left:
@@ -262,7 +289,7 @@ class History:
             asked.append((days, tags))
             self.tell(f"backfill {days['first_day']} to {days['last_day']} of {', '.join(days['tables'])}")
             given = {RANGE_START: days["first_day"], RANGE_END: days["last_day"], **tags}
-            self.drive(self.run("klaviyo_backfill", given, {*days["tables"], "history"}))
+            self.drive(self.run("klaviyo_backfill", given, {*days["tables"], "klaviyo__history"}))
 
     def value(self, name: str) -> Any:
         found = self.last.get(name)
@@ -285,10 +312,12 @@ class History:
             if number == 1:
                 self.tier.keep_open(self.kept_open)
             self.chance = random.Random(step.seed)
-            self.account.clock.advance(step.pause)
-            for seed in step.happenings:
-                self.tell(happen(self.account, seed))
-                self.model.observe()
+            for seed in step.happenings:  # the last at the moment of the sync
+                self.account.clock.advance(step.pause / len(step.happenings))
+                self.happen(seed)
+            if not step.happenings:
+                self.account.clock.advance(step.pause)
+            self.meanwhile = list(step.meanwhile)
             self.trouble, self.ahead = step.trouble, step.ahead
             self.kill_at = self.ticks + step.kill // self.scale + 1 if step.kill else None
             os.environ["TZ"] = step.zone
@@ -296,7 +325,7 @@ class History:
             self.tell(str(step))
             beside = {"klaviyo_sync": self.sync, "klaviyo_full_refresh": self.refresh}.get(step.beside)
             self.drive(self.sync(), *([beside()] if beside else []))
-            self.kill_at = None
+            self.kill_at, self.meanwhile = None, []
             if step.backfills:
                 self.backfills()
             if step.meddling is not None:
@@ -320,7 +349,7 @@ class History:
             raise Wrong(self.seed, problems, self.told)
 
 
-def simulated(folder: Path, patch: pytest.MonkeyPatch, tier: int = 2) -> Callable[[int], History]:
+def simulated(folder: Path, patch: pytest.MonkeyPatch, tier: int = 2) -> Callable[..., History]:
     """What makes histories of a tier in a folder, one after the other."""
     patch.setenv("KLAVIYO_API_KEY", "pk_sandbox")
     settings = Settings(
@@ -338,9 +367,9 @@ def simulated(folder: Path, patch: pytest.MonkeyPatch, tier: int = 2) -> Callabl
     gc.freeze()  # all that is there now stays: it need not be looked through again and again
     place = TIERS[tier]((definitions.resources or {})["klaviyo_warehouse"], patch)
 
-    def make(seed: int) -> History:
+    def make(seed: int, account: Account | None = None) -> History:
         random.seed(seed)
-        history = History(seed, definitions, ops, place)
+        history = History(seed, definitions, ops, place, account)
         place.begin(history.tick)
         patch.setattr(clock, "machine_time", history.machine_time)
         patch.setattr(client_module, "new_session", lambda key, _: InProcess(history.app, key, history.meets))

@@ -18,11 +18,11 @@ EXPECTED = TABLES | MORE_TABLES
 CORRECTED_LATER = {"event": ("type", "campaign_id")}
 """Columns that repeat another table, whichever of the two comes last."""
 
-ON_TIME = dt.timedelta(seconds=90)
+ON_TIME = dt.timedelta(seconds=59)
 """An event that Klaviyo shows so soon after it happened is not late."""
 
 REREAD = dt.timedelta(days=7)
-"""Of older days only the number of events is compared."""
+"""How far before the last one each daily re-read goes back; of older days only the number of events is compared."""
 
 
 class Model:
@@ -39,6 +39,9 @@ class Model:
         """Event -> since when Klaviyo does not show it any more."""
         self._groups: dict[Any, tuple[str, dt.datetime]] = {}
         """Event -> its metric and time."""
+        self._flagged: dict[str, set[Any]] = {name: set() for name in keys}
+        """Rows that were seen flagged, and have not been there since."""
+        self._reread: dt.datetime | None = None
         self._now: dict[str, Expected] = {name: {} for name in keys}
         self._right: dict[str, dict[Any, Mapping[str, Any]]] = {name: {} for name in keys}
         """Rows that were found to be right: so they are the next time."""
@@ -58,6 +61,7 @@ class Model:
             self.died[name] |= before.keys() - now.keys()
             if name == "event":
                 self.gone |= {key[0]: self._account.clock.now() for key in before.keys() - now.keys()}
+            self._flagged[name] -= now.keys()
             self._now[name] = now
 
     def wrong(self, name: str, rows: Iterable[Mapping[str, Any]], read: tuple[Any, Any] | None) -> list[str]:
@@ -85,6 +89,38 @@ class Model:
                 problems.append(f"{name} {key} is as it never was: {mismatches(name, {key: versions[-1]}, {key: row})}")
         if name == "event" and read and read[1]:
             problems += self._lost(found, *read)
+        return problems
+
+    def undone(self, name: str, rows: Iterable[Mapping[str, Any]]) -> list[str]:
+        """Rows that were flagged as deleted, are live again, and still are not there."""
+        flagged, live = self._flagged[name], set()
+        for row in rows:
+            key = tuple(row[column] for column in self._keys[name])
+            (live if not row["_fivetran_deleted"] else flagged).add(key)
+        problems = [
+            f"{name} {key} was flagged as deleted, and is live again" for key in flagged & live - self._now[name].keys()
+        ]
+        flagged -= live | self._now[name].keys()
+        return problems
+
+    def not_read_again(
+        self, rows: Iterable[Mapping[str, Any]], start: dt.datetime | None, reread: dt.datetime | None
+    ) -> list[str]:
+        """Events that are late by less than the daily re-read goes back, and are not there after it.
+
+        start: since when all days count as read. reread: until when the last re-read did.
+        """
+        before, self._reread = self._reread, reread
+        if before is None or reread is None or reread <= before:
+            return []
+        back_to = before.replace(hour=0, minute=0, second=0, microsecond=0) - REREAD
+        found = {row["id"] for row in rows}
+        problems = []
+        for event in self._account.events:
+            at = dt.datetime.fromtimestamp(event.occurred_at, dt.UTC)
+            is_promised = max(back_to, start or back_to) <= at < reread and event.id in self.seen
+            if is_promised and self.seen[event.id] <= reread + ON_TIME and event.id not in found:
+                problems.append(f"event lacks {event.id} of {at}, though days since {back_to} were read again")
         return problems
 
     def differs(self, name: str, rows: Iterable[Mapping[str, Any]]) -> list[str]:

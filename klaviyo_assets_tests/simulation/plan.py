@@ -16,14 +16,16 @@ ZONES = ("UTC", "America/New_York", "Asia/Kathmandu")
 class Step:
     """A pause in which something happens to the account, and the sync at its end.
 
-    seed: of all that is left to chance in the sync. happenings, meddling: seeds of what happens to the account, and to
-    the tables afterwards. trouble: share of requests that fail. ahead: this machine's clock. kill: the sync ends at so
-    many requests and statements. beside: a job that runs at the same time. backfills: whether the sensor is on.
+    seed: of all that is left to chance in the sync. happenings, meanwhile, meddling: seeds of what happens to the
+    account, also while it is read, and to the tables afterwards. trouble: share of requests that fail. ahead: this
+    machine's clock. kill: the sync ends at so many requests and statements. beside: a job that runs at the same time.
+    backfills: whether the sensor is on.
     """
 
     seed: int
     pause: dt.timedelta
-    happenings: tuple[int, ...] = ()
+    happenings: tuple[int | str, ...] = ()
+    meanwhile: tuple[int | str, ...] = ()
     trouble: float = 0.0
     ahead: dt.timedelta = dt.timedelta(0)
     kill: int | None = None
@@ -37,7 +39,7 @@ class Step:
         return ", ".join(["sync", *found])
 
 
-_ELSEWHERE = ("seed", "pause", "happenings", "meddling", "backfills")
+_ELSEWHERE = ("seed", "pause", "happenings", "meanwhile", "meddling", "backfills")
 """What the story tells by itself."""
 
 Steps = tuple[Step, ...]
@@ -51,21 +53,28 @@ def history(seed: int) -> Steps:
 
 def _step(chance: random.Random) -> Step:
     some = chance.random
+    pause = chance.choices((HOUR, 3 * HOUR, DAY, 2 * DAY, 13 * DAY), (8, 4, 4, 3, 1))[0] * chance.uniform(0.9, 1.1)
+    beside = chance.choices(("", "klaviyo_sync", "klaviyo_full_refresh"), (80, 12, 8))[0]
+
+    def some_happenings(most: int) -> tuple[int, ...]:
+        return tuple(chance.getrandbits(28) for _ in range(chance.randrange(most)))
+
     return Step(
         seed=chance.getrandbits(32),
-        pause=chance.choice((HOUR, HOUR, 3 * HOUR, DAY, 2 * DAY)) * chance.uniform(0.9, 1.1),
-        happenings=tuple(chance.getrandbits(28) for _ in range(chance.randrange(5))),
+        pause=pause,
+        happenings=some_happenings(15 if pause > 3 * DAY else 5),
+        meanwhile=some_happenings(6 if beside else 2),
         trouble=chance.choice((0, 0, 0, 0.05, 0.3)),
         ahead=chance.choice((0, 0, 0, 0, 0, -0.7, 0.7, -48, 48)) * HOUR,
         kill=chance.randrange(1, chance.choice((150, 1500))) if some() < 0.3 else None,
         zone=chance.choice(ZONES),
-        beside=chance.choices(("", "klaviyo_sync", "klaviyo_full_refresh"), (80, 12, 8))[0],
+        beside=beside,
         backfills=some() < 0.3,
         meddling=chance.getrandbits(32) if some() < 0.15 else None,
     )
 
 
-_LEFT_OUT = ("trouble", "ahead", "kill", "zone", "beside", "backfills", "meddling")
+_LEFT_OUT = ("meanwhile", "trouble", "ahead", "kill", "zone", "beside", "backfills", "meddling")
 """What a step can do without: it has a default."""
 
 

@@ -68,10 +68,14 @@ def test_many_histories_of_the_second_tier(seed: int, make: Make) -> None:
     make(seed).live(plan.history(seed))
 
 
-def test_a_fault_that_is_put_back_is_found(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    faults.the_machines_clock_decides(monkeypatch)
-    with pytest.raises(Wrong, match="the watermark of"):
-        make(2).live(plan.history(2))
+@pytest.mark.soak
+@in_duckdb
+@pytest.mark.parametrize("fault", faults.FAULTS)
+def test_a_fault_that_is_put_back_is_found(fault: faults.Fault, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(0).live(faults.DIRECTED[fault])
+    fault(monkeypatch)
+    with pytest.raises(Wrong):
+        make(0).live(faults.DIRECTED[fault])
 
 
 def test_a_seed_is_one_history(make: Make) -> None:

@@ -1,0 +1,60 @@
+"""Histories that begin with the warehouse of an earlier version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from klaviyo_assets_tests.simulation import plan
+from klaviyo_assets_tests.simulation.history import History, simulated
+from klaviyo_assets_tests.upgrades import EARLIER, unpack
+from klaviyo_assets_tests.upgrades.story import before_each_sync
+
+Upgraded = Callable[[int], History]
+"""Makes the history of a seed."""
+
+IN_SOAK = 50
+KILLS = range(1, 1200, 13)
+"""Requests and statements at which the first sync ends; it has fewer than there are here."""
+
+LATER = "subscriptions_email_click_tracking_"
+"""How columns of PERSON begin that an earlier version did not have."""
+
+
+@pytest.fixture(params=EARLIER)
+def make(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upgraded]:
+    (tmp_path / "warehouse").mkdir()
+    new = simulated(tmp_path / "warehouse", monkeypatch)
+
+    def make(seed: int) -> History:
+        before = before_each_sync()
+        history = new(seed, next(before))
+        for _ in before:
+            history.model.observe()
+        history.model.observe()
+        for versions in history.model.versions["person"].values():
+            versions += [{name: row[name] for name in row if not name.startswith(LATER)} for row in versions]
+        unpack(request.param, tmp_path / "warehouse" / "warehouse.duckdb")
+        return history
+
+    yield make
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(IN_SOAK))
+def test_a_history_that_begins_with_an_upgrade(seed: int, make: Upgraded) -> None:
+    make(seed).live(plan.history(seed))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("at", KILLS)
+def test_the_first_sync_after_an_upgrade_is_killed(at: int, make: Upgraded) -> None:
+    history = make(0)
+    history.kill_at = at
+    history.drive(history.sync())
+    history.kill_at = None
+    history.check("the kill")
+    history.drive(history.sync())
+    history.quiet(1)
