@@ -59,8 +59,9 @@ def test_a_warehouse_of_an_earlier_version_is_synced_on(
     klaviyo = project(after_all(), **settings)
     klaviyo.sync(-DAYS)
     assert klaviyo.differences(*(name for name in tables if name not in (*KEPT, *MEMBERSHIPS, *WAITING))) == []
-    if tables == ALL:
-        what_waits_does_so_until_it_is_accepted(klaviyo)
+    if tables == FEW:
+        return
+    what_waits_does_so_until_it_is_accepted(klaviyo)
 
     fresh = project(after_all(), **settings, duckdb_path=str(tmp_path / "fresh.duckdb"))
     fresh.sync(-DAYS)
