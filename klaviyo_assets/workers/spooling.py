@@ -12,9 +12,9 @@ from klaviyo_assets.warehouse.spool import SpoolWriter, add_batch
 from klaviyo_assets.workers.conversion import Convert, Done, Target, Task
 from klaviyo_assets.workers.pool import Pool
 
-LONG = 2.0
+LONG = 3.0
 """Seconds of this thread's CPU that a read has taken when it counts as long: what comes then is worth the start of
-processes, half a second each. It is that of 40,000 events with hundreds of properties, of 130,000 with ten."""
+processes, half a second each. It is that of 60,000 events with hundreds of properties, of 200,000 with ten."""
 
 _TASK_BYTES, _TASK_PAGES = 24_000_000, 900
 _NUMBERS = 1000  # for the files of a task; no page fills more than one of a table, and the rest goes into one more
