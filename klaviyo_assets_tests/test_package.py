@@ -300,7 +300,9 @@ OF_NO_FOLDER = {
     "faults": "runs that are killed, overlap or get wrong answers",
     "reference": "what Klaviyo and Fivetran publish",
     "simulation": "histories of syncs, without Dagster and sockets",
+    "simulation/dictionaries": "a warehouse without SQL, for these",
     "stories": "whole runs from Klaviyo to the tables",
+    "upgrades": "warehouses of earlier versions",
 }
 
 
