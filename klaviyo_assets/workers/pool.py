@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,7 +21,7 @@ class Pool:
 
     def __init__(self, processes: int, convert: Convert) -> None:
         self._processes, self._convert = processes, convert
-        self._threads = ThreadPoolExecutor(processes, thread_name_prefix="klaviyo-worker")
+        self._threads = ThreadPoolExecutor(processes, thread_name_prefix="klaviyo-worker", initializer=_ignore_ctrl_c)
         self._given: deque[Future[Done]] = deque()
         self._lock = threading.Lock()
         self._workers: list[Worker] = []
@@ -72,3 +73,9 @@ class Pool:
                 return self._idle.pop()
             self._workers.append(Worker(self._convert))
             return self._workers[-1]
+
+
+def _ignore_ctrl_c() -> None:
+    """Have what this thread starts know nothing of Ctrl-C from its first moment on; it is for who reads."""
+    if hasattr(signal, "pthread_sigmask"):  # not on Windows
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
