@@ -70,12 +70,16 @@ def _named(known: Sequence[_Named], names: Sequence[str]) -> list[_Named]:
 
 
 def _write(title: str, lines: list[str]) -> None:
-    """Write a table to RESULTS.md; the rows of other cases that are there stay, so that cases can be run one by one."""
+    """Write a table to RESULTS.md; the rows of other cases that are there stay, so that cases can be run one by one.
+
+    Not those below another head: their figures are of something else.
+    """
     first, *others = RESULTS.read_text().split("\n## ") if RESULTS.exists() else ["# Results\n"]
     parts = {part.partition("\n")[0]: part for part in others}
-    rows = {_case(line): line for line in [*parts.get(title, "").splitlines(), *lines] if line.startswith("| ")}
+    there = parts.get(title, "").splitlines()
+    rows = {_case(line): line for line in [*(there if lines[0] in there else ()), *lines] if line.startswith("| ")}
     head = rows.pop(_case(lines[0]))
-    names = [case.name for case in (*COMPARISONS, *CASES)]
+    names = [*(case.name for case in COMPARISONS), *(case.name for case in CASES)]
     order = {name: place for place, name in enumerate(names)}
     table = [head, lines[1], *sorted(rows.values(), key=lambda row: order.get(_case(row).partition(":")[0], 0))]
     parts[title] = "\n".join([title, "", _machine(), "", *table]) + "\n"
