@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
 from klaviyo_assets.workers.conversion import Convert, Done, Task
-from klaviyo_assets.workers.process import Worker
+from klaviyo_assets.workers.process import Worker, WorkerNotStarted
 
 
 class Pool:
@@ -46,7 +46,10 @@ class Pool:
         As many tasks as there may be workers are under way, and one waits; before there are more, this waits. Raises
         what a task raised, WorkerDied if a process has ended, and WorkerNotStarted.
         """
-        self._given.append(self._threads.submit(self._do, task))
+        try:
+            self._given.append(self._threads.submit(self._do, task))
+        except RuntimeError as error:  # a limit on processes is one on threads as well
+            raise WorkerNotStarted(str(error)) from error
         done = []
         while self._given and (len(self._given) > self._processes + 1 or self._given[0].done()):
             done.append(self._given.popleft().result())

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -271,6 +272,15 @@ def test_a_machine_that_has_no_process_for_it_says_so(monkeypatch: pytest.Monkey
         pass
     assert "can't be started: No such file" in str(caught.value)
     assert "Lower the setting `processes`" in str(caught.value)
+
+
+def test_a_machine_that_has_no_thread_for_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(WorkerNotStarted, match="can't start new thread"), spooled([b"a"], thing):
+        pass
 
 
 def test_an_interrupted_read_leaves_no_process(several_at_once: list[Task], tmp_path: Path) -> None:
