@@ -5,14 +5,18 @@ from __future__ import annotations
 import datetime as dt
 import os
 import platform
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
 import click
 
-from benchmarks.cases import CASES, CEILING, Result, run_case
-from benchmarks.peers import COMPARISONS, compare
+from benchmarks.cases import CASES, CEILING, Case, Result, run_case
+from benchmarks.peers import COMPARISONS, Comparison, compare
+
+_Named = TypeVar("_Named", Case, Comparison)
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 STAGES = ("wait", "receive", "parse", "map", "type", "spool", "workers", "load", "commit")
@@ -20,7 +24,9 @@ STAGES = ("wait", "receive", "parse", "map", "type", "spool", "workers", "load",
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("cases", nargs=-1)
-@click.option("--times", default=3, show_default=True, help="Runs of each case; medians are shown.")
+@click.option(
+    "--times", type=click.IntRange(min=1), default=3, show_default=True, help="Runs of each case; medians are shown."
+)
 @click.option("--all", "everything", is_flag=True, help="Also the cases that take minutes and gigabytes.")
 @click.option("--list", "only_list", is_flag=True, help="Show the names of the cases.")
 @click.option("--write", is_flag=True, help="Write benchmarks/RESULTS.md.")
@@ -40,14 +46,9 @@ def main(cases: tuple[str, ...], times: int, everything: bool, only_list: bool, 
             click.echo(f"--peers {comparison.name!r}")
         return
     if peers:
-        lines = compare(times, cases)
+        lines = compare(times, _named(COMPARISONS, cases) if cases else COMPARISONS[:1])
     else:
-        names = {case.name for case in CASES}
-        chosen = (
-            [c for c in CASES if c.name in cases or any(c.name.startswith(n) for n in cases if n not in names)]
-            if cases
-            else [c for c in CASES if everything or not c.big]
-        )
+        chosen = _named(CASES, cases) if cases else [case for case in CASES if everything or not case.big]
         lines = [_HEAD, "|---" * _HEAD.count(" | ") + "|---|"]
         click.echo(lines[0])
         for case in chosen:
@@ -57,13 +58,28 @@ def main(cases: tuple[str, ...], times: int, everything: bool, only_list: bool, 
         _write("Beside other tools" if peers else "Runs", lines)
 
 
+def _named(known: Sequence[_Named], names: Sequence[str]) -> list[_Named]:
+    """Return those that have one of the names, or begin with one that none has; raise click.UsageError for others."""
+    found: list[_Named] = []
+    for name in names:
+        same = [case for case in known if case.name == name] or [c for c in known if c.name.startswith(name)]
+        if not same:
+            raise click.UsageError(f"No case is called {name!r}, or begins so: --list shows them.")
+        found += same
+    return [case for case in known if case in found]
+
+
 def _write(title: str, lines: list[str]) -> None:
-    """Write a table to RESULTS.md; the rows of other cases that are there stay, so that cases can be run one by one."""
+    """Write a table to RESULTS.md; the rows of other cases that are there stay, so that cases can be run one by one.
+
+    Not those below another head: their figures are of something else.
+    """
     first, *others = RESULTS.read_text().split("\n## ") if RESULTS.exists() else ["# Results\n"]
     parts = {part.partition("\n")[0]: part for part in others}
-    rows = {_case(line): line for line in [*parts.get(title, "").splitlines(), *lines] if line.startswith("| ")}
+    there = parts.get(title, "").splitlines()
+    rows = {_case(line): line for line in [*(there if lines[0] in there else ()), *lines] if line.startswith("| ")}
     head = rows.pop(_case(lines[0]))
-    names = [case.name for case in (*COMPARISONS, *CASES)]
+    names = [*(case.name for case in COMPARISONS), *(case.name for case in CASES)]
     order = {name: place for place, name in enumerate(names)}
     table = [head, lines[1], *sorted(rows.values(), key=lambda row: order.get(_case(row).partition(":")[0], 0))]
     parts[title] = "\n".join([title, "", _machine(), "", *table]) + "\n"

@@ -138,15 +138,21 @@ def _leave_writing_to_the_disk(connection: sqlite3.Connection, _: object) -> Non
 
 
 def store_batch(storage: SqliteEventLogStorage, events: Sequence[dg.EventLogEntry]) -> None:
-    """Store events, those of assets in one transaction for each run."""
+    """Store events, those of assets in one transaction for each run.
+
+    Raises what SQLAlchemy does. Dagster stores all of them again then, one by one: of those of assets none is there.
+    """
     runs: dict[str, list[dg.EventLogEntry]] = {}
+    others = []
     for event in events:
         if event.is_dagster_event and event.dagster_event_type in ASSET_EVENTS:
             runs.setdefault(event.run_id, []).append(event)
         else:
-            storage.store_event(event)
+            others.append(event)
     for run_id, of_run in runs.items():
         _store_asset_events(storage, run_id, of_run)
+    for event in others:
+        storage.store_event(event)
 
 
 def _store_asset_events(storage: SqliteEventLogStorage, run_id: str, events: Sequence[dg.EventLogEntry]) -> None:
@@ -155,10 +161,19 @@ def _store_asset_events(storage: SqliteEventLogStorage, run_id: str, events: Seq
     insert = SqlEventLogStorageTable.insert()
     with storage.run_connection(run_id) as log:
         log.execute(insert, rows)
-    with storage.index_connection() as index:
-        ids = [index.execute(insert, row).inserted_primary_key[0] for row in rows]
-        storage._store_asset_event_tags(index, events, ids)
-        # What the index says of an asset is what the last event of each type says.
-        latest = {(event.get_dagster_event().asset_key, event.dagster_event_type): n for n, event in enumerate(events)}
-        for n in sorted(latest.values()):
-            storage._store_asset_event(index, events[n], ids[n])
+        last = log.scalar(sa.select(sa.func.last_insert_rowid()))
+    try:
+        with storage.index_connection() as index:
+            ids = [index.execute(insert, row).inserted_primary_key[0] for row in rows]
+            storage._store_asset_event_tags(index, events, ids)
+            # What the index says of an asset is what the last event of each type says.
+            latest = {
+                (event.get_dagster_event().asset_key, event.dagster_event_type): n for n, event in enumerate(events)
+            }
+            for n in sorted(latest.values()):
+                storage._store_asset_event(index, events[n], ids[n])
+    except sa.exc.SQLAlchemyError:
+        number = SqlEventLogStorageTable.c.id
+        with storage.run_connection(run_id) as log:  # one transaction's numbers follow each other
+            log.execute(SqlEventLogStorageTable.delete().where(number.between(last - len(rows) + 1, last)))
+        raise

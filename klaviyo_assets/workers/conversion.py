@@ -11,6 +11,9 @@ from klaviyo_assets.schema.lost import Recorded, noting
 from klaviyo_assets.schema.spec import TableSpec
 from klaviyo_assets.warehouse.spool import Spool, SpoolFile, SpoolWriter, add_batch
 
+READY = b"\0klaviyo_assets\n"
+"""What a process writes before its first answer."""
+
 Convert = Callable[[bytes], Batch]
 """From the content of a page to rows. What other processes are to do must be picklable."""
 

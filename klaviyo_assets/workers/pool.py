@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
 from klaviyo_assets.workers.conversion import Convert, Done, Task
-from klaviyo_assets.workers.process import Worker
+from klaviyo_assets.workers.process import Worker, WorkerNotStarted
 
 
 class Pool:
@@ -20,7 +21,7 @@ class Pool:
 
     def __init__(self, processes: int, convert: Convert) -> None:
         self._processes, self._convert = processes, convert
-        self._threads = ThreadPoolExecutor(processes, thread_name_prefix="klaviyo-worker")
+        self._threads = ThreadPoolExecutor(processes, thread_name_prefix="klaviyo-worker", initializer=_ignore_ctrl_c)
         self._given: deque[Future[Done]] = deque()
         self._lock = threading.Lock()
         self._workers: list[Worker] = []
@@ -45,7 +46,10 @@ class Pool:
         As many tasks as there may be workers are under way, and one waits; before there are more, this waits. Raises
         what a task raised, WorkerDied if a process has ended, and WorkerNotStarted.
         """
-        self._given.append(self._threads.submit(self._do, task))
+        try:
+            self._given.append(self._threads.submit(self._do, task))
+        except RuntimeError as error:  # a limit on processes is one on threads as well
+            raise WorkerNotStarted(str(error)) from error
         done = []
         while self._given and (len(self._given) > self._processes + 1 or self._given[0].done()):
             done.append(self._given.popleft().result())
@@ -72,3 +76,9 @@ class Pool:
                 return self._idle.pop()
             self._workers.append(Worker(self._convert))
             return self._workers[-1]
+
+
+def _ignore_ctrl_c() -> None:
+    """Have what this thread starts know nothing of Ctrl-C from its first moment on; it is for who reads."""
+    if hasattr(signal, "pthread_sigmask"):  # not on Windows
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])

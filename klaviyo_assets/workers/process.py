@@ -12,7 +12,7 @@ from typing import Any
 
 from klaviyo_assets import environment
 from klaviyo_assets.warehouse.errors import WarehouseError
-from klaviyo_assets.workers.conversion import Convert, Done, Task
+from klaviyo_assets.workers.conversion import READY, Convert, Done, Task
 
 _ENDING_SECONDS = 10.0  # to learn how a process has ended whose pipe is closed
 
@@ -81,6 +81,7 @@ class Worker:
         """
         try:
             if self._convert is not None:
+                self._wait_until_ready()
                 self._send(self._convert)
                 self._convert = None
             self._send(task)
@@ -103,6 +104,13 @@ class Worker:
         for pipe in (self._process.stdin, self._process.stdout):
             with suppress(OSError):  # what was being sent can't be any more
                 pipe.close()  # type: ignore[union-attr]
+
+    def _wait_until_ready(self) -> None:
+        """Skip what is printed while Python starts, by a `sitecustomize` for example: the answers begin after it."""
+        for line in self._process.stdout:  # type: ignore[union-attr]
+            if line.endswith(READY):
+                return
+        raise EOFError
 
     def _send(self, what: Any) -> None:
         pickle.dump(what, self._process.stdin, pickle.HIGHEST_PROTOCOL)  # type: ignore[arg-type]

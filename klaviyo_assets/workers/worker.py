@@ -16,13 +16,15 @@ import traceback
 from queue import SimpleQueue
 from typing import Any, BinaryIO, NoReturn
 
-from klaviyo_assets.workers.conversion import Task, Unpicklable, do
+from klaviyo_assets.workers.conversion import READY, Task, Unpicklable, do
 
 
 def main() -> NoReturn:
     """Do tasks until there are no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a key that is pressed interrupts who gives the tasks
     tasks, answers = _pipes()
+    answers.write(READY)
+    answers.flush()
     waiting: SimpleQueue[Any] = SimpleQueue()
     threading.Thread(target=_receive, args=(tasks, waiting), daemon=True).start()
     convert = waiting.get()

@@ -213,6 +213,30 @@ def test_the_events_of_many_partitions_are_stored_together(
     assert len(expected[2]) == 91
 
 
+@pytest.mark.parametrize("when", ["at first", pytest.param("never", marks=pytest.mark.soak)])
+def test_events_that_can_not_be_stored_together_are_there_once(
+    when: str, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The index of all runs is busy, when the log of the run has them already."""
+    store, refused = OpenEventLogStorage._store_asset_event_tags, []
+
+    def busy(storage: OpenEventLogStorage, index: sa.Connection, events: Any, ids: Any) -> None:
+        if when == "at first" and len(events) > 1:
+            refused.append(len(events))
+            raise sa.exc.OperationalError("INSERT", {}, sqlite3.OperationalError("database is locked"))
+        store(storage, index, events, ids)
+
+    monkeypatch.setattr(OpenEventLogStorage, "_store_asset_event_tags", busy)
+    run_id = materialize_a_quarter(instance).run_id
+    assert bool(refused) == (when == "at first") == ("Falling back" in capfd.readouterr().err)
+    for kind in (dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED):
+        keys = [event.get_dagster_event().asset_key for event in instance.all_logs(run_id, of_type=kind)]
+        partitions = [event.get_dagster_event().partition for event in instance.all_logs(run_id, of_type=kind)]
+        assert len(keys) == len(set(zip(keys, partitions, strict=True))), kind
+    for key in (dg.AssetKey("a"), dg.AssetKey("b")):
+        assert len(instance.fetch_materializations(key, limit=1000).records) == 91
+
+
 def seen_by_dagster(home: Path, run_id: str) -> tuple[int, int, dg.DagsterRunStatus]:
     """What Dagster's own storage reads from the files: materialized assets, events of a run, its status."""
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")

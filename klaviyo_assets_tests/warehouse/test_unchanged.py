@@ -131,6 +131,17 @@ def test_a_row_that_somebody_added_is_flagged_and_a_column_stays(tmp_path: Path)
         assert [row["mine"] for row in found if row["id"] != "mine"] == [5, 5, 5]
 
 
+@pytest.mark.of_duckdb
+def test_a_column_of_somebody_does_not_stand_for_the_row(tmp_path: Path) -> None:
+    warehouse = warehouse_at(tmp_path)
+    sync(warehouse, FIRST)
+    warehouse.query("ALTER TABLE klaviyo.metric ADD COLUMN own INTEGER")
+    sync(warehouse, FIRST, 1)
+    warehouse.query("UPDATE klaviyo.metric SET note = 'mine'")
+    sync(warehouse, FIRST, 2)
+    assert table(warehouse) == [(*row, 2) for row in AS_IT_CAME]
+
+
 @pytest.mark.also_without_sql
 def test_what_changes_goes_and_comes_back_is_seen(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)

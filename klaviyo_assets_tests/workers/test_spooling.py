@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -239,6 +240,13 @@ def test_what_is_printed_meanwhile_is_no_answer(capfd: pytest.CaptureFixture[str
     assert capfd.readouterr().err == "hello \n"
 
 
+def test_what_is_printed_before_is_none_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sitecustomize.py").write_text("print('.', end='', flush=True)")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    with spooled([b"hello"], thing) as (writer, _):
+        assert [id for id, _ in written(writer)] == ["hello"]
+
+
 @pytest.mark.parametrize(
     ("convert", "bad", "kind", "text"),
     [
@@ -264,6 +272,15 @@ def test_a_machine_that_has_no_process_for_it_says_so(monkeypatch: pytest.Monkey
         pass
     assert "can't be started: No such file" in str(caught.value)
     assert "Lower the setting `processes`" in str(caught.value)
+
+
+def test_a_machine_that_has_no_thread_for_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(WorkerNotStarted, match="can't start new thread"), spooled([b"a"], thing):
+        pass
 
 
 def test_an_interrupted_read_leaves_no_process(several_at_once: list[Task], tmp_path: Path) -> None:
@@ -294,6 +311,13 @@ def test_no_process_outlives_a_read_that_is_killed(tmp_path: Path) -> None:
         assert SALT not in shown and "klaviyo_assets.workers.worker" in shown
         read.kill()
     wait(lambda: not any(is_alive(int(file.name)) for file in tmp_path.iterdir()))
+
+
+def test_ctrl_c_does_not_reach_a_process_that_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGINT)")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    with spooled([b"hello"], thing) as (writer, _):
+        assert [id for id, _ in written(writer)] == ["hello"]
 
 
 def test_a_daemon_may_have_workers(tmp_path: Path) -> None:

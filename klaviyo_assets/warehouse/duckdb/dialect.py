@@ -70,7 +70,7 @@ class DuckDBDialect(Dialect):
 
     def content(self, relation: str, names: Sequence[str]) -> str:
         """Return the query of a text that tells what some columns of a relation hold."""
-        return f"SELECT concat(count(*), ' ', sum(hash(own))) FROM (SELECT {', '.join(names)} FROM {relation}) AS own"
+        return f"SELECT concat(count(*), ' ', sum(hash({', '.join(names)}))) FROM {relation}"
 
     def json_keys(self, relation: str, column: str) -> str:
         """Return the query of the distinct names in the JSON objects of a column."""
