@@ -241,8 +241,8 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
         """Close the connections."""
         if self._client is not None:
             self._client.close()
-            self._client = None
         self.ahead.close()
+        self._client = None  # not before: reads that nobody waits for would make another one, and go on
         if self._shared_limits is not None:
             self._shared_limits.close()
             self._shared_limits = None

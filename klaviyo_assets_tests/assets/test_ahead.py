@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from klaviyo_assets.api import KlaviyoClient
 from klaviyo_assets.assets.changes import _ASKED
+from klaviyo_assets.assets.step import Step
+from klaviyo_assets.sandbox.faults import Call, Slow
 from klaviyo_assets.sandbox.shop.generate import generate_account
+from klaviyo_assets_tests.commands import PATIENCE
 from klaviyo_assets_tests.conftest import Project, only
 
 MESSAGES, VERSIONS = "get_flow_action_messages", "get_versions_for_form"
@@ -63,6 +68,32 @@ def test_a_table_whose_scope_is_missing_is_skipped_as_ever(klaviyo: Project) -> 
     assert result.success
     assert used(result).keys() >= {"flow_message", "list"} and "form_version" not in used(result)
     assert klaviyo.differences("flow_message") == []
+
+
+def test_an_interrupted_run_reads_no_further(klaviyo: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, asked = threading.Event(), []
+    close = KlaviyoClient.close
+
+    def slowly(call: Call) -> Slow | None:
+        if call.operation not in (MESSAGES, VERSIONS):
+            return None
+        begun.set()
+        return Slow(0.02)
+
+    def interrupt(*_: object) -> None:
+        assert begun.wait(PATIENCE)
+        raise KeyboardInterrupt
+
+    def noted(client: KlaviyoClient) -> None:
+        close(client)
+        asked.append(len(klaviyo.sandbox.requests))
+
+    klaviyo.sandbox.faults[:] = [slowly]
+    monkeypatch.setattr(Step, "spool", interrupt)
+    monkeypatch.setattr(KlaviyoClient, "close", noted)
+    assert not klaviyo.run("klaviyo_full_refresh").success
+    (before,) = asked
+    assert len(klaviyo.sandbox.requests) <= before + 2, "each of both reads may have asked by then"
 
 
 def test_pools_come_first(klaviyo: Project) -> None:
