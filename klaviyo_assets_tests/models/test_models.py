@@ -757,6 +757,7 @@ def test_every_column_of_the_finals_is_described(hand: Built) -> None:
 # Changes
 
 
+@pytest.mark.soak
 def test_an_incremental_build_touches_only_people_with_news_and_ends_as_a_full_one(hand: Built, tmp_path: Path) -> None:
     changed = hand.copy(tmp_path / "changed")
     later, earlier = by_hand.SYNCED + dt.timedelta(days=1), by_hand.SYNCED - dt.timedelta(hours=3)
