@@ -1,5 +1,5 @@
-"""Faults that the product has had, put back: what a simulation has to find. `python -m ... 100` looks for them in the
-first 100 seeds.
+"""Faults that the product has had, put back: what a simulation has to find. `python -m ... 100 1` looks for them in the
+first 100 seeds of the first tier; numbers after that choose some.
 
 Each replaces a function by what stood there, or by the nearest to it that there is still a place for.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -133,17 +133,19 @@ DIRECTED: dict[Fault, Steps] = {
 """Fault -> the shortest history in which it shows; without the fault nothing is wrong with it."""
 
 
-def search(seeds: int) -> None:
-    """Print of each fault which of the first seeds finds it."""
+def search(seeds: int, tier: int, numbers: Sequence[int]) -> None:
+    """Print of some faults, or all of them, which of the first seeds of a tier finds each."""
     from klaviyo_assets_tests.simulation.__main__ import lived
     from klaviyo_assets_tests.simulation.plan import history
 
     for fault, number in FAULTS.items():
+        if numbers and number not in numbers:
+            continue
         with pytest.MonkeyPatch.context() as patch:
             fault(patch)
-            found = next((seed for seed in range(seeds) if lived(seed, history(seed))), None)
+            found = next((seed for seed in range(seeds) if lived(seed, history(seed), tier)), None)
         click.echo(f"{number}: {fault.__name__}: " + (f"not found by {seeds}" if found is None else f"seed {found}"))
 
 
 if __name__ == "__main__":
-    search(int(sys.argv[1]))
+    search(int(sys.argv[1]), int(sys.argv[2]), [*map(int, sys.argv[3:])])
