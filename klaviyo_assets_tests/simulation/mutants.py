@@ -45,7 +45,8 @@ _TEXT = (
 )  # fmt: skip
 """What is changed in SQL."""
 
-_OUT_OF_TIME = 120
+_SECONDS = 30
+"""After which a change counts as found: something waits for ever."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def _tried(mutant: Mutant, seeds: range, tier: int) -> None:
     gc.unfreeze()
     if not _put_in_place(mutant):
         os._exit(3)
-    signal.alarm(_OUT_OF_TIME)
+    signal.alarm(_SECONDS)
     os._exit(live(seeds, tier) is not None)
 
 
