@@ -89,13 +89,11 @@ def _own(case: Comparison, served: Served, folder: Path, proxy: dict[str, str]) 
     settings = {**proxy, "KLAVIYO_API_KEY": "pk_sandbox", "KLAVIYO_API_URL": "https://a.klaviyo.com/api"}
     with warehouse_in(folder, "duckdb") as warehouse:
         if case.profiles:
-            first, last = history(served)
-            used = launch("klaviyo_backfill", folder, settings, days=(first, last))
+            used = launch("klaviyo_backfill", folder, settings, days=history(served))
+            verify(warehouse, "person", case.profiles)
         else:
             used, _ = run_job("klaviyo_backfill", folder, settings, days=history(served), only=["klaviyo/event"])
         verify(warehouse, "event", case.events)
-        if case.profiles:
-            verify(warehouse, "person", case.profiles)
     return used
 
 
@@ -108,9 +106,8 @@ def _ingestr(case: Comparison, served: Served, folder: Path, proxy: dict[str, st
     drivers = {"ADBC_DRIVER_PATH": str((INSTALLED / "drivers").absolute()), "HOME": str(folder)}
     used = measured(command, {**proxy, **drivers}, folder / "ingestr.txt")
     with duckdb.connect(str(folder / "ingestr.duckdb"), read_only=True) as connection:
-        found = connection.execute("SELECT count(*) FROM dest.events").fetchone()
-    if found != (case.events,):
-        raise RuntimeError(f"It has {found} events, not {case.events}.")
+        ((found,),) = connection.execute("SELECT count(*) FROM dest.events").fetchall()
+    _expect(case, found)
     return used
 
 
@@ -128,10 +125,13 @@ def _airbyte(case: Comparison, served: Served, folder: Path, proxy: dict[str, st
     used = measured([program, "read", *files], proxy, folder / "airbyte.txt")
     with (folder / "airbyte.txt").open() as output:
         messages = [msgspec.json.decode(line, type=_Message) for line in output if line.startswith("{")]
-    found = len({message.record.data.id for message in messages if message.record})
-    if found != case.events:
-        raise RuntimeError(f"It has {found} events, not {case.events}.")
+    _expect(case, len({message.record.data.id for message in messages if message.record}))
     return used
+
+
+def _expect(case: Comparison, events: int) -> None:
+    if events != case.events:
+        raise RuntimeError(f"It has {events} events, not {case.events}.")
 
 
 class _Data(msgspec.Struct):

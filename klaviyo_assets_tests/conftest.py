@@ -143,6 +143,15 @@ def narrowed(account: Account, metrics: int = 6) -> Account:
     return account
 
 
+def frozen(account: Account, at: dt.datetime) -> Account:
+    """Stop an account's clock at a time, to which it does not run on while it is made, and show all of its events."""
+    account.clock.freeze()
+    account.clock.set(at)
+    for event in account.events:
+        event.visible_at = event.attributed_at = 0.0
+    return account
+
+
 def failures(result: dg.ExecuteInProcessResult) -> list[str]:
     """Why the steps of a run failed, causes included."""
     steps = [str(event.step_failure_data.error) for event in result.all_events if event.is_step_failure]

@@ -43,7 +43,7 @@ from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.scopes import REREAD
 from klaviyo_assets.tables.registry import table
 from klaviyo_assets.warehouse.errors import WarehouseError
-from klaviyo_assets_tests.conftest import narrowed, only
+from klaviyo_assets_tests.conftest import frozen, narrowed, only
 from klaviyo_assets_tests.simulation.happenings import happen, meddling
 from klaviyo_assets_tests.simulation.model import Model
 from klaviyo_assets_tests.simulation.plan import DAY, QUIET_DAYS, Step
@@ -65,7 +65,7 @@ def _pickled_account(seed: int) -> bytes:
     pickled = io.BytesIO()
     pickler = pickle.Pickler(pickled)
     pickler.dispatch_table = {**copyreg.dispatch_table, type(threading.RLock()): lambda lock: (threading.RLock, ())}
-    pickler.dump(account)
+    pickler.dump(frozen(account, BEGAN))  # what shows later is an event of the history's own
     return pickled.getvalue()
 
 
@@ -85,15 +85,6 @@ class Wrong(Exception):
         return "\n".join([f"seed {self.seed}", *self.told, "-- wrong:", *self.problems[:8]])
 
 
-def _account(seed: int) -> Account:
-    account: Account = pickle.loads(_pickled_account(seed % 25))
-    account.clock.freeze()
-    account.clock.set(BEGAN)  # it ran on while the account was made
-    for event in account.events:  # what shows later is an event of the history's own
-        event.visible_at = event.attributed_at = 0.0
-    return account
-
-
 class History:
     """One history. ops: job -> its steps. account: one that has lived already, instead of that of the seed."""
 
@@ -109,7 +100,7 @@ class History:
         self.chance = random.Random(seed)
         self.kept_open = ExitStack()
         self.definitions, self.ops = definitions, ops
-        self.account = account or _account(seed)
+        self.account: Account = account or pickle.loads(_pickled_account(seed % 25))
         self.app = App(self.account)
         self.app.faults.append(self._fault)
         self.told: list[str] = []

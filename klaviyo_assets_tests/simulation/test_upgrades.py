@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,7 @@ LATER = "subscriptions_email_click_tracking_"
 
 
 @pytest.fixture(params=EARLIER)
-def make(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Upgraded]:
+def make(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Upgraded:
     (tmp_path / "warehouse").mkdir()
     new = simulated(tmp_path / "warehouse", monkeypatch)
 
@@ -39,7 +39,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         unpack(request.param, tmp_path / "warehouse" / "warehouse.duckdb")
         return history
 
-    yield make
+    return make
 
 
 @pytest.mark.soak

@@ -8,7 +8,7 @@ from typing import Any
 
 from klaviyo_assets.sandbox.account import Account
 from klaviyo_assets.sandbox.shop.generate import generate_account
-from klaviyo_assets_tests.conftest import narrowed
+from klaviyo_assets_tests.conftest import frozen, narrowed
 
 BEGAN = dt.datetime(2026, 11, 24, 9, 30, tzinfo=dt.UTC)
 HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
@@ -30,10 +30,7 @@ def before_each_sync() -> Iterator[Account]:
     """Yield the account as it is at each sync of the earlier version; what has changed since the last one is for the
     version that comes next."""
     account = narrowed(generate_account(events=120, profiles=24, days=12, seed=11, now=BEGAN), metrics=4)
-    account.clock.freeze()
-    account.clock.set(BEGAN)
-    for event in account.events:
-        event.visible_at = event.attributed_at = 0.0
+    frozen(account, BEGAN)
     metrics = sorted(each.id for each in account.all("metric"))
     number = 0
 

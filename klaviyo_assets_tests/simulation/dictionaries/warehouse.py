@@ -22,10 +22,11 @@ from klaviyo_assets.warehouse.spool import Spool
 from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
 from klaviyo_assets.warehouse.steps.deletes import MOST_ASKED
 from klaviyo_assets.warehouse.steps.loads import KEPT, NO_READ
+from klaviyo_assets.warehouse.transaction import naive
 from klaviyo_assets.warehouse.warehouse import Warehouse
 from klaviyo_assets_tests.simulation.dictionaries.content import Content, Row, Table
 from klaviyo_assets_tests.simulation.dictionaries.spools import keys, parts
-from klaviyo_assets_tests.simulation.dictionaries.writing import Came, Writing, is_covered, naive
+from klaviyo_assets_tests.simulation.dictionaries.writing import Came, Writing, is_covered
 
 TICK = dt.timedelta(microseconds=1)
 

@@ -28,15 +28,12 @@ from klaviyo_assets.warehouse.state import (
 )
 from klaviyo_assets.warehouse.steps.beginning import TOLERANCE
 from klaviyo_assets.warehouse.steps.loads import KEPT, NO_READ
+from klaviyo_assets.warehouse.transaction import naive
 from klaviyo_assets_tests.simulation.dictionaries.content import Content, Key, Row, Table, converted
 from klaviyo_assets_tests.simulation.dictionaries.spools import keys, parts
 
 Came = Mapping[Key, Mapping[str, Any]]
 DAY = dt.timedelta(days=1)
-
-
-def naive(moment: dt.datetime | None) -> dt.datetime | None:
-    return moment.astimezone(dt.UTC).replace(tzinfo=None) if moment and moment.tzinfo else moment
 
 
 @dataclass
