@@ -25,8 +25,13 @@ def interruptible(connection: duckdb.DuckDBPyConnection, again: float = AGAIN) -
     may take minutes, and makes an error of it as any other. The system tells a thread through a pipe at once.
     It is repeated, as DuckDB forgets one that comes before a statement has begun.
     """
+
+    def interrupt() -> None:
+        with suppress(duckdb.ConnectionException):  # it is closed already: there is nothing left to end
+            connection.interrupt()
+
     try:
-        with _told(connection.interrupt, connection.interrupt, again):
+        with _told(interrupt, interrupt, again):
             yield
     except (duckdb.InterruptException, RuntimeError) as error:
         if is_interrupt(error):

@@ -103,6 +103,22 @@ def test_an_interrupt_that_comes_before_the_statement_ends_it_too() -> None:
         connection.close()
 
 
+def test_an_interrupt_of_a_connection_that_is_closed_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr("threading.excepthook", told.append)
+    reached = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: reached.set())
+    connection = duckdb.connect()
+    try:
+        with interruptible(connection, again=0.01):
+            connection.close()
+            os.kill(os.getpid(), signal.SIGINT)
+            assert reached.wait(10)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not told
+
+
 def test_a_signal_in_a_finalizer_is_repeated_and_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[type[BaseException]] = []
     monkeypatch.setattr("sys.unraisablehook", lambda unraisable: told.append(unraisable.exc_type))
