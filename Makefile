@@ -33,8 +33,9 @@ demo: $(READY) ## Sync a simulated Klaviyo account into DuckDB and print what la
 dev: $(READY) ## Open the Dagster UI (on the simulated account, unless KLAVIYO_API_KEY is set, in .env for example)
 	@$(BIN)/klaviyo-assets dev
 
+# With bytecode, for the tests start hundreds of processes.
 test: $(READY) ## Run the tests
-	@$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
 
 test-emulators: $(READY) ## Run what needs environments of its own: all databases on their emulators, Klaviyo's later SDK
 	@$(BIN)/python -m pytest -n auto --dist worksteal -m emulators $(TESTS)
