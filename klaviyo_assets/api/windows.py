@@ -60,7 +60,7 @@ def read_windows(
 
     Args:
         fetch: Called with (lo, hi), returns the pages of one window, ascending in time: at least the rows of [lo, hi),
-            or of everything from `lo` on if `hi` is None.
+            or of everything from `lo` on if `hi` is None; and at most those of a second more on either side.
         start: Aware, widened to whole seconds, the API's own grain.
         end: As `start`. None leaves the newest window open, for everything from `start` on; only what is older than
             `now` less `MARGIN` is divided then, because newer bounds are refused.
@@ -232,9 +232,10 @@ class _Reader:
             if not shared and not (page.size and len(times) < page.size):
                 if first < last and lo < last:
                     rest = self._share(last, hi, latest - times[0], keep=True)
-                elif self._share(last + 1, hi, latest - times[0], keep=False):
-                    # All of the page is one second, which nothing divides: its own cursor has to be followed.
-                    shared, end = True, last + 1
+                elif lo <= last and self._share(last + 2, hi, latest - times[0], keep=False):
+                    # All of the page is one second, which nothing divides: its own cursor has to be followed. The next
+                    # one as well: a `fetch` that gives a second more than its window would give this one again.
+                    shared, end = True, last + 2
             reached = min(max(done, last), end)
             if not self._deliver(page, len(times), reached - done) or (shared and last >= end):
                 return None

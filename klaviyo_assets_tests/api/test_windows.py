@@ -221,6 +221,22 @@ def test_a_field_without_greater_or_equal_may_be_asked_for_wider() -> None:
     assert set(found) >= {id for t, id in history.rows if START + timedelta(seconds=100) <= t < end}
 
 
+@pytest.mark.parametrize("workers", [2, 8])
+def test_a_dense_second_that_each_window_gives_is_not_read_again_and_again(workers: int) -> None:
+    """As profiles of one import: they have one second, with fractions, and a bound is a second wider."""
+    history = History([5000.25 + n / 10_000 for n in range(500)] + list(range(0, 10_000, 100)))
+    history.latency = 0.001
+
+    def wider(lo: datetime, hi: datetime | None) -> Iterator[Page]:
+        second = timedelta(seconds=1)
+        rows = [row for row in history.rows if lo - second < row[0] and (hi is None or row[0] < hi + second)]
+        return history.paged(rows)
+
+    found = ids(read_windows(wider, START, START + 3 * HOUR, times=TIMES, workers=workers))
+    assert found.keys() == {id for _, id in history.rows}
+    assert history.pages <= 80  # of 60 that are full
+
+
 def test_a_consumer_that_stalls_stalls_the_workers() -> None:
     history = History([float(s) for s in range(3600)], page_size=10)
     pages = read_windows(history.fetch, START, START + HOUR, times=TIMES, workers=4, buffer=3)
