@@ -17,6 +17,10 @@ STRANGE = ("naïve", "x" * 70, "", "\u0000", "; DROP TABLE event; --")
 VALUES = (1, "1", None, [1], {"a": [1.50]}, 1.5, True, "2026-01-01T00:00:00Z", "", 2**40, -0.0, "\u0000", 1e300)
 
 
+DAYS_READ_AGAIN = 5
+"""Days of which all events are read again each day, and more."""
+
+
 def happen(account: Account, seed: int | str) -> str:
     """Something happens to the account; return what. seed: a text begins with what, and goes on after a slash."""
     chance = random.Random(seed)
@@ -41,14 +45,23 @@ def happen(account: Account, seed: int | str) -> str:
                 id=f"E{number:07x}{each:02x}",  # as long as Klaviyo has them
             )
 
+    def move(id: str) -> None:
+        """Its time is corrected."""
+        old = account.events[id]
+        if now.timestamp() - old.occurred_at < DAYS_READ_AGAIN * 86_400:
+            at = now - dt.timedelta(hours=chance.randrange(DAYS_READ_AGAIN * 24))
+            profile_id, properties = old.profile_id, old.properties_json
+            account.add_event(old.metric_id, at, profile_id=profile_id, properties=properties, id=id, uuid=old.uuid)
+
     def profile(change: Callable[[str], object]) -> None:
         if profiles:
             change(chance.choice(profiles))
 
-    def shapeless() -> None:
-        stamp = now.isoformat()
-        odd = {"properties": {}, "location": [], "subscriptions": never_subscribed()}
-        account.add(Resource("profile", f"01J{number:023d}", {"created": stamp, "updated": stamp, **odd}))
+    def new_profiles(count: int, **odd: object) -> None:
+        stamps = {"created": now.isoformat(), "updated": now.isoformat()}
+        attributes = {"properties": {}, "location": {}, "subscriptions": never_subscribed(), **stamps, **odd}
+        for each in range(count):
+            account.add(Resource("profile", f"01J{number:020d}{each:03d}", attributes))
 
     def a_list(change: Callable[[str], object]) -> None:
         if len(lists) > 1:
@@ -61,7 +74,9 @@ def happen(account: Account, seed: int | str) -> str:
         ("a very late event", lambda: event(now - dt.timedelta(days=chance.randrange(2, 12)))),
         ("an event of the future", lambda: event(now + dt.timedelta(hours=chance.randrange(1, 60)))),
         ("an import of one second", lambda: event(now - HOUR * chance.randrange(6), 25)),
-        ("a profile of another shape", shapeless),
+        ("an event is moved", lambda: move(chance.choice(events)) if events else None),
+        ("a profile of another shape", lambda: new_profiles(1, location=[])),
+        ("an import of profiles", lambda: new_profiles(14)),
         ("an event is gone", lambda: account.remove_event(chance.choice(events)) if events else None),
         ("a profile changes", lambda: profile(lambda id: account.update("profile", id, title=f"T{number}"))),
         ("a profile is gone", lambda: profile(lambda id: account.delete("profile", id)) if len(profiles) > 4 else None),

@@ -50,10 +50,14 @@ from klaviyo_assets_tests.simulation.plan import DAY, QUIET_DAYS, Step
 from klaviyo_assets_tests.simulation.process import Context, Op, Output, ops_of
 from klaviyo_assets_tests.simulation.tiers import TIERS, Tier
 from klaviyo_assets_tests.simulation.transport import InProcess
+from klaviyo_assets_tests.simulation.turns import Turns
 
 BEGAN = dt.datetime(2026, 3, 20, 9, 30, tzinfo=dt.UTC)
 TABLES = ("event", "person", "global_exclusion", "list_exclusion", "metric", "list")
 KEYS = {name: table(name).primary_key for name in TABLES}
+READERS = (1, 2, 5)
+"""How many requests may be under way at a time."""
+
 PAGE = 11
 """Rows that Klaviyo gives at once, at most."""
 
@@ -97,6 +101,7 @@ class History:
         account: Account | None = None,
     ) -> None:
         self.seed = seed
+        self.turns = Turns(lambda count: self.chance.randrange(count))
         self.chance = random.Random(seed)
         self.kept_open = ExitStack()
         self.definitions, self.ops = definitions, ops
@@ -129,6 +134,8 @@ class History:
             raise Killed
 
     def meets(self, url: str, answered: bool) -> None:
+        if not answered:
+            self.turns.wait()
         self.tick()
         if self.trouble and self.chance.random() < self.trouble / 2:
             raise requests.ConnectionError("reset")
@@ -151,7 +158,8 @@ class History:
 
     def process(self) -> SimpleNamespace:
         """A new process: nothing is known in it."""
-        klaviyo = (self.definitions.resources or {})["klaviyo_account"].model_copy(update={"warehouse": self.warehouse})
+        given = {"warehouse": self.warehouse, "max_concurrency": self.chance.choice(READERS)}
+        klaviyo = (self.definitions.resources or {})["klaviyo_account"].model_copy(update=given)
         klaviyo._client, klaviyo._shared_limits, klaviyo._identity = None, None, None
         klaviyo._asked = klaviyo._confirmed = False
         klaviyo._ahead = ReadsAhead(decided=True)
@@ -293,10 +301,11 @@ class History:
         try:
             with self.kept_open:
                 self._live(steps)
+            self.turns.finish()
         except Wrong:
             raise
         except Exception as error:
-            raise Wrong(self.seed, [*traceback.format_exception(error)], self.told) from error
+            raise Wrong(self.seed, traceback.format_exception(error)[-7:], self.told) from error
 
     def _live(self, steps: Sequence[Step]) -> None:
         for number, step in enumerate(steps):
@@ -349,7 +358,6 @@ def simulated(folder: Path, patch: pytest.MonkeyPatch, tier: int = 2) -> Callabl
         rate_limits="none",
         tables=only(*TABLES),
         models=False,
-        max_concurrency=1,
         processes=1,
     )
     definitions = build_definitions(settings)
@@ -362,6 +370,7 @@ def simulated(folder: Path, patch: pytest.MonkeyPatch, tier: int = 2) -> Callabl
         random.seed(seed)
         history = History(seed, definitions, ops, place, account)
         place.begin(history.tick)
+        history.turns.take_the_place_of_threads(patch)
         patch.setattr(clock, "machine_time", history.machine_time)
         patch.setattr(client_module, "new_session", lambda key, _: InProcess(history.app, key, history.meets))
         client = partial(KlaviyoClient, clock=lambda: history.virtual, sleep=history.sleep)

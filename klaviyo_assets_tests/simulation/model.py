@@ -34,7 +34,7 @@ class Model:
         self.versions: dict[str, dict[Any, list[Mapping[str, Any]]]] = {name: defaultdict(list) for name in keys}
         self.died: dict[str, set[Any]] = {name: set() for name in keys}
         self.seen: dict[Any, dt.datetime] = {}
-        """Event -> since when Klaviyo shows it."""
+        """Event -> since when Klaviyo shows it at its time."""
         self.gone: dict[Any, dt.datetime] = {}
         """Event -> since when Klaviyo does not show it any more."""
         self._groups: dict[Any, tuple[str, dt.datetime]] = {}
@@ -56,8 +56,8 @@ class Model:
             for key, row in now.items():
                 if before.get(key) != row:
                     self.versions[name][key].append(row)
-                if name == "event":
-                    self.seen.setdefault(row["id"], self._account.clock.now())
+                if name == "event" and (key not in before or before[key]["datetime"] != row["datetime"]):
+                    self.seen[row["id"]] = self._account.clock.now()
             self.died[name] |= before.keys() - now.keys()
             if name == "event":
                 self.gone |= {key[0]: self._account.clock.now() for key in before.keys() - now.keys()}
