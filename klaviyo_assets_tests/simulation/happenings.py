@@ -28,6 +28,8 @@ def happen(account: Account, seed: int | str) -> str:
     now = account.clock.now()
     profiles = sorted(each.id for each in account.all("profile"))
     lists = sorted(each.id for each in account.all("list"))
+    messages = sorted(each.id for each in account.all("campaign-message"))
+    campaigns = sorted((kind, each.id) for kind in ("campaign", "canvas-campaign") for each in account.all(kind))
     metrics = sorted(each.id for each in account.all("metric"))
     events = sorted(event.id for event in account.events)
 
@@ -67,6 +69,10 @@ def happen(account: Account, seed: int | str) -> str:
         if len(lists) > 1:
             change(chance.choice(lists))
 
+    def a_campaign(change: Callable[[str, str], object]) -> None:
+        if campaigns:
+            change(*chance.choice(campaigns))
+
     choices: list[tuple[str, Callable[[], object]]] = [
         ("an event now", lambda: event(now)),
         ("an event some minutes ago", lambda: event(now - dt.timedelta(seconds=chance.randrange(80)))),
@@ -84,6 +90,13 @@ def happen(account: Account, seed: int | str) -> str:
         ("a profile is unsuppressed", lambda: profile(lambda id: account.unsuppress(id))),
         ("a list is renamed", lambda: a_list(lambda id: account.rename("list", id, f'L"{number}'))),
         ("a list is gone", lambda: a_list(lambda id: account.delete("list", id))),
+        ("a campaign is renamed", lambda: a_campaign(lambda kind, id: account.update(kind, id, name=f"C{number}"))),
+        ("a campaign is gone", lambda: a_campaign(account.delete)),
+        ("all campaigns are gone", lambda: [account.delete(*each) for each in campaigns]),
+        (
+            "a message changes",
+            lambda: account.update("campaign-message", chance.choice(messages), label=f"M{number}") if messages else 0,
+        ),
         ("a metric is renamed", lambda: account.rename("metric", chance.choice(metrics), f"M{number}")),
     ]
     if len(profiles) > 5:

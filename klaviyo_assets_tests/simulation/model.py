@@ -132,10 +132,11 @@ class Model:
         if name == "event":
             for key in self._not_in_the_numbers(expected.keys() - found.keys(), found.keys() - expected.keys()):
                 (expected if key in expected else found).pop(key)
-        if name == "event":  # who a profile was merged into is seen when the day of the event is read again
+        if name == "event":  # who a profile was merged into, or whose a message was, is seen when the day is read again
             for key in expected.keys() & found.keys():
-                if found[key]["person_id"] in {each["person_id"] for each in self.versions[name][key]}:
-                    found[key]["person_id"] = expected[key]["person_id"]
+                for column in ("person_id", "campaign_id"):
+                    if found[key][column] in {each[column] for each in self.versions[name][key]}:
+                        found[key][column] = expected[key][column]
         return mismatches(name, expected, found)
 
     def _not_in_the_numbers(self, lacking: Iterable[Any], extra: Iterable[Any]) -> set[Any]:
