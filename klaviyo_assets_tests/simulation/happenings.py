@@ -138,6 +138,8 @@ def meddling(names: list[str], keys: Mapping[str, tuple[str, ...]], seed: int) -
     choices = {
         "a new column": (f'ALTER TABLE {table} ADD COLUMN IF NOT EXISTS "my own" INTEGER',),
         "a view": (f"CREATE OR REPLACE VIEW klaviyo.my_{name} AS SELECT * FROM {table}",),
+        "an index": (f"CREATE INDEX IF NOT EXISTS my_{name} ON {table} (_fivetran_synced)",),
+        "a unique index": (f"CREATE UNIQUE INDEX IF NOT EXISTS my_unique_{name} ON {table} ({', '.join(keys[name])})",),
         "removal of rows": (f"DELETE FROM {table} WHERE md5({key}) < '5'",),
         "removal": (f"DROP TABLE {table}",),
         "other letters for the key": (

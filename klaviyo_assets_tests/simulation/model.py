@@ -123,6 +123,21 @@ class Model:
                 problems.append(f"event lacks {event.id} of {at}, though days since {back_to} were read again")
         return problems
 
+    def not_as_read(self, rows: Iterable[Mapping[str, Any]], first: int, last: int) -> list[str]:
+        """What is wrong with the events of past days, from so many before today to so many, that were just read."""
+        today = self._account.clock.now().date()
+        days = {today - dt.timedelta(days=back) for back in range(max(last, 1), first + 1)}
+        expected = {
+            key: row for key, row in EXPECTED["event"](self._account).items() if self._groups[key[0]][1].date() in days
+        }
+        found = {
+            (row["id"],): dict(row)
+            for row in rows
+            if not row["_fivetran_deleted"] and _utc(row["datetime"]).date() in days
+        }
+        self._settle(expected, found)
+        return mismatches("event", expected, found)
+
     def differs(self, name: str, rows: Iterable[Mapping[str, Any]]) -> list[str]:
         """What is wrong with a table when all has been read that the syncs promise to read."""
         found = {
@@ -132,12 +147,15 @@ class Model:
         if name == "event":
             for key in self._not_in_the_numbers(expected.keys() - found.keys(), found.keys() - expected.keys()):
                 (expected if key in expected else found).pop(key)
-        if name == "event":  # who a profile was merged into, or whose a message was, is seen when the day is read again
-            for key in expected.keys() & found.keys():
-                for column in ("person_id", "campaign_id"):
-                    if found[key][column] in {each[column] for each in self.versions[name][key]}:
-                        found[key][column] = expected[key][column]
+            self._settle(expected, found)
         return mismatches(name, expected, found)
+
+    def _settle(self, expected: Expected, found: dict[Any, dict[str, Any]]) -> None:
+        """Take for right who a profile was merged into, and whose a message was, until their day is read again."""
+        for key in expected.keys() & found.keys():
+            for column in ("person_id", "campaign_id"):
+                if found[key][column] in {each[column] for each in self.versions["event"][key]}:
+                    found[key][column] = expected[key][column]
 
     def _not_in_the_numbers(self, lacking: Iterable[Any], extra: Iterable[Any]) -> set[Any]:
         """Return the events that no comparison of numbers shows: as many came on an old day of a metric as went."""
@@ -173,3 +191,7 @@ class Model:
         if watermark and watermark > self._account.clock.now():
             return [f"the watermark of {name} is {watermark}, and it is {self._account.clock.now()}"]
         return []
+
+
+def _utc(time: dt.datetime) -> dt.datetime:
+    return time if time.tzinfo is None else time.astimezone(dt.UTC)

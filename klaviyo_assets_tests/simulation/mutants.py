@@ -16,12 +16,15 @@ import random
 import signal
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import pytest
 
 _COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Lt: (ast.LtE, ast.GtE),
@@ -45,8 +48,8 @@ _TEXT = (
 )  # fmt: skip
 """What is changed in SQL."""
 
-_SECONDS = 30
-"""After which a change counts as found: something waits for ever."""
+_SECONDS, _SECONDS_OF_TESTS = 60, 300
+"""After which a change counts as found, by histories and by tests: something waits for ever."""
 
 
 @dataclass(frozen=True)
@@ -148,38 +151,54 @@ def _put_in_place(mutant: Mutant) -> bool:
     return bool(found)
 
 
-def _tried(mutant: Mutant, seeds: range, tier: int) -> None:
-    """Leave with 0 if all histories come out right, 1 if not, 3 if the function is nowhere."""
+def _tried(mutant: Mutant, seeds: range, tier: int, tests: Sequence[str]) -> None:
+    """Leave with 0 if all histories and tests come out right, 1 or 2 if not, 3 if the function is nowhere."""
     from klaviyo_assets_tests.simulation.__main__ import live
 
     gc.unfreeze()
     if not _put_in_place(mutant):
         os._exit(3)
     signal.alarm(_SECONDS)
-    os._exit(live(seeds, tier) is not None)
+    if live(seeds, tier) is not None:
+        os._exit(1)
+    signal.alarm(_SECONDS_OF_TESTS)
+    if tests:
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+            if pytest.main([*tests, "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]):
+                os._exit(2)
+    os._exit(0)
 
 
-def survivors(found: list[Mutant], seeds: range, tier: int) -> list[Mutant]:
-    """Return the mutants that all histories of the seeds have overlooked, in processes that are forks of this one."""
+def survivors(found: list[Mutant], seeds: range, tier: int, tests: Sequence[str] = ()) -> Counter[str]:
+    """Return how many mutants the histories of the seeds, then tests, and nobody has found.
+
+    Each is tried in a fork of this process. Those that no history has found are printed, with who found them.
+    """
     from klaviyo_assets_tests.simulation.__main__ import lived
     from klaviyo_assets_tests.simulation.plan import history
 
     if wrong := lived(seeds[0], history(seeds[0])[:1], tier):  # also imports everything, once
         raise click.ClickException(str(wrong))
     forks = multiprocessing.get_context("fork")
+    by: Counter[str] = Counter()
 
-    def is_overlooked(mutant: Mutant) -> bool:
-        process = forks.Process(target=_tried, args=(mutant, seeds, tier))
+    def judge(mutant: Mutant) -> None:
+        process = forks.Process(target=_tried, args=(mutant, seeds, tier, tests))
         process.start()
         process.join()
-        if process.exitcode in (0, 3):
+        judged = _JUDGED.get(process.exitcode or 0, "found by histories")
+        by[judged] += 1
+        if judged != "found by histories":
             where = f"{mutant.module.removeprefix('klaviyo_assets.')}:{mutant.line} {mutant.function}"
-            click.echo(f"{'overlooked' if process.exitcode == 0 else 'nowhere'}: {where}: {mutant.what}")
-        return process.exitcode == 0
+            click.echo(f"{by.total()} of {len(found)}, {judged}: {where}: {mutant.what}")
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        overlooked = list(threads.map(is_overlooked, found))
-    return [mutant for mutant, survives in zip(found, overlooked, strict=True) if survives]
+        list(threads.map(judge, found))
+    return by
+
+
+_JUDGED = {0: "overlooked", 2: "found by tests", 3: "nowhere"}
+"""Status of a mutant's process -> what it says."""
 
 
 @click.command()
@@ -187,15 +206,18 @@ def survivors(found: list[Mutant], seeds: range, tier: int) -> list[Mutant]:
 @click.option("--seeds", default=30, show_default=True, help="How many histories each change has to come through.")
 @click.option("--first", default=0, show_default=True, help="The first of their seeds.")
 @click.option("--tier", default=1, show_default=True, help="1: of dictionaries, 2: DuckDB.")
+@click.option("--tests", multiple=True, help="Tests that have to find what no history has; may be repeated.")
 @click.option("--sample", type=int, help="Try only so many changes, chosen at random.")
-def main(modules: tuple[str, ...], seeds: int, first: int, tier: int, sample: int | None) -> None:
+def main(
+    modules: tuple[str, ...], seeds: int, first: int, tier: int, tests: tuple[str, ...], sample: int | None
+) -> None:
     """Change MODULES, such as sync.ranges, in one place at a time, and print what no history has found."""
     found = [mutant for module in modules for mutant in mutants(f"klaviyo_assets.{module}")]
     if sample is not None and sample < len(found):
         found = random.Random(0).sample(found, sample)
-    left = survivors(found, range(first, first + seeds), tier)
-    click.echo(f"{len(found) - len(left):,} of {len(found):,} changes were found: {1 - len(left) / len(found):.0%}")
-    sys.exit(bool(left))
+    by = survivors(found, range(first, first + seeds), tier, tests)
+    click.echo(f"Of {len(found):,} changes: " + ", ".join(f"{by[each]:,} {each}" for each in sorted(by)) + ".")
+    sys.exit(by["overlooked"] > 0)
 
 
 if __name__ == "__main__":

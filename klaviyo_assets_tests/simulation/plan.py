@@ -19,7 +19,7 @@ class Step:
     seed: of all that is left to chance in the sync. happenings, meanwhile, meddling: seeds of what happens to the
     account, also while it is read, and to the tables afterwards. trouble: share of requests that fail. ahead: this
     machine's clock. kill: the sync ends at so many requests and statements. beside: a job that runs at the same time.
-    backfills: whether the sensor is on.
+    backfills: whether the sensor is on. by_hand: somebody reads the days from so many before today to so many.
     """
 
     seed: int
@@ -33,13 +33,14 @@ class Step:
     beside: str = ""
     backfills: bool = False
     meddling: int | None = None
+    by_hand: tuple[int, int] | None = None
 
     def __str__(self) -> str:
         found = [f"{name} {value}" for name, value in vars(self).items() if value and name not in _ELSEWHERE]
         return ", ".join(["sync", *found])
 
 
-_ELSEWHERE = ("seed", "pause", "happenings", "meanwhile", "meddling", "backfills")
+_ELSEWHERE = ("seed", "pause", "happenings", "meanwhile", "meddling", "backfills", "by_hand")
 """What the story tells by itself."""
 
 Steps = tuple[Step, ...]
@@ -71,10 +72,11 @@ def _step(chance: random.Random) -> Step:
         beside=beside,
         backfills=some() < 0.3,
         meddling=chance.getrandbits(32) if some() < 0.15 else None,
+        by_hand=chance.choice(((0, 0), (3, 0), (9, 0), (1, 1), (12, 3))) if some() < 0.15 else None,
     )
 
 
-_LEFT_OUT = ("meanwhile", "trouble", "ahead", "kill", "zone", "beside", "backfills", "meddling")
+_LEFT_OUT = ("meanwhile", "trouble", "ahead", "kill", "zone", "beside", "backfills", "meddling", "by_hand")
 """What a step can do without: it has a default."""
 
 
