@@ -65,6 +65,9 @@ READERS = (1, 2, 5)
 SNAPSHOTS_TAKE = 2
 """Days after which snapshots have all changes: where many rows would be flagged at once, the next one has to agree."""
 
+MOST_REQUESTS, MOST_OF_A_PAGE = 40, 5
+"""Requests of a run, and for each page of events and profiles that there is."""
+
 PAGE = 11
 """Rows that Klaviyo gives at once, at most."""
 
@@ -123,7 +126,7 @@ class History:
         self.model = Model(self.account, KEYS)
         self.watch: Callable[[], object] = lambda: None
         """Is told whenever the tables are looked at."""
-        self.ticks = 0
+        self.ticks = self.requests = 0
         self.kill_at: int | None = None
         self.trouble = 0.0
         self.virtual = 0.0
@@ -146,6 +149,7 @@ class History:
     def meets(self, url: str, answered: bool) -> None:
         if not answered:
             self.turns.wait()
+            self.requests += 1
         self.tick()
         if self.trouble and self.chance.random() < self.trouble / 2:
             raise requests.ConnectionError("reset")
@@ -178,7 +182,8 @@ class History:
     def run(self, job: str, tags: Mapping[str, str], wanted: set[str] | None = None) -> Iterator[str]:
         """Run a job step by step; yields before each load, so that another run may go on meanwhile."""
         self.number += 1
-        run_id, process = f"run{self.number}", self.process()
+        run_id, process, requests = f"run{self.number}", self.process(), self.requests
+        alone = not self.trouble and not self.several
         failed: set[dg.AssetKey] = set()
         ops = [op for op in self.ops[job] if wanted is None or wanted & {op.name, *op.assets}]
         of_run = {key for op in ops for key in op.assets.values()}
@@ -210,6 +215,10 @@ class History:
         klaviyo = process.klaviyo_account
         if klaviyo._client is not None:
             klaviyo._client.close()
+        rows = len(self.account.events) + len([*self.account.all("profile")])
+        if alone and self.requests - requests > MOST_REQUESTS + MOST_OF_A_PAGE * rows / PAGE:
+            problems = [f"{run_id} has made {self.requests - requests} requests for less than {rows} rows"]
+            raise Wrong(self.seed, problems, self.told)
 
     def look(self, when: str) -> None:
         """Compare with the model, now and then; more often while there are several runs."""
