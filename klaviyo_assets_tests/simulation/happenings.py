@@ -21,6 +21,10 @@ DAYS_READ_AGAIN = 5
 """Days of which all events are read again each day, and more."""
 
 
+LARGE = 0.05
+"""Share of the large imports that are large: they take long."""
+
+
 def happen(account: Account, seed: int | str) -> str:
     """Something happens to the account; return what. seed: a text begins with what, and goes on after a slash."""
     chance = random.Random(seed)
@@ -80,6 +84,7 @@ def happen(account: Account, seed: int | str) -> str:
         ("a very late event", lambda: event(now - dt.timedelta(days=chance.randrange(2, 12)))),
         ("an event of the future", lambda: event(now + dt.timedelta(hours=chance.randrange(1, 60)))),
         ("an import of one second", lambda: event(now - HOUR * chance.randrange(6), 25)),
+        ("a large import", lambda: event(now - HOUR * chance.randrange(6), 300 if chance.random() < LARGE else 1)),
         ("an event is moved", lambda: move(chance.choice(events)) if events else None),
         ("a profile of another shape", lambda: new_profiles(1, location=[])),
         ("an import of profiles", lambda: new_profiles(14)),
