@@ -132,7 +132,9 @@ def test_another_machine_takes_over_and_accounts_do_not_wait_for_each_other(
             plan = {f"{EVENT_IS_MADE} 1": then} if then else {}
             return str(ask("start", settings=settings, job=f"shop{shop}_sync", plan=plan, **places, **run))
 
-        still, dead = start(0, machines[0], "SIGSTOP"), start(1, machines[0], "SIGKILL")
+        still = start(0, machines[0], "SIGSTOP")
+        assert ask("settle") == {still: f"stopped at {EVENT_IS_MADE}"}
+        dead = start(1, machines[0], "SIGKILL")
         assert ask("settle") == {still: f"stopped at {EVENT_IS_MADE}", dead: "killed"}
         again = start(1, machines[1])
         assert ask("settle") == {still: f"stopped at {EVENT_IS_MADE}", dead: "killed", again: "ended"}
