@@ -166,11 +166,11 @@ class Cluster:
         self.workers.append(worker)
         return worker
 
-    def coordinator(self, shops: Sequence[Shop], at_once: int) -> Coordinator:
-        """Start what has jobs run, so many at once."""
+    def coordinator(self, shops: Sequence[Shop]) -> Coordinator:
+        """Start what has jobs run."""
         work, variables = self.machine("coordinator", self.broker)
         spread = [shop.name for shop in shops if shop.settings.executor == SPREAD["executor"]]
-        order = {"spread": spread, "at_once": at_once, "code": str(self.folder / "definitions.py")}
+        order = {"spread": spread, "code": str(self.folder / "definitions.py")}
         with (self.folder / "coordinator.log").open("wb") as log:
             process = subprocess.Popen(
                 [self.python, str(Path(machines.__file__)), json.dumps(order)], cwd=work, env=variables,
@@ -191,12 +191,12 @@ class Coordinator:
     process: subprocess.Popen[bytes]
     is_ready: bool = False
 
-    def begin(self, jobs: Jobs) -> None:
-        """Have jobs run."""
+    def begin(self, jobs: Jobs, at_once: int) -> None:
+        """Have jobs run, so many at once."""
         assert self.process.stdin and self.process.stdout
         if not self.is_ready:
             self.is_ready = self.process.stdout.readline() == b"ready\n"
-        self.process.stdin.write(json.dumps(jobs).encode() + b"\n")
+        self.process.stdin.write(json.dumps({"jobs": jobs, "at_once": at_once}).encode() + b"\n")
         self.process.stdin.flush()
 
     def wait(self, seconds: float) -> bool:

@@ -42,17 +42,13 @@ class Account:
 class Coordinator:
     """Does what schedule, sensor and daemon do, without their pauses.
 
-    spread: names of accounts whose runs are here, and whose steps are tasks of their own. at_once: so many runs.
+    spread: names of accounts whose runs are here, and whose steps are tasks of their own.
     """
 
     def __init__(
-        self,
-        instance: dg.DagsterInstance,
-        workspace: BaseWorkspaceRequestContext,
-        spread: tuple[str, ...],
-        at_once: int,
+        self, instance: dg.DagsterInstance, workspace: BaseWorkspaceRequestContext, spread: tuple[str, ...]
     ) -> None:
-        self._instance, self._workspace, self._spread, self._at_once = instance, workspace, spread, at_once
+        self._instance, self._workspace, self._spread = instance, workspace, spread
         self._here: dict[str, subprocess.Popen[bytes]] = {}
         (entry,) = workspace.get_code_location_entries().values()
         if entry.code_location is None:
@@ -60,11 +56,11 @@ class Coordinator:
         self._location = entry.code_location
         (self._repository,) = self._location.get_repositories().values()
 
-    def run(self, accounts: Sequence[Account]) -> Iterator[str]:
-        """Yield what happens, in words, until every job of every account has succeeded."""
+    def run(self, accounts: Sequence[Account], at_once: int) -> Iterator[str]:
+        """Yield what happens, in words, until every job of every account has succeeded; at most so many run at once."""
         while any(account.jobs for account in accounts):
             for account in accounts:
-                if account.run or (account.jobs and sum(each.run is not None for each in accounts) < self._at_once):
+                if account.run or (account.jobs and sum(each.run is not None for each in accounts) < at_once):
                     yield from self._look(account)
             time.sleep(0.25)
         for name in list(self._here):
@@ -127,11 +123,12 @@ def main() -> None:
     code = PythonFileTarget(order["code"], attribute=None, working_directory=None, location_name="klaviyo")
     with dg.DagsterInstance.get() as instance, WorkspaceProcessContext(instance, code) as process:
         workspace = process.create_request_context()
-        coordinator = Coordinator(instance, workspace, tuple(order["spread"]), order["at_once"])
+        coordinator = Coordinator(instance, workspace, tuple(order["spread"]))
         answers.write("ready\n")
         for line in sys.stdin:
-            accounts = [Account(name, [(job, tags) for job, tags in jobs]) for name, jobs in json.loads(line).items()]
-            for said in coordinator.run(accounts):
+            asked = json.loads(line)
+            accounts = [Account(name, [(job, tags) for job, tags in jobs]) for name, jobs in asked["jobs"].items()]
+            for said in coordinator.run(accounts, asked["at_once"]):
                 sys.stderr.write(f"{time.strftime('%H:%M:%S')} {said}\n")
                 sys.stderr.flush()
             answers.write("done\n")

@@ -62,11 +62,11 @@ def survive(seed: int, folder: Path) -> None:
     accounts = [(account(number), own) for number, own in enumerate(settings)]
     with shops(folder, accounts) as made, cluster(folder, made) as machines_:
         machines_.start(), machines_.start()
-        coordinator = machines_.coordinator(made, at_once=4)
+        coordinator = machines_.coordinator(made)
         for hour in range(3):
             for shop in made if hour else ():
                 change(shop.account, chance, f"{seed} {hour}")
-            coordinator.begin({shop.name: jobs(shop, hour) for shop in made})
+            coordinator.begin({shop.name: jobs(shop, hour) for shop in made}, at_once=4)
             coordinator.wait(chance.uniform(2, 15))
             if hour == 0:
                 chance.choice(machines_.workers).relay.cut(CUT, refuse=chance.random() < 0.5)
