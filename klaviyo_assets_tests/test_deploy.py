@@ -24,6 +24,7 @@ from klaviyo_assets.assets.pools import without_limit
 from klaviyo_assets.dagster_storage import OpenEventLogStorage
 from klaviyo_assets.settings import Settings
 from klaviyo_assets_tests.command_lines import parse
+from klaviyo_assets_tests.documents import DOCUMENTS, blocks
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -97,6 +98,22 @@ def test_one_process_at_a_time_uses_a_limit_where_runs_are_processes(tmp_path: P
     assert values["concurrency"]["pools"]["defaultLimit"] == 1
     slots = read("dagster.yaml")["run_monitoring"]["free_slots_after_run_end_seconds"]
     assert values["dagsterDaemon"]["runMonitoring"]["freeSlotsAfterRunEndSeconds"] == slots
+
+
+def test_the_files_use_what_the_document_says_of_several_machines() -> None:
+    document = DOCUMENTS / "production.md"
+    text, values = document.read_text(), read("helm-values.yaml")
+    _, section, _ = re.split(r"^## (?:Several machines|What was tried)$", text, flags=re.MULTILINE)
+    assert f"`{values['runLauncher']['type']}`" in section
+    (setting,) = blocks(document, "yaml")
+    assert Settings(**yaml.safe_load(setting)).executor == "dagster_k8s:k8s_job_executor"
+    said = re.findall(r"concurrency: (\{pools: \{.*?\}\})", text)
+    assert len(said) == 2
+    for pools in map(yaml.safe_load, said):
+        assert pools["pools"] == read("dagster.yaml")["concurrency"]["pools"]
+    jobs = deployed()["defs"].resolve_all_job_defs()
+    named = {job.executor_def.name for job in jobs if job.name != "__ASSET_JOB"}
+    assert named == {"in_process"}, "a run is a pod"
 
 
 def test_variables_are_settings_or_are_used() -> None:

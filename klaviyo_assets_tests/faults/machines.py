@@ -1,18 +1,18 @@
 """Launches runs of several accounts on Celery's workers, and again those whose machine died, until all have succeeded.
 
-Runs in the environment of the machines, which has other packages than that of the tests. Its order comes as JSON, its
-report goes to the file that the order names.
+Runs in the environment of the machines, which has other packages than that of the tests. What it is to know comes as
+JSON; then each line that it reads has jobs for it. It writes one when it is ready, and once all of them have succeeded.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
@@ -21,7 +21,7 @@ from dagster._core.workspace.context import BaseWorkspaceRequestContext, Workspa
 from dagster._core.workspace.load_target import PythonFileTarget
 from dagster._grpc.types import ExecuteRunArgs
 
-SILENCE = 20.0
+SILENCE = 30.0
 """Seconds without an event after which a run is taken for dead here; the schedule waits an hour."""
 
 MOST = 8
@@ -35,9 +35,8 @@ class Account:
     name: str
     jobs: list[tuple[str, dict[str, str]]]
     run: str | None = None
-    launched: float = 0.0
+    heard: float = 0.0
     tries: int = 0
-    ended: list[str] = field(default_factory=list)
 
 
 class Coordinator:
@@ -57,11 +56,11 @@ class Coordinator:
         self._location = entry.code_location
         (self._repository,) = self._location.get_repositories().values()
 
-    def run(self, accounts: Sequence[Account]) -> Iterator[str]:
-        """Yield what happens, in words, until every job of every account has succeeded."""
+    def run(self, accounts: Sequence[Account], at_once: int) -> Iterator[str]:
+        """Yield what happens, in words, until every job of every account has succeeded; at most so many run at once."""
         while any(account.jobs for account in accounts):
             for account in accounts:
-                if account.jobs:
+                if account.run or (account.jobs and sum(each.run is not None for each in accounts) < at_once):
                     yield from self._look(account)
             time.sleep(0.25)
         for name in list(self._here):
@@ -73,14 +72,15 @@ class Coordinator:
         run = self._instance.get_run_by_id(account.run) if account.run else None
         if run and run.status == dg.DagsterRunStatus.SUCCESS:
             account.jobs.pop(0)
-            account.ended.append(run.run_id)
             account.run, account.tries = None, 0
             yield f"{name} has succeeded"
             return
         if run and not run.is_finished:
-            last = self._instance.get_records_for_run(run.run_id, limit=1, ascending=False).records
-            heard = max([account.launched, *(record.event_log_entry.timestamp for record in last)])
-            if time.time() - heard < SILENCE:
+            if time.time() - account.heard < SILENCE:
+                return
+            for record in self._instance.get_records_for_run(run.run_id, limit=1, ascending=False).records:
+                account.heard = max(account.heard, record.event_log_entry.timestamp)
+            if time.time() - account.heard < SILENCE:
                 return
             self._instance.report_run_failed(run, "Its machine died.")
         if run:
@@ -88,7 +88,7 @@ class Coordinator:
         account.tries += 1
         if account.tries > MOST:
             raise RuntimeError(f"{name} does not succeed: {list(self._failures(account.run or ''))}")
-        account.run, account.launched = self._launch(name, tags), time.time()
+        account.run, account.heard = self._launch(name, tags), time.time()
         yield f"{name} was launched"
 
     def _launch(self, name: str, tags: dict[str, str]) -> str:
@@ -118,13 +118,20 @@ class Coordinator:
 
 def main() -> None:
     order: dict[str, Any] = json.loads(sys.argv[1])
-    accounts = [Account(name, [(job, tags) for job, tags in jobs]) for name, jobs in order["accounts"].items()]
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what processes of its own say is for the log
     code = PythonFileTarget(order["code"], attribute=None, working_directory=None, location_name="klaviyo")
     with dg.DagsterInstance.get() as instance, WorkspaceProcessContext(instance, code) as process:
-        for said in Coordinator(instance, process.create_request_context(), tuple(order["spread"])).run(accounts):
-            sys.stderr.write(f"{time.strftime('%H:%M:%S')} {said}\n")
-            sys.stderr.flush()
-    Path(order["report"]).write_text(json.dumps({account.name: account.ended for account in accounts}))
+        workspace = process.create_request_context()
+        coordinator = Coordinator(instance, workspace, tuple(order["spread"]))
+        answers.write("ready\n")
+        for line in sys.stdin:
+            asked = json.loads(line)
+            accounts = [Account(name, [(job, tags) for job, tags in jobs]) for name, jobs in asked["jobs"].items()]
+            for said in coordinator.run(accounts, asked["at_once"]):
+                sys.stderr.write(f"{time.strftime('%H:%M:%S')} {said}\n")
+                sys.stderr.flush()
+            answers.write("done\n")
 
 
 if __name__ == "__main__":

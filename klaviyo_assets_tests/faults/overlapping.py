@@ -50,7 +50,7 @@ class Child:
 
     @property
     def holds_the_file(self) -> bool:
-        return self.state.removeprefix("stopped at ") in HOLDS_THE_FILE
+        return self.state.removeprefix("stopped at ").startswith(HOLDS_THE_FILE)
 
     def file(self, name: str) -> Path:
         """What the child says: `report`, the point it `stopped` at, that it `waits`."""
@@ -222,7 +222,8 @@ def execute(
 
         return sent
 
-    acts = {(place.split()[0], int(place.split()[1])): act(name) for place, name in plan.items()}
+    parted = ((*place.rsplit(maxsplit=1), name) for place, name in plan.items())
+    acts = {(point, int(number)): act(name) for point, number, name in parted}
     points = Points(acts)
     began = os.times()
     with homely(Path(home)) as instance, points.watched():

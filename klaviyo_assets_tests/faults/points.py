@@ -85,7 +85,7 @@ class Points:
 
 
 class Watched:
-    """A connection with a point before and after each statement."""
+    """A connection with a point before and after each statement, and one of its kind: `executed:CREATE INDEX`."""
 
     def __init__(self, connection: Any, points: Points) -> None:
         self._connection = connection
@@ -95,6 +95,8 @@ class Watched:
         self._points.reach("statement")
         result = self._connection.execute(*arguments)
         self._points.reach("executed")
+        text = arguments[0].decode() if isinstance(arguments[0], bytes) else str(arguments[0])
+        self._points.reach(f"executed:{' '.join(text.split(maxsplit=2)[:2])}")
         return result
 
     def __getattr__(self, name: str) -> Any:
