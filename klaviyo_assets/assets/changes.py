@@ -7,7 +7,6 @@ message is gone is only seen where the rest of it is. So a change has all campai
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from typing import Any
 
 from klaviyo_assets.api import InvalidRequest, KlaviyoClient, NotPermitted, greater_or_equal
@@ -16,17 +15,15 @@ from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.due import is_snapshot_due
 from klaviyo_assets.sync.scopes import CHANGED
 from klaviyo_assets.tables.campaigns import CAMPAIGN_MESSAGE
-from klaviyo_assets.tables.jsonapi import attributes, instant_or_none, resources
+from klaviyo_assets.tables.jsonapi import first_time
 from klaviyo_assets.tables.registry import TABLES
-from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
+from klaviyo_assets.warehouse.state import SNAPSHOT, States, SyncState
 
 _ASKED = (
     ("get_campaign_messages", "/campaign-messages", "campaign-message", "updated"),
     ("get_campaigns", "/campaigns", "campaign", "updated_at"),
 )
 """Operation, path, type, and its attribute with the time of the last change."""
-
-States = Mapping[tuple[str, str], SyncState]
 
 
 def with_changes(settings: Settings, account: KlaviyoAccount, states: States, run_id: str) -> States:
@@ -55,5 +52,5 @@ def _has_later(client: KlaviyoClient, since: dt.datetime, operation: str, path: 
         page = client.get(operation, path, query, many=True)
     except (InvalidRequest, NotPermitted):
         return False
-    times = [instant_or_none(attributes(each).get(changed)) for each in resources(page.json())]
-    return any(time >= since for time in times if time)
+    last = first_time(page.json(), changed)
+    return last is not None and last >= since

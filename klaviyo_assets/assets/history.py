@@ -18,10 +18,10 @@ from klaviyo_assets.sync.due import fingerprint
 from klaviyo_assets.sync.ranges import DAY, first_whole_day, midnight
 from klaviyo_assets.tables import exclusions
 from klaviyo_assets.tables.events import EVENT
-from klaviyo_assets.tables.jsonapi import attributes, instant_or_none, resources
+from klaviyo_assets.tables.jsonapi import first_time
 from klaviyo_assets.tables.profiles import PERSON
 from klaviyo_assets.tables.table import Table
-from klaviyo_assets.warehouse.state import RANGE, SyncState
+from klaviyo_assets.warehouse.state import RANGE, States, SyncState
 from klaviyo_assets.warehouse.warehouse import Warehouse
 
 WITH_HISTORY = (EVENT.name, PERSON.name, *(table.name for table in exclusions.TABLES))
@@ -147,7 +147,7 @@ def to_reread(settings: Settings, warehouse: Warehouse) -> dg.JsonMetadataValue:
     return dg.MetadataValue.json([each.to_json() for each in found[:MOST_RANGES]])
 
 
-NextDue = Callable[[DescribedAssets, Mapping[tuple[str, str], SyncState]], Mapping[dg.AssetKey, dt.datetime]]
+NextDue = Callable[[DescribedAssets, States], Mapping[dg.AssetKey, dt.datetime]]
 
 
 def build_history(described: DescribedAssets, next_due: NextDue) -> dg.AssetsDefinition:
@@ -265,7 +265,7 @@ def first_event(client: KlaviyoClient) -> dt.datetime | None:
     page = client.get(
         "get_events", "/events", {"sort": "datetime", "page[size]": 1, "fields[event]": "datetime"}, many=True
     )
-    return _first(page.json(), "datetime")
+    return first_time(page.json(), "datetime")
 
 
 def first_update(client: KlaviyoClient) -> dt.datetime | None:
@@ -273,15 +273,7 @@ def first_update(client: KlaviyoClient) -> dt.datetime | None:
     page = client.get(
         "get_profiles", "/profiles", {"sort": "updated", "page[size]": 1, "fields[profile]": "updated"}, many=True
     )
-    return _first(page.json(), "updated")
-
-
-def _first(document: Mapping[str, Any], attribute: str) -> dt.datetime | None:
-    for resource in resources(document):
-        value = instant_or_none(attributes(resource).get(attribute))
-        if value is not None:
-            return value
-    return None
+    return first_time(page.json(), "updated")
 
 
 def _if_permitted(ask: Callable[[KlaviyoClient], dt.datetime | None], client: KlaviyoClient) -> dt.datetime | None:

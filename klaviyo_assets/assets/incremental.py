@@ -40,7 +40,7 @@ from klaviyo_assets.tables import events, exclusions, metrics, profiles
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.extract import Ask, Coverage, Extract
 from klaviyo_assets.warehouse.spool import Spool, SpoolWriter
-from klaviyo_assets.warehouse.state import SyncState, is_read
+from klaviyo_assets.warehouse.state import States, is_read
 from klaviyo_assets.workers.conversion import Convert
 
 T = TypeVar("T")
@@ -157,9 +157,7 @@ def _incremental(
     return incremental
 
 
-def _back_to(
-    settings: Settings, states: Mapping[tuple[str, str], SyncState], table: Table, now: dt.datetime
-) -> dt.datetime | None:
+def _back_to(settings: Settings, states: States, table: Table, now: dt.datetime) -> dt.datetime | None:
     back_to = sync_back_to(
         states.get((table.name, "")),
         states.get((table.name, REREAD)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import dagster as dg
 
@@ -17,9 +17,7 @@ from klaviyo_assets.tables.events import EVENT
 from klaviyo_assets.tables.profiles import PERSON
 from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.tables.table import WEEKLY, Family
-from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
-
-States = Mapping[tuple[str, str], SyncState]
+from klaviyo_assets.warehouse.state import SNAPSHOT, States
 
 
 def next_due(described: DescribedAssets, states: States) -> dict[dg.AssetKey, dt.datetime]:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -23,7 +23,7 @@ from klaviyo_assets.shared_limits.place import NONE
 from klaviyo_assets.tables.accounts import NAME, account_named
 from klaviyo_assets.warehouse.errors import AnotherAccount
 from klaviyo_assets.warehouse.results import AccountIdentity
-from klaviyo_assets.warehouse.state import SyncState
+from klaviyo_assets.warehouse.state import States
 from klaviyo_assets.warehouse.warehouse import Warehouse
 
 CONNECT_TIMEOUT = 10.0
@@ -157,9 +157,7 @@ class KlaviyoAccount(dg.ConfigurableResource["KlaviyoAccount"]):
                 ) from None
         return self._client
 
-    def start(
-        self, log: Callable[[str], object], tables: Iterable[TableSpec] = ()
-    ) -> tuple[dt.datetime, int, Mapping[tuple[str, str], SyncState]]:
+    def start(self, log: Callable[[str], object], tables: Iterable[TableSpec] = ()) -> tuple[dt.datetime, int, States]:
         """Return what a step has to know before it reads; make sure that its rows may go where they are to go.
 
         That is: Klaviyo's time, or this machine's if that is earlier, aware; the number of the read; and

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 import dagster as dg
@@ -21,7 +21,7 @@ from klaviyo_assets.tables.flows import FLOW_MESSAGE
 from klaviyo_assets.tables.forms import FORM_VERSION
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.spool import SpoolWriter
-from klaviyo_assets.warehouse.state import SyncState
+from klaviyo_assets.warehouse.state import States
 
 SLOW = (FLOW_MESSAGE, FORM_VERSION)
 """Tables, each alone in its family."""
@@ -44,7 +44,7 @@ def read_ahead(
     account: KlaviyoAccount,
     now: dt.datetime,
     began: int,
-    states: Mapping[tuple[str, str], SyncState],
+    states: States,
     *,
     only_due: bool,
 ) -> None:

@@ -47,7 +47,7 @@ from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.errors import AnotherAccount, WarehouseError
 from klaviyo_assets.warehouse.location import kind_of, located, shown
 from klaviyo_assets.warehouse.results import AccountIdentity
-from klaviyo_assets.warehouse.state import INSPECTED, SNAPSHOT, SyncState
+from klaviyo_assets.warehouse.state import INSPECTED, SNAPSHOT, States
 from klaviyo_assets.warehouse.warehouse import Warehouse
 
 ONE = {"page[size]": 1}
@@ -327,7 +327,7 @@ def status(settings: Settings) -> list[TableReport]:
     return how_far(settings, enabled_tables(settings), states)
 
 
-def how_far(settings: Settings, tables: list[Table], states: Mapping[tuple[str, str], SyncState]) -> list[TableReport]:
+def how_far(settings: Settings, tables: list[Table], states: States) -> list[TableReport]:
     """Return how far tables are, as the states say."""
     found = []
     now = dt.datetime.now(dt.UTC)

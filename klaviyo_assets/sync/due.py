@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.scopes import CHANGED, COMPLETE, SWEEP
 from klaviyo_assets.tables.table import Table
 from klaviyo_assets.warehouse.guard import SETTLED_AFTER
-from klaviyo_assets.warehouse.state import SNAPSHOT, WAITING, SyncState
+from klaviyo_assets.warehouse.state import SNAPSHOT, WAITING, States
 
 _INFER_DELETES = (SNAPSHOT, COMPLETE, SWEEP)
 
@@ -22,7 +22,7 @@ def fingerprint(settings: Settings) -> str:
 
 def is_due(
     settings: Settings,
-    states: Mapping[tuple[str, str], SyncState],
+    states: States,
     table: str,
     scope: str,
     cadence: dt.timedelta | None,
@@ -36,9 +36,7 @@ def is_due(
     return due is None or now >= due
 
 
-def is_snapshot_due(
-    settings: Settings, states: Mapping[tuple[str, str], SyncState], tables: Iterable[Table], now: dt.datetime
-) -> bool:
+def is_snapshot_due(settings: Settings, states: States, tables: Iterable[Table], now: dt.datetime) -> bool:
     """Return whether one of some tables, which are read together, is due to be imported or published."""
     return any(
         is_due(settings, states, table.name, SNAPSHOT, table.cadence, now) or is_unpublished(states, table.name)
@@ -48,7 +46,7 @@ def is_snapshot_due(
 
 def due_at(
     settings: Settings,
-    states: Mapping[tuple[str, str], SyncState],
+    states: States,
     table: str,
     scope: str,
     cadence: dt.timedelta | None,
@@ -66,7 +64,7 @@ def due_at(
     return last.synced_through + after
 
 
-def is_unpublished(states: Mapping[tuple[str, str], SyncState], table: str) -> bool:
+def is_unpublished(states: States, table: str) -> bool:
     """Return whether a table has a snapshot that was never published: the run ended in between, or was stopped."""
     snapshot, published = states.get((table, SNAPSHOT)), states.get((table, ""))
     if snapshot is None or snapshot.synced_through is None:

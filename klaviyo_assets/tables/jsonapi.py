@@ -102,6 +102,12 @@ def attributes(resource: Mapping[str, Any]) -> Row:
     return inside(resource, "attributes", below="")
 
 
+def first_time(document: Mapping[str, Any], attribute: str) -> dt.datetime | None:
+    """Return a time of the first primary resource that has it, None if none has."""
+    times = (instant_or_none(attributes(resource).get(attribute)) for resource in resources(document))
+    return next((time for time in times if time), None)
+
+
 def inside(resource: Mapping[str, Any], path: str, below: str = "attributes.") -> Row:
     """Return the object at a dotted path below the attributes of a resource, {} if there is none."""
     value: Any = resource

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from klaviyo_assets.warehouse.guard import Waiting
-from klaviyo_assets.warehouse.state import SyncState
+from klaviyo_assets.warehouse.state import States
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Beginning:
     """
 
     number: int
-    states: Mapping[tuple[str, str], SyncState]
+    states: States
     mended: tuple[str, ...] = ()
 
 

@@ -127,12 +127,16 @@ def joined(known: Iterable[SyncState], new: SyncState) -> list[SyncState]:
     return [own, *named] if own else named
 
 
-def is_read(states: Mapping[tuple[str, str], SyncState], table: str, start: dt.datetime, end: dt.datetime) -> bool:
+States = Mapping[tuple[str, str], SyncState]
+"""Table and scope -> what is known of it."""
+
+
+def is_read(states: States, table: str, start: dt.datetime, end: dt.datetime) -> bool:
     """Return whether all of [start, end) of a table has been read."""
     return any(state.table == table and state.is_range and state.covers(start, end) for state in states.values())
 
 
-def with_rows(states: Mapping[tuple[str, str], SyncState], table: str) -> SyncState | None:
+def with_rows(states: States, table: str) -> SyncState | None:
     """Return the state of a table that says how many rows it has: the latest number is the largest."""
     own = states.get((table, ""))
     ranges = [state for state in states.values() if state.table == table and state.is_range]
