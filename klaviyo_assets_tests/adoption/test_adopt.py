@@ -173,6 +173,7 @@ def test_the_report_names_each_difference_and_changes_nothing(
     assert warehouse.survey(TABLES) == before and not warehouse.states()
 
 
+@pytest.mark.parametrize("address", ["duckdb", pytest.param("postgres", marks=pytest.mark.soak)], indirect=True)
 def test_a_schema_is_taken_over_and_synced_on(address: str, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KLAVIYO_WAREHOUSE", address)
     take_over(address, serve, monkeypatch)

@@ -79,6 +79,7 @@ def known(klaviyo: Project) -> dict[tuple[str, str], SyncState]:
 WRONG = (dt.timedelta(minutes=50), pytest.param(-dt.timedelta(minutes=50), marks=pytest.mark.soak))
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("wrong", WRONG)
 def test_a_machine_whose_clock_is_wrong_for_one_run(
     project: Callable[..., Project], wrong: dt.timedelta, monkeypatch: pytest.MonkeyPatch

@@ -276,7 +276,8 @@ def test_late_events_and_deletes_of_the_last_days_are_found_once_a_day(daemon: C
     assert second in live_rows(klaviyo)["event"] and third not in live_rows(klaviyo)["event"]
 
 
-@pytest.mark.parametrize("state_is_lost", [False, pytest.param(True, marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize("state_is_lost", [False, True])
 def test_late_events_land_with_the_first_sync_after_downtime(
     daemon: Callable[..., Daemon], state_is_lost: bool
 ) -> None:
@@ -320,6 +321,7 @@ def test_late_events_land_with_the_first_sync_after_downtime(
     assert read_windows(klaviyo)[0][0] > account.clock.now() - 6 * HOUR, "once a day is enough"
 
 
+@pytest.mark.soak
 def test_no_day_falls_between_the_reread_and_the_comparison(daemon: Callable[..., Daemon]) -> None:
     """One event of each day appears while the machine is off: the sync afterwards, or the sensor, brings them all."""
     automatic = daemon(ago=60)
@@ -339,6 +341,7 @@ def test_no_day_falls_between_the_reread_and_the_comparison(daemon: Callable[...
     assert klaviyo.differences("event") == []
 
 
+@pytest.mark.soak
 def test_events_that_appear_two_days_late_land_with_the_next_daily_reread(daemon: Callable[..., Daemon]) -> None:
     automatic = daemon(history_chunk_days=BEGAN, history_start=noon(400).date())
     klaviyo, account = automatic.klaviyo, automatic.klaviyo.account
