@@ -20,7 +20,7 @@ import yaml
 from dagster._core.instance.config import dagster_instance_config
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 
-from klaviyo_assets.assets.pools import without_limit
+from klaviyo_assets.assets.pools import pools, without_limit
 from klaviyo_assets.dagster_storage import OpenEventLogStorage
 from klaviyo_assets.settings import Settings
 from klaviyo_assets_tests.command_lines import parse
@@ -93,7 +93,7 @@ def test_one_process_at_a_time_uses_a_limit_where_runs_are_processes(tmp_path: P
     """By the instance's file on one server; in Kubernetes by the values from which the chart makes that."""
     (tmp_path / "dagster.yaml").write_text(yaml.safe_dump({"concurrency": read("dagster.yaml")["concurrency"]}))
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
-        assert without_limit(Settings(), instance) == []
+        assert without_limit(pools(Settings()), instance) == []
     values = read("helm-values.yaml")
     assert values["concurrency"]["pools"]["defaultLimit"] == 1
     slots = read("dagster.yaml")["run_monitoring"]["free_slots_after_run_end_seconds"]
