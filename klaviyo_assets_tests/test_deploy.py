@@ -109,8 +109,8 @@ def test_the_files_use_what_the_document_says_of_several_machines() -> None:
     assert Settings(**yaml.safe_load(setting)).executor == "dagster_k8s:k8s_job_executor"
     said = re.findall(r"concurrency: (\{pools: \{.*?\}\})", text)
     assert len(said) == 2
-    for pools in map(yaml.safe_load, said):
-        assert pools["pools"] == read("dagster.yaml")["concurrency"]["pools"]
+    for each in map(yaml.safe_load, said):
+        assert each["pools"] == read("dagster.yaml")["concurrency"]["pools"]
     jobs = deployed()["defs"].resolve_all_job_defs()
     named = {job.executor_def.name for job in jobs if job.name != "__ASSET_JOB"}
     assert named == {"in_process"}, "a run is a pod"
