@@ -369,6 +369,7 @@ class Settings(BaseSettings):
     @field_validator("rate_limits")
     @classmethod
     def _is_where_requests_are_counted(cls, given: str, info: ValidationInfo) -> str:
+        given = given.strip()
         if found := place(given):
             if found.has_secret:
                 raise ValueError(

@@ -74,7 +74,10 @@ def test_what_can_not_count_is_refused(address: str, said: str, monkeypatch: pyt
     with pytest.raises(SettingsError, match=said) as raised:
         Settings()
     assert SECRET not in str(raised.value)
-    assert Settings(warehouse="service=x", rate_limits="warehouse").rate_limits == "warehouse"
+    for given in ("warehouse", " warehouse "):
+        assert Settings(warehouse="service=x", rate_limits=given).rate_limits == "warehouse"
+    with pytest.raises(SettingsError, match="`none` is for an account that is simulated"):
+        Settings(warehouse="service=x", rate_limits=" none ")
 
 
 def test_nobody_waits_for_the_limits_of_a_simulated_account(
