@@ -36,6 +36,11 @@ _IN_YAML: dict[Any, Any] = {
 }
 """Types that Dagster does not resolve -> what the settings take as well."""
 
+_NUMBER_OR_TEXT = ("rate_share",)
+
+_MAY_HOLD_SECRETS = ("warehouse", "rate_limits")
+"""Addresses: the variable counts, not what it holds."""
+
 
 def _variable(context: dg.ResolutionContext, value: Any) -> Any:
     """Return the variable that a template names, in the place of what it holds."""
@@ -54,9 +59,9 @@ def _attributes() -> dict[str, Any]:
         )
     for name, field in Settings.model_fields.items():
         default, public = field.get_default(call_default_factory=True), public_name(name)
-        kind: Any = _IN_YAML.get(field.annotation, field.annotation)
+        kind: Any = str | float if name in _NUMBER_OR_TEXT else _IN_YAML.get(field.annotation, field.annotation)
         found[name] = (
-            _kept(field.description) if name == "warehouse" else Annotated[kind, _described(field.description)],
+            _kept(field.description) if name in _MAY_HOLD_SECRETS else Annotated[kind, _described(field.description)],
             Field(
                 default=default if isinstance(default, bool | int | float | str) else None,
                 alias=public if public != name else None,

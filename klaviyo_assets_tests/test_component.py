@@ -58,6 +58,7 @@ def test_attributes_are_the_settings_by_the_same_names() -> None:
         "blocked_columns": {"person": ["phone_number"]},
         "owners": ["team:data"],
         "delete_guard": 0.25,
+        "rate_share": 0.5,
     }
     assert component(given).settings == Settings(**{**SHOP, "api_key": dg.EnvVar("KLAVIYO_KEY_SHOP"), **given})
 

@@ -20,7 +20,7 @@ import yaml
 from dagster._core.instance.config import dagster_instance_config
 from dagster._core.workspace.load import location_origins_from_yaml_paths
 
-from klaviyo_assets.assets.pools import without_limit
+from klaviyo_assets.assets.pools import pools, without_limit
 from klaviyo_assets.dagster_storage import OpenEventLogStorage
 from klaviyo_assets.settings import Settings
 from klaviyo_assets_tests.command_lines import parse
@@ -93,7 +93,7 @@ def test_one_process_at_a_time_uses_a_limit_where_runs_are_processes(tmp_path: P
     """By the instance's file on one server; in Kubernetes by the values from which the chart makes that."""
     (tmp_path / "dagster.yaml").write_text(yaml.safe_dump({"concurrency": read("dagster.yaml")["concurrency"]}))
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
-        assert without_limit(Settings(), instance) == []
+        assert without_limit(pools(Settings()), instance) == []
     values = read("helm-values.yaml")
     assert values["concurrency"]["pools"]["defaultLimit"] == 1
     slots = read("dagster.yaml")["run_monitoring"]["free_slots_after_run_end_seconds"]
@@ -109,8 +109,8 @@ def test_the_files_use_what_the_document_says_of_several_machines() -> None:
     assert Settings(**yaml.safe_load(setting)).executor == "dagster_k8s:k8s_job_executor"
     said = re.findall(r"concurrency: (\{pools: \{.*?\}\})", text)
     assert len(said) == 2
-    for pools in map(yaml.safe_load, said):
-        assert pools["pools"] == read("dagster.yaml")["concurrency"]["pools"]
+    for each in map(yaml.safe_load, said):
+        assert each["pools"] == read("dagster.yaml")["concurrency"]["pools"]
     jobs = deployed()["defs"].resolve_all_job_defs()
     named = {job.executor_def.name for job in jobs if job.name != "__ASSET_JOB"}
     assert named == {"in_process"}, "a run is a pod"

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from klaviyo_assets.api.retries import http_date
 
-_POLICY = re.compile(r"(\d+)\s*;\s*w=(\d+)")
+_POLICY = re.compile(r"\b(\d{1,9})\s*;\s*w=(\d{1,9})\b")
 _NUMBER = re.compile(r"\d{1,9}")
 
 

@@ -65,9 +65,9 @@ def http_date(value: str) -> datetime | None:
     """The time of an HTTP date such as `Fri, 04 Sep 2026 13:38:54 GMT`, aware and in UTC, or None."""
     try:
         time = parsedate_to_datetime(value)
-    except ValueError:
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def foreign(content: bytes) -> str | None:

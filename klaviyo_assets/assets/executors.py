@@ -15,15 +15,21 @@ _OWN = {"in_process": dg.in_process_executor, "multiprocess": dg.multiprocess_ex
 def executor_of(settings: Settings) -> dg.ExecutorDefinition:
     """Return the executor of an account's jobs.
 
-    Raises SettingsError if its module can't be imported, does not have it, or it can't be configured so.
+    Raises SettingsError if its module can't be imported, whatever that fails with, does not have it, or it can't be
+    configured so.
     """
     module, _, name = settings.executor.partition(":")
     try:
-        found = _OWN.get(settings.executor) or getattr(import_module(module), name)
+        found = _OWN.get(settings.executor) or getattr(import_module(module), name, None)
     except ImportError as error:
         raise SettingsError(f"The setting `executor` names {settings.executor}, and {error}.") from None
-    except AttributeError:
-        raise SettingsError(f"The setting `executor` names {settings.executor}, and {module} has no {name}.") from None
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise SettingsError(
+            f"The setting `executor` names {settings.executor}, and {module} can't be imported ({reason})."
+        ) from error
+    if found is None:
+        raise SettingsError(f"The setting `executor` names {settings.executor}, and {module} has no {name}.")
     if not isinstance(found, dg.ExecutorDefinition):
         raise SettingsError(f"The setting `executor` names {settings.executor}, which is no executor of Dagster.")
     if not settings.executor_config:

@@ -35,12 +35,12 @@ class StepOptions:
     execute: Execute | None = None
 
     def of_asset(self, pool: str | None = None, **tags: str) -> dict[str, Any]:
-        """Return arguments of `dg.multi_asset`. pool, tags: that the step has anyway."""
-        return {"op_tags": {**tags, **self.tags}, "pool": self.pool or pool}
+        """Return arguments of `dg.multi_asset`. pool: that the step has if no other is given. tags: that it needs."""
+        return {"op_tags": {**self.tags, **tags}, "pool": self.pool or pool}
 
     def of_op(self, **tags: str) -> dict[str, Any]:
-        """Return arguments of `dg.op`. tags: that the step has anyway."""
-        return {"tags": {**tags, **self.tags}, "pool": self.pool}
+        """Return arguments of `dg.op`. tags: that the step needs, whatever the project decides."""
+        return {"tags": {**self.tags, **tags}, "pool": self.pool}
 
     def executed(self, body: Body) -> Body:
         """Return the function of a step as `execute` runs it."""

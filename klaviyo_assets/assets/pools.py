@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import dagster as dg
@@ -18,8 +19,14 @@ def pool(settings: Settings, group: Group) -> str:
     return f"klaviyo_{settings.name}_{group}"
 
 
-def without_limit(settings: Settings, instance: dg.DagsterInstance) -> list[str]:
-    """Return the pools of an account that let several steps in at once."""
+def pools(settings: Settings) -> list[str]:
+    """Return the pools of an account."""
+    return [pool(settings, group) for group in GROUPS]
+
+
+def without_limit(pools: Iterable[str], instance: dg.DagsterInstance) -> list[str]:
+    """Return those of some pools that let several steps in at once."""
     default = instance.get_concurrency_config().pool_config.default_pool_limit
-    limits = {limit.name: limit.limit for limit in instance.event_log_storage.get_pool_limits()}
-    return [name for group in GROUPS if limits.get(name := pool(settings, group), default) != 1]
+    # What is stored of a default is the one of earlier, until a step asks for a place.
+    limits = {each.name: each.limit for each in instance.event_log_storage.get_pool_limits() if not each.from_default}
+    return [name for name in pools if limits.get(name, default) != 1]

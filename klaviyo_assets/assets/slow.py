@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import dagster as dg
 
 from klaviyo_assets.assets.ahead import Done
-from klaviyo_assets.assets.pools import pool, without_limit
+from klaviyo_assets.assets.pools import without_limit
 from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.spooling import fill, spools
 from klaviyo_assets.schema.columns import Batch, Columns
@@ -63,7 +63,8 @@ def read_ahead(
         if (step := snapshot_step(settings, table.family.name)) in later
         and (not only_due or is_snapshot_due(settings, states, [table], now))
     }
-    if not tables or pool(settings, "small") not in without_limit(settings, context.instance):
+    places = {place for step in tables if (place := plan.get_step_by_key(step).pool)}
+    if not tables or places - set(without_limit(places, context.instance)):
         return
     for step, table in tables.items():
         until = ExitStack()

@@ -7,14 +7,15 @@ from fractions import Fraction
 from pathlib import Path
 
 import dagster as dg
+import yaml
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.launcher import DefaultRunLauncher
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from sqlalchemy.exc import SQLAlchemyError
 
 from klaviyo_assets import environment
-from klaviyo_assets.assets.pools import without_limit
-from klaviyo_assets.cli.places import variables
+from klaviyo_assets.assets.pools import pools, without_limit
+from klaviyo_assets.cli.places import default_home, variables
 from klaviyo_assets.settings import Settings
 
 
@@ -24,18 +25,18 @@ def of_pools(settings: Settings) -> Iterator[str]:
     Nothing, if processes share the limits in another way, or if all of them are on one machine: there only a sync and a
     chunk of the history may meet, and what one uses slows down the other.
     """
-    home = environment.get("DAGSTER_HOME")
-    if settings.rate_limits or Fraction(settings.rate_share) < 1 or not home:
+    if settings.rate_limits or Fraction(settings.rate_share) < 1:
         return
-    if not (Path(home) / "dagster.yaml").exists():
-        return
+    home = environment.get("DAGSTER_HOME") or str(default_home(settings).absolute())
+    on_one_machine, unlimited = True, pools(settings)  # by Dagster's defaults
     try:
-        with variables(DAGSTER_HOME=home), dg.DagsterInstance.from_ref(InstanceRef.from_dir(home)) as instance:
-            on_one_machine = isinstance(instance.run_launcher, DefaultRunLauncher) and isinstance(
-                instance.event_log_storage, SqliteEventLogStorage
-            )
-            unlimited = without_limit(settings, instance)
-    except (dg.DagsterError, ImportError, SQLAlchemyError) as error:
+        if (Path(home) / "dagster.yaml").exists():
+            with variables(DAGSTER_HOME=home), dg.DagsterInstance.from_ref(InstanceRef.from_dir(home)) as instance:
+                on_one_machine = isinstance(instance.run_launcher, DefaultRunLauncher) and isinstance(
+                    instance.event_log_storage, SqliteEventLogStorage
+                )
+                unlimited = without_limit(unlimited, instance)
+    except (dg.DagsterError, ImportError, OSError, SQLAlchemyError, yaml.YAMLError) as error:
         yield f"Dagster's instance in {home} can't be opened here ({type(error).__name__}): its pools are unknown."
         return
     if unlimited and not (on_one_machine and settings.executor == "in_process"):

@@ -45,6 +45,11 @@ def _seconds(value: Any) -> Any:
 
 _OBJECT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
+_PART = re.compile(r"[0-9.]{1,20}(?:/[0-9]{1,6})?")
+
+_LEAST_SHARE = Fraction(1, 16)
+"""With less of them, a request of which Klaviyo allows two a minute would wait for more than ten minutes."""
+
 _LONGEST_NAME = 63
 """Bytes of a name in Postgres."""
 
@@ -209,7 +214,7 @@ class Settings(BaseSettings):
     rate_share: Share = Field(
         "1",
         description="The part of Klaviyo's rate limits that each process may use: `1/3` where three read the account "
-        "at once, and nobody counts for all of them.",
+        "at once, and nobody counts for all of them; `1/16` at least.",
     )
     rate_limits: str = Field(
         "",
@@ -335,11 +340,11 @@ class Settings(BaseSettings):
     @classmethod
     def _is_a_part(cls, given: str) -> str:
         try:
-            is_a_part = 0 < Fraction(given) <= 1
+            is_a_part = bool(_PART.fullmatch(given)) and _LEAST_SHARE <= Fraction(given) <= 1
         except (ValueError, ZeroDivisionError):
             is_a_part = False
         if not is_a_part:
-            raise ValueError("it has to be a fraction such as 1/3, or a number, more than 0 and at most 1")
+            raise ValueError(f"it has to be a fraction such as 1/3, or a number, at least {_LEAST_SHARE} and at most 1")
         return given
 
     @field_validator("api_url")
@@ -364,6 +369,7 @@ class Settings(BaseSettings):
     @field_validator("rate_limits")
     @classmethod
     def _is_where_requests_are_counted(cls, given: str, info: ValidationInfo) -> str:
+        given = given.strip()
         if found := place(given):
             if found.has_secret:
                 raise ValueError(

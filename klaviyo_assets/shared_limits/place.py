@@ -49,7 +49,8 @@ def place(address: str) -> Place | None:
 def _redis(address: str) -> Place:
     parts = urlsplit(address)
     try:
-        at = f"{parts.hostname}:{parts.port or 6379}"
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        at = f"{host}:{parts.port or 6379}"
     except ValueError:
         at = ""
     number = parts.path.strip("/") or "0"

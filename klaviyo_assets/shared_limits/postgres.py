@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
 import psycopg
 
@@ -19,6 +20,17 @@ TABLE = "_rate_limits"
 
 PATIENCE = 60.0
 """Seconds to wait for a server that is just being started, or has no connection left."""
+
+_AGAIN = 2.0
+"""Seconds after which a server is asked again that has answered before."""
+
+_SESSION = """
+SET synchronous_commit = off;
+SET default_transaction_isolation = 'read committed';
+SET statement_timeout = {patience}
+"""
+"""What a crash of the server takes with it was a moment ago. With a stricter isolation, whoever asks at the same time
+would be refused. patience: milliseconds after which somebody else's lock on the table is an error."""
 
 _NO_SCHEMA = b"SELECT to_regnamespace($1) IS NULL"
 
@@ -43,17 +55,19 @@ ON CONFLICT ("limit") DO UPDATE SET (second, counts, day, wait) = (
     WITH clock AS MATERIALIZED (
         SELECT clock_timestamp() AS now
     ), moved AS MATERIALIZED (
-        SELECT now, greatest(l.second, floor(extract(epoch FROM now))::bigint) AS second,
-            extract(epoch FROM now) - floor(extract(epoch FROM now)) AS into_it
+        SELECT now, extract(epoch FROM now) - floor(extract(epoch FROM now)) AS into_it,
+            CASE WHEN l.second - floor(extract(epoch FROM now)) BETWEEN 0 AND $2 THEN l.second
+                ELSE floor(extract(epoch FROM now))::bigint END AS second
         FROM clock
     ), known AS MATERIALIZED (
         SELECT now, moved.second, into_it,
             (
-                array_fill(0, ARRAY[least(moved.second - l.second, $2)::int]) || l.counts
+                array_fill(0, ARRAY[least(abs(moved.second - l.second), $2)::int]) || l.counts
                 || array_fill(0, ARRAY[$2::int])
             )[1:$2] AS counts,
             ARRAY(
-                SELECT at FROM unnest(l.day) AS at WHERE at > now - make_interval(secs => $6::float) ORDER BY at
+                SELECT at FROM unnest(l.day) AS at
+                WHERE abs(extract(epoch FROM now - at)) < $6::float ORDER BY at
             ) AS day
         FROM moved
     ), told AS MATERIALIZED (
@@ -79,6 +93,8 @@ RETURNING wait
 """
 """Takes a place, if there is one, in one statement: nobody holds a lock while it waits, and who dies holds nothing.
 
+What was counted further in the future than a window is long is void: the server's clock was wrong then.
+
 $1: the limit. $2: seconds to remember. $3, $4: quotas of windows, each of so many whole seconds, the current one among
 them. $5, $6: the quota of a day, and its seconds."""
 
@@ -87,14 +103,26 @@ class PostgresLimits:
     """Counts the requests of an account, those of all processes that ask the same database. Thread-safe.
 
     address, url_variable: see `PostgresWarehouse`. account: see `account_of`. schema: with the table; None: the first
-    one of the role's search_path.
+    one of the role's search_path. patience: seconds to wait for a server that has answered before.
     """
 
-    def __init__(self, address: str, url_variable: str | None, *, account: str, schema: str | None = None) -> None:
+    def __init__(
+        self,
+        address: str,
+        url_variable: str | None,
+        *,
+        account: str,
+        schema: str | None = None,
+        patience: float = PATIENCE,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._address, self._url_variable = address, url_variable
         self._account = account
         self._schema = schema
         self._table = quote(schema, TABLE) if schema else quote(TABLE)
+        self._patience, self._sleep, self._clock = patience, sleep, clock
+        self._has_answered = False
         self._lock = threading.Lock()
         self._connection: Connection | None = None
 
@@ -109,13 +137,14 @@ class PostgresLimits:
         with self._lock:
             try:
                 return self._ask(parameters)
-            except psycopg.OperationalError:
-                self._close()  # the server was started anew, or somebody ended the connection
+            except psycopg.Error:
+                self._close()  # the server was started anew, or somebody ended the connection or removed the table
             try:
                 return self._ask(parameters)
             except psycopg.Error as error:
                 self._close()
-                raise NobodyCounts(self._address, f"{type(error).__name__} ({error.sqlstate}).") from None
+                reason = error.diag.message_primary or type(error).__name__
+                raise NobodyCounts(self._address, f"{reason} ({error.sqlstate}).") from None
 
     def close(self) -> None:
         """Close the connection."""
@@ -124,17 +153,25 @@ class PostgresLimits:
 
     def _ask(self, parameters: list[object]) -> float:
         if self._connection is None:
-            try:
-                self._connection = connect(self._address, self._url_variable, patience=PATIENCE)
-            except WarehouseError as error:
-                raise NobodyCounts(self._address, str(error)) from None
+            self._connection = self._connected()
             self._prepare(self._connection)
         ((wait,),) = self._connection.execute(_TAKE.format(table=self._table).encode(), parameters).fetchall()
+        self._has_answered = True
         return math.ceil(float(wait) * 1000) / 1000
+
+    def _connected(self) -> Connection:
+        deadline = self._clock() + (self._patience if self._has_answered else 0.0)
+        while True:
+            try:
+                return connect(self._address, self._url_variable, patience=PATIENCE)
+            except WarehouseError as error:
+                if self._clock() >= deadline:
+                    raise NobodyCounts(self._address, str(error)) from None
+            self._sleep(_AGAIN)
 
     def _prepare(self, connection: Connection) -> None:
         """Make the table, unless it is there; others may be about to do the same."""
-        connection.execute(b"SET synchronous_commit = off")  # what a crash of the server takes with it was a moment ago
+        connection.execute(_SESSION.format(patience=round(self._patience * 500)).encode())  # it is asked twice
         if connection.execute(b"SELECT to_regclass($1)", [self._table]).fetchone() != (None,):
             return
         lock = int.from_bytes(hashlib.sha256(self._table.encode()).digest()[:8], "big", signed=True)

@@ -21,7 +21,7 @@ local wait = 0
 for i, key in ipairs(KEYS) do
     local quota, seconds = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
     local first = redis.call('LINDEX', key, quota - 1)
-    if first then wait = math.max(wait, tonumber(first) + seconds - now) end
+    if first and tonumber(first) < now + seconds then wait = math.max(wait, tonumber(first) + seconds - now) end
 end
 if wait > 0 then return tostring(wait) end
 for i, key in ipairs(KEYS) do
@@ -32,6 +32,7 @@ end
 return '0'
 """
 """Each window is a list of the times of its latest requests, by the server's clock. It runs as a whole, or not at all.
+A time further in the future than the window is long is void: the server's clock was wrong then.
 
 (The library `limits` goes by each process's own clock where it counts as exactly.)"""
 

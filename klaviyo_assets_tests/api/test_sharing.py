@@ -34,12 +34,18 @@ SECOND = 1788529134
         ("350, 350;w=1", "", None),
         ("350, 350;w=0", "349", None),
         ("many", "few", None),
+        ("350, 350;w=1", "-3", None),
+        ("-350, -350;w=1", "3", None),
+        ("350, 350;w=-1", "3", None),
+        (f"350, 350;w=1, 3500;w={'9' * 5000}", "349", Told(1, 350, 1, SECOND)),
+        (f"350, {'9' * 5000};w=1", "349", None),
     ],
 )
 def test_what_an_answer_says_of_a_limit(limit: str, remaining: str, expected: Told | None) -> None:
     headers = {"ratelimit-limit": limit, "ratelimit-remaining": remaining, "date": DATE}
     assert told(CaseInsensitiveDict(headers)) == expected
-    assert told(CaseInsensitiveDict({**headers, "date": "yesterday"})) is None
+    for date in ("yesterday", "Fri, 04 Sep 99999999999 13:38:54 GMT", "Fri, 31 Dec 9999 23:59:59 -2359"):
+        assert told(CaseInsensitiveDict({**headers, "date": date})) is None
 
 
 @pytest.mark.parametrize(

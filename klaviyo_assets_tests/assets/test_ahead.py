@@ -12,7 +12,9 @@ import pytest
 
 from klaviyo_assets.api import KlaviyoClient
 from klaviyo_assets.assets.changes import _ASKED
+from klaviyo_assets.assets.options import StepOptions
 from klaviyo_assets.assets.step import Step
+from klaviyo_assets.build import build_definitions
 from klaviyo_assets.sandbox.faults import Call, Slow
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets_tests.commands import PATIENCE
@@ -96,8 +98,10 @@ def test_an_interrupted_run_reads_no_further(klaviyo: Project, monkeypatch: pyte
     assert len(klaviyo.sandbox.requests) <= before + 2, "each of both reads may have asked by then"
 
 
-def test_pools_come_first(klaviyo: Project) -> None:
-    klaviyo.instance.event_log_storage.set_concurrency_slots("klaviyo_klaviyo_small", 1)
+@pytest.mark.parametrize(("options", "pool"), [(None, "klaviyo_klaviyo_small"), (StepOptions(pool="ours"), "ours")])
+def test_pools_come_first(klaviyo: Project, options: StepOptions | None, pool: str) -> None:
+    klaviyo.definitions = build_definitions(klaviyo.settings, options=options)
+    klaviyo.instance.event_log_storage.set_concurrency_slots(pool, 1)
     klaviyo.refresh()
     operations = [request.operation for request in klaviyo.sandbox.requests]
     assert operations.index(MESSAGES) > operations.index("get_campaigns")

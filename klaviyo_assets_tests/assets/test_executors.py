@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -37,6 +38,16 @@ def test_the_jobs_run_with_the_executor_of_the_settings() -> None:
     assert len(found) >= 5 and {each.name for each in found.values()} == {"elsewhere"}
 
 
+def test_a_module_that_fails_when_it_is_imported_is_named_with_the_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, text, said in (("raises", "1 / 0", "ZeroDivisionError: division by zero"), ("no_python", "(", "Syntax")):
+        (tmp_path / f"{name}.py").write_text(text)
+        with pytest.raises(SettingsError, match=rf"`executor` names {name}:x, and {name} can't be imported \({said}"):
+            build_definitions(Settings(executor=f"{name}:x"))
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -54,7 +65,7 @@ def test_what_is_no_executor_is_refused(given: dict[str, Any], said: str) -> Non
 
 def test_every_step_has_the_tags_of_the_settings() -> None:
     pod = {"container_config": {"resources": {"limits": {"memory": "2Gi"}}}}
-    attributes = {"name": "shop", "op_tags": {"team": "data", "dagster-k8s/config": pod}}
+    attributes = {"name": "shop", "op_tags": {"team": "data", "dagster-k8s/config": pod, "dagster/priority": 7}}
     component = KlaviyoComponent.resolve_from_yaml(json.dumps(attributes))
     definitions = build_definitions(component.settings, options=StepOptions(tags={"team": "growth"}))
     jobs = [job for job in definitions.resolve_all_job_defs() if job.name != "__ASSET_JOB"]
@@ -63,3 +74,5 @@ def test_every_step_has_the_tags_of_the_settings() -> None:
     for step in steps:
         assert step.tags["team"] == "growth", "what is given in Python counts"
         assert json.loads(step.tags["dagster-k8s/config"]) == pod
+        last = {"shop__history": "-1000", "shop__checks": "-900"}
+        assert step.tags["dagster/priority"] == last.get(step.name, "7"), "these two come last, whatever is wanted"

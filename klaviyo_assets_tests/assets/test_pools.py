@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from klaviyo_assets.assets.pools import GROUPS, pool
+from klaviyo_assets.assets.pools import GROUPS, pool, pools
 from klaviyo_assets.build import build_definitions
 from klaviyo_assets.cli.check import check
 from klaviyo_assets.cli.places import prepare_home
@@ -85,20 +85,24 @@ def test_a_run_waits_for_the_pool_that_another_uses_and_does_the_rest_meanwhile(
         ({"executor": "multiprocess"}, "set", False),
         ({"executor": "multiprocess", "rate_share": "1/2"}, "", False),
         ({}, "storage:\n  postgres: {postgres_url: no}\n", None),
+        ({}, "concurrency: [\n", None),
+        ({}, None, False),
+        ({"executor": "multiprocess"}, None, True),
     ],
 )
 def test_check_says_so_where_several_processes_would_use_a_limit_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], yaml: str, said: Any
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], yaml: str | None, said: Any
 ) -> None:
     home = tmp_path / "home"
-    prepare_home(home)
-    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    if yaml is not None:
+        prepare_home(home)
+        monkeypatch.setenv("DAGSTER_HOME", str(home))
     chosen = Settings(**settings)
     if yaml == "set":
         with dg.DagsterInstance.from_config(str(home)) as instance:
             for group in GROUPS:
                 instance.event_log_storage.set_concurrency_slots(pool(chosen, group), 1)
-    else:
+    elif yaml is not None:
         (home / "dagster.yaml").write_text((home / "dagster.yaml").read_text() + yaml)
     warnings = list(of_pools(chosen))
     if said is None:
@@ -107,6 +111,20 @@ def test_check_says_so_where_several_processes_would_use_a_limit_at_once(
         assert ["dagster instance concurrency set klaviyo_klaviyo_events 1" in warning for warning in warnings] == (
             [True] if said else []
         )
+
+
+def test_check_goes_by_the_default_limit_of_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare_home(tmp_path)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    file, chosen = tmp_path / "dagster.yaml", Settings(executor="multiprocess")
+    text = file.read_text()
+    for earlier, now, said in ((5, LIMITED, 0), (1, "", 1)):
+        file.write_text(text + LIMITED.replace("1", str(earlier)))
+        with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+            for name in pools(chosen):
+                instance.event_log_storage.initialize_concurrency_limit_to_default(name)
+        file.write_text(text + now)
+        assert len(list(of_pools(chosen))) == said
 
 
 def test_check_tells_it(klaviyo: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -343,7 +343,7 @@ def test_a_share_is_a_fraction_and_reaches_the_client(given: Any) -> None:
     jsonschema.validate({"rate_share": given}, json_schema())
 
 
-@pytest.mark.parametrize("given", ["0", "1/0", "3/2", -1, "half", True])
+@pytest.mark.parametrize("given", ["0", "1/0", "3/2", -1, "half", True, "1/17", "1e999999999", "0.5/1", "1/-1"])
 def test_what_is_no_share_is_refused(given: Any) -> None:
     with pytest.raises(SettingsError, match="rate_share: it has to be "):
         Settings(rate_share=given)

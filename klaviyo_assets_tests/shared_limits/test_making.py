@@ -11,6 +11,7 @@ import pytest
 
 from klaviyo_assets.assets.step import EXPECTED
 from klaviyo_assets.cli.check import check
+from klaviyo_assets.component import KlaviyoComponent
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings, SettingsError
 from klaviyo_assets.shared_limits.counting import NobodyCounts, account_of
@@ -32,6 +33,7 @@ REPORTS = only("campaign_report", "campaign_message")
         (NOWHERE, "postgresql://me@127.0.0.1:9/db"),
         (f"redis://:{SECRET}@h", "redis://h:6379/0"),
         (f"rediss://me:{SECRET}@h:7000/3", "rediss://me@h:7000/3"),
+        (f"redis://:{SECRET}@[::1]/2", "redis://[::1]:6379/2"),
     ],
 )
 def test_the_environment_may_hold_the_password_and_nothing_shows_it(
@@ -45,6 +47,14 @@ def test_the_environment_may_hold_the_password_and_nothing_shows_it(
     assert (settings.rate_limits, settings.rate_limits_variable) == (shown, "KLAVIYO_RATE_LIMITS")
     assert SECRET not in repr(settings) + settings.model_dump_json()
     assert Settings(rate_limits="redis://other").rate_limits_variable is None
+    given = (
+        Settings(rate_limits=dg.EnvVar("KLAVIYO_RATE_LIMITS")),
+        KlaviyoComponent.resolve_from_yaml("rate_limits: '{{ env.KLAVIYO_RATE_LIMITS }}'").settings,
+    )
+    assert [(each.rate_limits, each.rate_limits_variable) for each in given] == [(shown, "KLAVIYO_RATE_LIMITS")] * 2
+    monkeypatch.delenv("KLAVIYO_RATE_LIMITS")
+    with pytest.raises(SettingsError, match="the variable KLAVIYO_RATE_LIMITS, which is to hold it, is not set"):
+        Settings(rate_limits=dg.EnvVar("KLAVIYO_RATE_LIMITS"))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +74,10 @@ def test_what_can_not_count_is_refused(address: str, said: str, monkeypatch: pyt
     with pytest.raises(SettingsError, match=said) as raised:
         Settings()
     assert SECRET not in str(raised.value)
-    assert Settings(warehouse="service=x", rate_limits="warehouse").rate_limits == "warehouse"
+    for given in ("warehouse", " warehouse "):
+        assert Settings(warehouse="service=x", rate_limits=given).rate_limits == "warehouse"
+    with pytest.raises(SettingsError, match="`none` is for an account that is simulated"):
+        Settings(warehouse="service=x", rate_limits=" none ")
 
 
 def test_nobody_waits_for_the_limits_of_a_simulated_account(

@@ -31,3 +31,14 @@ def test_requests_at_the_same_moment_are_two(tmp_path: Path) -> None:
     warehouse = warehouse_at(tmp_path)
     assert [warehouse.take_request("report", 2, DAY) for _ in range(2)] == [0, 0]
     assert warehouse.take_request("report", 2, DAY) == pytest.approx(DAY, abs=0.1)
+
+
+@pytest.mark.also_without_sql
+@pytest.mark.parametrize("ahead", [dt.timedelta(hours=5), dt.timedelta(days=4000)])
+def test_a_clock_that_was_ahead_keeps_nobody_waiting_for_longer_than_that(tmp_path: Path, ahead: dt.timedelta) -> None:
+    warehouse = warehouse_at(tmp_path)
+    warehouse.set_clock(NOON + ahead)
+    assert warehouse.take_request("report", 2, DAY) == 0
+    warehouse.set_clock(NOON)
+    assert warehouse.take_request("report", 1 if ahead.days else 2, DAY) == 0
+    assert 0 < warehouse.take_request("report", 1, DAY) <= DAY + 5 * 3600 + 1

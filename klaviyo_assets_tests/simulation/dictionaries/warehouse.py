@@ -253,8 +253,9 @@ class Dictionaries(Warehouse):
 
     def take_request(self, name: str, quota: int, seconds: float) -> float:
         with self._writing() as writing:
-            ended = writing.stamp - dt.timedelta(seconds=seconds)
-            recent = [at for at in writing.content.requests.get(name, ()) if at > ended]
+            long = dt.timedelta(seconds=seconds)
+            ended = writing.stamp - long
+            recent = [at for at in writing.content.requests.get(name, ()) if ended < at < writing.stamp + long]
             if len(recent) >= quota:
                 return (recent[-quota] - ended).total_seconds()
             recent.append(max([writing.stamp, *(at + TICK for at in recent[-1:])]))
