@@ -29,7 +29,7 @@ _WORDS = {
 
 
 _SECRET_NAME = re.compile("key|salt|token|secret|password", re.IGNORECASE)
-_SECRET = re.compile(r"(\bpk_|token=|password=)[^&\s'\"]+|(://[^/@:\s]*:)[^\s'\"]*(?=@)", re.IGNORECASE)
+_SECRET = re.compile(r"(\bpk_|token=|password=)[^&\s'\"]+|(://[^/@:\s]*:|\brediss?://)[^\s'\"]*(?=@)", re.IGNORECASE)
 
 
 class SettingsError(ValueError):

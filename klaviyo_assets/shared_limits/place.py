@@ -57,6 +57,7 @@ def _redis(address: str) -> Place:
     if not parts.hostname or not at or not number.isdecimal():
         raise ValueError("it is no address of a Redis server, such as redis://host:6379/0")
     if parts.query or parts.fragment:
-        raise ValueError("the address of a Redis server has no `?` here: redis://user@host:6379/0, rediss:// with TLS")
-    user = f"{parts.username}@" if parts.username else ""
-    return Place(f"{parts.scheme.lower()}://{user}{at}/{number}", bool(parts.password), "redis")
+        raise ValueError("the address of a Redis server has no `?` here: redis://host:6379/0, rediss:// with TLS")
+    # A name alone is mostly a password whose colon was forgotten.
+    has_secret = bool(parts.username or parts.password)
+    return Place(f"{parts.scheme.lower()}://{at}/{number}", has_secret, "redis")

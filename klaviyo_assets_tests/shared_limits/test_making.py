@@ -32,7 +32,8 @@ REPORTS = only("campaign_report", "campaign_message")
     [
         (NOWHERE, "postgresql://me@127.0.0.1:9/db"),
         (f"redis://:{SECRET}@h", "redis://h:6379/0"),
-        (f"rediss://me:{SECRET}@h:7000/3", "rediss://me@h:7000/3"),
+        (f"rediss://me:{SECRET}@h:7000/3", "rediss://h:7000/3"),
+        (f"redis://{SECRET}@h", "redis://h:6379/0"),
         (f"redis://:{SECRET}@[::1]/2", "redis://[::1]:6379/2"),
     ],
 )
