@@ -122,11 +122,14 @@ def only(*tables: str) -> dict[str, bool]:
     return {table.name: table.name in ("event", "person", *tables) for table in ALL_TABLES}
 
 
-def without_campaigns(account: Account) -> Account:
-    """Delete an account's campaigns: what EVENT must hold depends on `campaign_message`, which takes long to sync."""
+def without_campaigns(account: Account, but: int = 0) -> Account:
+    """Delete an account's campaigns: what EVENT must hold depends on `campaign_message`, which takes long to sync.
+
+    but: how many of either kind stay.
+    """
     for type in ("campaign", "canvas-campaign"):
-        for campaign in account.all(type):
-            account.delete(type, campaign.id)
+        for id in sorted(campaign.id for campaign in account.all(type))[but:]:
+            account.delete(type, id)
     return account
 
 

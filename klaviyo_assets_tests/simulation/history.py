@@ -43,7 +43,7 @@ from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.scopes import REREAD
 from klaviyo_assets.tables.registry import table
 from klaviyo_assets.warehouse.errors import WarehouseError
-from klaviyo_assets_tests.conftest import frozen, narrowed, only
+from klaviyo_assets_tests.conftest import frozen, narrowed, only, without_campaigns
 from klaviyo_assets_tests.simulation.happenings import happen, meddling
 from klaviyo_assets_tests.simulation.model import Model
 from klaviyo_assets_tests.simulation.plan import DAY, QUIET_DAYS, Step
@@ -76,9 +76,7 @@ PAGE = 11
 def _pickled_account(seed: int) -> bytes:
     """An account, of which a copy takes a tenth of the time that it takes to make it."""
     account = narrowed(generate_account(events=30, profiles=7, days=5, seed=seed, now=BEGAN), metrics=3)
-    for kind in ("campaign", "canvas-campaign"):
-        for id in sorted(each.id for each in account.all(kind))[CAMPAIGNS:]:
-            account.delete(kind, id)
+    account = without_campaigns(account, but=CAMPAIGNS)
     pickled = io.BytesIO()
     pickler = pickle.Pickler(pickled)
     pickler.dispatch_table = {**copyreg.dispatch_table, type(threading.RLock()): lambda lock: (threading.RLock, ())}
@@ -215,10 +213,9 @@ class History:
         klaviyo = process.klaviyo_account
         if klaviyo._client is not None:
             klaviyo._client.close()
-        rows = len(self.account.events) + len([*self.account.all("profile")])
+        rows = len(self.account.events) + len(self.account.all("profile"))
         if alone and self.requests - requests > MOST_REQUESTS + MOST_OF_A_PAGE * rows / PAGE:
-            problems = [f"{run_id} has made {self.requests - requests} requests for less than {rows} rows"]
-            raise Wrong(self.seed, problems, self.told)
+            self.judge([f"{run_id} has made {self.requests - requests} requests for less than {rows} rows"])
 
     def look(self, when: str) -> None:
         """Compare with the model, now and then; more often while there are several runs."""
@@ -244,7 +241,7 @@ class History:
                     problems += self.model.not_read_again(rows, own.synced_from, reread.synced_through)
         if problems:
             self.tell(f"  looked after {when}")
-            raise Wrong(self.seed, problems, self.told)
+        self.judge(problems)
 
     def rows(self, name: str) -> list[dict[str, Any]]:
         """The rows of a table, none if somebody has dropped it."""
@@ -315,9 +312,7 @@ class History:
         self.tell(f"{days[RANGE_START]} to {days[RANGE_END]} is read by hand")
         self.drive(self.run("klaviyo_backfill", days))
         if not self.trouble and not self.ahead:
-            problems = self.model.not_as_read(self.rows("event"), first, last)
-            if problems:
-                raise Wrong(self.seed, problems, self.told)
+            self.judge(self.model.not_as_read(self.rows("event"), first, last))
 
     def value(self, name: str) -> Any:
         found = self.last.get(name)
@@ -379,7 +374,11 @@ class History:
 
     def compare(self, tables: Sequence[str]) -> None:
         """Compare tables with the account: they hold what it has now."""
-        if problems := [problem for name in tables for problem in self.model.differs(name, self.rows(name))]:
+        self.judge([problem for name in tables for problem in self.model.differs(name, self.rows(name))])
+
+    def judge(self, problems: list[str]) -> None:
+        """Raise Wrong if there are problems."""
+        if problems:
             raise Wrong(self.seed, problems, self.told)
 
 

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from greenlet import getcurrent, greenlet
+
+
+def _always() -> bool:
+    return True
 
 
 class Turns:
@@ -35,10 +41,10 @@ class Turns:
         task.switch()
         return task
 
-    def wait(self, ready: Callable[[], Any] | None = None) -> None:
+    def wait(self, ready: Callable[[], Any] = _always) -> None:
         """Let others go on, until it is so and it is this one's turn again."""
         here = getcurrent()
-        self._waiting[here] = ready or _always
+        self._waiting[here] = ready
         chosen = self._next()
         if chosen is not here:
             chosen.switch()
@@ -97,60 +103,32 @@ class Turns:
             patch.setattr(f"klaviyo_assets.sync.{module}.ThreadPoolExecutor", lambda size, **_: Pool(turns, size))
         patch.setattr("klaviyo_assets.sync.reads.reading.wait", self._wait_for_first)
 
-    def _wait_for_first(self, futures: Iterable[Future], **_: object) -> SimpleNamespace:
-        self.wait(lambda: any(future.done for future in futures))
-        return SimpleNamespace(done=[future for future in futures if future.done])
+    def _wait_for_first(self, futures: Iterable[Future[Any]], **_: object) -> SimpleNamespace:
+        self.wait(lambda: any(future.done() for future in futures))
+        return SimpleNamespace(done=[future for future in futures if future.done()])
 
 
-class Future:
-    """What will have come of a call."""
-
-    def __init__(self, act: Callable[[], Any]) -> None:
-        self._act = act
-        self.done = False
-        self._value: Any = None
-        self._error: BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            self._value = self._act()
-        except BaseException as error:  # noqa: BLE001 - raised where it is asked for
-            self._error = error
-        self.done = True
-
-    def result(self) -> Any:
-        if self._error is not None:
-            raise self._error
-        return self._value
-
-
-class Pool:
+class Pool(Executor):
     """Tasks that do what is given to them, `size` of it at a time."""
 
     def __init__(self, turns: Turns, size: int) -> None:
         self._turns, self._free, self._size = turns, size, size
-        self._left: list[Future] = []
+        self._left: list[tuple[Future[Any], Callable[[], Any]]] = []
 
-    def __enter__(self) -> Pool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.shutdown()
-
-    def submit(self, act: Callable[..., Any], *given: Any) -> Future:
-        future = Future(lambda: act(*given))
-        self._left.append(future)
+    def submit(self, act: Callable[..., Any], /, *given: Any, **named: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self._left.append((future, partial(act, *given, **named)))
         if self._free:
             self._free -= 1
             self._turns.begin(self._work)
         return future
 
-    def map(self, act: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        for future in [self.submit(act, item) for item in items]:
-            self._turns.wait(lambda future=future: future.done)
+    def map(self, act: Callable[..., Any], *items: Iterable[Any], **_: Any) -> Iterator[Any]:
+        for future in [self.submit(act, *given) for given in zip(*items, strict=False)]:
+            self._turns.wait(future.done)
             yield future.result()
 
-    def shutdown(self, wait: bool = True, cancel_futures: bool = False) -> None:
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         if cancel_futures:
             self._left.clear()
         if wait:
@@ -158,9 +136,9 @@ class Pool:
 
     def _work(self) -> None:
         while self._left:
-            self._left.pop(0).run()
+            future, act = self._left.pop(0)
+            try:
+                future.set_result(act())
+            except BaseException as error:  # noqa: BLE001 - raised where it is asked for
+                future.set_exception(error)
         self._free += 1
-
-
-def _always() -> bool:
-    return True
