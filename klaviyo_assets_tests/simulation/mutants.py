@@ -1,7 +1,8 @@
 """What the simulation overlooks: small changes of the product's code with which every history still comes out right.
 
 `python -m klaviyo_assets_tests.simulation.mutants sync.ranges api.windows` changes these modules in one place at a
-time, lives through histories with each change, and prints those that none of them has found.
+time, lives through histories with each change, and prints those that none of them has found; `--tests` lets tests
+judge these, in processes of their own, of which this module is a plugin.
 """
 
 from __future__ import annotations
@@ -14,15 +15,18 @@ import multiprocessing
 import os
 import random
 import signal
+import subprocess
 import sys
 import types
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 
 import click
+import pytest
 
 _COMPARISONS: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Lt: (ast.LtE, ast.GtE),
@@ -46,15 +50,16 @@ _TEXT = (
 )  # fmt: skip
 """What is changed in SQL."""
 
-_SECONDS = 60
-"""After which a change counts as found: something waits for ever."""
+_SECONDS, _SECONDS_OF_TESTS = 60, 300
+"""After which a change counts as found, by histories and by tests: something waits for ever."""
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A change. function: name of what it is in. what: the line before and after it."""
+    """A change. number: of those of the module. function: name of what it is in. what: the line before and after it."""
 
     module: str
+    number: int
     function: str
     line: int
     what: str
@@ -68,17 +73,18 @@ def mutants(module: str) -> Iterator[Mutant]:
     original = ast.parse(source)
     unchanged = set(_functions(compile(original, path, "exec")))
     texts = {id(node.value) for node in ast.walk(original) if isinstance(node, ast.Expr)}  # of docstrings
-    for number, node in enumerate(ast.walk(original)):
+    numbers = count()
+    for place, node in enumerate(ast.walk(original)):
         for change, told in () if id(node) in texts and isinstance(node, ast.Constant) else _changes(node):
             changed = copy.deepcopy(original)
-            same = next(found for at, found in enumerate(ast.walk(changed)) if at == number)
+            same = next(found for at, found in enumerate(ast.walk(changed)) if at == place)
             change(same)
             code = compile(ast.fix_missing_locations(changed), path, "exec")
             line = getattr(node, "lineno", 0)
             for function in _functions(code):
                 if function not in unchanged and function.co_firstlineno <= line <= _last_line(function):
                     what = f"{source.splitlines()[line - 1].strip()}  ({told})"
-                    yield Mutant(module, function.co_qualname, line, what, function)
+                    yield Mutant(module, next(numbers), function.co_qualname, line, what, function)
 
 
 def _changes(node: ast.AST) -> Iterator[tuple[Callable[[ast.AST], None], str]]:
@@ -162,16 +168,44 @@ def _tried(mutant: Mutant, seeds: range, tier: int) -> None:
     os._exit(0)
 
 
-def survivors(found: list[Mutant], seeds: range, tier: int) -> Counter[str]:
-    """Return how many mutants the histories of the seeds have found, and how many not.
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--mutant", nargs=2, metavar=("MODULE", "NUMBER"), help="Run the tests with this change.")
 
-    Each is tried in a fork of this process. Those that no history has found are printed.
+
+def pytest_configure(config: pytest.Config) -> None:
+    if given := config.getoption("--mutant"):
+        _put_in_place(next(islice(mutants(given[0]), int(given[1]), None)))
+
+
+def _found_by_tests(tests: Sequence[str], mutant: Mutant | None) -> bool:
+    """Return whether tests fail with a change, or without any."""
+    given = ["--mutant", mutant.module, str(mutant.number)] if mutant else []
+    plugins = ["-p", __spec__.name, "-p", "no:cacheprovider", "-n", "0"]
+    command = [sys.executable, "-m", "pytest", *plugins, *given, *tests, "-x"]
+    try:
+        return (
+            subprocess.run(
+                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=_SECONDS_OF_TESTS
+            ).returncode
+            != 0
+        )
+    except subprocess.TimeoutExpired:
+        return True
+
+
+def survivors(found: list[Mutant], seeds: range, tier: int, tests: Sequence[str] = ()) -> Counter[str]:
+    """Return how many mutants the histories of the seeds have found, the tests of the rest, and nobody.
+
+    Each is tried in a fork of this process, by tests in a process of its own. Those that no history has found are
+    printed.
     """
     from klaviyo_assets_tests.simulation.__main__ import lived
     from klaviyo_assets_tests.simulation.plan import history
 
     if wrong := lived(seeds[0], history(seeds[0])[:1], tier):  # also imports everything, once
         raise click.ClickException(str(wrong))
+    if tests and _found_by_tests(tests, None):
+        raise click.ClickException("The tests fail without any change.")
     forks = multiprocessing.get_context("fork")
     by: Counter[str] = Counter()
 
@@ -180,6 +214,8 @@ def survivors(found: list[Mutant], seeds: range, tier: int) -> Counter[str]:
         process.start()
         process.join()
         judged = _JUDGED[process.exitcode or 0]  # an error of this module's own is none of a mutant's
+        if tests and judged in ("overlooked", "nowhere") and _found_by_tests(tests, mutant):
+            judged = "found by tests"
         by[judged] += 1
         if judged not in ("found by histories", "never ended"):
             where = f"{mutant.module.removeprefix('klaviyo_assets.')}:{mutant.line} {mutant.function}"
@@ -199,13 +235,16 @@ _JUDGED = {0: "overlooked", 3: "nowhere", 4: "found by histories", -signal.SIGAL
 @click.option("--seeds", default=30, show_default=True, help="How many histories each change has to come through.")
 @click.option("--first", default=0, show_default=True, help="The first of their seeds.")
 @click.option("--tier", default=1, show_default=True, help="1: of dictionaries, 2: DuckDB.")
+@click.option("--tests", multiple=True, help="Tests that judge what no history has found; may be repeated.")
 @click.option("--sample", type=int, help="Try only so many changes, chosen at random.")
-def main(modules: tuple[str, ...], seeds: int, first: int, tier: int, sample: int | None) -> None:
+def main(
+    modules: tuple[str, ...], seeds: int, first: int, tier: int, tests: tuple[str, ...], sample: int | None
+) -> None:
     """Change MODULES, such as sync.ranges, in one place at a time, and print what no history has found."""
     found = [mutant for module in modules for mutant in mutants(f"klaviyo_assets.{module}")]
     if sample is not None and sample < len(found):
         found = random.Random(0).sample(found, sample)
-    by = survivors(found, range(first, first + seeds), tier)
+    by = survivors(found, range(first, first + seeds), tier, tests)
     click.echo(f"Of {len(found):,} changes: " + ", ".join(f"{by[each]:,} {each}" for each in sorted(by)) + ".")
     sys.exit(by["overlooked"] > 0)
 
