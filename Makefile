@@ -1,4 +1,5 @@
-# Everything runs in a virtual environment of its own, made on first use: with uv if it is there, else venv and pip.
+# Everything runs in a virtual environment of its own, made on first use by uv: it is installed there if there is none. Where it
+# reaches no index, as it does not read pip's settings, pip has to.
 PYTHON ?=
 VENV ?= .venv
 TESTS ?=
@@ -14,12 +15,16 @@ $(READY): pyproject.toml setup.cfg requirements.lock
 	@echo 'Installing '$$(grep -c '^[a-z]' requirements.lock)' packages into $(VENV): a minute or two, this once.'
 	@[ -t 1 ] || quiet=--quiet; \
 	if command -v uv >/dev/null 2>&1; then \
-	  uv venv --quiet --allow-existing --python '$(or $(PYTHON),>=3.11)' $(VENV) && \
-	  uv pip install $$quiet $(if $(PYTHONDONTWRITEBYTECODE),--compile-bytecode) --python $(BIN)/python -r requirements.lock && \
-	  uv pip install --quiet --python $(BIN)/python --no-deps -e .; \
+	  uv venv --quiet --allow-existing --python '$(or $(PYTHON),>=3.11)' $(VENV) && uv=uv; \
 	else \
 	  $(or $(PYTHON),python3) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")' && \
 	  $(or $(PYTHON),python3) -m venv $(VENV) && \
+	  { $(BIN)/python -m pip install --quiet --disable-pip-version-check uv && uv=$(BIN)/uv || uv=; }; \
+	fi && \
+	if [ -n "$$uv" ] && $$uv pip install $$quiet $(if $(PYTHONDONTWRITEBYTECODE),--compile-bytecode) --python $(BIN)/python -r requirements.lock; then \
+	  $$uv pip install --quiet --python $(BIN)/python --no-deps -e .; \
+	else \
+	  $(BIN)/python -m ensurepip >/dev/null && \
 	  $(BIN)/python -m pip install $$quiet --disable-pip-version-check -r requirements.lock && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .; \
 	fi

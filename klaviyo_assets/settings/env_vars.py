@@ -8,7 +8,7 @@ from typing import Any
 from klaviyo_assets import environment
 from klaviyo_assets.settings.existing import address_of
 from klaviyo_assets.settings.problems import Unreadable
-from klaviyo_assets.settings.sources import RATE_LIMITS
+from klaviyo_assets.settings.sources import variable as own_variable
 
 SECRETS = {"api_key": "api_key_variable", "hash_salt": "hash_salt_variable"}
 """What is never given as it is -> the setting that holds the name of its variable."""
@@ -48,7 +48,7 @@ def _settled(name: str, value: Any, values: Mapping[str, Any]) -> Iterator[tuple
     elif holder or name in _HOLDERS.values():
         yield holder or name, variable
     elif found := environment.get(variable):
-        if (name, variable) != ("rate_limits", RATE_LIMITS):  # which is read anyway, and may hold a password
+        if variable != own_variable(name):  # which is read anyway, and may hold a password
             yield name, found
     else:
         yield variable, Unreadable(f"{name}: the variable {variable}, which is to hold it, is not set")

@@ -19,10 +19,7 @@ from klaviyo_assets.warehouse.sql import quote
 TABLE = "_rate_limits"
 
 PATIENCE = 60.0
-"""Seconds to wait for a server that is just being started, or has no connection left."""
-
-_AGAIN = 2.0
-"""Seconds after which a server is asked again that has answered before."""
+"""Seconds to wait for a server that is just being started, has no connection left, or has answered before."""
 
 _SESSION = """
 SET synchronous_commit = off;
@@ -103,7 +100,7 @@ class PostgresLimits:
     """Counts the requests of an account, those of all processes that ask the same database. Thread-safe.
 
     address, url_variable: see `PostgresWarehouse`. account: see `account_of`. schema: with the table; None: the first
-    one of the role's search_path. patience: seconds to wait for a server that has answered before.
+    one of the role's search_path. patience: see `connect`, in seconds.
     """
 
     def __init__(
@@ -160,14 +157,17 @@ class PostgresLimits:
         return math.ceil(float(wait) * 1000) / 1000
 
     def _connected(self) -> Connection:
-        deadline = self._clock() + (self._patience if self._has_answered else 0.0)
-        while True:
-            try:
-                return connect(self._address, self._url_variable, patience=PATIENCE)
-            except WarehouseError as error:
-                if self._clock() >= deadline:
-                    raise NobodyCounts(self._address, str(error)) from None
-            self._sleep(_AGAIN)
+        try:
+            return connect(
+                self._address,
+                self._url_variable,
+                patience=self._patience,
+                has_answered=self._has_answered,
+                sleep=self._sleep,
+                clock=self._clock,
+            )
+        except WarehouseError as error:
+            raise NobodyCounts(self._address, str(error)) from None
 
     def _prepare(self, connection: Connection) -> None:
         """Make the table, unless it is there; others may be about to do the same."""

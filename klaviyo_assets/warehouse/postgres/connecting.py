@@ -81,10 +81,12 @@ def connect(
     url_variable: str | None,
     *,
     patience: float,
+    has_answered: bool = False,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Connection:
-    """Open a connection, without a transaction. patience: seconds to wait for a server that is starting, or full.
+    """Open a connection, without a transaction. patience: seconds to wait for a server that is starting, or full, or
+    for one that `has_answered` before, whatever is wrong with it now.
 
     Raises WarehouseUnusable if that is impossible.
     """
@@ -99,7 +101,7 @@ def connect(
             break
         except (psycopg.Error, OSError) as error:
             reason = _told(error, parameters)
-            if not _FOR_A_WHILE.search(reason) or clock() >= deadline:
+            if not (has_answered or _FOR_A_WHILE.search(reason)) or clock() >= deadline:
                 if "password" in reason and not url_variable:
                     reason += f" ({_WHERE_PASSWORDS_ARE})"
                 raise WarehouseUnusable(address, reason) from None
