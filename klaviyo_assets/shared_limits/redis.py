@@ -49,6 +49,7 @@ class RedisLimits:
         self._server = redis.Redis.from_url(
             address,
             retry=Retry(ExponentialBackoff(cap=8, base=0.25), _TRIES),
+            retry_on_error=[redis.ReadOnlyError],  # the answer of one that others do not take for the first any more
             socket_connect_timeout=10,
             socket_timeout=10,
         )
