@@ -189,8 +189,9 @@ def sync(
 def _syncs(account: Opened, tables: list[str], full: bool) -> Iterator[dg.ExecuteInProcessResult]:
     import dagster as dg
 
-    context = dg.build_schedule_context(account.instance, scheduled_execution_time=dt.datetime.now(dt.UTC))
-    wanted = account.definitions.resolve_schedule_def(account.name("sync_schedule"))(context)
+    schedule = account.definitions.resolve_schedule_def(account.name("sync_schedule"))
+    with dg.build_schedule_context(account.instance, scheduled_execution_time=dt.datetime.now(dt.UTC)) as context:
+        wanted = schedule(context)  # which opens an instance of its own
     if not isinstance(wanted, dg.RunRequest):
         reason = wanted.skip_message if isinstance(wanted, dg.SkipReason) else wanted
         raise click.ClickException(f"{reason} Wait for it, or end it in the UI.")
@@ -249,8 +250,8 @@ def _history(account: Opened) -> Iterator[dg.ExecuteInProcessResult]:
     sensor = account.definitions.resolve_sensor_def(account.name("backfill_sensor"))
     cursor: str | None = None
     while True:
-        context = dg.build_sensor_context(account.instance, cursor=cursor, definitions=account.definitions)
-        wanted = sensor.evaluate_tick(context)
+        with dg.build_sensor_context(account.instance, cursor=cursor, definitions=account.definitions) as context:
+            wanted = sensor.evaluate_tick(context)
         cursor = wanted.cursor or cursor
         if not wanted.run_requests:
             if wanted.skip_message != COMPLETE:

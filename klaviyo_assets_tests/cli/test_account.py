@@ -105,6 +105,23 @@ def test_the_report_is_opened(account: Account, monkeypatch: pytest.MonkeyPatch)
     assert opened == [Path("data/report.html").resolve().as_uri()]
 
 
+def _open_instances(patch: pytest.MonkeyPatch) -> list[dg.DagsterInstance]:
+    """Instances of Dagster that are opened from now on, until they are closed."""
+    enter, leave, left = dg.DagsterInstance.__enter__, dg.DagsterInstance.__exit__, []
+
+    def opened(instance: dg.DagsterInstance) -> dg.DagsterInstance:
+        left.append(instance)
+        return enter(instance)
+
+    def closed(instance: dg.DagsterInstance, *error: Any) -> None:
+        left.remove(instance)
+        leave(instance, *error)
+
+    patch.setattr(dg.DagsterInstance, "__enter__", opened)
+    patch.setattr(dg.DagsterInstance, "__exit__", closed)
+    return left
+
+
 def test_what_can_not_be_done_is_said(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "There is no table evnt." in command("sync", "--tables", "evnt", code=1).output
     assert "--to needs --from" in command("sync", "--to", "2026-01-01", code=2).output
@@ -119,8 +136,10 @@ def test_what_can_not_be_done_is_said(account: Account, monkeypatch: pytest.Monk
         instance.add_run(
             dg.DagsterRun(job_name="klaviyo_sync", run_id=str(uuid.uuid4()), status=dg.DagsterRunStatus.NOT_STARTED)
         )
+    left = _open_instances(monkeypatch)
     for each in ("sync", "backfill"):
         assert "has not ended" in told(each, code=1)["problem"]
+    assert left == []
     Path("file").touch()
     assert "can't be kept in" in command("sync", "--to-database", "file/w.duckdb", code=1).output
     Path("no.duckdb").write_bytes(b"no database" * 1000)
