@@ -265,9 +265,12 @@ def test_with_only_active_profiles_an_event_that_lost_its_profile_is_gone(
     klaviyo = project(account, only_active_profiles=True, tables=only())
     assert klaviyo.run("klaviyo_backfill", -2, -2).success
     assert keys(klaviyo, "event", "id", deleted=False) == set(events[1:])
+    moved(account, events[1], -20)
+    assert klaviyo.run("klaviyo_backfill", -2, -2).success
+    assert keys(klaviyo, "event", "id", deleted=True) == set(), "it has a profile, wherever it is"
     account.delete("profile", profile)
     assert klaviyo.run("klaviyo_backfill", -2, -2).success
-    assert keys(klaviyo, "event", "id", deleted=True) == set(events[1:])
+    assert keys(klaviyo, "event", "id", deleted=True) == set(events[2:])
 
 
 def test_days_that_lost_too_many_events_need_a_word(klaviyo: Project) -> None:

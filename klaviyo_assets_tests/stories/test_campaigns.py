@@ -403,6 +403,36 @@ def test_a_key_for_the_earlier_revision_alone_still_sees_deletes(klaviyo: Callab
     )
 
 
+def test_in_the_earlier_revision_a_request_shows_the_template_of_a_message_that_has_changed(
+    klaviyo: Callable[[Account], Project],
+) -> None:
+    account = shop()
+    project = klaviyo(account)
+    project.sandbox.faults.append(refusing(403))
+    project.refresh()
+    templates = {key[0]: row["template_id"] for key, row in rows(project)["campaign_message"].items()}
+    campaign, message = next(
+        (each.id, message)
+        for each in account.all("campaign")
+        if each.attributes["status"] == "Sent"
+        for message in account.related("campaign", each.id, "campaign-messages")
+        if templates[message]
+    )
+    other = next(each.id for each in account.all("template") if each.id != templates[message])
+    account.relate("campaign-message", message, "template", other)
+    account.update("campaign-message", message, label="Changed")
+    account.update("campaign", campaign, name="Changed")
+    sent = {each.id for each in account.all("campaign") if each.attributes["status"] == "Sent"}
+    project.sandbox.requests.clear()
+    project.refresh()
+    assert {key[0]: row["template_id"] for key, row in rows(project)["campaign_message"].items()} == {
+        **templates,
+        message: other,
+    }
+    asked = {request.path.split("/")[-2] for request in project.sandbox.requests.of("get_messages_for_campaign")}
+    assert asked & sent == {campaign}, "of what was sent only what has changed"
+
+
 def warnings(project: Project, result: Any) -> list[str]:
     entries = project.instance.all_logs(result.run_id)
     return [entry.user_message for entry in entries if entry.level >= 30]
