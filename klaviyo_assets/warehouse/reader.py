@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec
+from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
 from klaviyo_assets.warehouse.database import Database
 from klaviyo_assets.warehouse.extract import Coverage
 from klaviyo_assets.warehouse.results import AccountIdentity, SchemaSurvey
@@ -123,16 +123,20 @@ class Reader(Database):
         Args:
             table: Without a schema.
             snapshot: Read its snapshot instead.
-            column: A TIMESTAMP column, for `windows`.
+            column: A TIMESTAMP column, for `windows`; it may be text in the table.
             windows: Only rows whose `column` lies in one of [start, end), aware.
         """
         where, parameters = "", []
-        if column and windows is not None:
-            within = [f"({quote(column)} >= ? AND {quote(column)} < ?)" for _ in windows] or ["false"]
-            where = f" WHERE {' OR '.join(within)}"
-            parameters = [naive(moment) for window in windows for moment in window]
         with self.session(writes=False) as session:
-            relation = session.name(self.staging_schema if snapshot else self.schema_name, table)
+            schema = self.staging_schema if snapshot else self.schema_name
+            relation = session.name(schema, table)
+            if column and windows is not None:
+                moment, native = quote(column), session.columns(schema, table).get(column)
+                if native is not None:
+                    moment = session.dialect.read_as(moment, native, Type.TIMESTAMP)
+                within = [f"({moment} >= ? AND {moment} < ?)" for _ in windows] or ["false"]
+                where = f" WHERE {' OR '.join(within)}"
+                parameters = [naive(bound) for window in windows for bound in window]
             return session.arrow(f"SELECT * FROM {relation}{where}", parameters)
 
     def survey(self, specs: Iterable[TableSpec]) -> SchemaSurvey:
