@@ -11,13 +11,13 @@ import pyarrow as pa
 from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
 from klaviyo_assets.warehouse.database import Database
 from klaviyo_assets.warehouse.extract import Coverage
-from klaviyo_assets.warehouse.results import AccountIdentity, SchemaSurvey
+from klaviyo_assets.warehouse.results import AccountIdentity, SchemaSurvey, Shrinkage
 from klaviyo_assets.warehouse.sql import quote
 from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets.warehouse.steps import differences
 from klaviyo_assets.warehouse.steps.beginning import known_account
 from klaviyo_assets.warehouse.steps.declared import as_declared
-from klaviyo_assets.warehouse.steps.live_rows import count_live, daily_counts, earliest
+from klaviyo_assets.warehouse.steps.live_rows import count_live, daily_counts, earliest, measure_shrinkage
 from klaviyo_assets.warehouse.steps.loads import (
     read_numbers,
 )
@@ -109,6 +109,13 @@ class Reader(Database):
         """Return the number of rows of a table that are not deleted."""
         with self.reading() as transaction:
             return count_live(transaction, spec.name) if transaction else 0
+
+    def shrinkage(self, spec: TableSpec) -> Shrinkage | None:
+        """Return what publishing the snapshot of a table would do; None if it has none."""
+        with self.reading() as transaction:
+            if not transaction or not transaction.in_schema(self.staging_schema).column_types(spec.name):
+                return None
+            return measure_shrinkage(transaction, spec, self.staging_schema)
 
     def read(
         self,
