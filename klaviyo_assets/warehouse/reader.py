@@ -77,14 +77,18 @@ class Reader(Database):
     def values(self, table: str, column: str, *, most: int | None = None) -> list[Any]:
         """Return each value but NULL that a column of a table has, also in rows that are deleted; `most` at most.
 
-        No values if the table or the column does not exist.
+        JSON is given as text. No values if the table or the column does not exist.
         """
         with self.reading() as transaction:
-            if not transaction or column not in transaction.column_types(table):
+            native = transaction.column_types(table).get(column) if transaction else None
+            if not transaction or native is None:
                 return []
             name, limit = quote(column), "" if most is None else f" LIMIT {most:d}"
+            value = name
+            if transaction.dialect.type_of(native) is Type.JSON:  # which some databases compare with nothing
+                value = transaction.dialect.convert(name, native, transaction.dialect.text)
             found = transaction.sql(
-                f"SELECT DISTINCT {name} FROM {transaction.table(table)} WHERE {name} IS NOT NULL{limit}"
+                f"SELECT DISTINCT {value} FROM {transaction.table(table)} WHERE {name} IS NOT NULL{limit}"
             )
             return [value for (value,) in found]
 
@@ -149,4 +153,6 @@ class Reader(Database):
     def survey(self, specs: Iterable[TableSpec]) -> SchemaSurvey:
         """Look at tables that somebody else has made, as they stand; nothing, if there is no database."""
         with self.reading() as transaction:
-            return survey(transaction, specs) if transaction else SchemaSurvey({})
+            if not transaction:
+                return SchemaSurvey({})
+            return survey(transaction, transaction.in_schema(self.staging_schema), specs)

@@ -106,6 +106,17 @@ PLANTED = {
         "campaign_tag is called campaignTag here. Rename it: ALTER TABLE": (
             'ALTER TABLE campaign_tag RENAME TO "campaignTag"',
         ),
+        "list has _fivetran_id, which may not be NULL and which nothing writes": (
+            "ALTER TABLE list ADD COLUMN _fivetran_id text",
+            "UPDATE list SET _fivetran_id = id",
+            "ALTER TABLE list ALTER COLUMN _fivetran_id SET NOT NULL",
+        ),
+        "campaign, segment in the schema klaviyo_staging, where syncs keep what they import, would be replaced.": (
+            "CREATE SCHEMA klaviyo_staging",
+            "CREATE TABLE klaviyo_staging.campaign (id text)",
+            "CREATE TABLE klaviyo_staging.my_own (id text)",
+            "CREATE VIEW klaviyo_staging.segment AS SELECT 1 AS id",
+        ),
         "tag_group _fivetran_synced is ": (
             "ALTER TABLE tag_group DROP COLUMN _fivetran_synced",
             "ALTER TABLE tag_group ADD COLUMN _fivetran_synced text",
@@ -114,7 +125,11 @@ PLANTED = {
     },
     "choice": {
         "person has no phone_number, ": ("ALTER TABLE person DROP COLUMN phone_number",),
-        "person email seems to be hashed.": ("UPDATE person SET email = md5(email)",),
+        "person email seems to be hashed.": (
+            "UPDATE person SET email = md5(email)",
+            "ALTER TABLE event ADD COLUMN property_contact_email json",  # which Postgres compares with nothing
+            "UPDATE event SET property_contact_email = '{}'",
+        ),
         "event has its properties in custom_property_fields: set `packing: packed`": (
             "ALTER TABLE event ADD COLUMN custom_property_fields text",
         ),
