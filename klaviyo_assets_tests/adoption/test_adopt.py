@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -319,6 +320,28 @@ def take_over(address: str, serve: Serve, monkeypatch: pytest.MonkeyPatch, *, ma
                 changed -= {column for column, native in types[name].types.items() if native == "VARCHAR(256)"}
             assert not {column for column in changed if types[name].types[column] in ("text", "VARCHAR")}, name
             assert changed <= {"property_price", "custom_drop_table_person_"}, "something longer has come"
+
+
+def test_a_copy_that_was_restored_is_taken_over_again(
+    tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not due goes by Dagster's event log, which knows the adoption that was undone."""
+    account = generate_account(events=60, profiles=5, days=20, seed=3)
+    serve(account)
+    file, copy = tmp_path / "warehouse.duckdb", tmp_path / "before.duckdb"
+    monkeypatch.setenv("KLAVIYO_WAREHOUSE", str(file))
+    monkeypatch.setenv("KLAVIYO_MODELS", "false")
+    monkeypatch.setenv("KLAVIYO_TABLES", json.dumps(only("campaign", "metric")))
+    leave_schema(str(file), account, account.clock.now())
+    shutil.copy(file, copy)
+    read = []
+    for _ in range(2):
+        shutil.copy(copy, file)
+        report("--apply", "--yes")
+        command("sync")
+        read.append(sorted({key for key in warehouse_of(Settings()).states() if key[1] != "range"}))
+    assert ("campaign", "snapshot") in read[0] and ("event", "event_reconciliation") in read[0]
+    assert read[1] == read[0]
 
 
 @pytest.mark.parametrize(
