@@ -13,6 +13,7 @@ from klaviyo_assets.adoption.tables import compare, kept_types
 from klaviyo_assets.schema.spec import TableSpec
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.ranges import DAY, LONGEST_COMPARED
+from klaviyo_assets.sync.reads import READS
 from klaviyo_assets.tables.events import EVENT
 from klaviyo_assets.tables.metrics import METRIC
 from klaviyo_assets.tables.profiles import PERSON
@@ -103,6 +104,12 @@ def _of_schema(warehouse: Warehouse, survey: SchemaSurvey, specs: Iterable[Table
         yield Finding(Kind.PROBLEM, None, text)
     if ours := sorted({table for table, _ in warehouse.states()} & {spec.name for spec in specs}):
         text = f"{warehouse.place} is synced by klaviyo_assets already ({', '.join(ours[:3])}): nothing to take over."
+        yield Finding(Kind.PROBLEM, None, text)
+    elif staged := sorted(survey.staged & {table.name for table in TABLES if table.family in READS}):
+        text = (
+            f"{', '.join(staged)} in the schema {warehouse.staging_schema}, where syncs keep what they import, would "
+            "be replaced. Rename what is yours there, and drop what an earlier adoption has left."
+        )
         yield Finding(Kind.PROBLEM, None, text)
     known = {spec.name for spec in specs}
     others = [name for name in sorted(survey.names) if name not in known and not name.startswith("_")]

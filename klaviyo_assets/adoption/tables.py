@@ -58,6 +58,12 @@ def _rows(spec: TableSpec, found: TableSurvey) -> Iterator[tuple[Kind, str]]:
         yield Kind.PROBLEM, f"has {found.duplicates:,} keys ({key}) that several rows have. Delete all but one of each."
     if found.without_key:
         yield Kind.PROBLEM, f"has {found.without_key:,} rows without a key ({key}). Delete them."
+    if found.needed:
+        yield (
+            Kind.PROBLEM,
+            f"has {_some(sorted(found.needed))}, which may not be NULL and which nothing writes: new rows would be "
+            "refused. Give it a DEFAULT, or drop the constraint.",
+        )
     if found.deleted:
         yield Kind.KEPT, f"has {found.deleted:,} rows that are flagged as deleted, and stay so unless they come back."
 

@@ -1,12 +1,13 @@
 """Tables that are imported as a whole: a snapshot, a check on it, and the table that it is published to."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import dagster as dg
 
-from klaviyo_assets.assets.advice import suspicion
+from klaviyo_assets.assets.advice import advised, suspicion
 from klaviyo_assets.assets.described import DescribedAssets, asset_out, deps_of
 from klaviyo_assets.assets.pools import pool
+from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.assets.slow import snapshot_step
 from klaviyo_assets.assets.specs import account_key
 from klaviyo_assets.assets.step import PublishConfig, SnapshotConfig, Step, chosen
@@ -54,6 +55,15 @@ def _snapshot(described: DescribedAssets, family: str, tables: Sequence[Table]) 
         context: dg.AssetExecutionContext, config: SnapshotConfig
     ) -> Iterator[dg.Output[Extract] | dg.AssetCheckResult]:
         wanted = chosen(context, tables)
+        alone = [table for table in tables if table not in wanted and _is_checked(context, check_specs, table)]
+        account: KlaviyoAccount = getattr(context.resources, account_key(settings))
+        for table in alone:
+            with advised():
+                shrinkage = account.warehouse.shrinkage(table)
+            if shrinkage:
+                yield _check(settings, table, check_specs[table.name], shrinkage)
+        if not wanted:
+            return
 
         with Step(settings, context, wanted) as step:
             due = is_snapshot_due(settings, step.states, wanted, step.now)
@@ -75,9 +85,8 @@ def _snapshot(described: DescribedAssets, family: str, tables: Sequence[Table]) 
                 )
                 yield dg.Output(extract, output_name=table.name)
                 # The IO manager has stored it by now.
-                check = check_specs.get(table.name)
-                if extract.shrinkage and check and check.key in context.selected_asset_check_keys:
-                    yield _check(settings, table, check, extract.shrinkage)
+                if extract.shrinkage and _is_checked(context, check_specs, table):
+                    yield _check(settings, table, check_specs[table.name], extract.shrinkage)
 
     return snapshot
 
@@ -109,6 +118,11 @@ def _published(described: DescribedAssets, table: Table) -> dg.AssetsDefinition:
         yield dg.Output(publication, output_name=table.name)
 
     return published
+
+
+def _is_checked(context: dg.AssetExecutionContext, checks: Mapping[str, dg.AssetCheckSpec], table: Table) -> bool:
+    """Return whether the run wants the check on the snapshot of a table. checks: by the names of tables."""
+    return table.name in checks and checks[table.name].key in context.selected_asset_check_keys
 
 
 def _check_spec(table: Table, snapshot: dg.AssetKey) -> dg.AssetCheckSpec:

@@ -49,6 +49,8 @@ def compare_models(schemas: tuple[str, ...], database: Path | None, examples: in
     Says of each model which columns and rows one side has alone, how many rows differ in each column, and why, if that
     is by design: see docs/models.md. Ends with 0 if all differences are, 1 if one is unexpected.
     """
+    import duckdb
+
     from klaviyo_assets.assets.warehouses import warehouse_of
     from klaviyo_assets.models.comparison.compare import NotComparable, compare
     from klaviyo_assets.settings import Settings
@@ -68,6 +70,9 @@ def compare_models(schemas: tuple[str, ...], database: Path | None, examples: in
                     _print(comparison)
     except (WarehouseError, NotComparable) as error:
         raise click.ClickException(str(error)) from None
+    except duckdb.Error as error:
+        reason = clean(str(error).partition("\n")[0])
+        raise click.ClickException(f"A model can't be read: {reason}") from None
     unexpected = [comparison.model for comparison in found if not comparison.is_as_expected]
     if as_json:
         click.echo(json.dumps([_as_dict(comparison) for comparison in found], indent=2, default=str))
@@ -130,7 +135,8 @@ def _sides(session: Session, settings: Settings, schemas: tuple[str, ...], *, at
     for schema in schemas:
         if attached:
             rows = session.sql(
-                "SELECT lower(table_name) FROM information_schema.tables WHERE table_catalog = ? AND table_schema = ?",
+                "SELECT lower(table_name) FROM information_schema.tables "
+                "WHERE table_catalog = ? AND lower(table_schema) = lower(?)",
                 [_ATTACHED, schema],
             )
             names = {name: quote(_ATTACHED, schema, name) for (name,) in rows}

@@ -8,16 +8,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec
+from klaviyo_assets.schema.spec import DELETED, SYNCED, TableSpec, Type
 from klaviyo_assets.warehouse.database import Database
 from klaviyo_assets.warehouse.extract import Coverage
-from klaviyo_assets.warehouse.results import AccountIdentity, SchemaSurvey
+from klaviyo_assets.warehouse.results import AccountIdentity, SchemaSurvey, Shrinkage
 from klaviyo_assets.warehouse.sql import quote
 from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets.warehouse.steps import differences
 from klaviyo_assets.warehouse.steps.beginning import known_account
 from klaviyo_assets.warehouse.steps.declared import as_declared
-from klaviyo_assets.warehouse.steps.live_rows import count_live, daily_counts, earliest
+from klaviyo_assets.warehouse.steps.live_rows import count_live, daily_counts, earliest, measure_shrinkage
 from klaviyo_assets.warehouse.steps.loads import (
     read_numbers,
 )
@@ -77,14 +77,18 @@ class Reader(Database):
     def values(self, table: str, column: str, *, most: int | None = None) -> list[Any]:
         """Return each value but NULL that a column of a table has, also in rows that are deleted; `most` at most.
 
-        No values if the table or the column does not exist.
+        JSON is given as text. No values if the table or the column does not exist.
         """
         with self.reading() as transaction:
-            if not transaction or column not in transaction.column_types(table):
+            native = transaction.column_types(table).get(column) if transaction else None
+            if not transaction or native is None:
                 return []
             name, limit = quote(column), "" if most is None else f" LIMIT {most:d}"
+            value = name
+            if transaction.dialect.type_of(native) is Type.JSON:  # which some databases compare with nothing
+                value = transaction.dialect.convert(name, native, transaction.dialect.text)
             found = transaction.sql(
-                f"SELECT DISTINCT {name} FROM {transaction.table(table)} WHERE {name} IS NOT NULL{limit}"
+                f"SELECT DISTINCT {value} FROM {transaction.table(table)} WHERE {name} IS NOT NULL{limit}"
             )
             return [value for (value,) in found]
 
@@ -110,6 +114,13 @@ class Reader(Database):
         with self.reading() as transaction:
             return count_live(transaction, spec.name) if transaction else 0
 
+    def shrinkage(self, spec: TableSpec) -> Shrinkage | None:
+        """Return what publishing the snapshot of a table would do; None if it has none."""
+        with self.reading() as transaction:
+            if not transaction or not transaction.in_schema(self.staging_schema).column_types(spec.name):
+                return None
+            return measure_shrinkage(transaction, spec, self.staging_schema)
+
     def read(
         self,
         table: str,
@@ -123,19 +134,25 @@ class Reader(Database):
         Args:
             table: Without a schema.
             snapshot: Read its snapshot instead.
-            column: A TIMESTAMP column, for `windows`.
+            column: A TIMESTAMP column, for `windows`; it may be text in the table.
             windows: Only rows whose `column` lies in one of [start, end), aware.
         """
         where, parameters = "", []
-        if column and windows is not None:
-            within = [f"({quote(column)} >= ? AND {quote(column)} < ?)" for _ in windows] or ["false"]
-            where = f" WHERE {' OR '.join(within)}"
-            parameters = [naive(moment) for window in windows for moment in window]
         with self.session(writes=False) as session:
-            relation = session.name(self.staging_schema if snapshot else self.schema_name, table)
+            schema = self.staging_schema if snapshot else self.schema_name
+            relation = session.name(schema, table)
+            if column and windows is not None:
+                moment, native = quote(column), session.columns(schema, table).get(column)
+                if native is not None:
+                    moment = session.dialect.read_as(moment, native, Type.TIMESTAMP)
+                within = [f"({moment} >= ? AND {moment} < ?)" for _ in windows] or ["false"]
+                where = f" WHERE {' OR '.join(within)}"
+                parameters = [naive(bound) for window in windows for bound in window]
             return session.arrow(f"SELECT * FROM {relation}{where}", parameters)
 
     def survey(self, specs: Iterable[TableSpec]) -> SchemaSurvey:
         """Look at tables that somebody else has made, as they stand; nothing, if there is no database."""
         with self.reading() as transaction:
-            return survey(transaction, specs) if transaction else SchemaSurvey({})
+            if not transaction:
+                return SchemaSurvey({})
+            return survey(transaction, transaction.in_schema(self.staging_schema), specs)

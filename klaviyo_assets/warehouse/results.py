@@ -143,6 +143,7 @@ class TableSurvey:
     """A table that somebody else has made and filled.
 
     types: column, folded -> native type, in order. others: those that are not as declared, system columns included.
+    needed: columns that are not declared, and that no new row can do without.
     rows: deleted ones included.
     deleted, without_key, duplicates: rows that are flagged, rows with a NULL in their key, keys that several rows have.
     synced_at: the latest `_fivetran_synced`. first, last: of the column that partitions the table, the last one of what
@@ -151,6 +152,7 @@ class TableSurvey:
 
     types: Mapping[str, str]
     others: Mapping[str, OtherType]
+    needed: frozenset[str] = frozenset()
     rows: int = 0
     deleted: int = 0
     without_key: int = 0
@@ -162,8 +164,12 @@ class TableSurvey:
 
 @dataclass(frozen=True)
 class SchemaSurvey:
-    """A schema that somebody else has made. tables: those that were asked for. names, views: of all, folded."""
+    """A schema that somebody else has made.
+
+    tables: those that were asked for. names, views: of all, folded. staged: those of both in the schema of snapshots.
+    """
 
     tables: Mapping[str, TableSurvey]
     names: frozenset[str] = frozenset()
     views: frozenset[str] = frozenset()
+    staged: frozenset[str] = frozenset()

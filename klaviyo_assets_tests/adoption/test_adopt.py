@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,17 @@ PLANTED = {
         "campaign_tag is called campaignTag here. Rename it: ALTER TABLE": (
             'ALTER TABLE campaign_tag RENAME TO "campaignTag"',
         ),
+        "list has _fivetran_id, which may not be NULL and which nothing writes": (
+            "ALTER TABLE list ADD COLUMN _fivetran_id text",
+            "UPDATE list SET _fivetran_id = id",
+            "ALTER TABLE list ALTER COLUMN _fivetran_id SET NOT NULL",
+        ),
+        "campaign, segment in the schema klaviyo_staging, where syncs keep what they import, would be replaced.": (
+            "CREATE SCHEMA klaviyo_staging",
+            "CREATE TABLE klaviyo_staging.campaign (id text)",
+            "CREATE TABLE klaviyo_staging.my_own (id text)",
+            "CREATE VIEW klaviyo_staging.segment AS SELECT 1 AS id",
+        ),
         "tag_group _fivetran_synced is ": (
             "ALTER TABLE tag_group DROP COLUMN _fivetran_synced",
             "ALTER TABLE tag_group ADD COLUMN _fivetran_synced text",
@@ -114,7 +126,11 @@ PLANTED = {
     },
     "choice": {
         "person has no phone_number, ": ("ALTER TABLE person DROP COLUMN phone_number",),
-        "person email seems to be hashed.": ("UPDATE person SET email = md5(email)",),
+        "person email seems to be hashed.": (
+            "UPDATE person SET email = md5(email)",
+            "ALTER TABLE event ADD COLUMN property_contact_email json",  # which Postgres compares with nothing
+            "UPDATE event SET property_contact_email = '{}'",
+        ),
         "event has its properties in custom_property_fields: set `packing: packed`": (
             "ALTER TABLE event ADD COLUMN custom_property_fields text",
         ),
@@ -304,6 +320,28 @@ def take_over(address: str, serve: Serve, monkeypatch: pytest.MonkeyPatch, *, ma
                 changed -= {column for column, native in types[name].types.items() if native == "VARCHAR(256)"}
             assert not {column for column in changed if types[name].types[column] in ("text", "VARCHAR")}, name
             assert changed <= {"property_price", "custom_drop_table_person_"}, "something longer has come"
+
+
+def test_a_copy_that_was_restored_is_taken_over_again(
+    tmp_path: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not due goes by Dagster's event log, which knows the adoption that was undone."""
+    account = generate_account(events=60, profiles=5, days=20, seed=3)
+    serve(account)
+    file, copy = tmp_path / "warehouse.duckdb", tmp_path / "before.duckdb"
+    monkeypatch.setenv("KLAVIYO_WAREHOUSE", str(file))
+    monkeypatch.setenv("KLAVIYO_MODELS", "false")
+    monkeypatch.setenv("KLAVIYO_TABLES", json.dumps(only("campaign", "metric")))
+    leave_schema(str(file), account, account.clock.now())
+    shutil.copy(file, copy)
+    read = []
+    for _ in range(2):
+        shutil.copy(copy, file)
+        report("--apply", "--yes")
+        command("sync")
+        read.append(sorted({key for key in warehouse_of(Settings()).states() if key[1] != "range"}))
+    assert ("campaign", "snapshot") in read[0] and ("event", "event_reconciliation") in read[0]
+    assert read[1] == read[0]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from click.testing import CliRunner
 
@@ -236,6 +237,10 @@ def test_what_can_not_be_compared_is_said(tmp_path: Path, monkeypatch: pytest.Mo
     assert '"odd"."klaviyo__events" is no klaviyo__events: it has no column event_id.' in said("--schema", "odd")
     Path("notes.txt").write_text("no database")
     assert "--database notes.txt can't be opened: " in said("--schema", "x", "--database", "notes.txt")
+    with duckdb.connect("reports.duckdb") as theirs:
+        theirs.execute("CREATE SCHEMA Marts; CREATE TABLE marts.stg AS SELECT 'x' AS person_id")
+        theirs.execute("CREATE VIEW marts.klaviyo__persons AS SELECT * FROM marts.stg; DROP TABLE marts.stg")
+    assert "A model can't be read: Catalog Error: " in said("--schema", "MARTS", "--database", "reports.duckdb")
     monkeypatch.setenv("KLAVIYO_WAREHOUSE", "postgresql://nowhere/db")
     assert "--database is for DuckDB files" in said("--schema", "x", "--database", "w.duckdb")
 

@@ -112,6 +112,8 @@ def test_times_and_flags_that_a_user_made_text_are_read_as_what_they_say(tmp_pat
     assert sorted(warehouse.rows("event", ("id", "_fivetran_deleted")))[:2] == [("e0", True), ("e1", False)]
     counts = warehouse.daily_counts("event", "id", "datetime", NOON, NOON + 3 * DAY)
     assert counts == {("e1", (NOON + DAY).date()): 1, ("e2", (NOON + 2 * DAY).date()): 1}
+    windows = [(NOON, NOON + DAY), (NOON + 2 * DAY, NOON + 3 * DAY)]
+    assert sorted(warehouse.read("event", column="datetime", windows=windows)["id"].to_pylist()) == ["e0", "e2"]
     number = begin(warehouse)
     with temporary_spool() as keys:
         keys.write_all(typed_batches([event_columns([{"id": "e1"}])], EVENT))

@@ -123,6 +123,12 @@ class DuckDBCatalog(Session):
         catalog = self.catalog_rows("duckdb_columns", "column_name, is_nullable", schema, table)
         return {fold(name) for name, nullable in catalog if not nullable} | self.generated(schema, table)
 
+    def needed(self, schema: str, table: str) -> set[str]:
+        """Return the columns of a table, folded, that a new row must have a value for."""
+        catalog = self.catalog_rows("duckdb_columns", "column_name, column_default", schema, table)
+        given = {fold(name) for name, default in catalog if default is not None}
+        return self.never_empty(schema, table) - given
+
     def with_default(self, schema: str, table: str) -> set[str]:
         """Return the columns of a table, folded, that have a default."""
         described = self.sql(f"DESCRIBE {self.name(schema, table)}")

@@ -145,6 +145,15 @@ class PostgresCatalog(Session):
         )
         return {name for (name,) in found}
 
+    def needed(self, schema: str, table: str) -> set[str]:
+        """Return the columns of a table that a new row must have a value for."""
+        found = self.sql(
+            "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = CAST(? AS regclass) AND attnum > 0 "
+            "AND attnotnull AND NOT atthasdef AND attidentity = '' AND NOT attisdropped",
+            [self.name(schema, table)],
+        )
+        return {name for (name,) in found}
+
     def room(self, schema: str, table: str) -> int:
         """Return how many columns a table has room for: dropped ones count."""
         ((used,),) = self.sql(

@@ -53,7 +53,7 @@ def write(
     stamped = f"CAST(? AS timestamp) AS {quote(SYNCED.name)}, false AS {quote(DELETED.name)}"
     came = f"SELECT {column_list(names)}, {stamped} FROM {STAGE}"
     into = f"INSERT INTO {table} AS own ({column_list([*names, *system])})"
-    if _needed(session, table) - {*names, *system} or not _takes_conflicts(session, table):
+    if session.needed(schema, spec.name) - {*names, *system} or not _takes_conflicts(session, table):
         # ON CONFLICT refuses also rows that are there already, because those that came lack what the table requires.
         matching = same_key("own", "new", key)
         assigned = [*(f"{quote(name)} = new.{quote(name)}" for name in filled), *emptied]
@@ -89,16 +89,6 @@ def _primary_key_of_empty(session: PostgresCatalog, table: str, spec: TableSpec)
         return None
     found = session.sql(_PRIMARY_KEY, [table])
     return next((name for name, columns in found if columns == sorted(spec.primary_key)), None)
-
-
-def _needed(session: PostgresCatalog, table: str) -> set[str]:
-    """Return the columns that a new row must have a value for."""
-    found = session.sql(
-        "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = CAST(? AS regclass) AND attnum > 0 "
-        "AND attnotnull AND NOT atthasdef AND attidentity = '' AND NOT attisdropped",
-        [table],
-    )
-    return {name for (name,) in found}
 
 
 def _takes_conflicts(session: PostgresCatalog, table: str) -> bool:

@@ -14,17 +14,19 @@ from klaviyo_assets.warehouse.steps.ensuring import has_other_values, no_text_to
 from klaviyo_assets.warehouse.transaction import Transaction, aware, naive
 
 
-def survey(transaction: Transaction, specs: Iterable[TableSpec]) -> SchemaSurvey:
+def survey(transaction: Transaction, staging: Transaction, specs: Iterable[TableSpec]) -> SchemaSurvey:
     """Look at those tables of the schema that are there; rows are counted only where all columns of the key are."""
-    there = transaction.sources()
+    there, session = transaction.sources(), transaction.session
     tables = {}
     for spec in specs:
         source = there.get(transaction.dialect.fold(spec.name))
         if source is not None:
-            found = TableSurvey(source.types, dict(_other_types(transaction, spec, source)))
+            needed = session.needed(transaction.schema, spec.name) - with_system_columns(spec, *spec.types).keys()
+            found = TableSurvey(source.types, dict(_other_types(transaction, spec, source)), frozenset(needed))
             has_key = source.types.keys() >= set(spec.primary_key)
             tables[spec.name] = _counted(transaction, spec, source, found) if has_key else found
-    return SchemaSurvey(tables, frozenset(there), frozenset(transaction.session.views(transaction.schema)))
+    staged = session.tables(staging.schema) | session.views(staging.schema)
+    return SchemaSurvey(tables, frozenset(there), frozenset(session.views(transaction.schema)), frozenset(staged))
 
 
 def _other_types(transaction: Transaction, spec: TableSpec, source: Source) -> Iterator[tuple[str, OtherType]]:
