@@ -537,6 +537,16 @@ def test_equal_times_at_a_page_boundary_lose_nothing(
     assert sum(reader.requests(name).values()) <= 1 + count // (page - 1) + 1
 
 
+def test_a_page_that_ends_with_what_was_created_just_now_is_followed_by_no_refused_question(
+    read: Callable[[Account], Reader], account: Account
+) -> None:
+    now = account.clock.now()
+    for number, each in enumerate(account.all("form")):
+        account.update("form", each.id, created_at=(TOUCHED if number < 70 else now).isoformat())
+    found = read(account).rows("forms")
+    assert keys_of("form", found["form"]) == EXPECTED["form"](account)
+
+
 def test_a_page_of_equal_times_is_an_error_and_not_a_gap(read: Callable[[Account], Reader], account: Account) -> None:
     for each in account.all("web-feed"):
         account.update("web-feed", each.id, created=TOUCHED.isoformat())
