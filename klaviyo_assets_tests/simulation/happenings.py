@@ -8,9 +8,9 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from klaviyo_assets.sandbox.account import Account, Resource
+from klaviyo_assets.sandbox.account import Account, Event, Resource
 from klaviyo_assets.sandbox.account.subscriptions import never_subscribed
-from klaviyo_assets_tests.simulation.plan import HOUR
+from klaviyo_assets_tests.simulation.plan import DAY, HOUR, SECOND
 
 NAMES = ("Odd", "odd", "ODD ", 'a "quoted" name', "$value", "select", "_fivetran_synced")
 STRANGE = ("naïve", "x" * 70, "", "\u0000", "; DROP TABLE event; --")
@@ -25,11 +25,15 @@ LARGE = 0.05
 """Share of the large imports that are large: they take long."""
 
 
-def happen(account: Account, seed: int | str) -> str:
-    """Something happens to the account; return what. seed: a text begins with what, and goes on after a slash."""
+def happen(account: Account, seed: int | str, gone: list[Callable[[], object]]) -> str:
+    """Something happens to the account; return what.
+
+    seed: a text begins with what, and goes on after a slash. gone: what brings back what is gone.
+    """
     chance = random.Random(seed)
     number = chance.getrandbits(28)
     now = account.clock.now()
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     profiles = sorted(each.id for each in account.all("profile"))
     lists = sorted(each.id for each in account.all("list"))
     messages = sorted(each.id for each in account.all("campaign-message"))
@@ -51,13 +55,32 @@ def happen(account: Account, seed: int | str) -> str:
                 id=f"E{number:07x}{each:02x}",  # as long as Klaviyo has them
             )
 
+    def again(old: Event, at: dt.datetime) -> None:
+        profile_id, properties = old.profile_id, old.properties_json
+        account.add_event(old.metric_id, at, profile_id=profile_id, properties=properties, id=old.id, uuid=old.uuid)
+
     def move(id: str) -> None:
         """Its time is corrected."""
         old = account.events[id]
         if now.timestamp() - old.occurred_at < DAYS_READ_AGAIN * 86_400:
-            at = now - dt.timedelta(hours=chance.randrange(DAYS_READ_AGAIN * 24))
-            profile_id, properties = old.profile_id, old.properties_json
-            account.add_event(old.metric_id, at, profile_id=profile_id, properties=properties, id=id, uuid=old.uuid)
+            again(old, now - dt.timedelta(hours=chance.randrange(DAYS_READ_AGAIN * 24)))
+
+    def move_away() -> None:
+        """From yesterday to the days before: who reads yesterday alone misses it."""
+        yesterday = range(int((midnight - DAY).timestamp()), int(midnight.timestamp()))
+        if of_day := [id for id in events if account.events[id].occurred_at in yesterday]:
+            again(account.events[chance.choice(of_day)], now - chance.randrange(2, DAYS_READ_AGAIN) * DAY)
+
+    def lose_event(id: str) -> None:
+        old = account.events[id]
+        account.remove_event(id)
+        gone.append(lambda: again(old, dt.datetime.fromtimestamp(old.occurred_at, dt.UTC)))
+
+    def lose_list(id: str) -> None:
+        old = account.get("list", id)
+        account.delete("list", id)
+        if old:
+            gone.append(lambda: account.add(old))
 
     def profile(change: Callable[[str], object]) -> None:
         if profiles:
@@ -80,22 +103,34 @@ def happen(account: Account, seed: int | str) -> str:
     choices: list[tuple[str, Callable[[], object]]] = [
         ("an event now", lambda: event(now)),
         ("an event some minutes ago", lambda: event(now - dt.timedelta(seconds=chance.randrange(80)))),
+        ("an event within the overlap", lambda: event(now - dt.timedelta(minutes=chance.randrange(2, 179)))),
         ("a late event", lambda: event(now - dt.timedelta(hours=chance.randrange(1, 40)))),
         ("a very late event", lambda: event(now - dt.timedelta(days=chance.randrange(2, 12)))),
+        ("an event of a week ago", lambda: event(now - dt.timedelta(days=6, hours=chance.randrange(12, 25)))),
+        (
+            "an event on the edge of a day",
+            lambda: event(midnight - chance.randrange(12) * DAY - chance.randrange(2) * SECOND),
+        ),
         ("an event of the future", lambda: event(now + dt.timedelta(hours=chance.randrange(1, 60)))),
         ("an import of one second", lambda: event(now - HOUR * chance.randrange(6), 25)),
         ("a large import", lambda: event(now - HOUR * chance.randrange(6), 300 if chance.random() < LARGE else 1)),
         ("an event is moved", lambda: move(chance.choice(events)) if events else None),
+        ("an event of yesterday is moved away", move_away),
         ("a profile of another shape", lambda: new_profiles(1, location=[])),
         ("an import of profiles", lambda: new_profiles(14)),
-        ("an event is gone", lambda: account.remove_event(chance.choice(events)) if events else None),
+        ("an event is gone", lambda: lose_event(chance.choice(events)) if events else None),
+        ("something comes back", lambda: gone.pop(chance.randrange(len(gone)))() if gone else None),
         ("a profile changes", lambda: profile(lambda id: account.update("profile", id, title=f"T{number}"))),
         ("a profile is gone", lambda: profile(lambda id: account.delete("profile", id)) if len(profiles) > 4 else None),
         ("a profile is suppressed", lambda: profile(account.suppress)),
         ("a profile is unsuppressed", lambda: profile(lambda id: account.unsuppress(id))),
+        ("a profile leaves a list", lambda: profile(lambda id: account.suppress(id, "UNSUBSCRIBE", list_id=lists[0]))),
+        ("a profile is back in a list", lambda: profile(lambda id: account.unsuppress(id, list_id=lists[0]))),
         ("a list is renamed", lambda: a_list(lambda id: account.rename("list", id, f'L"{number}'))),
-        ("a list is gone", lambda: a_list(lambda id: account.delete("list", id))),
+        ("a list is gone", lambda: a_list(lose_list)),
         ("a campaign is renamed", lambda: a_campaign(lambda kind, id: account.update(kind, id, name=f"C{number}"))),
+        ("a campaign is archived", lambda: a_campaign(account.archive)),
+        ("a campaign is out of the archive", lambda: a_campaign(account.unarchive)),
         ("a campaign is gone", lambda: a_campaign(account.delete)),
         ("all campaigns are gone", lambda: [account.delete(*each) for each in campaigns]),
         (
@@ -135,10 +170,10 @@ def is_removed(key: str) -> bool:
     return hashlib.md5(key.encode()).hexdigest() < "5"
 
 
-def meddling(names: list[str], keys: Mapping[str, tuple[str, ...]], seed: int) -> Meddling:
-    """Return what a user does to one of the tables."""
+def meddling(names: list[str], keys: Mapping[str, tuple[str, ...]], seed: int | str) -> Meddling:
+    """Return what a user does to one of the tables. seed: a text says what, such as `removal of person`."""
     chance = random.Random(seed)
-    name = chance.choice(names)
+    what, name = seed.rsplit(" of ", 1) if isinstance(seed, str) else ("", chance.choice(names))
     table, key, time = f"klaviyo.{name}", keys[name][0], TIMES.get(name)
     choices = {
         "a new column": (f'ALTER TABLE {table} ADD COLUMN IF NOT EXISTS "my own" INTEGER',),
@@ -155,5 +190,5 @@ def meddling(names: list[str], keys: Mapping[str, tuple[str, ...]], seed: int) -
     if time:
         zoned = f"ALTER TABLE {table} ALTER {time} TYPE TIMESTAMPTZ USING {time} AT TIME ZONE 'UTC'"
         choices["zoned times"] = (zoned,)
-    what = chance.choice([*choices])
+    what = what or chance.choice([*choices])
     return Meddling(what, name, choices[what])

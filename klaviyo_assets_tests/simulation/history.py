@@ -37,16 +37,18 @@ from klaviyo_assets.build import build_definitions
 from klaviyo_assets.sandbox.account import Account
 from klaviyo_assets.sandbox.api.errors import ApiError
 from klaviyo_assets.sandbox.app import App
-from klaviyo_assets.sandbox.faults import Call, Status
+from klaviyo_assets.sandbox.faults import Call, Document, Fault, Status
 from klaviyo_assets.sandbox.shop.generate import generate_account
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.sync.scopes import REREAD
+from klaviyo_assets.sync.scopes import RECONCILIATION, REREAD, SWEEP
 from klaviyo_assets.tables.registry import table
 from klaviyo_assets.warehouse.errors import WarehouseError
+from klaviyo_assets.warehouse.state import SNAPSHOT, WAITING, States
 from klaviyo_assets_tests.conftest import frozen, narrowed, only, without_campaigns
 from klaviyo_assets_tests.simulation.happenings import happen, meddling
+from klaviyo_assets_tests.simulation.model import REREAD as REREAD_DAYS
 from klaviyo_assets_tests.simulation.model import Model
-from klaviyo_assets_tests.simulation.plan import DAY, QUIET_DAYS, Step
+from klaviyo_assets_tests.simulation.plan import DAY, HOUR, MINUTE, QUIET_DAYS, SECOND, Step
 from klaviyo_assets_tests.simulation.process import Context, Op, Output, ops_of
 from klaviyo_assets_tests.simulation.tiers import TIERS, Tier
 from klaviyo_assets_tests.simulation.transport import InProcess
@@ -61,6 +63,18 @@ CAMPAIGNS = 2
 
 READERS = (1, 2, 5)
 """How many requests may be under way at a time."""
+
+MOST_OLD = {
+    **{(name, ""): 0 * DAY for name in ("event", "person", "global_exclusion", "list_exclusion", "metric", "list")},
+    **{(name, ""): DAY for name in ("campaign", "campaign_message")},
+    **{(name, REREAD): DAY for name in ("event", "person")},
+    ("person", SWEEP): 7 * DAY,
+    ("event", RECONCILIATION): 7 * DAY,
+}
+"""Table and scope -> how old it may be once a sync has ended well, and two minutes more."""
+
+NOTHING_TO_COMPARE = ("event", RECONCILIATION)
+"""Is not there as long as no day is old enough."""
 
 SNAPSHOTS_TAKE = 2
 """Days after which snapshots have all changes: where many rows would be flagged at once, the next one has to agree."""
@@ -84,8 +98,42 @@ def _pickled_account(seed: int) -> bytes:
     return pickled.getvalue()
 
 
+_LAST = dt.datetime.max.replace(tzinfo=dt.UTC)
+
+
+def _until(time: dt.datetime | None, last: dt.datetime | None) -> bool:
+    return bool(time and last and time <= last)
+
+
+def _empty(document: dict[str, Any]) -> None:
+    document |= {"data": [], "included": []}
+    document.get("links", {}).pop("next", None)
+
+
+def _without_attributes(document: dict[str, Any]) -> None:
+    for resource in document["data"][:1]:
+        resource["attributes"] = None
+
+
+_WHOLE = ("get_metrics", "get_lists", "get_campaigns", "get_campaign_messages")
+ANSWERS: dict[str, dict[str | None, Fault]] = {
+    "empty": dict.fromkeys(_WHOLE, Document(_empty)),
+    "without attributes": dict.fromkeys(_WHOLE, Document(_without_attributes)),
+    "of no event": {"get_event": Status(503)},
+}
+"""What may be wrong with the answers in a step -> operation -> how it is answered."""
+
+
 class Killed(BaseException):
     """The process is gone: what has not been committed never was."""
+
+
+@dataclass(frozen=True)
+class Before:
+    """What was known when a sync began, and when that was, by the right clock."""
+
+    began: dt.datetime
+    states: States
 
 
 @dataclass
@@ -134,6 +182,14 @@ class History:
         self.several = False
         self.last: Mapping[str, Any] = {}
         self.meanwhile: list[int | str] = []
+        self.answers = ""
+        self.misled: dt.datetime | None = None
+        """When the last sync with such answers ended."""
+        self.overlapped: dt.datetime | None = None
+        """When runs that overlap ended last: what one has written again the other does not flag."""
+        self.gone: list[Callable[[], object]] = []
+        self.last_good: dt.datetime | None = None
+        """When the last sync began, if it ended well."""
         self.removed = False
         """Whether somebody has removed rows by hand, which are not there until they are read again."""
 
@@ -152,12 +208,12 @@ class History:
         if self.trouble and self.chance.random() < self.trouble / 2:
             raise requests.ConnectionError("reset")
 
-    def _fault(self, call: Call) -> Status | None:
+    def _fault(self, call: Call) -> Fault | None:
         if int(call.query.get("page[size]", 0)) > PAGE:  # so that small tables have pages
             return Status(400, body=ApiError(400, "invalid", f"Page size must be between 1 and {PAGE}").body())
         if self.trouble and self.chance.random() < self.trouble:
             return Status(self.chance.choice((429, 500, 503, 504, 520)), retry_after=self.chance.choice((None, 1, 7)))
-        return None
+        return ANSWERS.get(self.answers, {}).get(call.operation)
 
     def sleep(self, seconds: float) -> None:
         self.virtual += seconds
@@ -232,9 +288,9 @@ class History:
                 continue
             if table(name).partitioned_by or name.endswith("exclusion"):
                 problems += self.model.ahead(name, own.synced_through)
-            read = None if self.removed else (own.synced_from, own.synced_through)
             rows = self.rows(name)
-            problems += self.model.wrong(name, rows, read)
+            waits = (name, WAITING) in states or _until(own.synced_through, self.overlapped)
+            problems += self.model.wrong(name, rows, self.read(name, states), waiting=waits)
             if not self.removed:
                 problems += self.model.undone(name, rows)
                 if name == "event" and (reread := states.get((name, REREAD))):
@@ -243,11 +299,63 @@ class History:
             self.tell(f"  looked after {when}")
         self.judge(problems)
 
+    def read(self, name: str, states: States) -> tuple[dt.datetime | None, dt.datetime | None] | None:
+        """The range of time of a table that counts as read, if what is there says so."""
+        own, snapshot = states[name, ""], states.get((name, SNAPSHOT))
+        if name in SNAPSHOTS:
+            is_whole = snapshot and snapshot.complete and snapshot.synced_through == own.synced_through
+            if not is_whole or self.answers or _until(own.synced_through, self.misled):
+                return None
+        return None if self.removed else (own.synced_from, own.synced_through)
+
+    def judge_sync(self, before: Before, skew: dt.timedelta = 0 * DAY, *, is_still: bool = True) -> None:
+        """Say what a sync has left undone that nothing has kept from anything.
+
+        skew: how far the clocks were apart. is_still: nothing has happened meanwhile.
+        """
+        states, began = self.warehouse.states(), before.began - skew - 2 * MINUTE
+        problems = []
+        for key, age in MOST_OLD.items():
+            through = states[key].synced_through if key in states else None
+            if (through is None or through < began - age) and not (through is None and key == NOTHING_TO_COMPARE):
+                problems.append(f"{' '.join(key)} is of {through}, after a sync of {before.began}")
+        for name in ("campaign", "campaign_message"):
+            changed, through = self.model.last_update(name), states[name, ""].synced_through
+            if self.last_good and through and through + skew < changed < self.last_good:
+                problems.append(f"{name} is of {through}, and has changed at {changed}: two syncs ago")
+        self.last_good = before.began
+        if not (skew or self.removed or self.answers):
+            problems += self._unread(before, states, is_still)
+        self.judge(problems)
+
+    def judge_nothing_read(self, before: Before) -> None:
+        """Say what has been read though the clocks are apart."""
+        after = {key: state for key, state in self.warehouse.states().items() if not key[1]}
+        self.judge(
+            [f"{key[0]} was read while the clocks were apart" for key in after if after[key] != before.states.get(key)]
+        )
+
+    def _unread(self, before: Before, states: States, is_still: bool) -> Iterator[str]:
+        """What a sweep, or a re-read of the latest days, should have found that a sync brought."""
+
+        def is_new(name: str, scope: str) -> bool:
+            through, waits = states[name, scope].synced_through, (name, WAITING) in states
+            return bool(not waits and through and through >= before.began - 2 * MINUTE)
+
+        if is_new("person", SWEEP):
+            named = {name: self.rows(name) for name in ("person", "global_exclusion", "list_exclusion")}
+            yield from self.model.not_swept(before.began, named)
+        own, last = states["event", ""], before.states.get(("event", REREAD))
+        if is_still and is_new("event", REREAD) and last and last.synced_through and own.synced_from:
+            back_to = max(last.synced_through.date() - REREAD_DAYS, (own.synced_from + DAY - SECOND).date())
+            yesterday = (before.began - 2 * MINUTE).date() - DAY
+            yield from self.model.not_as_read(self.rows("event"), back_to, yesterday)
+
     def rows(self, name: str) -> list[dict[str, Any]]:
         """The rows of a table, none if somebody has dropped it."""
         return self.tier.rows(name) if name in self.tier.tables() else []
 
-    def meddle(self, seed: int) -> None:
+    def meddle(self, seed: int | str) -> None:
         """A user does something to the tables."""
         if known := [name for name in TABLES if name in self.tier.tables()]:
             done = meddling(known, KEYS, seed)
@@ -255,11 +363,17 @@ class History:
             self.tier.meddle(done)
             self.removed |= done.what.startswith("removal")
 
+    def resync(self, name: str) -> None:
+        """Somebody has tables imported anew."""
+        self.tell(f"resync of {name}")
+        self.warehouse.forget(TABLES if name == "all" else [name])
+        self.last_good = None
+
     def tell(self, line: str) -> None:
         self.told.append(f"{self.account.clock.now():%m-%d %H:%M:%S} {line}")
 
     def happen(self, seed: int | str) -> None:
-        self.tell(happen(self.account, seed))
+        self.tell(happen(self.account, seed, self.gone))
         self.model.observe()
 
     def days(self, first: int, last: int = 0) -> dict[str, str]:
@@ -311,8 +425,10 @@ class History:
         days = self.days(first, last)
         self.tell(f"{days[RANGE_START]} to {days[RANGE_END]} is read by hand")
         self.drive(self.run("klaviyo_backfill", days))
-        if not self.trouble and not self.ahead:
-            self.judge(self.model.not_as_read(self.rows("event"), first, last))
+        if not (self.trouble or self.ahead or self.answers):
+            today = self.account.clock.now().date()
+            read = today - first * DAY, today - max(last, 1) * DAY
+            self.judge(self.model.not_as_read(self.rows("event"), *read))
 
     def value(self, name: str) -> Any:
         found = self.last.get(name)
@@ -342,14 +458,32 @@ class History:
             if not step.happenings:
                 self.account.clock.advance(step.pause)
             self.meanwhile = list(step.meanwhile)
-            self.trouble, self.ahead = step.trouble, step.ahead
+            self.trouble, self.ahead, self.answers = step.trouble, step.ahead - step.klaviyo_ahead, step.answers
+            if step.klaviyo_ahead:
+                self.meanwhile = []  # at times that have not come yet
+            self.overlapped = _LAST if step.beside else self.overlapped
+            before = Before(self.account.clock.now(), self.warehouse.states())
             self.kill_at = self.ticks + step.kill // self.scale + 1 if step.kill else None
             os.environ["TZ"] = step.zone
             time.tzset()
             self.tell(str(step))
             beside = {"klaviyo_sync": self.sync, "klaviyo_full_refresh": self.refresh}.get(step.beside)
+            self.account.clock.advance(step.klaviyo_ahead)
             self.drive(self.sync(), *([beside()] if beside else []))
-            self.kill_at, self.meanwhile = None, []
+            self.account.clock.advance(-step.klaviyo_ahead)
+            self.ahead = step.ahead
+            self.kill_at, self.meanwhile, self.several = None, [], False
+            if step.beside:
+                self.overlapped = self.account.clock.now()
+            skew = abs(step.ahead) + abs(step.klaviyo_ahead)
+            if skew > HOUR:
+                self.judge_nothing_read(before)
+            if step.trouble or step.kill or step.beside or skew > HOUR:
+                self.last_good = None
+            else:
+                self.judge_sync(before, skew, is_still=not step.meanwhile)
+            if step.resync:
+                self.resync(step.resync)
             if step.backfills:
                 self.backfills()
             if step.meddling is not None:
@@ -357,6 +491,8 @@ class History:
             if step.by_hand:
                 self.read_by_hand(*step.by_hand)
             self.trouble, self.ahead = 0.0, dt.timedelta(0)
+            if step.answers:
+                self.misled, self.answers = self.account.clock.now(), ""
             self.check("the sync")
         self.quiet(QUIET_DAYS)
 
@@ -365,7 +501,9 @@ class History:
         for day in range(1, days + 1):
             self.account.clock.advance(DAY)
             self.tell("quiet sync")
+            before = Before(self.account.clock.now(), self.warehouse.states())
             self.drive(self.sync())
+            self.judge_sync(before)
             self.backfills()
             if day == SNAPSHOTS_TAKE:
                 self.compare(SNAPSHOTS)
@@ -392,6 +530,8 @@ def simulated(folder: Path, patch: pytest.MonkeyPatch, tier: int = 2) -> Callabl
         tables=only(*TABLES),
         models=False,
         processes=1,
+        first_sync_days=3,
+        history_chunk_days=3,
     )
     definitions = build_definitions(settings)
     ops = {f"klaviyo_{job}": ops_of(definitions, f"klaviyo_{job}") for job in ("sync", "backfill", "full_refresh")}

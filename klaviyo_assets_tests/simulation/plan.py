@@ -7,8 +7,9 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
+SECOND, MINUTE, HOUR, DAY = (dt.timedelta(seconds=each) for each in (1, 60, 3600, 86_400))
 SYNCS, QUIET_DAYS = 8, 9
+_BY_HAND = ((0, 0), (3, 0), (9, 0), (1, 1), (1, 1), (4, 4), (12, 3), (12, 6))
 ZONES = ("UTC", "America/New_York", "Asia/Kathmandu")
 
 
@@ -20,6 +21,8 @@ class Step:
     account, also while it is read, and to the tables afterwards. trouble: share of requests that fail. ahead: this
     machine's clock. kill: the sync ends at so many requests and statements. beside: a job that runs at the same time.
     backfills: whether the sensor is on. by_hand: somebody reads the days from so many before today to so many.
+    klaviyo_ahead: Klaviyo's clock, meanwhile. answers: what is wrong with some of them. resync: the table that
+    somebody has imported anew, or `all`.
     """
 
     seed: int
@@ -32,15 +35,18 @@ class Step:
     zone: str = "UTC"
     beside: str = ""
     backfills: bool = False
-    meddling: int | None = None
+    meddling: int | str | None = None
     by_hand: tuple[int, int] | None = None
+    klaviyo_ahead: dt.timedelta = dt.timedelta(0)
+    answers: str = ""
+    resync: str = ""
 
     def __str__(self) -> str:
         found = [f"{name} {value}" for name, value in vars(self).items() if value and name not in _ELSEWHERE]
         return ", ".join(["sync", *found])
 
 
-_ELSEWHERE = ("seed", "pause", "happenings", "meanwhile", "meddling", "backfills", "by_hand")
+_ELSEWHERE = ("seed", "pause", "happenings", "meanwhile", "meddling", "backfills", "by_hand", "resync")
 """What the story tells by itself."""
 
 Steps = tuple[Step, ...]
@@ -49,11 +55,16 @@ Steps = tuple[Step, ...]
 def history(seed: int) -> Steps:
     """Return the history of a seed."""
     chance = random.Random(seed)
-    return tuple(_step(chance) for _ in range(SYNCS))
+    steps = [_step(chance) for _ in range(SYNCS)]
+    if chance.random() < 0.3:  # once: what two reads lack that are hours apart counts as gone
+        number = chance.randrange(SYNCS)
+        steps[number] = replace(steps[number], answers=chance.choice(("empty", "without attributes", "of no event")))
+    return tuple(steps)
 
 
 def _step(chance: random.Random) -> Step:
     some = chance.random
+    ahead = chance.choice((0, 0, 0, 0, 0, -0.7, 0.7, -48, 48)) * HOUR
     pause = chance.choices((HOUR, 3 * HOUR, DAY, 2 * DAY, 13 * DAY), (8, 4, 4, 3, 1))[0] * chance.uniform(0.9, 1.1)
     beside = chance.choices(("", "klaviyo_sync", "klaviyo_full_refresh"), (80, 12, 8))[0]
 
@@ -66,17 +77,20 @@ def _step(chance: random.Random) -> Step:
         happenings=some_happenings(15 if pause > 3 * DAY else 5),
         meanwhile=some_happenings(6 if beside else 2),
         trouble=chance.choice((0, 0, 0, 0.05, 0.3)),
-        ahead=chance.choice((0, 0, 0, 0, 0, -0.7, 0.7, -48, 48)) * HOUR,
+        ahead=ahead,
         kill=chance.randrange(1, chance.choice((150, 1500))) if some() < 0.3 else None,
         zone=chance.choice(ZONES),
         beside=beside,
         backfills=some() < 0.3,
         meddling=chance.getrandbits(32) if some() < 0.15 else None,
-        by_hand=chance.choice(((0, 0), (3, 0), (9, 0), (1, 1), (12, 3))) if some() < 0.15 else None,
+        by_hand=chance.choice(_BY_HAND) if some() < 0.15 else None,
+        klaviyo_ahead=chance.choice((-0.7, 0.7, 0.7, 48)) * HOUR if some() < 0.15 and not ahead else 0 * HOUR,
+        resync=chance.choice(("event", "person", "all")) if some() < 0.05 else "",
     )
 
 
 _LEFT_OUT = ("meanwhile", "trouble", "ahead", "kill", "zone", "beside", "backfills", "meddling", "by_hand")
+_LEFT_OUT += ("klaviyo_ahead", "answers", "resync")
 """What a step can do without: it has a default."""
 
 

@@ -91,6 +91,7 @@ def test_a_seed_is_one_history(make: Make) -> None:
 def test_the_model_sees_what_is_wrong(make: Make) -> None:
     history = make(1)
     history.drive(history.sync())
+    history.backfills()
     history.check("a sync")
     account, model, now = history.account, history.model, history.account.clock.now()
     read = (None, now)
