@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from klaviyo_assets.api import InvalidRequest, KlaviyoClient, NotPermitted, greater_or_equal
+from klaviyo_assets.api import Filter, InvalidRequest, KlaviyoClient, NotPermitted, all_of, equals, greater_or_equal
 from klaviyo_assets.assets.resources import KlaviyoAccount
 from klaviyo_assets.settings import Settings
 from klaviyo_assets.sync.due import is_snapshot_due
@@ -20,10 +20,12 @@ from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.warehouse.state import SNAPSHOT, States, SyncState
 
 _ASKED = (
-    ("get_campaign_messages", "/campaign-messages", "campaign-message", "updated"),
-    ("get_campaigns", "/campaigns", "campaign", "updated_at"),
+    ("get_campaign_messages", "/campaign-messages", "campaign-message", "updated", None),
+    ("get_campaigns", "/campaigns", "campaign", "updated_at", None),
+    ("get_campaigns", "/campaigns", "campaign", "updated_at", equals("archived", True)),
 )
-"""Operation, path, type, and its attribute with the time of the last change."""
+"""Operation, path, type, its attribute with the time of the last change, and what is asked for: archived campaigns are
+in no answer that they are not asked for in."""
 
 
 def with_changes(settings: Settings, account: KlaviyoAccount, states: States, run_id: str) -> States:
@@ -46,8 +48,11 @@ def with_changes(settings: Settings, account: KlaviyoAccount, states: States, ru
     return {**states, **{(state.table, state.scope): state for state in new}}
 
 
-def _has_later(client: KlaviyoClient, since: dt.datetime, operation: str, path: str, type: str, changed: str) -> bool:
-    query: dict[str, Any] = {"filter": greater_or_equal(changed, since), "page[size]": 1, f"fields[{type}]": changed}
+def _has_later(
+    client: KlaviyoClient, since: dt.datetime, operation: str, path: str, type: str, changed: str, only: Filter | None
+) -> bool:
+    wanted = all_of(only, greater_or_equal(changed, since))
+    query: dict[str, Any] = {"filter": wanted, "page[size]": 1, f"fields[{type}]": changed}
     try:
         page = client.get(operation, path, query, many=True)
     except (InvalidRequest, NotPermitted):
