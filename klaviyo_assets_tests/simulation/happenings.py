@@ -57,7 +57,8 @@ def happen(account: Account, seed: int | str, gone: list[Callable[[], object]]) 
 
     def again(old: Event, at: dt.datetime) -> None:
         profile_id, properties = old.profile_id, old.properties_json
-        account.add_event(old.metric_id, at, profile_id=profile_id, properties=properties, id=old.id, uuid=old.uuid)
+        same = {"id": old.id, "uuid": old.uuid, "attribution": old.attribution}
+        account.add_event(old.metric_id, at, profile_id=profile_id, properties=properties, **same)
 
     def move(id: str) -> None:
         """Its time is corrected."""

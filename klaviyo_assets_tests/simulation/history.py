@@ -367,6 +367,8 @@ class History:
         """Somebody has tables imported anew."""
         self.tell(f"resync of {name}")
         self.warehouse.forget(TABLES if name == "all" else [name])
+        if name in ("all", "event"):
+            self.model.reread = None  # the next sync is the first again, and goes back less far
         self.last_good = None
 
     def tell(self, line: str) -> None:

@@ -51,7 +51,8 @@ class Model:
         """Event -> its metric and time."""
         self._flagged: dict[str, set[Any]] = {name: set() for name in keys}
         """Rows that were seen flagged, and have not been there since."""
-        self._reread: dt.datetime | None = None
+        self.reread: dt.datetime | None = None
+        """Until when the last daily re-read did."""
         self._now: dict[str, Expected] = {name: {} for name in keys}
         self._right: dict[str, dict[Any, Mapping[str, Any]]] = {name: {} for name in keys}
         """Rows that were found to be right: so they are the next time."""
@@ -149,7 +150,7 @@ class Model:
 
         start: since when all days count as read. reread: until when the last re-read did.
         """
-        before, self._reread = self._reread, reread
+        before, self.reread = self.reread, reread
         if before is None or reread is None or reread <= before:
             return []
         back_to = before.replace(hour=0, minute=0, second=0, microsecond=0) - REREAD
