@@ -153,6 +153,4 @@ class Reader(Database):
     def survey(self, specs: Iterable[TableSpec]) -> SchemaSurvey:
         """Look at tables that somebody else has made, as they stand; nothing, if there is no database."""
         with self.reading() as transaction:
-            if not transaction:
-                return SchemaSurvey({})
-            return survey(transaction, transaction.in_schema(self.staging_schema), specs)
+            return survey(transaction, specs, self.staging_schema) if transaction else SchemaSurvey({})

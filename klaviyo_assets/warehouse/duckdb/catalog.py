@@ -125,9 +125,8 @@ class DuckDBCatalog(Session):
 
     def needed(self, schema: str, table: str) -> set[str]:
         """Return the columns of a table, folded, that a new row must have a value for."""
-        catalog = self.catalog_rows("duckdb_columns", "column_name, column_default", schema, table)
-        given = {fold(name) for name, default in catalog if default is not None}
-        return self.never_empty(schema, table) - given
+        catalog = self.catalog_rows("duckdb_columns", "column_name, is_nullable, column_default", schema, table)
+        return {fold(name) for name, nullable, default in catalog if not nullable and default is None}
 
     def with_default(self, schema: str, table: str) -> set[str]:
         """Return the columns of a table, folded, that have a default."""

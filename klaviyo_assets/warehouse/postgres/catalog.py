@@ -138,18 +138,16 @@ class PostgresCatalog(Session):
 
     def never_empty(self, schema: str, table: str) -> set[str]:
         """Return the columns of a table that no row can have emptied: computed ones, and those NOT NULL."""
-        found = self.sql(
-            "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = CAST(? AS regclass) AND attnum > 0 "
-            "AND NOT attisdropped AND (attnotnull OR attgenerated <> '')",
-            [self.name(schema, table)],
-        )
-        return {name for (name,) in found}
+        return self._columns_where("attnotnull OR attgenerated <> ''", schema, table)
 
     def needed(self, schema: str, table: str) -> set[str]:
         """Return the columns of a table that a new row must have a value for."""
+        return self._columns_where("attnotnull AND NOT atthasdef AND attidentity = ''", schema, table)
+
+    def _columns_where(self, condition: str, schema: str, table: str) -> set[str]:
         found = self.sql(
             "SELECT attname FROM pg_catalog.pg_attribute WHERE attrelid = CAST(? AS regclass) AND attnum > 0 "
-            "AND attnotnull AND NOT atthasdef AND attidentity = '' AND NOT attisdropped",
+            f"AND NOT attisdropped AND ({condition})",
             [self.name(schema, table)],
         )
         return {name for (name,) in found}

@@ -14,8 +14,11 @@ from klaviyo_assets.warehouse.steps.ensuring import has_other_values, no_text_to
 from klaviyo_assets.warehouse.transaction import Transaction, aware, naive
 
 
-def survey(transaction: Transaction, staging: Transaction, specs: Iterable[TableSpec]) -> SchemaSurvey:
-    """Look at those tables of the schema that are there; rows are counted only where all columns of the key are."""
+def survey(transaction: Transaction, specs: Iterable[TableSpec], staging: str) -> SchemaSurvey:
+    """Look at those tables of the schema that are there; rows are counted only where all columns of the key are.
+
+    staging: the schema of snapshots.
+    """
     there, session = transaction.sources(), transaction.session
     tables = {}
     for spec in specs:
@@ -25,7 +28,7 @@ def survey(transaction: Transaction, staging: Transaction, specs: Iterable[Table
             found = TableSurvey(source.types, dict(_other_types(transaction, spec, source)), frozenset(needed))
             has_key = source.types.keys() >= set(spec.primary_key)
             tables[spec.name] = _counted(transaction, spec, source, found) if has_key else found
-    staged = session.tables(staging.schema) | session.views(staging.schema)
+    staged = session.tables(staging) | session.views(staging)
     return SchemaSurvey(tables, frozenset(there), frozenset(session.views(transaction.schema)), frozenset(staged))
 
 
