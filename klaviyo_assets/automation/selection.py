@@ -38,17 +38,33 @@ def assets_to_ask_for(
     return asked if len(asked) < len(assets) else None
 
 
+def ask_for_all(described: DescribedAssets, instance: dg.DagsterInstance) -> None:
+    """Have the next sync asked for every table: what an earlier one said is not due was of rows that are gone.
+
+    That is so if a copy from before an adoption was restored.
+    """
+    key = described.key(HISTORY)
+    if latest_record(instance, key):
+        instance.report_runless_asset_event(dg.AssetMaterialization(key, "The schema was taken over."))
+
+
+def latest_record(instance: dg.DagsterInstance, key: dg.AssetKey) -> dg.EventLogRecord | None:
+    """Return the latest materialization of an asset."""
+    records = instance.fetch_materializations(key, limit=1).records
+    return records[0] if records else None
+
+
 def _not_due(described: DescribedAssets, instance: dg.DagsterInstance, now: dt.datetime) -> set[str]:
     settings = described.settings
-    records = instance.fetch_materializations(described.key(HISTORY), limit=1).records
-    materialization = records[0].asset_materialization if records else None
+    record = latest_record(instance, described.key(HISTORY))
+    materialization = record.asset_materialization if record else None
     said = materialization.metadata.get(NEXT_DUE) if materialization else None
     value: Any = said.value if said else {}
-    if value.get("settings") != fingerprint(settings):
+    if record is None or value.get("settings") != fingerprint(settings):
         return set()
     if _is_gone(settings):
         return set()
-    if _changed_since(settings, instance, records[0]):
+    if _changed_since(settings, instance, record):
         return set()
     return {asset for asset, due in value["assets"].items() if now < dt.datetime.fromisoformat(due)}
 

@@ -17,6 +17,7 @@ from klaviyo_assets.assets.specs import backfill_sensor_name
 from klaviyo_assets.assets.step import UNREAD_ONLY
 from klaviyo_assets.automation.jobs import RANGE_END, RANGE_START
 from klaviyo_assets.automation.run_status import MAX_RUNTIME, run_in_progress
+from klaviyo_assets.automation.selection import latest_record
 from klaviyo_assets.clock import Clock, machine_time
 from klaviyo_assets.sync.scopes import RECONCILIATION
 
@@ -56,7 +57,7 @@ def build_sensor(
         running = run_in_progress(instance, [backfill.name, *others], clock(), assets=keys)
         if running:
             return _skip(context, f"Run {running.run_id} of {running.job_name} has not ended.")
-        latest, compared = _latest(instance, history_key), _latest(instance, reconciliation_key)
+        latest, compared = (latest_record(instance, key) for key in (history_key, reconciliation_key))
         said = [record for record in (latest, compared) if record]
         if not said:
             return _skip(context, "There has been no sync yet: start the schedule, or launch a sync.")
@@ -165,11 +166,6 @@ def _words(requests: Sequence[dg.RunRequest]) -> str:
 
 def _skip(context: dg.SensorEvaluationContext, reason: str, asked: _Asked | None = None) -> dg.SensorResult:
     return dg.SensorResult(skip_reason=reason, cursor=asked.cursor() if asked else context.cursor)
-
-
-def _latest(instance: dg.DagsterInstance, key: dg.AssetKey) -> dg.EventLogRecord | None:
-    records = instance.fetch_materializations(key, limit=1).records
-    return records[0] if records else None
 
 
 def _metadata(record: dg.EventLogRecord, name: str) -> Any:

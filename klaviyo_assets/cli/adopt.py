@@ -58,6 +58,8 @@ def adopt(apply: bool, history: str, since: dt.datetime | None, yes: bool, as_js
 
     from klaviyo_assets.adoption import report as adoption
     from klaviyo_assets.assets.advice import advised
+    from klaviyo_assets.assets.described import DescribedAssets
+    from klaviyo_assets.automation.selection import ask_for_all
     from klaviyo_assets.cli import terminal
     from klaviyo_assets.warehouse.errors import WarehouseError
 
@@ -97,25 +99,11 @@ def adopt(apply: bool, history: str, since: dt.datetime | None, yes: bool, as_js
                 adoption.adopt(warehouse, specs, found)
         except (WarehouseError, dg.Failure) as error:
             raise click.ClickException(f"{error} Nothing was taken over.") from None
-        _have_all_asked_for(account)
+        ask_for_all(DescribedAssets(account.settings), account.instance)
         if not as_json:
             click.echo(
                 "Taken over. Next: `klaviyo-assets sync`, or start the schedule; then `klaviyo-assets backfill`."
             )
-
-
-def _have_all_asked_for(account: Opened) -> None:
-    """Let the next sync ask for every table: what an earlier one said is not due was of rows that are gone.
-
-    That is so if a copy from before an adoption was restored. Told to the Dagster instance of this machine.
-    """
-    import dagster as dg
-
-    from klaviyo_assets.assets.described import HISTORY, DescribedAssets
-
-    key = DescribedAssets(account.settings).key(HISTORY)
-    if account.instance.fetch_materializations(key, limit=1).records:
-        account.instance.report_runless_asset_event(dg.AssetMaterialization(key, "The schema was taken over."))
 
 
 def _specs(account: Opened) -> Iterator[TableSpec]:

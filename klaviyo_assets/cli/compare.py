@@ -71,8 +71,7 @@ def compare_models(schemas: tuple[str, ...], database: Path | None, examples: in
     except (WarehouseError, NotComparable) as error:
         raise click.ClickException(str(error)) from None
     except duckdb.Error as error:
-        reason = clean(str(error).partition("\n")[0])
-        raise click.ClickException(f"A model can't be read: {reason}") from None
+        raise click.ClickException(f"A model can't be read: {_reason(error)}") from None
     unexpected = [comparison.model for comparison in found if not comparison.is_as_expected]
     if as_json:
         click.echo(json.dumps([_as_dict(comparison) for comparison in found], indent=2, default=str))
@@ -81,6 +80,10 @@ def compare_models(schemas: tuple[str, ...], database: Path | None, examples: in
     else:
         click.echo("All differences are by design: docs/models.md says why.")
     sys.exit(1 if unexpected else 0)
+
+
+def _reason(error: Exception) -> str:
+    return clean(str(error).partition("\n")[0])
 
 
 @contextmanager
@@ -105,8 +108,7 @@ def _session(warehouse: Warehouse, database: Path | None) -> Iterator[Session]:
             try:
                 session.sql(f"ATTACH {literal(str(database))} AS {_ATTACHED} (READ_ONLY)")
             except duckdb.Error as error:
-                reason = clean(str(error).partition("\n")[0])
-                raise click.ClickException(f"--database {database} can't be opened: {reason}") from None
+                raise click.ClickException(f"--database {database} can't be opened: {_reason(error)}") from None
         try:
             yield session
         finally:
