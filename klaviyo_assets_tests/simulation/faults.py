@@ -99,7 +99,7 @@ def _planned(patch: pytest.MonkeyPatch, change: Callable[[ReadRange], ReadRange]
     """Have something else read than what is planned."""
 
     def plan(*of: Any, **more: Any) -> ReadRange:
-        return change(ranges.plan(*of, **more, **given) if not given else ranges.plan(*of, **(more | given)))
+        return change(ranges.plan(*of, **(more | given)))
 
     patch.setattr("klaviyo_assets.assets.incremental.plan", plan)
 

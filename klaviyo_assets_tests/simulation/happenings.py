@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from klaviyo_assets.sandbox.account import Account, Event, Resource
 from klaviyo_assets.sandbox.account.subscriptions import never_subscribed
+from klaviyo_assets.sync.ranges import midnight
 from klaviyo_assets_tests.simulation.plan import DAY, HOUR, SECOND
 
 NAMES = ("Odd", "odd", "ODD ", 'a "quoted" name', "$value", "select", "_fivetran_synced")
@@ -33,7 +34,7 @@ def happen(account: Account, seed: int | str, gone: list[Callable[[], object]]) 
     chance = random.Random(seed)
     number = chance.getrandbits(28)
     now = account.clock.now()
-    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    today = midnight(now)
     profiles = sorted(each.id for each in account.all("profile"))
     lists = sorted(each.id for each in account.all("list"))
     messages = sorted(each.id for each in account.all("campaign-message"))
@@ -68,7 +69,7 @@ def happen(account: Account, seed: int | str, gone: list[Callable[[], object]]) 
 
     def move_away() -> None:
         """From yesterday to the days before: who reads yesterday alone misses it."""
-        yesterday = range(int((midnight - DAY).timestamp()), int(midnight.timestamp()))
+        yesterday = range(int((today - DAY).timestamp()), int(today.timestamp()))
         if of_day := [id for id in events if account.events[id].occurred_at in yesterday]:
             again(account.events[chance.choice(of_day)], now - chance.randrange(2, DAYS_READ_AGAIN) * DAY)
 
@@ -110,7 +111,7 @@ def happen(account: Account, seed: int | str, gone: list[Callable[[], object]]) 
         ("an event of a week ago", lambda: event(now - dt.timedelta(days=6, hours=chance.randrange(12, 25)))),
         (
             "an event on the edge of a day",
-            lambda: event(midnight - chance.randrange(12) * DAY - chance.randrange(2) * SECOND),
+            lambda: event(today - chance.randrange(12) * DAY - chance.randrange(2) * SECOND),
         ),
         ("an event of the future", lambda: event(now + dt.timedelta(hours=chance.randrange(1, 60)))),
         ("an import of one second", lambda: event(now - HOUR * chance.randrange(6), 25)),

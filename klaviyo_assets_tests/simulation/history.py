@@ -55,7 +55,8 @@ from klaviyo_assets_tests.simulation.transport import InProcess
 from klaviyo_assets_tests.simulation.turns import Turns
 
 BEGAN = dt.datetime(2026, 3, 20, 9, 30, tzinfo=dt.UTC)
-SNAPSHOTS = ("metric", "list", "campaign", "campaign_message")
+CAMPAIGN_TABLES = ("campaign", "campaign_message")
+SNAPSHOTS = ("metric", "list", *CAMPAIGN_TABLES)
 TABLES = ("event", "person", "global_exclusion", "list_exclusion", *SNAPSHOTS)
 KEYS = {name: table(name).primary_key for name in TABLES}
 CAMPAIGNS = 2
@@ -66,12 +67,15 @@ READERS = (1, 2, 5)
 
 MOST_OLD = {
     **{(name, ""): 0 * DAY for name in ("event", "person", "global_exclusion", "list_exclusion", "metric", "list")},
-    **{(name, ""): DAY for name in ("campaign", "campaign_message")},
+    **{(name, ""): DAY for name in CAMPAIGN_TABLES},
     **{(name, REREAD): DAY for name in ("event", "person")},
     ("person", SWEEP): 7 * DAY,
     ("event", RECONCILIATION): 7 * DAY,
 }
-"""Table and scope -> how old it may be once a sync has ended well, and two minutes more."""
+"""Table and scope -> how old it may be once a sync has ended well, and `SLACK` more."""
+
+SLACK = 2 * MINUTE
+"""A watermark lies a minute before its read, and is cut to seconds."""
 
 NOTHING_TO_COMPARE = ("event", RECONCILIATION)
 """Is not there as long as no day is old enough."""
@@ -313,13 +317,13 @@ class History:
 
         skew: how far the clocks were apart. is_still: nothing has happened meanwhile.
         """
-        states, began = self.warehouse.states(), before.began - skew - 2 * MINUTE
+        states, began = self.warehouse.states(), before.began - skew - SLACK
         problems = []
         for key, age in MOST_OLD.items():
             through = states[key].synced_through if key in states else None
             if (through is None or through < began - age) and not (through is None and key == NOTHING_TO_COMPARE):
                 problems.append(f"{' '.join(key)} is of {through}, after a sync of {before.began}")
-        for name in ("campaign", "campaign_message"):
+        for name in CAMPAIGN_TABLES:
             changed, through = self.model.last_update(name), states[name, ""].synced_through
             if self.last_good and through and through + skew < changed < self.last_good:
                 problems.append(f"{name} is of {through}, and has changed at {changed}: two syncs ago")
@@ -340,7 +344,7 @@ class History:
 
         def is_new(name: str, scope: str) -> bool:
             through, waits = states[name, scope].synced_through, (name, WAITING) in states
-            return bool(not waits and through and through >= before.began - 2 * MINUTE)
+            return bool(not waits and through and through >= before.began - SLACK)
 
         if is_new("person", SWEEP):
             named = {name: self.rows(name) for name in ("person", "global_exclusion", "list_exclusion")}
@@ -348,7 +352,7 @@ class History:
         own, last = states["event", ""], before.states.get(("event", REREAD))
         if is_still and is_new("event", REREAD) and last and last.synced_through and own.synced_from:
             back_to = max(last.synced_through.date() - REREAD_DAYS, (own.synced_from + DAY - SECOND).date())
-            yesterday = (before.began - 2 * MINUTE).date() - DAY
+            yesterday = (before.began - SLACK).date() - DAY
             yield from self.model.not_as_read(self.rows("event"), back_to, yesterday)
 
     def rows(self, name: str) -> list[dict[str, Any]]:
@@ -463,7 +467,8 @@ class History:
             self.trouble, self.ahead, self.answers = step.trouble, step.ahead - step.klaviyo_ahead, step.answers
             if step.klaviyo_ahead:
                 self.meanwhile = []  # at times that have not come yet
-            self.overlapped = _LAST if step.beside else self.overlapped
+            if step.beside:
+                self.overlapped = _LAST
             before = Before(self.account.clock.now(), self.warehouse.states())
             self.kill_at = self.ticks + step.kill // self.scale + 1 if step.kill else None
             os.environ["TZ"] = step.zone

@@ -183,14 +183,10 @@ def _found_by_tests(tests: Sequence[str], mutant: Mutant | None) -> bool:
     plugins = ["-p", __spec__.name, "-p", "no:cacheprovider", "-n", "0"]
     command = [sys.executable, "-m", "pytest", *plugins, *given, *tests, "-x"]
     try:
-        return (
-            subprocess.run(
-                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=_SECONDS_OF_TESTS
-            ).returncode
-            != 0
-        )
+        done = subprocess.run(command, capture_output=True, timeout=_SECONDS_OF_TESTS)
     except subprocess.TimeoutExpired:
         return True
+    return done.returncode != 0
 
 
 def survivors(found: list[Mutant], seeds: range, tier: int, tests: Sequence[str] = ()) -> Counter[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from klaviyo_assets_tests.conftest import without_campaigns
 from klaviyo_assets_tests.simulation import plan
-from klaviyo_assets_tests.simulation.history import KEYS, History, simulated
+from klaviyo_assets_tests.simulation.history import CAMPAIGN_TABLES, KEYS, History, simulated
 from klaviyo_assets_tests.upgrades import EARLIER, unpack
 from klaviyo_assets_tests.upgrades.story import before_each_sync
 
@@ -20,10 +20,6 @@ Upgraded = Callable[[int], History]
 IN_SOAK = 50
 KILLS = range(1, 1200, 13)
 """Requests and statements at which the first sync ends; it has fewer than there are here."""
-
-CAMPAIGNS = ("campaign", "campaign_message")
-"""Of which an earlier version knew other columns, and this one keeps what only they said: see `test_revisions.py`. So
-all that there were are deleted before it begins."""
 
 LATER = "subscriptions_email_click_tracking_"
 """How columns of PERSON begin that an earlier version did not have."""
@@ -39,12 +35,12 @@ def make(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         history = new(seed, next(before))
         for _ in before:
             history.model.observe()
-        without_campaigns(history.account)
+        without_campaigns(history.account)  # of them this version keeps what only that one knew: test_revisions.py
         history.model.observe()
         for versions in history.model.versions["person"].values():
             versions += [{name: row[name] for name in row if not name.startswith(LATER)} for row in versions]
         unpack(request.param, tmp_path / "warehouse" / "warehouse.duckdb")
-        for name in CAMPAIGNS:
+        for name in CAMPAIGN_TABLES:
             for row in history.rows(name):
                 key = tuple(row[column] for column in KEYS[name])
                 values = {column: row[column] for column in row if not column.startswith("_fivetran")}
