@@ -131,12 +131,13 @@ def _incremental(
                     now=step.now,
                     overlap=settings.overlap,
                     reread=not step.is_sync if config.reread is None else config.reread,
+                    reread_days=settings.reread_days,
                     back_to=back_to[table.name],
                     run_id=context.run.run_id,
                 )
                 for table in wanted
             ]
-            read_range = min(plans, key=lambda planned: planned.start)
+            read_range = min(plans, key=lambda each: (each.start, each.state.synced_through or each.start))
             bound = f"to {read_range.end}" if read_range.end else "on"
             context.log.info(f"Reading {main.name} from {read_range.start} {bound}.")
             report = ProgressReporter(main.name, context.log)

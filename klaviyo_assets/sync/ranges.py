@@ -36,6 +36,7 @@ def plan(
     now: dt.datetime,
     overlap: dt.timedelta,
     reread: bool,
+    reread_days: int,
     back_to: dt.datetime | None = None,
     run_id: str | None = None,
 ) -> ReadRange:
@@ -47,11 +48,14 @@ def plan(
 
     partitions: [start, end) of the range, whole UTC days.
     known: the table's state so far. now: the server's time. reread: read past days again although they were read.
+    reread_days: how late an event may be that the daily re-reads find.
     """
     start, end = partitions
     through = (now - MARGIN).replace(microsecond=0)
     if end <= through:
-        return ReadRange(start, end, (start, end), SyncState(table, "", start, end, run_id=run_id, extends=True))
+        counts = end if _touches(known, start, end) else min(end, midnight(through) - reread_days * DAY)
+        read = SyncState(table, "", start, counts if counts > start else None, run_id=run_id, extends=True)
+        return ReadRange(start, end, (start, end), read)
     watermark = known.synced_through if known else None
     if watermark is not None:
         only_today = start + DAY >= end
@@ -66,6 +70,17 @@ def plan(
         complete if complete[0] < complete[1] else None,
         SyncState(table, "", since, through, run_id=run_id),
     )
+
+
+def _touches(known: SyncState | None, start: dt.datetime, end: dt.datetime) -> bool:
+    """Return whether a range joins what the syncs have read, and their re-reads go back into it.
+
+    Of days apart from it those that an event may still come to do not count as read: the first re-read that goes back
+    to them would go back from a later time than that of this read.
+    """
+    if known is None or known.synced_through is None:
+        return False
+    return start <= known.synced_through and (known.synced_from is None or known.synced_from <= end)
 
 
 def sync_back_to(

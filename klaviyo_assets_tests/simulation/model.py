@@ -146,21 +146,22 @@ class Model:
     def not_read_again(
         self, rows: Iterable[Mapping[str, Any]], start: dt.datetime | None, reread: dt.datetime | None
     ) -> list[str]:
-        """Events that are late by less than the daily re-read goes back, and are not there after it.
+        """Events that are not there after a daily re-read that goes back to them, or late by less than it goes back.
 
         start: since when all days count as read. reread: until when the last re-read did.
         """
         before, self.reread = self.reread, reread
-        if before is None or reread is None or reread <= before:
+        if reread is None or reread == before:
             return []
-        back_to = before.replace(hour=0, minute=0, second=0, microsecond=0) - REREAD
+        back_to = before.replace(hour=0, minute=0, second=0, microsecond=0) - REREAD if before else reread
         found = {(row["id"],): row for row in rows}
         problems = []
         for event in self._account.events:
-            at = dt.datetime.fromtimestamp(event.occurred_at, dt.UTC)
-            is_promised = max(back_to, start or back_to) <= at < reread and event.id in self.seen
-            if is_promised and self.seen[event.id] <= reread + MARGIN and not _is_there(found, event.id, at):
-                problems.append(f"event lacks {event.id} of {at}, though days since {back_to} were read again")
+            at, seen = dt.datetime.fromtimestamp(event.occurred_at, dt.UTC), self.seen.get(event.id)
+            if seen is None or seen > reread + MARGIN or not (start or at) <= at < reread:
+                continue
+            if (back_to <= at or seen <= at + REREAD) and not _is_there(found, event.id, at):
+                problems.append(f"event lacks {event.id} of {at}, seen since {seen}, after the re-read of {reread}")
         return problems
 
     def not_as_read(self, rows: Iterable[Mapping[str, Any]], first: dt.date, last: dt.date) -> list[str]:

@@ -176,3 +176,18 @@ def test_a_fault_of_the_product_is_found(
         history.account.clock.advance(DAY)
         history.drive(history.sync())
         history.quiet(0)
+
+
+def test_late_events_of_days_that_were_read_before_the_first_sync_land_within_a_day(make: Make) -> None:
+    history = make(2)
+    metric = sorted(each.id for each in history.account.all("metric"))[0]
+    history.read_by_hand(30, 1)
+    history.account.add_event(metric, history.account.clock.now() - 6 * DAY, id="Late")
+    history.model.observe()
+    history.account.clock.advance(4 * DAY)
+    history.drive(history.sync())
+    history.backfills()
+    history.account.clock.advance(DAY)
+    history.drive(history.sync())
+    history.check("the re-read")
+    assert "Late" in {row["id"] for row in history.rows("event")}

@@ -23,17 +23,43 @@ THROUGH = TODAY + dt.timedelta(hours=13, minutes=59)
 OVERLAP = dt.timedelta(hours=3)
 
 
-def read(days: tuple[int, int], known: tuple[dt.datetime, dt.datetime] | None = None, **options: Any) -> Any:
+def read(days: tuple[int, int], known: tuple[dt.datetime | None, dt.datetime] | None = None, **options: Any) -> Any:
     """Plan a range of days, first and last counted from today; `known` is (synced_from, synced_through)."""
     partitions = (TODAY + days[0] * DAY, TODAY + (days[1] + 1) * DAY)
     state = SyncState("event", synced_from=known[0], synced_through=known[1]) if known else None
-    return plan("event", partitions, state, **{"now": NOW, "overlap": OVERLAP, "reread": True, **options})
+    return plan(
+        "event", partitions, state, **{"now": NOW, "overlap": OVERLAP, "reread": True, "reread_days": 7, **options}
+    )
 
 
 def test_past_days_are_read_from_beginning_to_end() -> None:
     chosen = read((-5, -2))
     assert (chosen.start, chosen.end) == (TODAY - 5 * DAY, TODAY - DAY)
     assert chosen.state.extends
+
+
+@pytest.mark.parametrize(
+    ("days", "known", "counts"),
+    [
+        ((-20, -3), None, -7),
+        ((-20, -10), None, -9),
+        ((-5, -2), None, None),
+        ((-20, -6), (-4, 0), -7),
+        ((-20, -5), (-4, 0), -4),
+        ((-20, -2), (-4, 0), -1),
+        ((-3, -2), (-4, 0), -1),
+        ((-3, -2), (-9, -4), None),
+        ((-5, -2), (None, -4), -1),
+    ],
+)
+def test_days_apart_from_the_syncs_count_as_read_once_nothing_late_is_promised(
+    days: tuple[int, int], known: tuple[int | None, int] | None, counts: int | None
+) -> None:
+    """Days counted from today: the first re-read goes back `reread_days` from itself, not from when they were read."""
+    own = known and (None if known[0] is None else TODAY + known[0] * DAY, TODAY + known[1] * DAY)
+    through = read(days, own).state.synced_through
+    assert through == (None if counts is None else TODAY + counts * DAY)
+    assert read(days, own, reread_days=0).state.synced_through == TODAY + (days[1] + 1) * DAY
 
 
 def test_the_first_sync_reads_its_whole_range_and_beyond_now() -> None:
