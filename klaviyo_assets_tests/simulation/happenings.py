@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from klaviyo_assets.sandbox.account import Account, Event, Resource
+from klaviyo_assets.sandbox.account import Account, Event, Resource, format_datetime
 from klaviyo_assets.sandbox.account.subscriptions import never_subscribed
 from klaviyo_assets.sync.ranges import midnight
 from klaviyo_assets_tests.simulation.plan import DAY, HOUR, SECOND
@@ -89,7 +89,7 @@ def happen(account: Account, seed: int | str, gone: list[Callable[[], object]]) 
             change(chance.choice(profiles))
 
     def new_profiles(count: int, **odd: object) -> None:
-        stamps = {"created": now.isoformat(), "updated": now.isoformat()}
+        stamps = dict.fromkeys(("created", "updated"), format_datetime(now))
         attributes = {"properties": {}, "location": {}, "subscriptions": never_subscribed(), **stamps, **odd}
         for each in range(count):
             account.add(Resource("profile", f"01J{number:020d}{each:03d}", attributes))
