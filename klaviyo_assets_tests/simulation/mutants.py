@@ -14,6 +14,7 @@ import importlib
 import multiprocessing
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import count, islice
 from pathlib import Path
 
@@ -51,7 +53,10 @@ _TEXT = (
 """What is changed in SQL."""
 
 _SECONDS, _SECONDS_OF_TESTS = 60, 300
-"""After which a change counts as found, by histories and by tests: something waits for ever."""
+"""Of a processor, after which a change counts as found, by histories and by tests: something goes on for ever."""
+
+_PATIENCE = 5
+"""So many times that long it may take, beside other work."""
 
 
 @dataclass(frozen=True)
@@ -162,10 +167,15 @@ def _tried(mutant: Mutant, seeds: range, tier: int) -> None:
     gc.unfreeze()
     if not _put_in_place(mutant):
         os._exit(3)
-    signal.alarm(_SECONDS)
+    _limit(_SECONDS)
+    signal.alarm(_SECONDS * _PATIENCE)
     if live(seeds, tier) is not None:
         os._exit(4)
     os._exit(0)
+
+
+def _limit(seconds: int) -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -183,7 +193,13 @@ def _found_by_tests(tests: Sequence[str], mutant: Mutant | None) -> bool:
     plugins = ["-p", __spec__.name, "-p", "no:cacheprovider", "-n", "0"]
     command = [sys.executable, "-m", "pytest", *plugins, *given, *tests, "-x"]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=_SECONDS_OF_TESTS)
+        done = subprocess.run(
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_SECONDS_OF_TESTS * _PATIENCE,
+            preexec_fn=partial(_limit, _SECONDS_OF_TESTS),
+        )
     except subprocess.TimeoutExpired:
         return True
     return done.returncode != 0
@@ -222,7 +238,13 @@ def survivors(found: list[Mutant], seeds: range, tier: int, tests: Sequence[str]
     return by
 
 
-_JUDGED = {0: "overlooked", 3: "nowhere", 4: "found by histories", -signal.SIGALRM: "never ended"}
+_JUDGED = {
+    0: "overlooked",
+    3: "nowhere",
+    4: "found by histories",
+    -signal.SIGALRM: "never ended",
+    -signal.SIGXCPU: "never ended",
+}
 """Status of a mutant's process -> what it says."""
 
 
