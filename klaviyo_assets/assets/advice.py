@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from klaviyo_assets.api import ForeignAnswer, InvalidApiKey, KlaviyoError, NotFound
-from klaviyo_assets.warehouse.errors import SnapshotMissing, SpoolFull, WarehouseError, WarehouseUnusable
+from klaviyo_assets.warehouse.errors import ForeignTable, SnapshotMissing, SpoolFull, WarehouseError, WarehouseUnusable
 from klaviyo_assets.warehouse.guard import FEW_WAIT, SETTLED_AFTER, Waiting
 from klaviyo_assets.warehouse.location import kind_of
 from klaviyo_assets.workers.process import WorkerDied, WorkerNotStarted
@@ -37,6 +37,8 @@ _OF_SERVERS = {
 def _advice(error: WarehouseError, snapshot: str) -> str:
     if isinstance(error, SnapshotMissing):
         return f"Materialize {snapshot}."
+    if isinstance(error, ForeignTable):
+        return "Rename its schema, or choose another `schema_name`."
     if isinstance(error, SpoolFull):
         less = "lower" if error.free is not None else "raise"
         return (

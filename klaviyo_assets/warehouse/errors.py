@@ -142,6 +142,18 @@ class ViewInPlace(WarehouseError):
         return f"{self.view} is a view, where a table has to be. Nothing was written. Drop or rename the view."
 
 
+class ForeignTable(WarehouseError):
+    """A snapshot, which replaces what is there, would be where somebody else's table is. table: with its schema."""
+
+    def __init__(self, table: str) -> None:
+        super().__init__(table)
+        self.table = table
+
+    def fact(self) -> str:
+        """Return what went wrong, in words."""
+        return f"{self.table} is no snapshot of ours, and one would replace it. Nothing was written."
+
+
 class ConstraintViolated(WarehouseError):
     """A constraint or a unique index that the user has put on a table refuses the rows."""
 

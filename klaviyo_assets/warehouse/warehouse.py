@@ -13,7 +13,7 @@ import pyarrow as pa
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.spec import ForeignKey, TableSpec
 from klaviyo_assets.warehouse.batches import typed_batch
-from klaviyo_assets.warehouse.errors import ColumnFixed, SnapshotMissing
+from klaviyo_assets.warehouse.errors import ColumnFixed, ForeignTable, SnapshotMissing
 from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Extract, Publication, Sweep
 from klaviyo_assets.warehouse.names import fitting
 from klaviyo_assets.warehouse.reader import Reader
@@ -23,7 +23,7 @@ from klaviyo_assets.warehouse.state import SNAPSHOT, SyncState
 from klaviyo_assets.warehouse.steps import differences
 from klaviyo_assets.warehouse.steps.beginning import admit, begin, store_account
 from klaviyo_assets.warehouse.steps.deletes import flag_gone, keys_to_ask_for, missing_keys
-from klaviyo_assets.warehouse.steps.ensuring import ensure
+from klaviyo_assets.warehouse.steps.ensuring import ensure, is_foreign
 from klaviyo_assets.warehouse.steps.fitting import appearing, columns_left_out, fit, fit_relation
 from klaviyo_assets.warehouse.steps.inspection import inspect
 from klaviyo_assets.warehouse.steps.live_rows import measure_shrinkage, rows_by_day
@@ -259,8 +259,10 @@ class Warehouse(Reader):
         staging = transaction.in_schema(self.staging_schema)
         staging.create_schema()
         staging.has_table(spec.name)
-        number = newest_number(transaction) if extract.began is None else extract.began
         before = read_state(transaction, spec.name, SNAPSHOT)
+        if before is None and is_foreign(staging, spec):
+            raise ForeignTable(f"{self.staging_schema}.{spec.name}")
+        number = newest_number(transaction) if extract.began is None else extract.began
         if before and (before.read_number or 0) > number and staging.column_types(spec.name):
             count = staging.value(f"SELECT count(*) FROM {staging.table(spec.name)}")
             return LoadResult(spool.rows, 0, 0, older=spool.rows, row_count=count)

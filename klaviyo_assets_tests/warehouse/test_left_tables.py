@@ -12,7 +12,7 @@ import pytest
 from klaviyo_assets.privacy.policy import ColumnPolicy
 from klaviyo_assets.schema.spec import ForeignKey, Lookup
 from klaviyo_assets.warehouse.batches import typed_batches
-from klaviyo_assets.warehouse.errors import ViewInPlace, WarehouseError
+from klaviyo_assets.warehouse.errors import ForeignTable, ViewInPlace, WarehouseError
 from klaviyo_assets.warehouse.extract import Coverage, Publication, Sweep
 from klaviyo_assets.warehouse.results import Shrinkage
 from klaviyo_assets.warehouse.spool import temporary_spool
@@ -43,10 +43,30 @@ LEFT = {
 PARENT = ForeignKey("note", "metric")
 
 
-def leave(warehouse: Any, table: str, columns: str, *rows_: str) -> None:
+def leave(warehouse: Any, table: str, columns: str, *rows_: str, schema: str = "klaviyo") -> None:
     """Make a table anew, as a user does. rows_: what follows INSERT INTO, each one row."""
-    run(warehouse, f"DROP TABLE klaviyo.{table}", f"CREATE TABLE klaviyo.{table} {columns}")
-    run(warehouse, *(f"INSERT INTO klaviyo.{table} {row}" for row in rows_))
+    run(warehouse, f"DROP TABLE {schema}.{table}", f"CREATE TABLE {schema}.{table} {columns}")
+    run(warehouse, *(f"INSERT INTO {schema}.{table} {row}" for row in rows_))
+
+
+@pytest.mark.parametrize(
+    "columns", ["(id VARCHAR)", "(id VARCHAR, _fivetran_synced VARCHAR, _fivetran_deleted BOOLEAN)"]
+)
+def test_no_snapshot_replaces_a_table_of_somebody_else(tmp_path: Path, columns: str) -> None:
+    warehouse = warehouse_at(tmp_path)
+    snapshot(warehouse, [{"id": "LpMhe3"}])
+    warehouse.forget(["metric"])
+    snapshot(warehouse, [{"id": "QQzrWu"}], NOON + DAY)
+    assert [row["id"] for row in rows(warehouse, "klaviyo_staging.metric")] == ["QQzrWu"], "ours, whatever is known"
+
+    warehouse.forget(["metric"])
+    leave(warehouse, "metric", columns, "(id) VALUES ('theirs')", schema="klaviyo_staging")
+    with pytest.raises(
+        ForeignTable, match=r"^klaviyo_staging\.metric is no snapshot of ours, .* Nothing was written\."
+    ):
+        snapshot(warehouse, [{"id": "LpMhe3"}], NOON + 2 * DAY)
+    assert [row["id"] for row in rows(warehouse, "klaviyo_staging.metric")] == ["theirs"]
+    assert "metric" not in {table for table, _ in warehouse.states()}
 
 
 @pytest.mark.parametrize("left", LEFT.values(), ids=LEFT)

@@ -53,6 +53,12 @@ def ensure(transaction: Transaction, spec: TableSpec) -> bool:
     return reason is not None
 
 
+def is_foreign(transaction: Transaction, spec: TableSpec) -> bool:
+    """Return whether a table is there that `ensure` has not made: its system columns are not as that declares them."""
+    existing, names = transaction.column_types(spec.name), transaction.dialect.type_names
+    return bool(existing) and any(existing.get(column.name) != names[column.type] for column in SYSTEM_COLUMNS)
+
+
 def no_text_to_find_by(dialect: Dialect, spec: TableSpec, existing: Mapping[str, str]) -> list[str]:
     """Return the columns by which rows are found, and that do not compare as text. existing: column -> native type."""
     found_by = {*spec.primary_key, *(key.column for key in spec.foreign_keys)}
