@@ -98,7 +98,7 @@ def same(value: Any, cell: Any) -> bool:
             return False
         return utc(moment) == utc(cell)
     if isinstance(cell, dt.date):
-        return bool(cell.isoformat() == value)
+        return bool(cell == value or cell.isoformat() == value)
     if isinstance(cell, str) and not isinstance(value, str):
         try:
             found = json.loads(cell)

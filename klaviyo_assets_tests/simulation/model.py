@@ -123,7 +123,7 @@ class Model:
             if is_same or (old["_fivetran_deleted"] and row["_fivetran_deleted"]):
                 continue
             columns = ["_fivetran_deleted", *self.versions[name].get(key, [{}])[-1]]
-            changed = [each for each in columns if not each.endswith("_") and not _is_same(old.get(each), row[each])]
+            changed = [each for each in columns if not each.endswith("_") and not same(old.get(each), row[each])]
             problems += [f"{name} {key} has another {column}, and the stamp of before" for column in changed]
         return problems
 
@@ -273,10 +273,6 @@ class Model:
 
 
 _ALWAYS = dt.datetime.min.replace(tzinfo=dt.UTC)
-
-
-def _is_same(before: Any, now: Any) -> bool:
-    return bool(before == now) or same(before, now)
 
 
 def _is_live(found: Mapping[Any, Mapping[str, Any]], key: Any) -> bool:

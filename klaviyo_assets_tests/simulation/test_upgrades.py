@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,8 +43,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
             for row in history.rows(name):
                 key = tuple(row[column] for column in KEYS[name])
                 values = {column: row[column] for column in row if not column.startswith("_fivetran")}
-                dates = {column: str(value) for column, value in values.items() if type(value) is dt.date}
-                history.model.versions[name][key].append(values | dates)
+                history.model.versions[name][key].append(values)
         return history
 
     return make
