@@ -14,7 +14,7 @@ Expected = dict[Key, dict[str, Any]]
 def dig(value: Any, path: str) -> Any:
     """Follow a dotted path; None where it ends early."""
     for part in path.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
+        value = value.get(part) if isinstance(value, dict) else None
     return value
 
 

@@ -53,6 +53,8 @@ class Model:
         """Rows that were seen flagged, and have not been there since."""
         self.reread: dt.datetime | None = None
         """Until when the last daily re-read did."""
+        self._made: dict[str, tuple[dict[str, int], Expected]] = {}
+        """Table -> what Klaviyo has of it, and the versions of all that it has at that time."""
         self._now: dict[str, Expected] = {name: {} for name in keys}
         self._right: dict[str, dict[Any, Mapping[str, Any]]] = {name: {} for name in keys}
         """Rows that were found to be right: so they are the next time."""
@@ -67,7 +69,9 @@ class Model:
         for event in self._account.events:
             self._groups[event.id] = event.metric_id, dt.datetime.fromtimestamp(event.occurred_at, dt.UTC)
         for name, before in self._now.items():
-            now = EXPECTED[name](self._account)
+            now = self._has(name)
+            if now is before:
+                continue
             for key, row in now.items():
                 if before.get(key) != row:
                     self.versions[name][key].append(row)
@@ -79,6 +83,13 @@ class Model:
                 self.changed[name] = moment
             self._flagged[name] -= now.keys()
             self._now[name] = now
+
+    def _has(self, name: str) -> Expected:
+        """Return what Klaviyo has of a table now, made anew only where something has changed."""
+        versions = dict(self._account.versions)
+        if name == "event" or name not in self._made or self._made[name][0] != versions:
+            self._made[name] = versions, EXPECTED[name](self._account)
+        return self._made[name][1]
 
     def wrong(
         self, name: str, rows: Iterable[Mapping[str, Any]], read: tuple[Any, Any] | None, *, waiting: bool = False
@@ -182,7 +193,7 @@ class Model:
         found = {
             tuple(row[column] for column in self._keys[name]): dict(row) for row in rows if not row["_fivetran_deleted"]
         }
-        expected = dict(EXPECTED[name](self._account))
+        expected = dict(self._has(name))
         if name == "event":
             for key in self._not_in_the_numbers(expected.keys() - found.keys(), found.keys() - expected.keys()):
                 (expected if key in expected else found).pop(key)
