@@ -69,6 +69,17 @@ def test_no_snapshot_replaces_a_table_of_somebody_else(tmp_path: Path, columns: 
     assert "metric" not in {table for table, _ in warehouse.states()}
 
 
+def test_a_survey_names_what_a_new_row_has_to_have(tmp_path: Path) -> None:
+    if in_use[-1] == "clickhouse":
+        pytest.skip("on ClickHouse every column has a default")
+    warehouse = warehouse_at(tmp_path)
+    snapshot(warehouse, [{"id": "LpMhe3"}])
+    warehouse.publish(Publication(METRIC), guard=1.0)
+    mine = "" if in_use[-1] == "bigquery" else ", mine VARCHAR DEFAULT 'x' NOT NULL"  # the emulator tells no default
+    leave(warehouse, "metric", f"(id VARCHAR, own VARCHAR NOT NULL, may VARCHAR{mine})")
+    assert warehouse.survey([METRIC]).tables["metric"].needed == {"own"}
+
+
 @pytest.mark.parametrize("left", LEFT.values(), ids=LEFT)
 @pytest.mark.parametrize("row", [(), ("(id) VALUES (7)",)], ids=["empty", "with a row"])
 def test_a_table_that_a_user_made_again_is_looked_at_and_imported(

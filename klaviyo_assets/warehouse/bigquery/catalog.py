@@ -245,8 +245,15 @@ class BigQueryCatalog(Session):
 
     def never_empty(self, schema: str, table: str) -> set[str]:
         """Return the columns of a table that no row can have emptied: those that are required."""
+        return {fold(field.name) for field in self._required(schema, table)}
+
+    def needed(self, schema: str, table: str) -> set[str]:
+        """Return the columns of a table that a new row must have a value for."""
+        return {fold(field.name) for field in self._required(schema, table) if not field.default_value_expression}
+
+    def _required(self, schema: str, table: str) -> list[bigquery.SchemaField]:
         found = self.described(schema, table)
-        return {fold(field.name) for field in found.schema if field.mode == "REQUIRED"} if found else set()
+        return [field for field in found.schema if field.mode == "REQUIRED"] if found else []
 
     def descriptions(self, schema: str, table: str) -> dict[str, str]:
         """Return column -> description, of the columns that have one."""

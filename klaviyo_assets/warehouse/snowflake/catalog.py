@@ -182,6 +182,11 @@ class SnowflakeCatalog(Session):
         self.columns(schema, table)
         return {*self._required.get((schema, table), ()), *self._virtual.get((schema, table), ())}
 
+    def needed(self, schema: str, table: str) -> set[str]:
+        """Return the columns of a table that a new row must have a value for."""
+        self.columns(schema, table)
+        return {*self._required.get((schema, table), ())} - self._computed.get((schema, table), {}).keys()
+
     def computed(self, schema: str, table: str) -> dict[str, str]:
         """Return column -> its default, or what it is computed from; the table was asked for its `columns`."""
         return dict(self._computed.get((schema, table), {}))
