@@ -11,11 +11,11 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
 import click
-import pytest
 
 from klaviyo_assets_tests.simulation import plan
 from klaviyo_assets_tests.simulation.history import History, Wrong, simulated
@@ -25,13 +25,14 @@ _PIECES = {1: 100, 2: 5}
 
 _ALSO_IN_SECOND = 100
 
+_of_process = ExitStack()
+
 
 @cache
 def _histories(tier: int) -> Callable[[int], History]:
-    patch = pytest.MonkeyPatch()
     memory = "/dev/shm"
     folder = tempfile.mkdtemp(dir=memory if Path(memory).is_dir() else None)
-    return simulated(Path(folder), patch, tier)
+    return _of_process.enter_context(simulated(Path(folder), tier))
 
 
 def lived(seed: int, steps: plan.Steps, tier: int = 2) -> Wrong | None:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import pytest
 
 from klaviyo_assets.warehouse.state import CONTENT, SNAPSHOT_CONTENT, SyncState
 from klaviyo_assets_tests.simulation import plan
@@ -86,10 +85,13 @@ def _naive(value: Any) -> Any:
 
 
 def main(first: int, count: int) -> int:
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder, pytest.MonkeyPatch.context() as patch:
-        makes = [simulated(Path(folder), patch, tier) for tier in (1, 2)]
+    with (
+        tempfile.TemporaryDirectory(dir="/dev/shm") as folder,
+        simulated(Path(folder), 1) as one,
+        simulated(Path(folder), 2) as other,
+    ):
         for seed in range(first, first + count):
-            if problems := disagreement(*makes, seed, plan.history(seed)):
+            if problems := disagreement(one, other, seed, plan.history(seed)):
                 click.echo("\n".join([f"seed {seed}", *problems]))
                 return 1
             click.echo(f"The tiers agree on {seed}.")

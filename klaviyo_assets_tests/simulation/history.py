@@ -13,7 +13,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -527,9 +527,9 @@ class History:
             raise Wrong(self.seed, problems, self.told)
 
 
-def simulated(folder: Path, patch: pytest.MonkeyPatch, tier: int = 2) -> Callable[..., History]:
-    """What makes histories of a tier in a folder, one after the other."""
-    patch.setenv("KLAVIYO_API_KEY", "pk_sandbox")
+@contextmanager
+def simulated(folder: Path, tier: int = 2) -> Iterator[Callable[..., History]]:
+    """Give what makes histories of a tier in a folder, one after the other."""
     settings = Settings(
         api_url="http://127.0.0.1:1/api",
         warehouse=str(folder / "warehouse.duckdb"),
@@ -543,10 +543,9 @@ def simulated(folder: Path, patch: pytest.MonkeyPatch, tier: int = 2) -> Callabl
     definitions = build_definitions(settings)
     ops = {f"klaviyo_{job}": ops_of(definitions, f"klaviyo_{job}") for job in ("sync", "backfill", "full_refresh")}
 
-    gc.freeze()  # all that is there now stays: it need not be looked through again and again
-    place = TIERS[tier]((definitions.resources or {})["klaviyo_warehouse"], patch)
-
     def make(seed: int, account: Account | None = None) -> History:
+        patch.undo()  # what keeps the history before from being forgotten
+        patch.setenv("KLAVIYO_API_KEY", "pk_sandbox")
         random.seed(seed)
         history = History(seed, definitions, ops, place, account)
         place.begin(history.tick)
@@ -557,4 +556,7 @@ def simulated(folder: Path, patch: pytest.MonkeyPatch, tier: int = 2) -> Callabl
         patch.setattr(resources, "KlaviyoClient", client)
         return history
 
-    return make
+    gc.freeze()  # all that is there now stays: it need not be looked through again and again
+    with pytest.MonkeyPatch.context() as patch:
+        place = TIERS[tier]((definitions.resources or {})["klaviyo_warehouse"], patch)
+        yield make

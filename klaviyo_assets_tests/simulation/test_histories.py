@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +33,10 @@ def tier(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture
-def make(tier: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+def make(tier: int, tmp_path: Path) -> Iterator[Make]:
     (tmp_path / "warehouse").mkdir()
-    return simulated(tmp_path / "warehouse", monkeypatch, tier)
+    with simulated(tmp_path / "warehouse", tier) as make:
+        yield make
 
 
 both_tiers = pytest.mark.parametrize("tier", [1, 2], indirect=True)

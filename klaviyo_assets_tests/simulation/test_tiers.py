@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,10 +37,10 @@ Makes = tuple[Callable[[int], History], Callable[[int], History]]
 
 
 @pytest.fixture
-def makes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Makes:
+def makes(tmp_path: Path) -> Iterator[Makes]:
     (tmp_path / "warehouse").mkdir()
-    first, second = (simulated(tmp_path / "warehouse", monkeypatch, tier) for tier in (1, 2))
-    return first, second
+    with simulated(tmp_path / "warehouse", 1) as first, simulated(tmp_path / "warehouse", 2) as second:
+        yield first, second
 
 
 @pytest.mark.soak

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,9 +25,8 @@ LATER = "subscriptions_email_click_tracking_"
 
 
 @pytest.fixture(params=EARLIER)
-def make(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Upgraded:
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Upgraded]:
     (tmp_path / "warehouse").mkdir()
-    new = simulated(tmp_path / "warehouse", monkeypatch)
 
     def make(seed: int) -> History:
         before = before_each_sync()
@@ -46,7 +45,8 @@ def make(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
                 history.model.versions[name][key].append(values)
         return history
 
-    return make
+    with simulated(tmp_path / "warehouse") as new:
+        yield make
 
 
 @pytest.mark.soak
