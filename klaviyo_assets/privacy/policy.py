@@ -10,7 +10,7 @@ import enum
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -21,7 +21,7 @@ from klaviyo_assets import environment
 from klaviyo_assets.privacy.packing import PACKED, Packing, packed_table
 from klaviyo_assets.schema.columns import Columns
 from klaviyo_assets.schema.decoding import FAILURES, decoded
-from klaviyo_assets.schema.spec import Type
+from klaviyo_assets.schema.spec import Type, overflow_of
 from klaviyo_assets.schema.values import EXACT_IN_DOUBLE, json_text
 from klaviyo_assets.tables.events import VALUE, VALUE_TEXT
 from klaviyo_assets.tables.registry import TABLES
@@ -113,7 +113,7 @@ class ColumnPolicy:
         names = {column, _HASHED_NAME.sub("", column)}
         if VALUE_TEXT in names:
             names.add(VALUE)
-        exactly = self.packs and column == self.json_column
+        exactly = column == self._overflow or (self.packs and column in self.json_columns)
         for patterns, action in ((self.blocked, Action.BLOCK), (self.hashed, Action.HASH)):
             if any(
                 name == pattern if exactly else fnmatchcase(name, pattern) for name in names for pattern in patterns
@@ -130,14 +130,18 @@ class ColumnPolicy:
         return self.action(column) is Action.HASH
 
     @property
-    def json_column(self) -> str | None:
-        """The column that holds packed properties, now or in an earlier time."""
-        return self.packing.column if self.packing else None
+    def json_columns(self) -> tuple[str, ...]:
+        """The columns that hold packed properties, and those that a table has no room for; now, or in earlier times."""
+        return (self.packing.column, overflow_of(self.packing.prefix)) if self.packing else ()
+
+    @property
+    def _overflow(self) -> str | None:
+        return overflow_of(self.packing.prefix) if self.packing else None
 
     @property
     def fingerprint(self) -> str:
         """A short text that is another one for another policy."""
-        told = repr((sorted(self.blocked), sorted(self.hashed), self.packs))
+        told = repr((sorted(self.blocked), sorted(self.hashed), self.packs, self.json_columns))
         return hashlib.sha256(told.encode()).hexdigest()[:16]
 
     def blocks_every(self, prefix: str) -> bool:
@@ -179,12 +183,15 @@ class ColumnPolicy:
             plan = [(key, self.action(names[key])) for key in keys if key in names]
             if len(self._keys) < 4096:
                 self._keys[keys] = plan
+        return self._object(properties, plan)
+
+    def _object(self, members: Mapping[str, msgspec.Raw], plan: Iterable[tuple[str, Action]]) -> bytes | None:
         kept: dict[str, Any] = {}
         for key, action in plan:
             if action is Action.KEEP:
-                kept[key] = properties[key]
+                kept[key] = members[key]
             elif action is Action.HASH:
-                text = text_to_hash(properties[key])
+                text = text_to_hash(members[key])
                 kept[key] = None if text is None else digest(text, salt(self.salt_variable))
         return msgspec.json.encode(kept) if kept else None
 
@@ -199,23 +206,29 @@ class ColumnPolicy:
         """Return the digest of a text; raises MissingSalt."""
         return digest(text, salt(self.salt_variable))
 
-    def apply_to_json(self, text: str) -> str | None:
-        """Return packed properties as they would be written now; what is no JSON object stays as it is."""
-        properties = _object(text)
-        if properties is None:
+    def apply_to_json(self, column: str, text: str) -> str | None:
+        """Return a value of one of the `json_columns` as it would be written now; no JSON object stays as it is."""
+        members = _object(text)
+        if members is None:
             return text
-        packed = self.packed(properties)
-        return packed.decode() if packed else None
+        names = self._names(column, members)
+        found = self._object(members, [(key, self.action(names[key])) for key in members if key in names])
+        return found.decode() if found else None
 
-    def is_old_json(self, text: str) -> bool:
-        """Return whether packed properties hold what would not be written now."""
-        if not self.packing or not (properties := _object(text)):
-            return False
-        for key, name in self.packing.column_names(properties).items():
-            value = text_to_hash(properties[key])
+    def is_old_json(self, column: str, text: str) -> bool:
+        """Return whether a value of one of the `json_columns` holds what would not be written now."""
+        members = _object(text) or {}
+        for key, name in self._names(column, members).items():
+            value = text_to_hash(members[key])
             if self.blocks(name) or (self.hashes(name) and value is not None and not is_digest(value)):
                 return True
         return False
+
+    def _names(self, column: str, members: Mapping[str, msgspec.Raw]) -> Mapping[str, str]:
+        """Return member -> the column that it would have; members of the overflow column are called as these are."""
+        if self.packing is None or column == self._overflow:
+            return {key: key for key in members}
+        return self.packing.column_names(members)
 
 
 def _object(text: str) -> dict[str, msgspec.Raw] | None:

@@ -15,8 +15,8 @@ class Policy(Protocol):
         """A short text that is another one for another policy."""
 
     @property
-    def json_column(self) -> str | None:
-        """A JSON column to whose members the policy applies."""
+    def json_columns(self) -> tuple[str, ...]:
+        """JSON columns to whose members the policy applies."""
 
     @property
     def digest_pattern(self) -> str:
@@ -34,8 +34,8 @@ class Policy(Protocol):
     def digest(self, text: str) -> str:
         """Return the digest of a text."""
 
-    def apply_to_json(self, text: str) -> str | None:
-        """Return a value of `json_column` as it is to be written."""
+    def apply_to_json(self, column: str, text: str) -> str | None:
+        """Return a value of one of the `json_columns` as it is to be written."""
 
-    def is_old_json(self, text: str) -> bool:
-        """Return whether a value of `json_column` holds what is not to be written."""
+    def is_old_json(self, column: str, text: str) -> bool:
+        """Return whether a value of one of the `json_columns` holds what is not to be written."""

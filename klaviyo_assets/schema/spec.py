@@ -73,6 +73,11 @@ class Lookup:
     value: str
 
 
+def overflow_of(dynamic: str) -> str:
+    """Return the name of the overflow column, of the prefix of the columns that appear by themselves."""
+    return f"{dynamic}_overflow"
+
+
 @dataclass(frozen=True, kw_only=True)
 class TableSpec:
     """A table of the warehouse.
@@ -126,7 +131,7 @@ class TableSpec:
     @property
     def overflow(self) -> str | None:
         """The JSON column of appearing columns that a table has no room for; no property has a name with `__`."""
-        return f"{self.dynamic}_overflow" if self.dynamic else None
+        return overflow_of(self.dynamic) if self.dynamic else None
 
     @cached_property
     def types(self) -> dict[str, Type]:

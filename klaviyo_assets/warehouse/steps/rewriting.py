@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from klaviyo_assets.schema.spec import TableSpec
 from klaviyo_assets.warehouse.sql import quote
@@ -82,7 +83,7 @@ def rewrite(rewriting: Rewriting) -> list[str]:
         done.append(f"{name} {'emptied' if name in rewriting.kept else 'dropped'}")
     for name in rewriting.old:
         is_hashed = name in rewriting.hashed
-        _replace(transaction, spec, name, policy.digest if is_hashed else policy.apply_to_json)
+        _replace(transaction, spec, name, policy.digest if is_hashed else partial(policy.apply_to_json, name))
         done.append(f"{name} {'hashed' if is_hashed else 'rewritten'}")
     return done
 
@@ -118,9 +119,9 @@ def _is_old(transaction: Transaction, spec: TableSpec, name: str, names: Collect
     if any(map(policy.hashes, names)):
         is_digest = transaction.dialect.matches(_text(transaction, spec, name), policy.digest_pattern)
         return bool(transaction.sql(f"{rows} AND NOT {is_digest} LIMIT 1"))
-    if name == policy.json_column:
+    if name in policy.json_columns:
         parts = transaction.session.parts(_texts(transaction, spec, name))
-        return sum(policy.is_old_json(text) for rows in parts for (text,) in rows) > 0  # to the end: see `parts`
+        return sum(policy.is_old_json(name, text) for rows in parts for (text,) in rows) > 0  # to the end: see `parts`
     return False
 
 
