@@ -34,11 +34,13 @@ DIGEST_PATTERN = DIGEST + "[0-9a-f]{64}"
 
 SALT_VARIABLE = "KLAVIYO_HASH_SALT"
 
+HASHED_NAME = re.compile(r"_[0-9a-f]{8,64}$")
+"""The end of a column's name that two properties share, or that was cut."""
+
 _DIGEST = re.compile(DIGEST_PATTERN)
 _JSON_TEXT = (msgspec.Raw, bytes)
 _string = msgspec.json.Decoder(str).decode
 _properties = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_HASHED_NAME = re.compile(r"_[0-9a-f]{8,64}$")
 
 
 class Action(enum.Enum):
@@ -110,7 +112,7 @@ class ColumnPolicy:
         return found
 
     def _find(self, column: str) -> Action:
-        names = {column, _HASHED_NAME.sub("", column)}
+        names = {column, HASHED_NAME.sub("", column)}
         if VALUE_TEXT in names:
             names.add(VALUE)
         exactly = column == self._overflow or (self.packs and column in self.json_columns)

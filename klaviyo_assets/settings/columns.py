@@ -8,8 +8,10 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from klaviyo_assets.privacy.packing import PACKED
+from klaviyo_assets.privacy.policy import HASHED_NAME
 from klaviyo_assets.schema.spec import SYSTEM_COLUMNS
 from klaviyo_assets.settings.problems import Problem, as_given, similar
+from klaviyo_assets.tables.naming import column_name
 from klaviyo_assets.tables.registry import TABLES
 from klaviyo_assets.tables.table import Table
 
@@ -19,6 +21,7 @@ _NEEDED = {
     "campaign_report": {"recipients": "the fullest of several numbers is kept by it"},
 }
 _GLOB = re.compile(r"[*?\[]")
+_WILDCARDS = re.compile(r"([*?]|\[!?\]?[^\]]*\])")
 
 
 def tables_exist(names: Mapping[Any, Any]) -> Iterator[Problem]:
@@ -70,9 +73,26 @@ def _wrong(table: Table, pattern: str) -> str | None:
     head = _GLOB.split(pattern)[0]
     prefix = table.dynamic or ""
     if prefix and (head.startswith(prefix) or (is_pattern and prefix.startswith(head))):
-        return None
+        return _misspelt(table, pattern)
     what = "no column that it matches" if is_pattern else f"no column {pattern}"
     return f"{table.name} has {what}{similar(pattern, names)}"
+
+
+def _misspelt(table: Table, pattern: str) -> str | None:
+    """Say what is wrong with a pattern that looks as if it named properties, but matches no name that they can have."""
+    if pattern == table.overflow:
+        return f"{pattern} holds the properties that the table has no column for: name those"
+    parts = _WILDCARDS.split(HASHED_NAME.sub("", pattern))
+    if (spelt := "".join(part if number % 2 else _spelt(part) for number, part in enumerate(parts))) == "".join(parts):
+        return None
+    return f"no property's column is called {pattern}; did you mean {spelt}? See docs/columns.md"
+
+
+def _spelt(part: str) -> str:
+    """Return a part of a name as it is spelt in names of columns."""
+    if not part:
+        return part
+    return column_name(part).removeprefix("_" if part[0].isdigit() else "")
 
 
 def _needed(table: Table) -> dict[str, str]:

@@ -14,11 +14,16 @@ import jsonschema
 import pytest
 import yaml
 from click.testing import CliRunner
+from hypothesis import given as of
+from hypothesis import settings as tried
+from hypothesis import strategies as st
 
 from klaviyo_assets.build import build_definitions
 from klaviyo_assets.cli.main import main
 from klaviyo_assets.settings import Settings, SettingsError
+from klaviyo_assets.settings.columns import are_columns
 from klaviyo_assets.settings.describe import effective, example, json_schema
+from klaviyo_assets.tables.naming import column_names
 from klaviyo_assets.warehouse.duckdb.location import located
 
 WRONG = """\
@@ -31,7 +36,7 @@ history_start: 2022-13-01
 api_url: a.klaviyo.com
 tables: {evnt: true, image: maybe}
 blocked_columns:
-  person: [emial, id, "*", updated, "custom_*x", email]
+  person: [emial, id, "*", updated, "custom_*x", email, custom_homePhone, "*Line1*", custom__overflow]
   events: [a]
   metric: name
 hashed_columns:
@@ -67,6 +72,11 @@ PROBLEMS = [
     "blocked_columns.person[1] ({file}): id can be neither blocked nor hashed: it is the key",
     "blocked_columns.person[2] ({file}): * also names ",
     "blocked_columns.person[3] ({file}): updated can be neither blocked nor hashed: the sync goes by it",
+    "blocked_columns.person[6] ({file}): no property's column is called custom_homePhone; did you mean "
+    "custom_home_phone?",
+    "blocked_columns.person[7] ({file}): no property's column is called *Line1*; did you mean *line_1*?",
+    "blocked_columns.person[8] ({file}): custom__overflow holds the properties that the table has no column for: name "
+    "those",
     "hashed_columns.event[0] ({file}): datetime can be neither blocked nor hashed",
     "hashed_columns.event[2] ({file}): _fivetran_synced can be neither blocked nor hashed: the sync itself writes it",
     "hashed_columns.event[3] ({file}): metric_id can be neither blocked nor hashed: the reconciliation counts by it",
@@ -244,6 +254,14 @@ def test_an_error_names_the_value_that_was_given(given: dict[str, Any], said: st
     with pytest.raises(SettingsError) as raised:
         Settings(**given)
     assert said in str(raised.value) and len(str(raised.value)) < 300
+
+
+@tried(deadline=None, max_examples=200)
+@of(st.sets(st.text(max_size=300), min_size=1, max_size=3))
+def test_every_name_that_a_property_gets_may_be_hidden(keys: set[str]) -> None:
+    keys |= {key.upper() for key in keys}  # some share a name
+    names = [*column_names(keys, "custom_").values(), "custom_*2*", "custom_*[Pp]hone", "custom_phone_ab12cd34", "*_?"]
+    assert list(are_columns({"person": names})) == []
 
 
 @pytest.mark.parametrize("given", [{"schema": ["pk_verysecret"]}, {"api_key_variable": ["verysecret"]}])
