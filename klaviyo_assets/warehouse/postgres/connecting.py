@@ -151,6 +151,12 @@ def translated(error: psycopg.Error, *, place: str, schema: str, committing: boo
         return DiskFull(place, "Free some on the server, and run it again.")
     if state == "55P03":
         return WarehouseLocked(f"A table of {place} is locked by somebody else, who did not let go in time.")
+    if state == "42501" and "row-level security" in message:
+        return WarehouseUnusable(
+            place,
+            f"{message}, which hides rows from the role. Turn FORCE ROW LEVEL SECURITY off for the table, of which the "
+            "role has to be the owner, or give the role BYPASSRLS",
+        )
     if state in ("42501", "25006"):
         return WarehouseUnusable(place, message)
     if state == "2BP01" and diagnosis.message_detail:  # names only

@@ -33,6 +33,9 @@ _VALUES = {
 _LIMITS = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0", "work_mem": "'64MB'"}
 """Loads take as long as they take."""
 
+_WRITES = {"row_security": "off"}
+"""Who writes sees all rows, or nothing: those that a policy hides would be neither flagged nor counted."""
+
 _LIMITS_SINCE = {
     # Else the server goes on with what a process that was killed has begun, and holds its locks for so long.
     140000: {"client_connection_check_interval": "'10s'"},
@@ -160,6 +163,7 @@ class PostgresWarehouse(Warehouse):
                 isolation = "READ COMMITTED" if writes else "REPEATABLE READ"
                 isolation += "" if is_standby else " READ WRITE"  # reads stage keys in temporary tables
                 settings = _VALUES | _LIMITS | {"lock_timeout": str(max(1, int(self.lock_timeout * 1000)))}
+                settings |= _WRITES if writes else {}
                 for version, since in _LIMITS_SINCE.items():
                     settings |= since if connection.info.server_version >= version else {}
                 session.execute(f"BEGIN ISOLATION LEVEL {isolation}; {_set(settings, 'LOCAL')} {_TEMPORARY_FIRST}")

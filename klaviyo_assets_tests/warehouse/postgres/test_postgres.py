@@ -380,6 +380,36 @@ def test_a_foreign_key_of_a_users_is_named_without_values(warehouse: TimedPostgr
     assert error.value.__suppress_context__
 
 
+@pytest.mark.parametrize("when", ["INSERT", "UPDATE"])
+def test_a_trigger_that_keeps_rows_back_is_named_and_one_that_moves_them_is_not(
+    warehouse: TimedPostgres, when: str
+) -> None:
+    load(warehouse, [{"id": "1", "a": 1}])
+    kept = {"UPDATE": "1", "INSERT": "2"}[when]
+    run(
+        warehouse,
+        "CREATE FUNCTION klaviyo.keep() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN IF NEW.id = '{kept}' THEN RETURN NULL; END IF; RETURN NEW; END $$",
+        f"CREATE TRIGGER mine BEFORE {when} ON klaviyo.event FOR EACH ROW EXECUTE FUNCTION klaviyo.keep()",
+    )
+    came: list[dict[str, Any]] = [{"id": "1", "a": 2}, {"id": "2", "a": 2}, {"id": "3", "a": 2}]
+    with pytest.raises(WarehouseError, match=r"1 of 3 rows do not get into klaviyo\.event.*\(mine\).*return NEW"):
+        load(warehouse, came)
+    assert [(row["id"], row["property_a"]) for row in rows(warehouse)] == [("1", 1)]
+
+    run(
+        warehouse,
+        "CREATE TABLE klaviyo.older () INHERITS (klaviyo.event)",
+        "CREATE OR REPLACE FUNCTION klaviyo.keep() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN INSERT INTO klaviyo.older SELECT NEW.*; RETURN NULL; END $$",
+        "DROP TRIGGER mine ON klaviyo.event",
+        "CREATE TRIGGER mine BEFORE INSERT ON klaviyo.event FOR EACH ROW EXECUTE FUNCTION klaviyo.keep()",
+    )
+    load(warehouse, came)
+    load(warehouse, came)
+    assert [(row["id"], row["property_a"]) for row in rows(warehouse)] == [("1", 2), ("2", 2), ("3", 2)]
+
+
 def test_what_needs_the_primary_key_of_an_empty_table_stays(warehouse: TimedPostgres) -> None:
     load(warehouse, [{"id": "1"}])
     run(warehouse, "CREATE PUBLICATION of_event FOR TABLE klaviyo.event")
@@ -747,6 +777,22 @@ def test_rights_that_are_missing_are_named_and_few_are_needed(role: Any) -> None
         load(warehouse, [{"id": "1"}])
     run(owner, f"ALTER ROLE {name} SET default_transaction_read_only = on")
     assert warehouse.live_rows(EVENT) == 1
+
+
+def test_rows_that_a_policy_hides_are_not_taken_for_gone(role: Any) -> None:
+    owner, as_role, name, database = role
+    run(owner, f"GRANT CREATE ON DATABASE {database} TO {name}")
+    load(as_role, [{"id": "1"}, {"id": "2", "note": "seen"}])
+    run(
+        owner,
+        "ALTER TABLE klaviyo.event ENABLE ROW LEVEL SECURITY",
+        "ALTER TABLE klaviyo.event FORCE ROW LEVEL SECURITY",
+        "CREATE POLICY mine ON klaviyo.event USING (note IS NOT NULL) WITH CHECK (true)",
+    )
+    with pytest.raises(WarehouseUnusable, match=r"row-level security policy for table .event.*FORCE.*BYPASSRLS"):
+        load(as_role, [{"id": "2", "note": "seen"}], coverage=WHOLE_TABLE)
+    run(owner, "ALTER TABLE klaviyo.event NO FORCE ROW LEVEL SECURITY")
+    assert load(as_role, [{"id": "2", "note": "seen"}], coverage=WHOLE_TABLE).deleted == 1
 
 
 def test_a_server_that_does_not_let_us_in_is_told_without_a_password(
