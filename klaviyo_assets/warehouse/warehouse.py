@@ -37,7 +37,7 @@ from klaviyo_assets.warehouse.steps.lookups import correct
 from klaviyo_assets.warehouse.steps.origins import source_columns
 from klaviyo_assets.warehouse.steps.requests import take_request
 from klaviyo_assets.warehouse.steps.rewriting import change_columns, find_old_values, rewrite
-from klaviyo_assets.warehouse.steps.states import flush_states, forget, read_state, read_states, write_state
+from klaviyo_assets.warehouse.steps.states import flush_states, forget, read_state, read_states, recount, write_state
 from klaviyo_assets.warehouse.steps.unchanged import (
     is_published,
     is_same_snapshot,
@@ -180,6 +180,7 @@ class Warehouse(Reader):
                 confirmed=confirmed,
             )
             differences.count_read(transaction, spec.name, extract.coverage)
+            recount(transaction, spec.name, result.row_count)
             for state in extract.states:
                 if not (void and state.scope == ""):  # it began where others seemed to have ended
                     write_state(transaction, replace(state, rows=result.row_count, read_number=number))

@@ -159,6 +159,22 @@ def test_a_state_is_void_once_somebody_has_changed_the_table(
     assert ("event", "") in warehouse.begin(tables=[EVENT]).states
 
 
+@pytest.mark.of_duckdb
+def test_a_row_that_was_there_twice_and_is_there_once_voids_nothing(tmp_path: Path) -> None:
+    """A load writes each key once, so that the table has fewer rows than any state knew; nobody has removed one."""
+    warehouse = warehouse_at(tmp_path)
+    before = replace(STATE, synced_from=NOON - 9 * DAY, synced_through=NOON - 8 * DAY, extends=True)
+    load(warehouse, [event("1", 0), event("2", 0), event("3", 0)], states=(STATE, before))
+    warehouse.query("INSERT INTO klaviyo.event SELECT * FROM klaviyo.event")
+    load(warehouse, [event("1", 1)], states=(before,))
+    assert len(warehouse.begin(tables=[EVENT]).states) == 2
+    assert load(warehouse, [event("2", 1), event("3", 1)], states=(STATE,), began=begin(warehouse)).row_count == 3
+    found = warehouse.begin(tables=[EVENT])
+    assert found.mended == () and {state.rows for state in found.states.values()} == {3}
+    warehouse.query(REMOVED)
+    assert "1 of its 3 rows were removed" in warehouse.begin(tables=[EVENT]).mended[0]
+
+
 @pytest.mark.parametrize("how", [REMOVED, WITHOUT_NOTES, "DROP TABLE klaviyo.event"])
 def test_a_read_in_whose_time_somebody_changed_the_table_does_not_count_as_one(how: str, tmp_path: Path) -> None:
     """It began where others had ended: what those had brought is gone."""

@@ -128,6 +128,16 @@ def _read(transaction: Transaction) -> dict[tuple[str, str], SyncState]:
     return found
 
 
+def recount(transaction: Transaction, table: str, rows: int) -> None:
+    """Let no state of a table know more rows than a load has left: a key that was there twice is there once then.
+
+    The load itself has looked whether somebody else had removed some.
+    """
+    for state in [known for known in _known(transaction).values() if known.table == table and known.is_range]:
+        if (state.rows or 0) > rows:
+            _remember(transaction, replace(state, rows=rows))
+
+
 def cut_state(transaction: Transaction, state: SyncState, through: dt.datetime) -> None:
     """Let a state that is stored end at another moment, aware."""
     _remember(transaction, replace(state, synced_through=through))
