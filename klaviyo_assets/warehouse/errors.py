@@ -112,6 +112,18 @@ class ColumnFixed(WarehouseError):
         )
 
 
+class ColumnGenerated(ColumnFixed):
+    """A column has to hold what came, and the database computes its values."""
+
+    def __init__(self, table: str, column: str) -> None:
+        super().__init__(table, column, "", "", ())
+        self.args = table, column
+
+    def fact(self) -> str:
+        """Return what went wrong, in words."""
+        return f"{self.table}.{self.column} is a generated column, which can't hold what came. Drop or rename it."
+
+
 class ConnectionLost(WarehouseError):
     """The server, or the way to it, went away. committing: while a transaction was being committed."""
 

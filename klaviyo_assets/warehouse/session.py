@@ -199,6 +199,10 @@ class Session(ABC):
         """Return the columns of a table, folded, that no row can have emptied: computed ones, and those NOT NULL."""
         return set()
 
+    def generated(self, schema: str, table: str) -> set[str]:
+        """Return the columns of a table, folded, that the database computes: nobody can write them."""
+        return set()
+
     def needed(self, schema: str, table: str) -> set[str]:
         """Return the columns of a table, folded, that a new row must have a value for, if the database tells."""
         return set()

@@ -24,7 +24,7 @@ from klaviyo_assets.warehouse.local.sql import ZONED
 from klaviyo_assets.warehouse.spool import temporary_spool
 from klaviyo_assets.warehouse.sql import quote
 from klaviyo_assets.warehouse.state import SyncState
-from klaviyo_assets_tests.warehouse.helpers import NOON, in_use, load, rows, warehouse_at
+from klaviyo_assets_tests.warehouse.helpers import NOON, in_use, load, rows, run, warehouse_at
 from klaviyo_assets_tests.warehouse.test_loading import METRIC, came_back, column_types
 
 pytestmark = pytest.mark.every_database
@@ -291,6 +291,35 @@ def test_what_a_column_that_is_fixed_does_not_hold_goes_to_the_overflow(tmp_path
     load(warehouse, [widened])
     found = [(row["property_x"], row["property__overflow"]) for row in rows(warehouse)]
     assert found == [("1", None), ("text", None), ("3", None)]
+
+
+@pytest.mark.every_database
+@pytest.mark.not_of("snowflake", "bigquery", "clickhouse")
+def test_a_property_with_the_name_of_a_generated_column_goes_to_the_overflow(tmp_path: Path, database: str) -> None:
+    warehouse = warehouse_at(tmp_path)
+    load(warehouse, [{"id": "1", "a": 1, "late": 1}])
+    stored = "STORED" if database == "postgres" else ""
+    moment = "timestamptz" if database == "postgres" else "TIMESTAMP"
+    run(
+        warehouse,
+        "DROP TABLE klaviyo.event",
+        f"CREATE TABLE klaviyo.event (id varchar, datetime {moment}, note varchar, property_a bigint, "
+        f"property_late bigint, property_total bigint GENERATED ALWAYS AS (property_a * 2) {stored}, "
+        f"_fivetran_synced {moment}, _fivetran_deleted boolean)",
+    )
+    for total in (5, "five"):
+        result = load(warehouse, [{"id": "1", "a": 1, "total": total}, {"id": "2", "a": 2}])
+        assert result.overflow == ()
+        assert result.columns_fixed[0].startswith("event.property_total is a generated column, which can't hold what ")
+        found = [(row["property_total"], json.loads(row["property__overflow"] or "{}")) for row in rows(warehouse)]
+        assert found == [(2, {"property_total": total}), (4, {})]
+    run(warehouse, "ALTER TABLE klaviyo.event DROP COLUMN property_total")
+    load(warehouse, [{"id": "1", "a": 1, "total": 5}])
+    if database == "postgres":  # DuckDB adds no generated column
+        again = "ADD COLUMN property_total bigint GENERATED ALWAYS AS (property_a * 3) STORED"
+        run(warehouse, "ALTER TABLE klaviyo.event DROP COLUMN property_total", f"ALTER TABLE klaviyo.event {again}")
+        load(warehouse, [{"id": "1", "a": 1}])  # without the property, which has had a column
+        assert rows(warehouse)[0]["property_total"] == 3
 
 
 def same(sent: Any, found: Any) -> bool:

@@ -140,6 +140,10 @@ class PostgresCatalog(Session):
         """Return the columns of a table that no row can have emptied: computed ones, and those NOT NULL."""
         return self._columns_where("attnotnull OR attgenerated <> ''", schema, table)
 
+    def generated(self, schema: str, table: str) -> set[str]:
+        """Return the columns of a table that Postgres computes."""
+        return self._columns_where("attgenerated <> ''", schema, table)
+
     def needed(self, schema: str, table: str) -> set[str]:
         """Return the columns of a table that a new row must have a value for."""
         return self._columns_where("attnotnull AND NOT atthasdef AND attidentity = ''", schema, table)

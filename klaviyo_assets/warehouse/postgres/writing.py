@@ -83,7 +83,8 @@ def _write(
     table, key = session.name(schema, spec.name), spec.primary_key
     names = [name for name in types if name in staged.names and name not in system]
     filled = [*(name for name in names if name not in key), *system]
-    emptied = [f"{quote(name)} = NULL" for name in types if name in cleared and name not in staged.names]
+    generated = session.generated(schema, spec.name) if cleared else set()
+    emptied = [f"{quote(name)} = NULL" for name in types if name in {*cleared} - {*staged.names, *generated}]
     stamped = f"CAST(? AS timestamp) AS {quote(SYNCED.name)}, false AS {quote(DELETED.name)}"
     came = f"SELECT {column_list(names)}, {stamped} FROM {STAGE}"
     into = f"INSERT INTO {table} AS own ({column_list([*names, *system])})"

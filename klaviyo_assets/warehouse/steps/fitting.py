@@ -9,7 +9,7 @@ from functools import partial, reduce
 from klaviyo_assets.schema.spec import TableSpec, Type
 from klaviyo_assets.warehouse.batches import widen
 from klaviyo_assets.warehouse.dialect import Dialect
-from klaviyo_assets.warehouse.errors import WarehouseError
+from klaviyo_assets.warehouse.errors import ColumnGenerated, WarehouseError
 from klaviyo_assets.warehouse.session import Source
 from klaviyo_assets.warehouse.spool import Spool
 from klaviyo_assets.warehouse.sql import quote
@@ -63,8 +63,10 @@ def fit(
     left_out: columns that the table does not take.
     most: appearing columns that the table may have. Those beyond are not added but go to the table's overflow column.
         A column that the table has stays one.
-    fixed: appearing columns that can't be widened: what they don't hold goes to the overflow column.
+    fixed: appearing columns that can't be widened, or written: what they don't hold goes to the overflow column.
     comments: on columns, should they be new.
+
+    Raises ColumnFixed, after which the transaction is lost, if there are others of that kind.
     """
     existing = transaction.column_types(spec.name)
     if spec.dynamic and most is not None:
@@ -76,6 +78,11 @@ def fit(
                 incoming.setdefault(name, set()).add(kind)
     fitted = Fit(overflow={name: incoming.pop(name) for name in _beyond(spec, existing, incoming, most)})
     targets = {}
+    if spec.dynamic:
+        for name in sorted(transaction.session.generated(transaction.schema, spec.name) & incoming.keys()):
+            if name not in fixed:
+                raise ColumnGenerated(spec.name, name)
+            fitted.overflow[name] = incoming.pop(name)
     for name in incoming:
         came = {kind: partial(transaction.session.takes, spool, name, kind) for kind in incoming[name]}
         if name in fixed:
