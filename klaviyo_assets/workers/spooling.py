@@ -17,6 +17,7 @@ LONG = 3.0
 processes, half a second each. It is that of 60,000 events with hundreds of properties, of 200,000 with ten."""
 
 _TASK_BYTES, _TASK_PAGES = 24_000_000, 900
+_HELD_BYTES = 64_000_000  # of pages whose rows wait: four times as much memory is needed once they get their types
 _NUMBERS = 1000  # for the files of a task; no page fills more than one of a table, and the rest goes into one more
 
 
@@ -70,17 +71,22 @@ class _Spooling(Protocol):
 
 
 class _Here:
-    """Spools pages in this process."""
+    """Spools pages in this process, large ones before they are as many rows as writers wait for."""
 
     def __init__(self, convert: Convert, writers: Mapping[str, SpoolWriter]) -> None:
         self._convert, self._writers = convert, writers
+        self._bytes = 0
 
     def add(self, page: bytes) -> None:
         add_batch(self._convert(page), self._writers)
+        self._bytes += len(page)
+        if self._bytes >= _HELD_BYTES:
+            self.close()
 
     def close(self) -> None:
         for writer in self._writers.values():
             writer.close()
+        self._bytes = 0
 
 
 class _Beside:

@@ -24,9 +24,10 @@ from klaviyo_assets.privacy.policy import ColumnPolicy
 from klaviyo_assets.sandbox.account import Account
 from klaviyo_assets.sandbox.faults import Rewritten
 from klaviyo_assets.sandbox.shop.generate import generate_account
+from klaviyo_assets.schema.lost import Lost
 from klaviyo_assets.sync.pages import EventPages
-from klaviyo_assets.tables.events import EventContext
-from klaviyo_assets.warehouse.spool import SpoolWriter
+from klaviyo_assets.tables.events import EVENT, EventContext
+from klaviyo_assets.warehouse.spool import Spool, SpoolWriter
 from klaviyo_assets.workers import cores, spooling
 from klaviyo_assets.workers.conversion import Convert, Done, Task, Unpicklable
 from klaviyo_assets.workers.process import Worker, WorkerDied, WorkerNotStarted
@@ -362,3 +363,18 @@ def test_a_container_has_the_cores_that_its_limit_comes_to(
     for name, text in limits.items():
         (tmp_path / name).write_text(f"{text}\n")
     assert cores.usable_cores(tmp_path) == expected
+
+
+def test_rows_of_large_pages_do_not_wait_until_they_are_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Orders of a shop may have 50 KB each: 20,000 of them that wait would take some GB."""
+    monkeypatch.setattr(spooling, "_HELD_BYTES", 10_000)
+    convert = EventPages(ColumnPolicy(), EventContext({}, {}))
+    writer = SpoolWriter(EVENT, Spool(tmp_path))
+
+    def page(number: int, length: int) -> bytes:
+        properties = {"$extra": {"note": "x" * length}}
+        return msgspec.json.encode({"data": [{"id": f"{number}", "attributes": {"event_properties": properties}}]})
+
+    pages = [page(number, 4_000) for number in range(7)] + [page(number, 1) for number in range(7, 20)]
+    spooling.spool_pages(pages, convert, {EVENT.name: writer}, Lost(), processes=1)
+    assert [file.rows for file in writer.spool.files] == [3, 3, 14]
