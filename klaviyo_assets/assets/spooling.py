@@ -10,6 +10,9 @@ from klaviyo_assets.schema.lost import Lost, noting
 from klaviyo_assets.schema.spec import TableSpec
 from klaviyo_assets.warehouse.spool import Room, SpoolWriter, add_batch, temporary_spool
 
+MOST_HELD = 64_000_000
+"""Characters of rows that wait to be spooled, however few these are."""
+
 
 def spools(specs: Sequence[TableSpec], limit: int | None, until: ExitStack) -> dict[str, SpoolWriter]:
     """Make a temporary spool for each spec; return spec name -> its writer.
@@ -26,9 +29,24 @@ def fill(writers: Mapping[str, SpoolWriter], batches: Iterable[Batch]) -> Lost:
 
     Returns what had another shape than it should. Raises SpoolFull if it takes more room than there may be.
     """
+    held = 0
     with noting() as lost:
         for batch in batches:
             add_batch(batch, writers)
+            held += _characters(batch)
+            if held >= MOST_HELD:
+                _close(writers)
+                held = 0
+    _close(writers)
+    return lost
+
+
+def _characters(batch: Batch) -> int:
+    """Return the length of all texts of a batch: templates may have 100 KB each."""
+    values = (values for columns in batch.values() for values in columns.declared.values())
+    return sum(len(value) for column in values for value in column if isinstance(value, str))
+
+
+def _close(writers: Mapping[str, SpoolWriter]) -> None:
     for writer in writers.values():
         writer.close()
-    return lost
