@@ -21,10 +21,11 @@ from klaviyo_assets.schema.columns import Batch, Columns
 from klaviyo_assets.schema.lost import Lost
 from klaviyo_assets.schema.spec import TableSpec, Type
 from klaviyo_assets.warehouse.batches import BATCH_CELLS, BATCH_ROWS, column_type, typed_batches
-from klaviyo_assets.warehouse.errors import DiskFull, SpoolFull, is_full
+from klaviyo_assets.warehouse.errors import DiskFull, SpoolFull, WarehouseError, is_full
 
 _PREFIX = "klaviyo_assets_spool_"
 _LOCK = ".lock"
+_ADVICE = "Free some there, or set TMPDIR to another folder."
 _LONGEST_START = 3600.0  # seconds; a spool has no name yet for a moment only
 
 
@@ -50,7 +51,7 @@ class Room:
     def __init__(self, limit: int | None = None) -> None:
         self.limit = limit
         self._taken = 0
-        folder = tempfile.gettempdir()
+        folder = str(_temporary())
         if limit is not None and (free := shutil.disk_usage(folder).free) < limit:
             raise SpoolFull(folder, limit, free)
 
@@ -119,8 +120,7 @@ class Spool:
         except OSError as error:
             if not is_full(error):
                 raise
-            advice = "Free some there, or set TMPDIR to another folder."
-            raise DiskFull(f"temporary files in {self.folder.parent}", advice) from error
+            raise DiskFull(f"temporary files in {self.folder.parent}", _ADVICE) from error
         self.adopt([SpoolFile(path, batch.num_rows, {field.name: column_type(field) for field in batch.schema})])
 
     def write_all(self, batches: Iterable[pa.RecordBatch]) -> None:
@@ -168,6 +168,28 @@ def add_batch(batch: Batch, writers: Mapping[str, SpoolWriter]) -> None:
             writers[name].add(columns)
 
 
+def _temporary() -> Path:
+    with _writable():
+        folder = Path(tempfile.gettempdir())
+        folder.stat()
+        return folder
+
+
+@contextmanager
+def _writable() -> Iterator[None]:
+    """Say what to do where no temporary files can be made, as in a container whose root may only be read."""
+    try:
+        yield
+    except OSError as error:
+        folder = tempfile.tempdir or "of this machine"
+        if is_full(error):
+            raise DiskFull(f"temporary files in {folder}", _ADVICE) from None
+        raise WarehouseError(
+            f"No temporary file can be made in the folder {folder}: {error.strerror}. Set TMPDIR to one that can be "
+            "written, or give the right to."
+        ) from None
+
+
 @contextmanager
 def temporary_spool(room: Room | None = None) -> Iterator[Spool]:
     """Give a spool whose folder is removed at the end, whatever happens. room: that it shares with others.
@@ -175,7 +197,8 @@ def temporary_spool(room: Room | None = None) -> Iterator[Spool]:
     A killed process can't clean up: the next one removes the folder, because nobody holds its lock any more.
     """
     remove_abandoned_spools()
-    unnamed = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}"))
+    with _writable():
+        unnamed = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}"))
     folder = unnamed.with_name(unnamed.name[1:])
     try:
         with FileLock(unnamed / _LOCK):
@@ -192,7 +215,7 @@ def remove_abandoned_spools(clock: Callable[[], float] = time.time) -> None:
 
     clock: seconds since 1970.
     """
-    temporary = Path(tempfile.gettempdir())
+    temporary = _temporary()
     for folder in temporary.glob(f".{_PREFIX}*"):
         try:
             abandoned = clock() - folder.stat().st_mtime > _LONGEST_START

@@ -23,7 +23,7 @@ from klaviyo_assets.warehouse.errors import SnapshotMissing, WarehouseError, War
 from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Coverage, Extract, Publication
 from klaviyo_assets.warehouse.guard import Waiting
 from klaviyo_assets.warehouse.names import cut
-from klaviyo_assets.warehouse.spool import _PREFIX, remove_abandoned_spools, temporary_spool
+from klaviyo_assets.warehouse.spool import _PREFIX, Room, remove_abandoned_spools, temporary_spool
 from klaviyo_assets.warehouse.state import SyncState
 from klaviyo_assets_tests.warehouse.helpers import (
     EVENT,
@@ -416,6 +416,21 @@ def test_no_spool_is_taken_for_abandoned_before_its_lock_is_held(
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(spool, range(3)))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.of_duckdb
+def test_a_machine_without_a_temporary_folder_that_can_be_written_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a container has none whose root may only be read."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    with pytest.raises(WarehouseError, match=r"in the folder .*gone: No such file or directory. Set TMPDIR to one"):
+        load(warehouse_at(tmp_path), [{"id": "1"}])
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("tempfile._candidate_tempdir_list", lambda: [str(tmp_path / "gone")])
+    for attempt in (Room, lambda: load(warehouse_at(tmp_path), [{"id": "1"}])):
+        with pytest.raises(WarehouseError, match=r"No usable temporary directory found in .*gone.*Set TMPDIR to one"):
+            attempt()
 
 
 @pytest.mark.of_duckdb
