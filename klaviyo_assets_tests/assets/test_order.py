@@ -171,9 +171,10 @@ def test_states_and_rows_from_the_future_heal(klaviyo: Project, stored_ahead: dt
         change(account, number)
         klaviyo.sync()
         assert klaviyo.differences("event", "person", "metric", "list") == []
-    for (table, _), state in klaviyo.warehouse.states().items():
-        if state.fingerprint is None:  # else it speaks of no time
-            assert state.synced_through and state.synced_through < account.clock.now() + dt.timedelta(minutes=1), table
+        for (table, _), state in klaviyo.warehouse.states().items():
+            if state.fingerprint is None:  # else it speaks of no time
+                through = state.synced_through
+                assert through and through < account.clock.now() + dt.timedelta(minutes=1), table
 
 
 def test_a_state_of_a_past_future_heals_too(klaviyo: Project) -> None:
