@@ -14,7 +14,7 @@ from klaviyo_assets.warehouse.duckdb.session import DuckDBSession
 from klaviyo_assets.warehouse.extract import Publication
 from klaviyo_assets.warehouse.results import Inspection
 from klaviyo_assets.warehouse.steps import inspection
-from klaviyo_assets_tests.warehouse.helpers import in_use, warehouse_at
+from klaviyo_assets_tests.warehouse.helpers import in_use, run, warehouse_at
 from klaviyo_assets_tests.warehouse.test_loading import DAY, EVENT, METRIC, NOON, load, snapshot
 
 pytestmark = pytest.mark.every_database
@@ -83,6 +83,17 @@ def test_orphans_are_rows_whose_parent_nobody_knows(warehouse: Any) -> None:
     )
     seen = look(warehouse, 3 * DAY, PARENT)
     assert seen.orphans == {"note": 0} and (seen.live, seen.live_before, seen.flagged) == (5, 10, 5)
+
+
+@pytest.mark.parametrize(("statement", "before"), [("DELETE FROM", 10), ("DROP TABLE", None)])
+def test_a_table_that_was_emptied_is_smaller_and_one_that_was_dropped_is_new(
+    warehouse: Any, statement: str, before: int | None
+) -> None:
+    look(warehouse)
+    run(warehouse, f"{statement} klaviyo.event" + (" WHERE 1 = 1" if before else ""))
+    load(warehouse, [{"id": "e1"}])
+    seen = look(warehouse, 2 * DAY)
+    assert (seen.live, seen.live_before) == (1, before)
 
 
 @pytest.mark.of_duckdb
