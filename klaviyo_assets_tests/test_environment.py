@@ -21,6 +21,7 @@ SHOW = (
     "from klaviyo_assets import environment; from klaviyo_assets.settings import Settings; "
     "print(Settings().schema_name, environment.get('KLAVIYO_API_KEY'))"
 )
+LOADED = f"from klaviyo_assets import environment; environment.load(); {SHOW}"
 
 
 def run(*command: str, cwd: Path, **variables: str) -> str:
@@ -115,3 +116,35 @@ def test_processes_of_klaviyo_assets_dev(folder: Path, monkeypatch: pytest.Monke
     # Whatever the kernel knows: this process is started with what `.env` says.
     dagster = {"KLAVIYO_SCHEMA": "of_dotenv", "KLAVIYO_API_KEY": "pk_dotenv", name: value}
     assert run("-c", SHOW, cwd=folder, **dagster).split() == ["of_shell", "pk_dotenv"]
+
+
+def refused(folder: Path, content: bytes) -> str:
+    (folder / ".env").write_bytes(content)
+    command = [sys.executable, "-m", "klaviyo_assets.cli.main", "settings"]
+    done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and not done.stdout, done.stdout
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    "value", ['"{"person": ["phone_number"]}"', '\'{"person": ["phone_number"]}', '"{person: [phone_number]}'], ids=str
+)
+def test_a_line_of_ours_that_can_not_be_read_is_an_error(tmp_path: Path, value: str) -> None:
+    said = refused(tmp_path, f"KLAVIYO_API_KEY=pk_dotenv\nexport KLAVIYO_BLOCKED_COLUMNS={value}\n".encode())
+    assert said.startswith("Error: .env, line 2: KLAVIYO_BLOCKED_COLUMNS can't be read.")
+    assert "pk_" not in said and "Traceback" not in said
+
+
+def test_a_line_of_others_that_can_not_be_read_is_left_out_with_a_warning(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("if true; then\nKLAVIYO_API_KEY=pk_dotenv\nfi\nKLAVIYO_SCHEMA=of_dotenv\n")
+    command = [sys.executable, "-c", f"{LOADED}; {SHOW}"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+    assert done.stderr.count(".env, line 1 can't be read, and is left out.") == 1, done.stderr
+    assert "python-dotenv" not in done.stderr and "of_dotenv pk_dotenv" in done.stdout
+
+
+def test_a_file_in_another_encoding_is_named(tmp_path: Path) -> None:
+    windows = "KLAVIYO_API_KEY=pk_dotenv\r\n".encode("utf-16")
+    assert refused(tmp_path, windows).startswith("Error: .env has to be UTF-8 text: save it as such\n")
+    (tmp_path / ".env").write_bytes("KLAVIYO_API_KEY=pk_dotenv\r\nKLAVIYO_SCHEMA=of_dotenv\r\n".encode("utf-8-sig"))
+    assert run("-c", LOADED, cwd=tmp_path) == "of_dotenv pk_dotenv\n"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import click
-from dotenv import dotenv_values, set_key
+from dotenv import set_key
 
 from klaviyo_assets import environment
 from klaviyo_assets.cli.extras import require
@@ -181,7 +181,7 @@ def _for_env(place: _Place, key: str, address: str) -> dict[str, str]:
 
     found = {place.key_variable: key, "KLAVIYO_SETTINGS": place.file}
     said_elsewhere = place.is_new or address == place.warehouse
-    if shown(address) != address or place.warehouse_variable in _written() or not said_elsewhere:
+    if shown(address) != address or place.warehouse_variable in environment.written() or not said_elsewhere:
         found[place.warehouse_variable] = address
     return found
 
@@ -189,7 +189,7 @@ def _for_env(place: _Place, key: str, address: str) -> dict[str, str]:
 def _may_write(values: Mapping[str, str], *, asks: bool, yes: bool) -> None:
     """Make sure that other values of `.env` may be replaced; raise click.ClickException if not."""
     for name, value in values.items():
-        if yes or _written().get(name) in (None, "", value):
+        if yes or environment.written().get(name) in (None, "", value):
             continue
         if not asks or not click.confirm(f"{environment.FILE} has another {name}. Replace it?"):
             raise click.ClickException(
@@ -203,7 +203,7 @@ def _write(values: Mapping[str, str]) -> None:
     file.touch(mode=0o600)
     file.chmod(0o600)
     for name, value in values.items():
-        if _written().get(name) != value:  # which may be there as `${ANOTHER}`
+        if environment.written().get(name) != value:  # which may be there as `${ANOTHER}`
             set_key(file, name, value, quote_mode="never" if _NEEDS_NO_QUOTES.fullmatch(value) else "always")
     file.chmod(0o600)
 
@@ -250,7 +250,3 @@ def _trying(**variables: str) -> AbstractContextManager[None]:
     from klaviyo_assets.cli import places
 
     return places.variables(**environment.settled(), **variables)
-
-
-def _written() -> Mapping[str, str | None]:
-    return dotenv_values(environment.FILE) if Path(environment.FILE).is_file() else {}

@@ -100,7 +100,7 @@ class _Commands(click.Group):
 
         try:
             return super().invoke(ctx)
-        except SettingsError as error:
+        except (SettingsError, environment.UnreadableFile) as error:
             raise click.ClickException(str(error)) from None
         except (KeyboardInterrupt, click.Abort) as error:
             # click makes an Abort of Ctrl-C at a question, and of an answer that declines.
