@@ -191,18 +191,18 @@ def test_nothing_says_klaviyo_of_an_account_that_has_another_name() -> None:
 
 # Layers
 
-GROUND = ("schema", "clock", "text", "environment")
+GROUND = ("schema", "clock", "text", "environment", "hosts")
 ALLOWED = {
     "schema": ((), {"msgspec", "numpy", "pyarrow"}),
-    "api": (("schema", "text"), {"requests", "msgspec", "urllib3"}),
+    "api": (("schema", "text", "hosts"), {"requests", "msgspec", "urllib3"}),
     "tables": (("schema",), {"anyascii", "msgspec", "numpy", "pyarrow"}),
     "warehouse": (("schema", "clock", "environment"),
                   {"clickhouse_connect", "dagster", "dagster_duckdb", "duckdb", "filelock", "google", "msgspec",
                    "numpy", "pgpq", "psycopg", "pyarrow", "pydantic", "requests", "snowflake", "urllib3"}),
     "privacy": (("schema", "environment", "tables"), {"msgspec"}),
     "shared_limits": (("api", "environment", "warehouse"), {"psycopg", "redis"}),
-    "settings": (("environment", "privacy", "schema", "shared_limits.place", "tables", "warehouse.duckdb.location",
-                  "warehouse.local.sql", "warehouse.location", "models.project"),
+    "settings": (("environment", "hosts", "privacy", "schema", "shared_limits.place", "tables",
+                  "warehouse.duckdb.location", "warehouse.local.sql", "warehouse.location", "models.project"),
                  {"pydantic", "pydantic_core", "pydantic_settings", "yaml"}),
     "sync": (("api", "privacy", "schema", "settings", "tables", "warehouse.guard", "warehouse.state"), {"msgspec"}),
     "workers": (("environment", "schema", "warehouse.errors", "warehouse.spool"), set()),

@@ -123,7 +123,12 @@ def reason(error: requests.RequestException) -> str:
         case requests.exceptions.SSLError():
             return f"no secure connection ({_cause(error)})"
         case requests.exceptions.ProxyError():
-            return f"no connection through the proxy ({_cause(error)})"
+            return f"no connection through the proxy of the environment, HTTPS_PROXY for one ({_cause(error)})"
+        case requests.exceptions.InvalidURL() | requests.exceptions.InvalidSchema():  # ours is valid
+            return (
+                "the proxy of the environment, HTTPS_PROXY for one, can't be used: its address has to be like "
+                "http://proxy.example:3128; one of SOCKS needs `pip install pysocks`"
+            )
         case requests.exceptions.ChunkedEncodingError() | requests.exceptions.ContentDecodingError():
             return f"the answer was cut off ({_cause(error)})"
         case requests.ConnectionError():

@@ -126,9 +126,11 @@ class SandboxControl:
 
         Datetimes may be given as such. Raises `ControlError` when the sandbox refuses.
         """
-        response = requests.post(
-            f"{self.url}/sandbox/{command}", data=msgspec.json.encode(arguments), timeout=self.timeout
-        )
+        with requests.Session() as session:
+            session.trust_env = False  # a proxy would look for the sandbox on its own machine
+            response = session.post(
+                f"{self.url}/sandbox/{command}", data=msgspec.json.encode(arguments), timeout=self.timeout
+            )
         document = msgspec.json.decode(response.content, type=dict[str, Any])
         if response.status_code != 200:
             raise ControlError(response.status_code, document["error"])

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from fractions import Fraction
 from functools import cached_property
-from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -20,6 +19,7 @@ from pydantic import BeforeValidator, ByteSize, Field, ValidationError, Validati
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from klaviyo_assets import environment
+from klaviyo_assets.hosts import is_of_this_machine
 from klaviyo_assets.privacy.policy import SALT_VARIABLE, Privacy
 from klaviyo_assets.schema.spec import STAGING
 from klaviyo_assets.settings import sources
@@ -378,7 +378,7 @@ class Settings(BaseSettings):
                 )
             return found.text
         if given == NONE:
-            if not _is_of_this_machine(info.data.get("api_url", "")):
+            if not is_of_this_machine(info.data.get("api_url", "")):
                 raise ValueError("`none` is for an account that is simulated on this machine: Klaviyo has limits")
             return given
         if given and kind_of(info.data.get("warehouse", "")) != "postgres":
@@ -451,14 +451,6 @@ def _of_a_server(address: Server, schema: str) -> Iterator[Problem]:
         yield (), f"the setting `schema` may have {room} bytes there: Postgres cuts names at {_LONGEST_NAME}"
     if schema.lower().startswith("pg_"):
         yield (), "the setting `schema` may not begin with pg_ there: Postgres keeps such names to itself"
-
-
-def _is_of_this_machine(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _given_by(values: Mapping[str, Any]) -> Callable[[str], str | None]:

@@ -61,6 +61,36 @@ def test_while_nobody_can_be_reached_only_the_first_request_is_repeated(clock: F
         assert [tries("get_lists"), tries("get_lists")] == [6, 1]
 
 
+def test_a_simulated_account_is_not_asked_through_a_proxy(
+    api: FakeApi, client: KlaviyoClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://somebody:proxysecret@127.0.0.1:9")
+    api.routes["lists"] = FINE
+    assert client.get("get_lists", "/lists").rows == 1
+
+
+@pytest.mark.parametrize(
+    ("proxy", "words"),
+    [
+        ("http://somebody:proxysecret@127.0.0.1:9", "the environment, HTTPS_PROXY for one .*Connection refused"),
+        ("proxysecret://127.0.0.1:9", "http://proxy.example:3128"),
+        ("socks5://somebody:proxysecret@127.0.0.1:9", "pip install pysocks"),
+    ],
+)
+def test_a_proxy_that_is_of_no_use_is_named_without_its_password(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch, proxy: str, words: str
+) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, proxy)
+    with (
+        KlaviyoClient(KEY, base_url="https://klaviyo.example/api", clock=clock, sleep=clock.sleep) as client,
+        pytest.raises(ApiUnavailable, match=words) as raised,
+    ):
+        client.get("get_lists", "/lists")
+    assert "proxysecret" not in str(raised.value) and KEY not in str(raised.value)
+
+
 @pytest.mark.parametrize("detail", ["Out of order.", "Out of order"])
 def test_an_error_ends_its_sentence_once(api: FakeApi, client: KlaviyoClient, detail: str) -> None:
     api.routes["lists"] = error(503, detail)

@@ -69,3 +69,9 @@ def test_refusals(control: SandboxControl, command: str, arguments: dict[str, st
     with pytest.raises(ControlError) as caught:
         control.tell(command, **arguments)
     assert caught.value.status == status
+
+
+def test_a_sandbox_is_not_told_through_a_proxy(control: SandboxControl, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert control.tell("now")
