@@ -86,6 +86,8 @@ def adopt(apply: bool, history: str, since: dt.datetime | None, yes: bool, as_js
         else:
             _print(found)
         if found.problems:
+            if apply:
+                raise click.ClickException("Nothing was taken over: mend the problems first.")
             click.get_current_context().exit(1)
         if not apply:
             return
@@ -194,6 +196,8 @@ def _print(found: AdoptionReport) -> None:
             click.echo(f"\n{heading}:")
         for finding in some:
             click.echo(f"  {finding.table + ' ' if finding.table else ''}{clean(finding.text)}")
+    if found.problems:
+        return
     takes = " to ".join(dict.fromkeys(_minutes(each) for each in found.duration))
     click.echo(
         f"\nThe first sync and the backfill read about {found.events:,} events and {found.profiles:,} profiles: "

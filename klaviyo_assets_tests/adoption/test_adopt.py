@@ -186,6 +186,8 @@ def test_the_report_names_each_difference_and_changes_nothing(
     assert ("coupon_code is called COUPON_CODE here" in said(found, "problem")) == in_postgres
     printed = command("adopt", "--apply", "--yes", code=1).output
     assert "Problems: each keeps the schema from being taken over:" in printed
+    assert printed.endswith("Error: Nothing was taken over: mend the problems first.\n")
+    assert "The first sync and the backfill read" not in printed
     assert warehouse.survey(TABLES) == before and not warehouse.states()
 
 
