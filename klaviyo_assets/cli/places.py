@@ -178,8 +178,10 @@ def in_use(database: Path) -> Iterator[None]:
 def home_of(settings: Settings) -> Iterator[Path]:
     """Set DAGSTER_HOME to the home of a real account: the user's own if there is one, else beside the warehouse.
 
-    Raises click.ClickException if it is not there and can't be made.
+    Raises click.ClickException if it is not there and can't be made, or if Dagster can't read or write it.
     """
+    from sqlalchemy.exc import DBAPIError
+
     given = environment.get("DAGSTER_HOME")
     home = Path(given) if given else default_home(settings)
     try:
@@ -189,8 +191,14 @@ def home_of(settings: Settings) -> Iterator[Path]:
             f"Dagster's history of runs can't be kept in {home}: {error.strerror}. It is where DAGSTER_HOME says, else "
             "beside the warehouse."
         ) from None
-    with variables(DAGSTER_HOME=str(home.absolute())):
-        yield home
+    try:
+        with variables(DAGSTER_HOME=str(home.absolute())):
+            yield home
+    except DBAPIError as error:
+        raise click.ClickException(
+            f"Dagster's history of runs, of {home}, can't be read or written: {str(error.orig).strip()}. It is where "
+            "DAGSTER_HOME says, else beside the warehouse; its disk may be full."
+        ) from None
 
 
 def default_home(settings: Settings) -> Path:

@@ -150,3 +150,12 @@ def test_what_can_not_be_done_is_said(account: Account, monkeypatch: pytest.Monk
     monkeypatch.delenv("KLAVIYO_API_KEY")
     Path(".env").unlink()
     assert "KLAVIYO_API_KEY is not set" in command("sync", code=1).output
+
+
+@pytest.mark.usefixtures("account")
+def test_a_history_of_runs_that_can_not_be_read_is_named_without_a_traceback() -> None:
+    with home_of(Settings()) as home, dg.DagsterInstance.get():
+        (home / "history" / "runs.db").write_bytes(b"no database" * 1000)
+    said = command("sync", code=1)
+    assert isinstance(said.exception, SystemExit) and "DAGSTER_HOME" in said.output
+    assert f"history of runs, of {home}, can't be read or written: file is not a database." in said.output
