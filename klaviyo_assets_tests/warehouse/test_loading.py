@@ -54,6 +54,8 @@ def test_a_load_inserts_and_updates_by_key(tmp_path: Path) -> None:
     assert (first["note"], first["property_x"], first["_fivetran_synced"].day) == ("a", 1, 1)
     assert (second["note"], second["property_x"], second["_fivetran_synced"].day) == ("B", None, 2)
     assert (third["_fivetran_deleted"], third["_fivetran_synced"]) == (False, dt.datetime(2026, 5, 2, 12))
+    nothing = load(warehouse, [], at=NOON + DAY)
+    assert (nothing.rows, nothing.inserted, nothing.updated, nothing.deleted, nothing.row_count) == (0, 0, 0, 0, 3)
 
 
 @pytest.mark.also_without_sql
