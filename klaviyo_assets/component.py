@@ -23,8 +23,7 @@ from klaviyo_assets.assets.options import StepOptions
 from klaviyo_assets.assets.translator import DagsterKlaviyoTranslator, KlaviyoAssetProps
 from klaviyo_assets.build import build_definitions
 from klaviyo_assets.settings import Settings, require_distinct
-from klaviyo_assets.settings.env_vars import SECRETS
-from klaviyo_assets.settings.sources import DEFAULT_FILE, public_name
+from klaviyo_assets.settings.sources import DEFAULT_FILE, SECRETS, public_name
 
 _VARIABLE = re.compile(r"""\{\{\s*env(?:\.(\w+)|\(\s*(["'])(\w+)\2\s*\))\s*\}\}""")
 

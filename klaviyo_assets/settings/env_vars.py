@@ -8,10 +8,8 @@ from typing import Any
 from klaviyo_assets import environment
 from klaviyo_assets.settings.existing import address_of
 from klaviyo_assets.settings.problems import Unreadable
+from klaviyo_assets.settings.sources import SECRETS
 from klaviyo_assets.settings.sources import variable as own_variable
-
-SECRETS = {"api_key": "api_key_variable", "hash_salt": "hash_salt_variable"}
-"""What is never given as it is -> the setting that holds the name of its variable."""
 
 _ADDRESSES = ("warehouse", "duckdb_path")
 _HOLDERS = {**SECRETS, **dict.fromkeys(_ADDRESSES, "warehouse_variable")}

@@ -76,7 +76,13 @@ def _lines(
     name = public(str(setting))
     raised = details.get("ctx", {}).get("error")
     if details["type"] == "extra_forbidden":
-        found: list[Problem] = [((), f"there is no such setting{similar(name, names)}")]
+        text = f"there is no such setting{similar(name, names)}"
+        if f"{name}_variable" in names:
+            text = (
+                "a secret does not belong here, where it is kept in the clear: put it into the environment variable "
+                f"KLAVIYO_{name.upper()}, in .env for example"
+            )
+        found: list[Problem] = [((), text)]
         if isinstance(details["input"], Unreadable):
             return [str(details["input"])]
     elif isinstance(raised, Problems):

@@ -31,6 +31,9 @@ WAREHOUSE = "KLAVIYO_WAREHOUSE"
 RATE_LIMITS = "KLAVIYO_RATE_LIMITS"
 """The variable of `rate_limits`; it may hold a password."""
 
+SECRETS = {"api_key": "api_key_variable", "hash_salt": "hash_salt_variable"}
+"""What is never given as it is -> the setting that holds the name of its variable."""
+
 FORMER_NAME = "duckdb_path"
 """What `warehouse` was called when there was no other database, in the environment too."""
 
@@ -78,7 +81,7 @@ def setting_origin(name: str) -> str | None:
     """Return where a setting comes from that Python does not give, in words; None: it has its default."""
     name = public_name(name)
     given = variable(name)
-    if environment.get(given):
+    if environment.get(given) and name not in SECRETS:  # their variables are no settings
         return f"{given} in {environment.origin(given)}"
     if {name, *internal_names({name: None})} & in_file().keys():
         return settings_file()

@@ -61,7 +61,8 @@ model_variables:
 PROBLEMS = [
     "KLAVIYO_DELETE_GUARD): it has to be less than or equal to 1, not '7'",
     "KLAVIYO_OWNERS): it has to be a valid tuple, not '[team:data'",
-    "api_key ({file}): there is no such setting; did you mean api_key_variable?",
+    "api_key ({file}): a secret does not belong here, where it is kept in the clear: put it into the environment "
+    "variable KLAVIYO_API_KEY, in .env for example",
     "api_url ({file}): it has to be an address such as https://a.klaviyo.com/api, without a user, a password or a "
     "query in it, not 'a.klaviyo.com'",
     "history_start ({file}): it has to be a valid date",
@@ -126,6 +127,7 @@ def test_one_error_lists_every_problem_with_its_place(tmp_path: Path, monkeypatc
     file = settings_file(tmp_path, WRONG, monkeypatch)
     monkeypatch.setenv("KLAVIYO_DELETE_GUARD", "7")
     monkeypatch.setenv("KLAVIYO_OWNERS", "[team:data")
+    monkeypatch.setenv("KLAVIYO_API_KEY", "pk_of_the_environment")  # says nothing of the file's
     with pytest.raises(SettingsError) as raised:
         Settings()
     message = str(raised.value)
