@@ -9,6 +9,11 @@ from collections.abc import Sequence
 _FULL = re.compile("No space left|File too large|quota exceeded", re.IGNORECASE)
 _VIOLATION = re.compile(r"(?:Constraint Error|Failed to commit): (.*constraint.*|Duplicate key.*)", re.DOTALL)
 _KEY = re.compile(r""" ?(because key )?"[^"]*: .*"|: duplicate key ".*"|\nLINE .*""", re.DOTALL)
+_CAUSE = re.compile(r" \(Error: .*\)(?=$|\.)", re.DOTALL)
+_CONVERSION = re.compile(
+    r"(?:Conversion Error: |Out of Range Error: |Failed to commit: (?=Could not convert|Overflow))(.*)", re.DOTALL
+)
+_CALCULATED = re.compile(r"\([^()]*\)")
 _NAMED = re.compile(r'^(?:(?:Cannot|Could not) [a-z ]+ (?:"[^"]*"|it): |The file (?:"[^"]*"|it) exists, but )')
 _QUOTED = re.compile("""['"].*['"]""", re.DOTALL)
 _FULL_NUMBERS = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
@@ -185,7 +190,16 @@ class ConstraintViolated(WarehouseError):
 def violation(error: Exception) -> str | None:
     """Return which constraint an error of DuckDB's speaks of, without the values of rows; None if of none."""
     found = _VIOLATION.search(str(error))
-    return _KEY.sub("", found.group(1)).replace('"', "").strip().rstrip(".") + "." if found else None
+    if found is None:
+        return None
+    told = _CAUSE.sub("", _KEY.sub("", found.group(1)))
+    return told.replace('"', "").strip().rstrip(".") + "."
+
+
+def conversion(error: Exception) -> str | None:
+    """Return what an error of DuckDB's says of a value that is none of a type, without the value; None if of none."""
+    found = _CONVERSION.search(str(error))
+    return _CALCULATED.sub("(***)", without_values(found.group(1).partition("\n")[0])).rstrip(".") if found else None
 
 
 class DiskFull(WarehouseError):

@@ -180,6 +180,27 @@ def test_a_constraint_holds_and_is_named_without_values(tmp_path: Path, constrai
     assert rows(warehouse) == before
 
 
+@pytest.mark.not_of("snowflake", "bigquery", "clickhouse")
+def test_what_an_index_or_a_constraint_can_not_convert_is_told_without_values(tmp_path: Path, database: str) -> None:
+    warehouse = warehouse_at(tmp_path)
+    load(warehouse, [{"id": "1", "a": "12"}])
+    index = "CREATE INDEX mine ON klaviyo.event ((CAST(property_a AS INTEGER) * 2))"
+    run(warehouse, index)
+    for value in ("jane@example.com", "2000000019"):
+        with pytest.raises(WarehouseError, match=r"INT32|\(\*\*\*\)|type integer|integer out of range") as error:
+            load(warehouse, [{"id": "2", "a": value}])
+        assert value not in str(error.value)
+        assert database == "postgres" or "an index" in str(error.value)
+    run(warehouse, "DROP INDEX klaviyo.mine")
+    if database == "duckdb":
+        checked = "property_a VARCHAR CHECK (CAST(property_a AS INTEGER) > 0)"
+        columns = f"id VARCHAR, {checked}, _fivetran_synced TIMESTAMP, _fivetran_deleted BOOLEAN"
+        run(warehouse, "DROP TABLE klaviyo.event", f"CREATE TABLE klaviyo.event ({columns})")
+        with pytest.raises(ConstraintViolated, match=r"CHECK constraint failed on table event") as refused:
+            load(warehouse, [{"id": "2", "a": "jane@example.com"}])
+        assert "jane" not in str(refused.value)
+
+
 @pytest.mark.parametrize(("column", "native", "value"), [("datetime", "TIMESTAMP_S", "2026-05-01T00:00:00.5Z"),
                                                          ("_fivetran_synced", "TIMESTAMP_MS", "2026-05-01T00:00:00Z"),
                                                          ("id", "INTEGER", "2026-05-01T00:00:00Z"),

@@ -24,7 +24,15 @@ from klaviyo_assets.warehouse.duckdb.location import file_of, shown
 from klaviyo_assets.warehouse.duckdb.new_file import copy_to_new_file
 from klaviyo_assets.warehouse.duckdb.opening import opened
 from klaviyo_assets.warehouse.duckdb.session import DuckDBSession
-from klaviyo_assets.warehouse.errors import ConstraintViolated, DiskFull, WarehouseUnusable, is_full, violation
+from klaviyo_assets.warehouse.errors import (
+    ConstraintViolated,
+    DiskFull,
+    WarehouseError,
+    WarehouseUnusable,
+    conversion,
+    is_full,
+    violation,
+)
 from klaviyo_assets.warehouse.local.interrupts import interruptible, is_interrupt
 from klaviyo_assets.warehouse.local.sql import IN_UTC
 from klaviyo_assets.warehouse.warehouse import Warehouse
@@ -153,6 +161,12 @@ class DuckDBWarehouse(Warehouse, DuckDBResource):
                     raise DiskFull(shown(self.database), "Free some there, and run it again.") from error
                 if reason := violation(error):
                     raise ConstraintViolated(self.schema_name, reason) from None
+                if reason := conversion(error):
+                    raise WarehouseError(
+                        f"{shown(self.database)} can't compute something for the rows that came, so nothing was "
+                        f"written: {reason}. If an index, a DEFAULT or a generated column of your own converts values, "
+                        "drop it, or use TRY_CAST."
+                    ) from None
                 raise
             finally:
                 with suppress(duckdb.Error):  # a COMMIT that failed has rolled back already
