@@ -102,7 +102,7 @@ class PostgresSession(PostgresCatalog):
                 )
 
     def ensure_key(self, schema: str, spec: TableSpec) -> None:
-        """Make a unique index on the key of a table that lacks one; raise WarehouseError if duplicates forbid it."""
+        """Make a unique index on the key of a table that lacks one; raise WarehouseError if that is impossible."""
         if self._has_key(schema, spec):
             return
         table = self.name(schema, spec.name)
@@ -110,6 +110,12 @@ class PostgresSession(PostgresCatalog):
         try:
             with self._undone_on_error():
                 self.execute(f"CREATE UNIQUE INDEX ON {table} ({chosen})")
+        except psycopg.errors.FeatureNotSupported:
+            raise WarehouseError(
+                f"{schema}.{spec.name} is partitioned, but not by its key ({', '.join(spec.primary_key)}), so that the "
+                "unique index can't be made by which rows are found. Partition it by HASH "
+                f"({chosen}), and run it again."
+            ) from None
         except psycopg.errors.UniqueViolation:
             twice = f"SELECT 1 FROM {table} GROUP BY {chosen} HAVING count(*) > 1"
             ((count,),) = self.sql(f"SELECT count(*) FROM ({twice}) AS twice")

@@ -354,6 +354,13 @@ def test_a_table_without_a_key_gets_one_or_duplicates_are_named(warehouse: Timed
     assert warehouse.query(keys) == [(1,)]
 
 
+def test_a_table_that_is_partitioned_by_time_is_refused_with_what_to_do(warehouse: TimedPostgres) -> None:
+    columns = "id text, datetime timestamptz, note text, _fivetran_synced timestamptz, _fivetran_deleted boolean"
+    run(warehouse, "CREATE SCHEMA klaviyo", f"CREATE TABLE klaviyo.event ({columns}) PARTITION BY RANGE (datetime)")
+    with pytest.raises(WarehouseError, match=r"klaviyo\.event is partitioned, but not by its key .*by HASH \("):
+        load(warehouse, [{"id": "1"}])
+
+
 def test_tables_begin_with_their_key_and_have_an_index_of_their_time(warehouse: TimedPostgres) -> None:
     spec = replace(EVENT, primary_key=("note", "id"), partitioned_by="datetime")
     load(warehouse, [{"id": "1", "note": "n"}], spec=spec)
