@@ -20,7 +20,7 @@ from klaviyo_assets.assets.advice import advised
 from klaviyo_assets.schema.spec import Column, ForeignKey, Lookup, TableSpec, Type
 from klaviyo_assets.warehouse.batches import typed_batches
 from klaviyo_assets.warehouse.errors import SnapshotMissing, WarehouseError, WarehouseLocked
-from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Coverage, Extract, Publication
+from klaviyo_assets.warehouse.extract import WHOLE_TABLE, Coverage, Extract, Publication, Sweep
 from klaviyo_assets.warehouse.guard import Waiting
 from klaviyo_assets.warehouse.names import cut
 from klaviyo_assets.warehouse.spool import _PREFIX, Room, remove_abandoned_spools, temporary_spool
@@ -418,6 +418,37 @@ def test_no_spool_is_taken_for_abandoned_before_its_lock_is_held(
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(spool, range(3)))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.of_duckdb
+def test_a_row_without_a_key_is_asked_for_by_nobody(tmp_path: Path) -> None:
+    """Somebody has inserted it by hand: a complete read flags it, and nothing stops because of it."""
+    warehouse = warehouse_at(tmp_path)
+    child = replace(EVENT, name="child")
+    load(warehouse, [{"id": str(n), "datetime": "2026-04-05T00:00:00Z"} for n in range(3)])
+    load(warehouse, [{"id": "c", "note": "nobody"}, {"id": "d", "note": "0"}], spec=child)
+    warehouse.query("INSERT INTO klaviyo.event (id, datetime) VALUES (NULL, '2026-04-05')")
+    asked: list[list[str]] = []
+
+    def ask(ids: list[str], _: Any) -> set[str]:
+        asked.append(ids)
+        return set(ids)
+
+    came = [{"id": "0", "datetime": "2026-04-05T00:00:00Z"}, {"id": "1", "datetime": "2026-04-05T00:00:00Z"}]
+    result = load(warehouse, came, coverage=WHOLE_TABLE, ask=ask, began=warehouse.begin().number)
+    assert (asked, result.deleted, result.waiting) == ([["2"]], 2, None)
+    warehouse.query("UPDATE klaviyo.event SET _fivetran_deleted = false WHERE id IS NULL")
+
+    with temporary_spool() as spool:
+        spool.write_all(typed_batches([event_columns([{"id": "0"}])], EVENT))
+        sweep = Sweep(
+            EVENT, spool, warehouse.begin().number, "datetime", NOON, lambda ids: set(ask(ids, None)) - {*ids},
+            children=((child, "note"),), accept_shrink=True,
+        )  # fmt: skip
+        warehouse.sweep(sweep, guard=0.1)
+    assert asked == [["2"], ["1"]]
+    assert {row["id"] for row in rows(warehouse) if row["_fivetran_deleted"]} == {"1", "2"}
+    assert [row["_fivetran_deleted"] for row in rows(warehouse, "klaviyo.child")] == [True, False]
 
 
 @pytest.mark.of_duckdb

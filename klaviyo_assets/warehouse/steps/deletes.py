@@ -57,7 +57,8 @@ def keys_to_ask_for(
     if going > MOST_ASKED and (guard is None or is_suspicious(spec, live=vanished.live, going=going, guard=guard)):
         return []
     found = transaction.sql(
-        f"SELECT {quote(key)} {where} ORDER BY {quote(SYNCED.name)} NULLS FIRST, 1 LIMIT {MOST_ASKED}",
+        f"SELECT {quote(key)} {where} AND {quote(key)} IS NOT NULL "
+        f"ORDER BY {quote(SYNCED.name)} NULLS FIRST, 1 LIMIT {MOST_ASKED}",
         vanished.parameters,
     )
     return [row[0] for row in found]
@@ -92,7 +93,7 @@ def missing_keys(transaction: Transaction, sweep: Sweep) -> list[str]:
     types = with_system_columns(sweep.spec, key) | {sweep.created: Type.TIMESTAMP}
     rows = as_declared(transaction.dialect, transaction.source(sweep.spec.name), types)
     found = transaction.sql(
-        f"SELECT {quote(key)} FROM {rows} AS own WHERE {NOT_DELETED} "
+        f"SELECT {quote(key)} FROM {rows} AS own WHERE {NOT_DELETED} AND {quote(key)} IS NOT NULL "
         f"AND NOT {recent} AND coalesce({quote(sweep.created)} < ?, true) "
         f"AND NOT EXISTS (SELECT 1 FROM {keys} AS there WHERE {there})",
         [naive(sweep.created_before)],
@@ -122,7 +123,7 @@ def flag_gone(transaction: Transaction, sweep: Sweep, gone: Spool, guard: float 
     flagged = f"(SELECT {quote(key)} FROM {table} WHERE {quote(DELETED.name)})"
     # A row that somebody has removed by hand can't be flagged; who is at neither place is gone as well.
     known, there_is = (
-        f"(SELECT {quote(key)} FROM {table})",
+        f"(SELECT {quote(key)} FROM {table} WHERE {quote(key)} IS NOT NULL)",
         f"(SELECT * FROM {spooled(transaction, sweep.keys)[0]} AS k)",
     )
     for child, column in sweep.children:

@@ -57,7 +57,8 @@ def flag(
     more: list[Any] = []
     if guard is not None and missing.confirmed is not None:
         (key,) = spec.primary_key
-        may_be_flagged += f" AND {quote(key)} IN (SELECT * FROM {spooled(transaction, missing.confirmed)[0]} AS gone)"
+        gone = f"{quote(key)} IN (SELECT * FROM {spooled(transaction, missing.confirmed)[0]} AS gone)"
+        may_be_flagged += f" AND ({gone} OR {quote(key)} IS NULL)"  # one without a key is none of the source's
     if suspicious:
         old, more = _noted(transaction, spec, missing.read_at) if settles else ("false", [])
         may_be_flagged += f" AND {old}"
