@@ -38,7 +38,7 @@ def _advice(error: WarehouseError, snapshot: str) -> str:
     if isinstance(error, SnapshotMissing):
         return f"Materialize {snapshot}."
     if isinstance(error, ForeignTable):
-        return "Rename its schema, or choose another `schema_name`."
+        return "Rename its schema, or choose another `schema` in the settings."
     if isinstance(error, SpoolFull):
         less = "lower" if error.free is not None else "raise"
         return (
