@@ -59,6 +59,7 @@ def upsert(
     session.unstage()
     if began is not None and (written or deleted):
         record(transaction, spec.name, began)
+    updated = min(updated, written)  # of a key that was there twice both have gone
     return LoadResult(
         rows=rows, inserted=written - updated, updated=updated, deleted=deleted, older=older,
         row_count=transaction.count(spec.name), waiting=waiting, rows_shortened=staged.shortened,
