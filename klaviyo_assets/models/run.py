@@ -70,14 +70,14 @@ def dbt_build(
     """
     with tempfile.TemporaryDirectory(prefix="klaviyo_models_") as folder:
         work = Path(folder)
-        (work / "profiles.yml").write_text(json.dumps(target.profile()))  # JSON is YAML too
+        (work / "profiles.yml").write_text(_as_yaml(target.profile()), encoding="utf-8")
         parsed, kept = work / _PARTIAL_PARSE, cache / _PARTIAL_PARSE
         if kept.exists():
             shutil.copy(kept, parsed)
         arguments = [
             "build",
             *("--project-dir", str(PROJECT), "--profiles-dir", folder, "--target-path", folder, "--log-path", folder),
-            *("--vars", json.dumps(dict(variables))),
+            *("--vars", _as_yaml(variables)),
             *(() if unit_tests else ("--exclude-resource-type", "unit_test")),
             *(("--select", *select, *_staging(select), "--indirect-selection", "buildable") if select else ()),
             *(("--full-refresh",) if full_refresh else ()),
@@ -98,6 +98,11 @@ def dbt_build(
         if not results.exists():
             raise DbtFailed("\n".join(errors) or "dbt ended without a result.")
         return [_result(entry) for entry in json.loads(results.read_text())["results"]]
+
+
+def _as_yaml(value: Mapping[str, Any]) -> str:
+    """Write what YAML reads, which JSON is, but for its escapes: two of them, as an emoji has, would be two halves."""
+    return json.dumps(dict(value), ensure_ascii=False)
 
 
 def _staging(select: Sequence[str]) -> list[str]:
