@@ -13,6 +13,7 @@ from klaviyo_assets.assets.code import references, version_of
 from klaviyo_assets.assets.described import DescribedAssets, enabled_tables, with_own_io_manager
 from klaviyo_assets.assets.specs import group_name, io_manager_key, storage
 from klaviyo_assets.models.automation import build_models_job, build_models_sensor
+from klaviyo_assets.models.foreign import in_the_way
 from klaviyo_assets.models.metadata import describe
 from klaviyo_assets.models.project import (
     MARTS,
@@ -158,6 +159,15 @@ def _models(
         selected = [] if whole else [*(names[key] for key in keys), *(check.name for check in checks - own)]
         with advised():
             target = target_of(warehouse, kind_of(settings.warehouse), models_schema(settings))
+            built = [model for model in models if whole or model.name in selected]
+            with warehouse.session(writes=False) as session:
+                others = in_the_way(session, target.schema, built)
+        if others:
+            raise dg.Failure(
+                f"A build would replace what is none of these models: {', '.join(others)}. Rename it, or move it to "
+                "another schema, or do without the models: `models: false`.",
+                allow_retries=False,
+            )
         build = partial(
             dbt_build,
             target,

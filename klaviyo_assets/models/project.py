@@ -78,11 +78,17 @@ def variables_with(given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 @cache
+def staging_names() -> tuple[str, ...]:
+    """Return the names of the views that the models read through, which are gone when a build ends."""
+    return tuple(sorted(path.stem for path in PROJECT.glob("models/**/staging/*.sql")))
+
+
+@cache
 def read_project() -> tuple[Model, ...]:
     """Return the models of the dbt project that are tables."""
     files = {path.stem: path for path in PROJECT.glob("models/**/*.sql")}
     sql = {name: path.read_text() for name, path in files.items()}
-    views = {path.stem for path in PROJECT.glob("models/**/staging/*.sql")}
+    views = set(staging_names())
 
     def refs(name: str) -> set[str]:
         """What a model reads, itself or through views."""

@@ -950,6 +950,38 @@ def test_columns_that_the_models_need_are_not_hidden_unnoticed(tmp_path: Path) -
     assert dbt_variables(settings)["using_native_attribution"] is False
 
 
+def test_what_is_no_model_is_never_replaced(hand: Built, tmp_path: Path) -> None:
+    """A table and a view of the user's with names of models; those that the models are stay ours."""
+    own = hand.copy(tmp_path / "own")
+    for statement in (
+        "ALTER TABLE klaviyo.klaviyo_models.klaviyo__flows DROP COLUMN status",
+        "ALTER TABLE klaviyo.klaviyo_models.cohorts RENAME TO kept",
+        "CREATE TABLE klaviyo.klaviyo_models.cohorts AS SELECT 'precious' AS note, NULL AS cohort_month",
+        "DROP TABLE klaviyo.klaviyo_models.customers",
+        "CREATE VIEW klaviyo.klaviyo_models.customers AS SELECT 1 AS mine",
+    ):
+        own.write(statement)
+    job = build_definitions(own.settings).resolve_job_def("klaviyo_models_job")
+    result = job.execute_in_process(run_config=QUIET, raise_on_error=False)
+    assert not result.success
+    assert "none of these models: klaviyo_models.cohorts, klaviyo_models.customers. Rename it" in str(failures(result))
+    assert own.rows("cohorts") == [{"note": "precious", "cohort_month": None}] and own.rows("customers") == [
+        {"mine": 1}
+    ]
+
+
+def test_metrics_of_any_name_are_counted(hand: Built, tmp_path: Path) -> None:
+    own = hand.copy(tmp_path / "own")
+    names = ["🛒 Checkout", "Ølkøb 100 % {{ 'x' }}", 'Bob\'s "cart" \\ n']
+    put(own.warehouse, "event", [event(f"any{n}", "03-09 10:00", "p3", name) for n, name in enumerate(names)])
+    more = {"klaviyo__count_metrics": names, "klaviyo__sum_revenue_metrics": []}
+    results = own.build("+klaviyo__person_campaign_flow", schema="any", more=more)
+    assert [result.message for result in results.values() if result.is_failure] == []
+    rows = own.rows("klaviyo__person_campaign_flow", schema="any")
+    counts = [name for name in rows[0] if name.startswith("count_")]
+    assert [sum(row[name] for row in rows) for name in counts] == [1, 1, 1]
+
+
 def test_what_dbt_objects_to_is_in_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "dbt_project.yml").write_text("name: klaviyo_models\nconfig-version: 2\nprofile: nobody\n")
     monkeypatch.setattr("klaviyo_assets.models.run.PROJECT", tmp_path)
