@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from klaviyo_assets.assets.warehouses import warehouse_of
+from klaviyo_assets.models.assets import dbt_variables
 from klaviyo_assets.models.project import is_installed
+from klaviyo_assets.models.run import dbt_build
+from klaviyo_assets.models.targets.choosing import target_of
 from klaviyo_assets.settings import Settings
-from klaviyo_assets.warehouse.location import server
+from klaviyo_assets.warehouse.location import kind_of, server
+from klaviyo_assets_tests.models import by_hand
 from klaviyo_assets_tests.models.dbt import forked
-from klaviyo_assets_tests.models.servers import check_same, check_taken_along
+from klaviyo_assets_tests.models.servers import MODELS, check_same, check_taken_along
 from klaviyo_assets_tests.warehouse.databases import postgres_database
 
 pytestmark = [
@@ -76,3 +83,55 @@ def test_columns_to_take_along_of_which_accounts_have_other_ones(
     address = postgres_database(tmp_path) if database == "postgres" else str(tmp_path / "w.duckdb")
     monkeypatch.setenv("KLAVIYO_WAREHOUSE", address)
     check_taken_along(tmp_path)
+
+
+def built(settings: Settings, cache: Path, *select: str, full_refresh: bool = False, **variables: Any) -> list[str]:
+    """Build models; return what failed, in words."""
+    warehouse = warehouse_of(settings)
+    results = dbt_build(
+        target_of(warehouse, kind_of(settings.warehouse), MODELS),
+        select=select,
+        variables=dbt_variables(settings) | variables,
+        full_refresh=full_refresh,
+        cache=cache,
+        log=logging.getLogger(__name__),
+    )
+    return [result.message for result in results if result.is_failure]
+
+
+def test_views_on_models_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what is new in the models; a column that a view shows is not taken from it either."""
+    monkeypatch.setattr("klaviyo_assets.models.run._dbt", forked)
+    monkeypatch.setenv("KLAVIYO_WAREHOUSE", postgres_database(tmp_path))
+    settings = Settings()
+    warehouse = warehouse_of(settings)
+    by_hand.put_account(warehouse)
+    chosen = ("+klaviyo__campaigns", "+klaviyo__persons")
+    assert built(settings, tmp_path / "cache", *chosen) == []
+    with warehouse.session(writes=True) as session:
+        session.sql("CREATE SCHEMA mine")
+        session.sql(f"CREATE VIEW mine.orders AS SELECT numeric_value FROM {MODELS}.klaviyo__events")
+        session.sql(f"CREATE VIEW mine.names AS SELECT DISTINCT campaign_name FROM {MODELS}.klaviyo__campaigns")
+        session.sql(f"CREATE VIEW mine.opens AS SELECT total_count_opened_email FROM {MODELS}.klaviyo__persons")
+        session.commit()
+
+    def shown() -> tuple[Any, ...]:
+        with warehouse.session(writes=False) as session:
+            ((events, value),) = session.sql("SELECT count(*), max(numeric_value) FROM mine.orders")
+            ((opens,),) = session.sql("SELECT sum(total_count_opened_email) FROM mine.opens")
+            names = {name for (name,) in session.sql("SELECT campaign_name FROM mine.names")}
+            return int(events), float(value), int(opens), "Spring again" in names
+
+    before = shown()
+    opened = by_hand.event("new", "03-22 10:00", "p1", "Opened Email", campaign_id="c1", **by_hand.worth(999))
+    by_hand.put(warehouse, "event", [opened])
+    by_hand.put(warehouse, "campaign", [{**by_hand.CAMPAIGNS[0], "name": "Spring again"}])
+    assert built(settings, tmp_path / "cache", *chosen) == []
+    after = shown()
+    assert after == (before[0] + 1, 999, before[2] + 1, True)
+    metrics = ["Opened Email", "Placed Order", "Active on Site", "Some Other"]
+    changed = {"klaviyo__count_metrics": metrics}
+    assert built(settings, tmp_path / "cache", *chosen, full_refresh=True, **changed) == []
+    assert shown() == after
+    failed = built(settings, tmp_path / "cache", *chosen, klaviyo__count_metrics=["Placed Order"])
+    assert [message for message in failed if "mine.opens" in message] and shown() == after

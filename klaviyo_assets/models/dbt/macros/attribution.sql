@@ -91,7 +91,7 @@
 {% macro delete_outdated_events() %}
     {%- if is_incremental() %}
     delete from {{ this }}
-    {%- if has_columns_of_events() %}
+    {%- if has_columns_of_events() and not flags.FULL_REFRESH %}
     where unique_event_id in (
         with news as (
             select
@@ -191,6 +191,11 @@
     Where dbt has no such transaction, who reads would see some events missing: there the whole table is, in one statement. -#}
 {% macro keeps_events() %}
     {{- return(target.type in ('duckdb', 'postgres')) -}}
+{% endmacro %}
+
+{#- For the configuration `full_refresh`: where views go with the table that they show, all rows are made anew in it. -#}
+{% macro refreshes_in_place() %}
+    {{- return(false if target.type == 'postgres' else none) -}}
 {% endmacro %}
 
 {#- BigQuery bills by what is looked at, and writes 4,000 partitions in a statement: by month, they are some hundred. -#}

@@ -3,6 +3,7 @@
 {% macro delete_outdated_order_lines() %}
     {%- if is_incremental() %}
     delete from {{ this }}
+    {%- if not flags.FULL_REFRESH %}
     where unique_event_id in (
         select model.unique_event_id
         from {{ this }} as model
@@ -15,5 +16,6 @@
             or event.last_touch_flow_id is distinct from model.flow_id
             or event.variation_id is distinct from model.variation_id
     )
+    {%- endif %}
     {%- endif %}
 {% endmacro %}

@@ -2,6 +2,7 @@
     materialized='incremental' if keeps_events() else 'table',
     incremental_strategy='append',
     unique_key=none,
+    full_refresh=refreshes_in_place(),
     on_schema_change='sync_all_columns',
     partition_by=event_partitions(),
     pre_hook='{{ delete_outdated_events() }}'
