@@ -135,3 +135,28 @@ def test_views_on_models_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert shown() == after
     failed = built(settings, tmp_path / "cache", *chosen, klaviyo__count_metrics=["Placed Order"])
     assert [message for message in failed if "mine.opens" in message] and shown() == after
+
+
+TORN = ["[{'sku': 1}]", '["a", b "]', "{not json", '{"a" oops}', '[{"a": 1}', '[{"a": "\\u00zz"}]', "[]", "[1, 2]"]
+"""What a property may be, whose text looks like JSON and is none."""
+
+
+@pytest.mark.parametrize("database", ["postgres", "duckdb"])
+def test_text_that_looks_like_json_is_text(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("klaviyo_assets.models.run._dbt", forked)
+    address = postgres_database(tmp_path) if database == "postgres" else str(tmp_path / "w.duckdb")
+    monkeypatch.setenv("KLAVIYO_WAREHOUSE", address)
+    settings = Settings()
+    warehouse = warehouse_of(settings)
+    places = ("property_items", "property_line_items", "property_extra", "property_attribution")
+    events = [
+        by_hand.event(f"{number} {place}", "03-09 10:00", "p1", "Placed Order", **{place: text}, **by_hand.worth(1))
+        for number, text in enumerate(TORN)
+        for place in places
+    ]
+    by_hand.put(warehouse, "event", events)
+    assert built(settings, tmp_path / "cache", "+order_lines", "+order_credits") == []
+    with warehouse.session(writes=False) as session:
+        lines = session.sql(f"SELECT event_id, product_name FROM {MODELS}.order_lines ORDER BY event_id, line_number")
+        ((orders,),) = session.sql(f"SELECT count(*) FROM {MODELS}.order_credits WHERE credited_by = 'event'")
+    assert {event.split()[0] for event, _ in lines} <= {"7"} and orders == len(events)

@@ -7,9 +7,8 @@
     coalesce(json_array_length(try_cast({{ text }} as json)), 0)
 {%- endmacro %}
 
-{#- Arrays of objects or of texts: Postgres has no cast that gives NULL, and a property may be text with brackets. -#}
 {% macro postgres__array_length(text) -%}
-    case when {{ text }} ~ '^\s*\[\s*["{].*["}]\s*\]\s*$' then json_array_length(({{ text }})::json) else 0 end
+    case when {{ is_json(text, '^\s*\[', '^\s*\[\s*["{].*["}]\s*\]\s*$') }} then json_array_length(({{ text }})::json) else 0 end
 {%- endmacro %}
 
 {% macro snowflake__array_length(text) -%}
@@ -59,7 +58,7 @@
 {%- endmacro %}
 
 {% macro postgres__json_member(text, name) -%}
-    (case when {{ text }} ~ '^\s*[{]\s*".*[}]\s*$' then ({{ text }})::json end -> '{{ name }}')::text
+    (case when {{ is_json(text, '^\s*[{]', '^\s*[{]\s*".*[}]\s*$') }} then ({{ text }})::json end -> '{{ name }}')::text
 {%- endmacro %}
 
 {% macro snowflake__json_member(text, name) -%}

@@ -41,3 +41,14 @@
         alter table {{ relation }} rename column {{ made }} to {{ column }}
     {%- endcall -%}
 {% endmacro %}
+
+{#- The condition that text is JSON: Postgres has no cast that gives NULL, and a property, or the digest of one, may be text that
+    only looks like it. begins: a pattern. looks: one of the whole, for Postgres 15, which can't be asked. -#}
+{% macro is_json(text, begins, looks) %}
+    {%- set version = run_query("select current_setting('server_version_num')::int").rows[0][0] if execute else 0 -%}
+    {%- if version >= 160000 -%}
+    {{ text }} ~ '{{ begins }}' and pg_input_is_valid({{ text }}, 'jsonb')
+    {%- else -%}
+    {{ text }} ~ '{{ looks }}'
+    {%- endif -%}
+{% endmacro %}

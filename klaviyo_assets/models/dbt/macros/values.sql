@@ -7,9 +7,8 @@
     json_extract_string(try_cast({{ text }} as json), '$."{{ path | join('"."') }}"')
 {%- endmacro %}
 
-{#- What is no object is not parsed: the digest of a hashed column would be an error. -#}
 {% macro postgres__json_value(text, path) -%}
-    (case when {{ text }} ~ '^\s*[{]' then ({{ text }})::json end #>> '{{ '{' ~ path | join(',') ~ '}' }}')
+    (case when {{ is_json(text, '^\s*[{]', '^\s*[{]') }} then ({{ text }})::json end #>> '{{ '{' ~ path | join(',') ~ '}' }}')
 {%- endmacro %}
 
 {% macro snowflake__json_value(text, path) -%}
