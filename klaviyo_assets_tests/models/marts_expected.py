@@ -358,12 +358,12 @@ ORDER_LINES = {
     ("o02", 1): ("S2", "q2", "Pot", "P1", "12", None, 1, 25, 50, "n1"),
     ("o03", 1): ("S3", "q3", "Tea", "T1", None, None, 1, 30, 30, None),
     ("o04", 1): ("S4", "q4", "Tea", None, None, None, 1, None, None, "n1"),
-    ("o05", 1): ("S5", "q1", "Cup", "C1", None, None, 1, 40, 40, "n2"),
+    ("o05", 1): ("S5", "q1", "$40 Cup", "C1", None, None, 1, 40, 40, "n2"),
     ("o07", 1): ("S7", "q5", "Tea", "T1", "11", "111", 2, 30, 60, None),
     ("o07", 2): ("S7", "q5", "Sieve", None, None, None, 1, 10, 10, None),
     **{(f"big{number}", 1): (None, None, "Tea", None, None, None, 1, None, None, None) for number in (1, 2)},
     ("l01", 1): ("S1", "q1", "Tea", "T1", None, None, 2, 30, 60, None),
-    ("l02", 1): ("S1", "q1", "Cup", "C1", None, None, 1, 40, 40, None),
+    ("l02", 1): ("S1", "q1", "$40 Cup", "C1", None, None, 1, 40, 40, None),
     ("l03", 1): (None, "q2", "Pot", None, "12", None, 1, 50, 50, None),
 }
 """Event and line -> order, person, name, sku, product, variant, quantity, price, value, campaign."""

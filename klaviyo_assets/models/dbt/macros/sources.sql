@@ -176,15 +176,21 @@
 
 {#- A property of an event: in a column of its own, or, where properties are packed, under its own name among the others. -#}
 {% macro property(column, name) -%}
-    coalesce({{ column }}, {{ json_value(without_dollars('custom_property_fields'), [name | replace('$', '')]) }})
+    coalesce({{ column }}, {{ json_value(without_dollar('custom_property_fields', name), [name | replace('$', '')]) }})
 {%- endmacro %}
 
 {#- A property that is a list or an object, as JSON text. -#}
 {% macro json_property(column, name) -%}
-    coalesce({{ column }}, {{ json_member(without_dollars('custom_property_fields'), name | replace('$', '')) }})
+    coalesce({{ column }}, {{ json_member(without_dollar('custom_property_fields', name), name | replace('$', '')) }})
 {%- endmacro %}
 
-{#- JSON text whose members are called without `$`, which some warehouses take for a sign of their own in a path. -#}
-{% macro without_dollars(text) -%}
-    replace({{ text }}, '"$', '"')
+{#- JSON text whose member of a name is called without `$`, which some warehouses take for a sign of their own in a path, and
+    before a name. Values keep theirs: `$25 Gift Card`. -#}
+{% macro without_dollar(text, name) -%}
+    {%- set bare = name | replace('$', '') -%}
+    {%- if bare != name -%}
+    replace({{ text }}, {{ dbt.concat(["'\"$'", "'" ~ bare ~ "\":'"]) }}, '"{{ bare }}":')
+    {%- else -%}
+    {{ text }}
+    {%- endif -%}
 {%- endmacro %}
