@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,4 +73,4 @@ def summary(content: Content) -> str:
 
 
 def _cell(text: str) -> str:
-    return clean(short(text)).replace("|", "\\|").replace("\n", " ")
+    return re.sub(r"([\\|])", r"\\\1", clean(short(text))).replace("\n", " ")
