@@ -39,10 +39,11 @@ def read_names(session: Session, schemas: Iterable[str], kind: str) -> dict[str,
     """Return the name of each campaign or flow by its id, of those that were deleted too. kind: which of the two."""
     found: dict[str, str] = {}
     for columns, table in _tables(session, schemas, kind):
-        texts = ", ".join(name for name in ("name", "subject") if name in columns)
-        select = f"SELECT id, coalesce({texts}), _fivetran_deleted FROM {table}"
-        for id, name, is_deleted in session.sql(select) if texts else ():
-            found[id] = (name or f"Unnamed {kind} {id}") + " (deleted)" * bool(is_deleted)
+        texts = [name for name in ("name", "subject") if name in columns]
+        select = f"SELECT id, _fivetran_deleted, {', '.join(texts)} FROM {table}"
+        for id, is_deleted, *names in session.sql(select) if texts else ():
+            name = next(filter(None, names), f"Unnamed {kind} {id}")
+            found[id] = name + " (deleted)" * bool(is_deleted)
     return found
 
 

@@ -118,6 +118,8 @@ def _expressions(parsed: Any) -> Iterator[str]:
     for pattern in parsed.find_all(exp.RegexpLike, exp.RegexpFullMatch):
         if any("(?" in text.name for text in pattern.find_all(exp.Literal)):
             yield f"has a group that is not captured, or looks around: {DOCS}sql-reference/functions-regexp"
+    if any(not each.expressions for each in parsed.find_all(exp.Coalesce)):
+        yield f"has a COALESCE of one value: {DOCS}sql-reference/functions/coalesce"
     for kind in parsed.find_all(exp.DataType):
         if (name := str(kind.this).rpartition(".")[2]) in _UNKNOWN_TYPES:
             yield f"has the type {name}: {DOCS}sql-reference/intro-summary-data-types"

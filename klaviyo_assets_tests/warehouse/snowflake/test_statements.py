@@ -24,6 +24,7 @@ FORBIDDEN = {
     'CREATE OR REPLACE TABLE "K"."E" ("ID" VARCHAR NOT NULL) AS SELECT "ID" FROM "K"."E"': "constraints",
     'INSERT INTO "K"."E" ("ID") VALUES (?)': "one by one",
     'SELECT EXISTS (SELECT 1 FROM "K"."S" AS s WHERE s."ID" = own."ID") FROM "K"."E" AS own': "outside of WHERE",
+    'SELECT coalesce("V") FROM "K"."E"': "of one value",
     'SELECT 1 FROM "K"."E" WHERE': "can't be read",
 }
 
