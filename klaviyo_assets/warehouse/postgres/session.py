@@ -236,5 +236,7 @@ class PostgresSession(PostgresCatalog):
         cleared: Collection[str],
         stamp: dt.datetime,
     ) -> tuple[int, int]:
-        """Write the rows of `STAGE` into a table; see `writing`."""
-        return writing.write(self, schema, spec, staged, types, cleared, stamp)
+        """Write the rows of `STAGE` into a table; see `writing`. Raises WarehouseError if a trigger keeps some back."""
+        written, updated = writing.write(self, schema, spec, staged, types, cleared, stamp)
+        writing.check_written(self, schema, spec, written, stamp)
+        return written, updated

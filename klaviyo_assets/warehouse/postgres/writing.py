@@ -50,35 +50,7 @@ def write(
     """Insert rows, or update the columns that came; return how many were written, and how many were there before.
 
     Whatever else a row has, columns of another load or of a user, stays as it is without being read.
-    Raises WarehouseError if some of them are not there afterwards: a trigger may keep a row back without a word.
     """
-    written, updated = _write(session, schema, spec, staged, types, cleared, stamp)
-    ((rows,),) = session.sql(f"SELECT count(*) FROM {STAGE}")
-    if written != rows:  # those that a trigger has put elsewhere, in an heir, are not counted
-        table = session.name(schema, spec.name)
-        there = f"{same_key('own', 'new', spec.primary_key)} AND {quote('own', SYNCED.name)} = ?"
-        ((lacking,),) = session.sql(
-            f"SELECT count(*) FROM {STAGE} AS new WHERE NOT EXISTS (SELECT 1 FROM {table} AS own WHERE {there})",
-            [stamp],
-        )
-        if lacking:
-            triggers = ", ".join(name for (name,) in session.sql(_TRIGGERS, [table])) or "nobody knows which"
-            raise WarehouseError(
-                f"{lacking:,} of {rows:,} rows do not get into {schema}.{spec.name}, so nothing was written: a trigger "
-                f"on it keeps them back ({triggers}). Drop it, or have it return NEW, and run it again."
-            )
-    return written, updated
-
-
-def _write(
-    session: PostgresCatalog,
-    schema: str,
-    spec: TableSpec,
-    staged: Staged,
-    types: Mapping[str, str],
-    cleared: Collection[str],
-    stamp: dt.datetime,
-) -> tuple[int, int]:
     system = [SYNCED.name, DELETED.name]
     table, key = session.name(schema, spec.name), spec.primary_key
     names = [name for name in types if name in staged.names and name not in system]
@@ -114,6 +86,24 @@ def _write(
         [stamp],
     )
     return int(written), int(updated)
+
+
+def check_written(session: PostgresCatalog, schema: str, spec: TableSpec, written: int, stamp: dt.datetime) -> None:
+    """Raise WarehouseError if some rows are not there after `write`: a trigger may keep a row back without a word."""
+    ((rows,),) = session.sql(f"SELECT count(*) FROM {STAGE}")
+    if written == rows:
+        return
+    table = session.name(schema, spec.name)  # those that a trigger has put elsewhere, in an heir, are not counted
+    there = f"{same_key('own', 'new', spec.primary_key)} AND {quote('own', SYNCED.name)} = ?"
+    ((lacking,),) = session.sql(
+        f"SELECT count(*) FROM {STAGE} AS new WHERE NOT EXISTS (SELECT 1 FROM {table} AS own WHERE {there})", [stamp]
+    )
+    if lacking:
+        triggers = ", ".join(name for (name,) in session.sql(_TRIGGERS, [table])) or "nobody knows which"
+        raise WarehouseError(
+            f"{lacking:,} of {rows:,} rows do not get into {schema}.{spec.name}, so nothing was written: a trigger "
+            f"on it keeps them back ({triggers}). Drop it, or have it return NEW, and run it again."
+        )
 
 
 def _primary_key_of_empty(session: PostgresCatalog, table: str, spec: TableSpec) -> str | None:
