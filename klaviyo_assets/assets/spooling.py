@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from klaviyo_assets.schema.columns import Batch
 from klaviyo_assets.schema.lost import Lost, noting
 from klaviyo_assets.schema.spec import TableSpec
-from klaviyo_assets.warehouse.spool import Room, SpoolWriter, add_batch, temporary_spool
+from klaviyo_assets.warehouse.spool import Room, SpoolWriter, add_batch, close_all, temporary_spool
 
 MOST_HELD = 64_000_000
 """Characters of rows that wait to be spooled, however few these are."""
@@ -35,9 +35,9 @@ def fill(writers: Mapping[str, SpoolWriter], batches: Iterable[Batch]) -> Lost:
             add_batch(batch, writers)
             held += _characters(batch)
             if held >= MOST_HELD:
-                _close(writers)
+                close_all(writers)
                 held = 0
-    _close(writers)
+    close_all(writers)
     return lost
 
 
@@ -45,8 +45,3 @@ def _characters(batch: Batch) -> int:
     """Return the length of all texts of a batch: templates may have 100 KB each."""
     values = (values for columns in batch.values() for values in columns.declared.values())
     return sum(len(value) for column in values for value in column if isinstance(value, str))
-
-
-def _close(writers: Mapping[str, SpoolWriter]) -> None:
-    for writer in writers.values():
-        writer.close()

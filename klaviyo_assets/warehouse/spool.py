@@ -168,6 +168,12 @@ def add_batch(batch: Batch, writers: Mapping[str, SpoolWriter]) -> None:
             writers[name].add(columns)
 
 
+def close_all(writers: Mapping[str, SpoolWriter]) -> None:
+    """Spool what is waiting in any of them; more may come. writers: spec name -> its own."""
+    for writer in writers.values():
+        writer.close()
+
+
 def _temporary() -> Path:
     with _writable():
         folder = Path(tempfile.gettempdir())

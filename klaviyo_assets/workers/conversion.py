@@ -9,7 +9,7 @@ from pathlib import Path
 from klaviyo_assets.schema.columns import Batch
 from klaviyo_assets.schema.lost import Recorded, noting
 from klaviyo_assets.schema.spec import TableSpec
-from klaviyo_assets.warehouse.spool import Spool, SpoolFile, SpoolWriter, add_batch
+from klaviyo_assets.warehouse.spool import Spool, SpoolFile, SpoolWriter, add_batch, close_all
 
 READY = b"\0klaviyo_assets\n"
 """What a process writes before its first answer."""
@@ -68,8 +68,7 @@ def do(task: Task, convert: Convert) -> Done:
     with noting(misshapen):
         while task.pages:
             add_batch(convert(task.pages.pop(0)), writers)
-        for writer in writers.values():
-            writer.close()
+        close_all(writers)
     return Done(
         {name: writer.spool.files for name, writer in writers.items()},
         unfit,

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import Protocol
 
 from klaviyo_assets.schema.lost import Lost
-from klaviyo_assets.warehouse.spool import SpoolWriter, add_batch
+from klaviyo_assets.warehouse.spool import SpoolWriter, add_batch, close_all
 from klaviyo_assets.workers.conversion import Convert, Done, Target, Task
 from klaviyo_assets.workers.pool import Pool
 
@@ -84,8 +84,7 @@ class _Here:
             self.close()
 
     def close(self) -> None:
-        for writer in self._writers.values():
-            writer.close()
+        close_all(self._writers)
         self._bytes = 0
 
 
